@@ -1,0 +1,127 @@
+"""What must hold of a package; every fault is collected and raised once."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from noptoolkit._names import did_you_mean
+from noptoolkit.errors import TopologyError, raise_collected
+
+if TYPE_CHECKING:
+    from noptoolkit.package import Package
+
+__all__ = ["check_package"]
+
+
+def check_package(package: Package) -> None:
+    """Raise one TopologyError with all that is wrong with a package.
+
+    Reachability is only checked where the rest is sound.
+    """
+    faults = [*_node_faults(package), *_link_faults(package)]
+    if not faults:
+        faults = _reach_faults(package)
+    raise_collected(TopologyError, f"package {package.name!r}", faults)
+
+
+def _node_faults(package: Package) -> list[str]:
+    from noptoolkit.package import ROLES, Chiplet, Memory, Switch
+
+    faults: list[str] = []
+    for node in package.nodes:
+        if not isinstance(node, (Chiplet, Switch, Memory)):
+            faults.append(f"{node!r} is no node; use Chiplet, Switch or Memory")
+    if faults:
+        return faults
+    names = Counter(node.name for node in package.nodes)
+    for name, count in names.items():
+        if not isinstance(name, str) or not name or "->" in name:
+            faults.append(f"node name {name!r}: use text that is not empty and has no '->'")
+        if count > 1:
+            faults.append(f"{count} nodes are named {name!r}; give each its own name")
+    if not any(isinstance(node, Chiplet) for node in package.nodes):
+        faults.append("no chiplet: nothing could send or receive; add a Chiplet")
+    for node in package.nodes:
+        place = f"{type(node).__name__.lower()} {node.name!r}"
+        if isinstance(node, Chiplet) and node.role not in ROLES:
+            faults.append(f"{place}: no role named {node.role!r}; {did_you_mean(node.role, ROLES)}")
+        for field in _positive_fields(node):
+            value = getattr(node, field)
+            if value is not None and value <= 0:
+                faults.append(f"{place}: {field} {value:g} must be above 0; leave it out if unlimited")
+        if node.latency < 0:
+            faults.append(f"{place}: latency {node.latency:g} s is negative")
+        if node.size is not None and min(node.size) <= 0:
+            faults.append(f"{place}: size {node.size} must be above 0")
+        for pair in (node.position, node.size):
+            if pair is not None and not all(map(math.isfinite, pair)):
+                faults.append(f"{place}: position and size must be finite")
+        if isinstance(node, Memory):
+            for served in node.serves:
+                if served not in names:
+                    hint = did_you_mean(served, names)
+                    faults.append(f"{place}: serves no node named {served!r}; {hint}")
+    return faults
+
+
+def _positive_fields(node: object) -> list[str]:
+    fields = ("flops", "sram", "sram_bandwidth", "injection_bandwidth", "ejection_bandwidth")
+    more = ("crossbar_bandwidth", "bandwidth", "capacity")
+    return [field for field in (*fields, *more) if hasattr(node, field)]
+
+
+def _link_faults(package: Package) -> list[str]:
+    names = {getattr(node, "name", None) for node in package.nodes}
+    faults = []
+    for link in package.links:
+        place = f"link {link.a!r}-{link.b!r}"
+        for end in dict.fromkeys((link.a, link.b)):
+            if end not in names:
+                hint = did_you_mean(end, [name for name in names if name])
+                faults.append(f"{place}: no node named {end!r}; {hint}")
+        if link.a == link.b:
+            faults.append(f"{place}: a link joins two different nodes")
+        if link.bandwidth < 0 or link.backward_bandwidth < 0:
+            faults.append(f"{place}: negative bandwidth")
+        elif link.bandwidth == 0 and link.backward_bandwidth == 0:
+            faults.append(f"{place}: zero bandwidth; leave the link out")
+        if link.half_duplex and link.backward_bandwidth != link.bandwidth:
+            faults.append(f"{place}: a half-duplex link has one bandwidth; drop reverse_bandwidth")
+        if link.latency < 0:
+            faults.append(f"{place}: latency {link.latency:g} s is negative")
+        for field in ("length", "energy_per_bit"):
+            value = getattr(link, field)
+            if value is not None and value < 0:
+                faults.append(f"{place}: {field} {value:g} is negative")
+    return faults
+
+
+def _reach_faults(package: Package) -> list[str]:
+    """Name the terminals and memories that cannot be reached from, or cannot reach, the first terminal."""
+    from noptoolkit.package import Memory
+
+    forward: dict[str, list[str]] = {node.name: [] for node in package.nodes}
+    backward: dict[str, list[str]] = {node.name: [] for node in package.nodes}
+    for channel in package.channels:
+        forward[channel.tail].append(channel.head)
+        backward[channel.head].append(channel.tail)
+    memories = {node.name for node in package.nodes if isinstance(node, Memory)}
+    root = package.terminals[0]
+    ends = [*package.terminals, *(memory.name for memory in package.memories)]
+    faults = []
+    for towards, verb in ((forward, "cannot be reached from"), (backward, "cannot reach")):
+        reached, frontier = {root}, [root]
+        while frontier:
+            name = frontier.pop()
+            if name in memories:  # memory never forwards
+                continue
+            fresh = [other for other in towards[name] if other not in reached]
+            reached.update(fresh)
+            frontier.extend(fresh)
+        lost = [name for name in ends if name not in reached]
+        if lost:
+            shown = ", ".join(map(repr, lost[:6])) + (", ..." if len(lost) > 6 else "")
+            faults.append(f"{shown} {verb} {root!r}; add a link or leave the node out")
+    return faults

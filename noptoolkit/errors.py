@@ -1,0 +1,88 @@
+"""The errors that noptoolkit raises on purpose, one class per kind of fault.
+
+A message names the place, the thing and the way out:
+``mozart.toml: link 'sw0'-'e9': no node named 'e9'; did you mean 'e8'?``
+A file's or a package's faults are collected and raised once, one per line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "FormatError",
+    "InfeasibleError",
+    "NopError",
+    "NopWarning",
+    "RoutingError",
+    "ScheduleError",
+    "TopologyError",
+    "UnknownNameError",
+    "WorkloadError",
+    "raise_collected",
+]
+
+
+class NopError(Exception):
+    """Base of every error that noptoolkit raises on purpose."""
+
+
+class TopologyError(NopError):
+    """A package graph that cannot be built or does not fit what is asked of it."""
+
+
+class WorkloadError(NopError):
+    """A model, batch, trace or traffic that contradicts itself or its package."""
+
+
+class RoutingError(NopError):
+    """A routing that does not apply to the graph or does not reach a destination."""
+
+
+class ScheduleError(NopError):
+    """A task graph that has no schedule: a cycle, an unknown resource, a buffer too small."""
+
+
+class FormatError(NopError, ValueError):
+    """A file or a quantity that cannot be read as what it should be."""
+
+
+class InfeasibleError(NopError, RuntimeError):
+    """A question without an answer: no layout under a cap, no flow for a demand."""
+
+
+class UnknownNameError(NopError, LookupError):
+    """A name that is in no table; the message offers the nearest."""
+
+
+class NopWarning(UserWarning):
+    """Something a reader of the result must know, such as a package short of DRAM."""
+
+
+def raise_collected(error: type[NopError], place: str, faults: Sequence[str]) -> None:
+    """Raise one error that lists every fault found at a place; do nothing without faults.
+
+    Parameters
+    ----------
+    error
+        The class to raise.
+    place
+        What holds the faults: a file name, ``package 'mesh-4x4'``.
+    faults
+        One line each, naming the thing and the way out.
+
+    Examples
+    --------
+    >>> raise_collected(TopologyError, "package 'p'", [])
+    >>> raise_collected(TopologyError, "package 'p'", ["link 'a'-'b': zero bandwidth"])
+    Traceback (most recent call last):
+    noptoolkit.errors.TopologyError: package 'p': link 'a'-'b': zero bandwidth
+    """
+    if not faults:
+        return
+    if len(faults) == 1:
+        raise error(f"{place}: {faults[0]}")
+    shown = [f"  - {fault}" for fault in faults[:20]]
+    if len(faults) > 20:
+        shown.append(f"  - and {len(faults) - 20} more")
+    raise error(f"{place}: {len(faults)} faults\n" + "\n".join(shown))

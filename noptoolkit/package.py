@@ -1,0 +1,507 @@
+"""A network-on-package as a typed graph: chiplets, switches, memory stacks and the links between them.
+
+The model. A *node* is a `Chiplet` (computes, injects and ejects traffic), a `Switch` (forwards) or a
+`Memory` (an end point that never forwards). A `Link` is one physical link; it is full duplex unless
+it says half. A *channel* is one direction of a link: `Package.channels` lists them in a fixed order
+(both directions of the first link, then of the second, ...) and every per-channel array in
+noptoolkit follows it. A half-duplex link has two channels that share its bandwidth.
+
+A `Package` is frozen, hashable, picklable and equal by value; edits return new packages.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from noptoolkit._names import did_you_mean
+from noptoolkit.errors import TopologyError, UnknownNameError
+from noptoolkit.units import (
+    Measured,
+    MeasuredOrNone,
+    Quantity,
+    convert_fields,
+    format_quantity,
+    measured,
+)
+
+if TYPE_CHECKING:
+    import igraph
+    import networkx as nx
+    from scipy.sparse import csr_array
+
+__all__ = ["Channel", "Chiplet", "Link", "LinkKind", "Memory", "Node", "Package", "Role", "Switch"]
+
+Role = Literal["attention", "expert", "compute", "io"]
+ROLES: tuple[Role, ...] = ("attention", "expert", "compute", "io")
+
+
+class LinkKind(enum.StrEnum):
+    """What a link is made of."""
+
+    D2D = "d2d"
+    HYBRID_BOND = "hybrid_bond"
+    MEMORY = "memory"
+    SUBSTRATE = "substrate"
+
+
+@dataclass(frozen=True)
+class Chiplet:
+    """A die that computes; it injects and ejects traffic and may forward it.
+
+    Parameters
+    ----------
+    name
+        Unique in its package.
+    role
+        ``attention`` (the dispatcher), ``expert`` (holds experts), ``compute`` or ``io``.
+    flops
+        Peak rate in FLOP/s (FP16 multiply and add count as two).
+    sram, sram_bandwidth
+        On-chiplet memory in B and its bandwidth in B/s.
+    injection_bandwidth, ejection_bandwidth
+        What the chiplet can send and receive in all, in B/s; ``None`` is unlimited.
+    crossbar_bandwidth
+        What may pass through its router in all, in B/s; ``None`` is unlimited.
+    replicates, reduces
+        Whether its router can copy a packet to several outputs, or add partial results.
+    latency
+        Time to cross its router, in s.
+    position, size
+        Centre and outline on the package, in m; drawn by the plots, measured by `physical`.
+    group
+        Chiplets of one group share a memory port (the groups of Mozart's equation 5).
+    """
+
+    name: str
+    role: Role = "compute"
+    flops: MeasuredOrNone = measured("FLOP/s", default=None)
+    sram: MeasuredOrNone = measured("B", default=None)
+    sram_bandwidth: MeasuredOrNone = measured("B/s", default=None)
+    injection_bandwidth: MeasuredOrNone = measured("B/s", default=None)
+    ejection_bandwidth: MeasuredOrNone = measured("B/s", default=None)
+    crossbar_bandwidth: MeasuredOrNone = measured("B/s", default=None)
+    replicates: bool = False
+    reduces: bool = False
+    latency: Measured = measured("s", default=0.0)
+    position: tuple[float, float] | None = None
+    size: tuple[float, float] | None = None
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        _convert_node(self)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A router on the package that holds no compute.
+
+    Parameters
+    ----------
+    name
+        Unique in its package.
+    crossbar_bandwidth
+        What may pass through it in all, in B/s; ``None`` is unlimited.
+    replicates, reduces
+        Whether it can copy a packet to several outputs, or add partial results.
+    latency
+        Time to cross it, in s.
+    position, size
+        Centre and outline on the package, in m.
+    """
+
+    name: str
+    crossbar_bandwidth: MeasuredOrNone = measured("B/s", default=None)
+    replicates: bool = False
+    reduces: bool = False
+    latency: Measured = measured("s", default=0.0)
+    position: tuple[float, float] | None = None
+    size: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        _convert_node(self)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A memory stack: an end point of weight traffic that never forwards.
+
+    Parameters
+    ----------
+    name
+        Unique in its package.
+    bandwidth
+        What its port reads and writes in all, in B/s.
+    capacity
+        In B; ``None`` is not checked.
+    kind
+        ``HBM2``, ``SSD``, ...: a label.
+    latency
+        Access time, in s.
+    energy_per_bit
+        Access energy, in J/bit.
+    serves
+        Names of the chiplets whose weights live here; empty means every chiplet that is nearest to it.
+    position, size
+        Centre and outline on the package, in m.
+    """
+
+    name: str
+    bandwidth: Measured = measured("B/s")
+    capacity: MeasuredOrNone = measured("B", default=None)
+    kind: str = "HBM2"
+    latency: Measured = measured("s", default=0.0)
+    energy_per_bit: MeasuredOrNone = measured("J/bit", default=None)
+    serves: tuple[str, ...] = ()
+    position: tuple[float, float] | None = None
+    size: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        _convert_node(self)
+        object.__setattr__(self, "serves", tuple(self.serves))
+
+
+Node = Chiplet | Switch | Memory
+
+
+@dataclass(frozen=True)
+class Link:
+    """One physical link between two nodes.
+
+    Parameters
+    ----------
+    a, b
+        Names of its ends.
+    bandwidth
+        From ``a`` to ``b``, in B/s.
+    reverse_bandwidth
+        From ``b`` to ``a``; ``None`` is the same as ``bandwidth``, 0 makes the link one-way.
+    kind
+        What it is made of.
+    latency
+        Time of flight with both PHYs, in s.
+    energy_per_bit
+        In J/bit.
+    half_duplex
+        Whether both directions share ``bandwidth``.
+    length
+        In m; ``None`` lets `physical` measure it from the positions.
+    """
+
+    a: str
+    b: str
+    bandwidth: Measured = measured("B/s")
+    reverse_bandwidth: MeasuredOrNone = measured("B/s", default=None)
+    kind: LinkKind = LinkKind.D2D
+    latency: Measured = measured("s", default=0.0)
+    energy_per_bit: MeasuredOrNone = measured("J/bit", default=None)
+    half_duplex: bool = False
+    length: MeasuredOrNone = measured("m", default=None)
+
+    def __post_init__(self) -> None:
+        convert_fields(self, f"link {self.a!r}-{self.b!r}")
+        try:
+            object.__setattr__(self, "kind", LinkKind(self.kind))
+        except ValueError:
+            hint = did_you_mean(str(self.kind), [kind.value for kind in LinkKind])
+            place = f"link {self.a!r}-{self.b!r}"
+            raise UnknownNameError(f"{place}: no link kind named {self.kind!r}; {hint}") from None
+
+    @property
+    def backward_bandwidth(self) -> float:
+        """Bandwidth from ``b`` to ``a``, in B/s."""
+        return self.bandwidth if self.reverse_bandwidth is None else self.reverse_bandwidth
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One direction of a link.
+
+    Parameters
+    ----------
+    name
+        ``tail->head``, with ``#2``, ``#3``, ... on parallel links.
+    tail, head
+        Names of the nodes it leaves and enters.
+    bandwidth
+        In B/s.
+    link
+        Index of its link in ``package.links``.
+    """
+
+    name: str
+    tail: str
+    head: str
+    bandwidth: Measured = measured("B/s")
+    link: int = 0
+
+
+@dataclass(frozen=True, repr=False)
+class Package:
+    """Chiplets, switches, memory stacks and links: the graph that everything else is asked about.
+
+    Parameters
+    ----------
+    name
+        What tables and pictures call it.
+    nodes, links
+        In the order that fixes every index.
+    source
+        Where its numbers come from.
+    assumed
+        What no source gives and was assumed.
+
+    Raises
+    ------
+    TopologyError
+        Once, with every fault: unknown ends, duplicate names, zero or negative bandwidth, terminals
+        that cannot reach each other, memory that serves nobody known, ...
+
+    Examples
+    --------
+    >>> leaves = [Chiplet(f"e{i}", role="expert") for i in range(4)]
+    >>> star = Package("star-4", [Switch("hub"), *leaves],
+    ...                [Link("hub", leaf.name, bandwidth="128 GB/s") for leaf in leaves])
+    >>> star
+    Package('star-4': 4 chiplets (4 expert), 1 switch, 4 links, 8 channels, 1.02 TB/s)
+    >>> star.channels[0].name, star.terminals
+    ('hub->e0', ('e0', 'e1', 'e2', 'e3'))
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+    source: str = ""
+    assumed: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        name: str,
+        nodes: Iterable[Node],
+        links: Iterable[Link],
+        source: str = "",
+        assumed: Iterable[str] = (),
+    ) -> None:
+        from noptoolkit._package_checks import check_package
+
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "nodes", tuple(nodes))
+        object.__setattr__(self, "links", tuple(links))
+        object.__setattr__(self, "source", source)
+        object.__setattr__(self, "assumed", tuple(assumed))
+        check_package(self)
+
+    def __repr__(self) -> str:
+        return f"Package({self.name!r}: {self.describe()})"
+
+    def __reduce__(self) -> tuple[type[Package], tuple[Any, ...]]:
+        return Package, (self.name, self.nodes, self.links, self.source, self.assumed)
+
+    def __getitem__(self, name: str) -> Node:
+        try:
+            return self.nodes[self.index[name]]
+        except KeyError:
+            hint = did_you_mean(name, self.index)
+            raise UnknownNameError(f"package {self.name!r}: no node named {name!r}; {hint}") from None
+
+    def describe(self) -> str:
+        """Return one line that tells whether the graph is what was meant."""
+        parts = [_count(len(self.chiplets), "chiplet") + _roles(self.chiplets)]
+        if self.switches:
+            parts.append(_count(len(self.switches), "switch", "switches"))
+        if self.memories:
+            parts.append(_count(len(self.memories), "memory stack"))
+        parts.append(_count(len(self.links), "link"))
+        parts.append(_count(len(self.channels), "channel"))
+        parts.append(format_quantity(self.total_bandwidth, "B/s"))
+        return ", ".join(parts)
+
+    @cached_property
+    def index(self) -> Mapping[str, int]:
+        """Index of each node by name."""
+        return {node.name: i for i, node in enumerate(self.nodes)}
+
+    @cached_property
+    def chiplets(self) -> tuple[Chiplet, ...]:
+        """The nodes that compute."""
+        return tuple(node for node in self.nodes if isinstance(node, Chiplet))
+
+    @cached_property
+    def switches(self) -> tuple[Switch, ...]:
+        """The nodes that only forward."""
+        return tuple(node for node in self.nodes if isinstance(node, Switch))
+
+    @cached_property
+    def memories(self) -> tuple[Memory, ...]:
+        """The memory stacks."""
+        return tuple(node for node in self.nodes if isinstance(node, Memory))
+
+    @cached_property
+    def terminals(self) -> tuple[str, ...]:
+        """Names of the nodes that inject and eject: all chiplets, in the order of ``nodes``."""
+        return tuple(chiplet.name for chiplet in self.chiplets)
+
+    @cached_property
+    def experts(self) -> tuple[str, ...]:
+        """Names of the chiplets of role ``expert``, in the order of ``nodes``."""
+        return self.with_role("expert")
+
+    def with_role(self, role: Role) -> tuple[str, ...]:
+        """Return the names of the chiplets of one role, in the order of ``nodes``."""
+        return tuple(chiplet.name for chiplet in self.chiplets if chiplet.role == role)
+
+    @cached_property
+    def expert_groups(self) -> tuple[tuple[int, ...], ...]:
+        """Indices into ``experts`` of each group, groups in order of first appearance.
+
+        Expert chiplets without a group are a group of their own.
+        """
+        groups: dict[str, list[int]] = {}
+        for i, name in enumerate(self.experts):
+            chiplet = self[name]
+            assert isinstance(chiplet, Chiplet)
+            groups.setdefault(chiplet.group or f"only {name}", []).append(i)
+        return tuple(tuple(members) for members in groups.values())
+
+    @cached_property
+    def channels(self) -> tuple[Channel, ...]:
+        """Both directions of every link, those without bandwidth left out."""
+        seen: Counter[tuple[str, str]] = Counter()
+        channels = []
+        for i, link in enumerate(self.links):
+            forward = (link.a, link.b, link.bandwidth)
+            backward = (link.b, link.a, link.backward_bandwidth)
+            for tail, head, bandwidth in (forward, backward):
+                if bandwidth > 0:
+                    seen[tail, head] += 1
+                    count = seen[tail, head]
+                    name = f"{tail}->{head}" + (f"#{count}" if count > 1 else "")
+                    channels.append(Channel(name, tail, head, bandwidth, i))
+        return tuple(channels)
+
+    @cached_property
+    def total_bandwidth(self) -> float:
+        """Sum of the bandwidths of all links, in B/s: both directions, half duplex counted once."""
+        return sum(
+            link.bandwidth + (0.0 if link.half_duplex else link.backward_bandwidth) for link in self.links
+        )
+
+    @cached_property
+    def graph(self) -> nx.DiGraph[str]:
+        """The package as a frozen networkx DiGraph; see `noptoolkit.package_views`."""
+        from noptoolkit.package_views import to_networkx
+
+        return to_networkx(self)
+
+    def to_igraph(self) -> igraph.Graph:
+        """Return the channels as a directed igraph graph; edge ids are channel indices."""
+        from noptoolkit.package_views import to_igraph
+
+        return to_igraph(self)
+
+    def to_sparse(self) -> csr_array[Any]:
+        """Return the bandwidth matrix [nodes, nodes] in B/s; parallel channels are summed."""
+        from noptoolkit.package_views import to_sparse
+
+        return to_sparse(self)
+
+    @classmethod
+    def from_networkx(
+        cls, graph: nx.Graph[Any], *, bandwidth: Quantity | None = None, name: str | None = None
+    ) -> Package:
+        """Return a package made of any networkx graph; see `noptoolkit.package_views`."""
+        from noptoolkit.package_views import from_networkx
+
+        return from_networkx(graph, bandwidth=bandwidth, name=name)
+
+    def replace(self, **changes: Any) -> Package:
+        """Return a package with some of name, nodes, links, source, assumed replaced.
+
+        Examples
+        --------
+        >>> pair = Package("pair", [Chiplet("a"), Chiplet("b")], [Link("a", "b", "1 GB/s")])
+        >>> pair.replace(name="duo").name
+        'duo'
+        """
+        known = [field.name for field in dataclasses.fields(self)]
+        for key in changes:
+            if key not in known:
+                raise UnknownNameError(f"a package has no {key!r}; {did_you_mean(key, known)}")
+        return Package(**({key: getattr(self, key) for key in known} | changes))
+
+    def without(self, *names: str) -> Package:
+        """Return the package that is left when some nodes, or single links, are lost.
+
+        Parameters
+        ----------
+        names
+            Node names, or channel names such as ``"sw0->e3"`` (the whole link goes).
+
+        Raises
+        ------
+        UnknownNameError
+            If a name is neither.
+        TopologyError
+            If terminals that are left cannot reach each other any more.
+
+        Examples
+        --------
+        >>> ring = Package("ring", [Chiplet(n) for n in "abc"],
+        ...                [Link(*pair, "1 GB/s") for pair in ("ab", "bc", "ca")])
+        >>> ring.without("a->b").links[0].b, ring.without("c").terminals
+        ('c', ('a', 'b'))
+        """
+        link_of = {channel.name: channel.link for channel in self.channels}
+        for name in names:
+            if name not in self.index and name not in link_of:
+                hint = did_you_mean(name, [*self.index, *link_of])
+                raise UnknownNameError(f"package {self.name!r}: no node or channel {name!r}; {hint}")
+        lost = set(names)
+        lost_links = {link_of[name] for name in lost if name in link_of}
+        nodes = []
+        for node in self.nodes:
+            if node.name in lost:
+                continue
+            if isinstance(node, Memory) and lost.intersection(node.serves):
+                left = tuple(name for name in node.serves if name not in lost)
+                if not left:
+                    continue
+                node = dataclasses.replace(node, serves=left)
+            nodes.append(node)
+        kept = {node.name for node in nodes}
+        links = [
+            link
+            for i, link in enumerate(self.links)
+            if link.a in kept and link.b in kept and i not in lost_links
+        ]
+        return self.replace(nodes=nodes, links=links)
+
+
+def _convert_node(node: Node) -> None:
+    kind = type(node).__name__.lower()
+    convert_fields(node, f"{kind} {node.name!r}")
+    for field in ("position", "size"):
+        value = getattr(node, field)
+        if value is not None:
+            try:
+                x, y = (float(part) for part in value)
+            except (TypeError, ValueError):
+                raise TopologyError(
+                    f"{kind} {node.name!r}: {field} {value!r} is not two numbers in m"
+                ) from None
+            object.__setattr__(node, field, (x, y))
+
+
+def _count(number: int, singular: str, plural: str | None = None) -> str:
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"
+
+
+def _roles(chiplets: tuple[Chiplet, ...]) -> str:
+    counts = Counter(chiplet.role for chiplet in chiplets)
+    named = [f"{counts[role]} {role}" for role in ROLES if counts[role]]
+    return f" ({', '.join(named)})" if named else ""

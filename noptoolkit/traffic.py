@@ -1,0 +1,103 @@
+"""Who sends how much to whom: demands in bytes, and messages to sets of end points.
+
+A `Traffic` has up to three parts, all over the same ``endpoints``: a demand matrix (unicast), multicasts (one
+source, a set of destinations, one message that switches may copy on the way) and reductions (the same
+backwards: a set of sources, one root, partial results that switches may add on the way).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from noptoolkit.errors import WorkloadError
+from noptoolkit.package import Package
+
+__all__ = ["DestinationSets", "Traffic", "from_matrix"]
+
+
+@dataclass(frozen=True, eq=False)
+class DestinationSets:
+    """Messages between one root and a set of end points each, equal ones merged.
+
+    Parameters
+    ----------
+    root
+        Index of the end point that sends (multicast) or collects (reduction), [messages].
+    members
+        Bit sets of the other ends, [messages, words] of uint64: bit i % 64 of word i // 64 is end point i.
+    bytes
+        Size of each message, in B, [messages].
+    """
+
+    root: NDArray[np.int64]
+    members: NDArray[np.uint64]
+    bytes: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Traffic:
+    """What a package has to carry.
+
+    Parameters
+    ----------
+    endpoints
+        Names of the nodes that send and receive; rows and columns of ``demand``.
+    demand
+        Bytes from each end point (row) to each other (column), [endpoints, endpoints], diagonal 0.
+    multicast, reduction
+        Messages that the network may copy or add on the way, or ``None``.
+    name
+        What tables and pictures call it.
+    origin
+        ``recorded``, ``loads`` or ``synthetic`` where it comes from a trace, else empty.
+    """
+
+    endpoints: tuple[str, ...]
+    demand: NDArray[np.float64]
+    multicast: DestinationSets | None = None
+    reduction: DestinationSets | None = None
+    name: str = ""
+    origin: str = ""
+
+
+def from_matrix(
+    package: Package, demand: ArrayLike, *, endpoints: tuple[str, ...] | None = None, name: str = "matrix"
+) -> Traffic:
+    """Return the traffic of a matrix of bytes.
+
+    Parameters
+    ----------
+    package
+        Whose end points the matrix is over.
+    demand
+        Bytes, [endpoints, endpoints]; the diagonal is ignored.
+    endpoints
+        Names of nodes, chiplets or memory stacks; ``package.terminals`` where ``None``.
+
+    Raises
+    ------
+    WorkloadError
+        If the shape does not fit, or an entry is negative, NaN or infinite.
+    """
+    names = package.terminals if endpoints is None else tuple(endpoints)
+    for name_ in names:
+        package[name_]
+    matrix = np.array(demand, dtype=float)
+    if matrix.shape != (len(names), len(names)):
+        raise WorkloadError(
+            f"traffic {name!r}: demand has shape {matrix.shape}, package {package.name!r} has "
+            f"{len(names)} end points; give [{len(names)}, {len(names)}] bytes"
+        )
+    np.fill_diagonal(matrix, 0.0)
+    wrong = np.argwhere(~np.isfinite(matrix) | (matrix < 0))
+    if len(wrong):
+        i, j = wrong[0]
+        raise WorkloadError(
+            f"traffic {name!r}: {names[i]!r} to {names[j]!r} is {matrix[i, j]:g} B; "
+            "bytes are finite and not negative"
+        )
+    matrix.flags.writeable = False
+    return Traffic(names, matrix, name=name)

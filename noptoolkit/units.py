@@ -1,0 +1,178 @@
+"""SI floats inside, engineers' units at the edges.
+
+Every quantity inside noptoolkit is a plain float in the base unit of its kind: B, B/s, s, m, J, W,
+FLOP/s, Hz, J/bit. Public arguments and files also take text such as ``"256 GB/s"``; QuantiPhy reads
+and writes it. Decimal prefixes are powers of 1000 (``G`` = 1e9), binary ones of 1024 (``Gi`` = 2**30).
+
+The unit of a dataclass field stands once, in its metadata (`measured`), and feeds conversion,
+axis labels and CSV headers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+from noptoolkit.errors import FormatError
+
+__all__ = [
+    "Gibi",
+    "Giga",
+    "Kibi",
+    "Kilo",
+    "Measured",
+    "MeasuredOrNone",
+    "Mebi",
+    "Mega",
+    "Quantity",
+    "Tera",
+    "convert_fields",
+    "format_quantity",
+    "measured",
+    "parse_quantity",
+    "unit_of",
+]
+
+Kilo, Mega, Giga, Tera = 1e3, 1e6, 1e9, 1e12
+Kibi, Mebi, Gibi = 2.0**10, 2.0**20, 2.0**30
+
+Quantity = float | str
+"""What public arguments take: a float in the base unit, or text with a unit."""
+
+if TYPE_CHECKING:
+    # A field takes a float or text and holds a float: only a descriptor can say so to a type checker.
+    class Measured:
+        """A field that takes a quantity and holds a float."""
+
+        def __get__(self, instance: object, owner: type | None = None) -> float: ...
+        def __set__(self, instance: object, value: Quantity) -> None: ...
+
+    class MeasuredOrNone:
+        """A field that takes a quantity or None and holds a float or None."""
+
+        def __get__(self, instance: object, owner: type | None = None) -> float | None: ...
+        def __set__(self, instance: object, value: Quantity | None) -> None: ...
+else:
+    Measured = float
+    MeasuredOrNone = float | None
+
+_EXAMPLES = {
+    "B": "8 GiB",
+    "B/s": "256 GB/s",
+    "s": "10 ns",
+    "m": "12 mm",
+    "m2": "1e-4 m2",
+    "J": "3 mJ",
+    "W": "20 W",
+    "FLOP/s": "74 TFLOP/s",
+    "Hz": "1 GHz",
+    "J/bit": "0.5 pJ/bit",
+}
+
+
+def parse_quantity(value: Quantity, unit: str, what: str = "value") -> float:
+    """Return a quantity as a float in its base unit.
+
+    Parameters
+    ----------
+    value
+        A number in the base unit, or text such as ``"256 GB/s"``.
+    unit
+        The base unit that is expected.
+    what
+        What the quantity is, for the message.
+
+    Raises
+    ------
+    FormatError
+        If the text is no number, has no unit or another unit, or is NaN or infinite.
+
+    Examples
+    --------
+    >>> parse_quantity("256 GB/s", "B/s")
+    256000000000.0
+    >>> parse_quantity("8 GiB", "B")
+    8589934592.0
+    >>> parse_quantity("256 GB", "B/s", "bandwidth")
+    Traceback (most recent call last):
+    noptoolkit.errors.FormatError: bandwidth '256 GB' is in B, not in B/s; write it like '256 GB/s'
+    """
+    way_out = f"write it like {_EXAMPLES.get(unit, '1 ' + unit)!r}"
+    if isinstance(value, bool) or (not hasattr(value, "__float__") and not isinstance(value, str)):
+        raise FormatError(f"{what} {value!r} is not a quantity; {way_out}")
+    number = _parse_text(value, unit, what, way_out) if isinstance(value, str) else float(value)
+    if not math.isfinite(number):
+        raise FormatError(f"{what} {value!r} is not finite; {way_out}")
+    return number
+
+
+def _parse_text(text: str, unit: str, what: str, way_out: str) -> float:
+    stripped = text.strip()
+    if stripped.endswith(unit):  # "5 m" is five metres to us, five thousandths to QuantiPhy
+        try:
+            return float(stripped.removesuffix(unit))
+        except ValueError:
+            pass
+    from quantiphy import QuantiPhyError
+    from quantiphy import Quantity as Parsed
+
+    try:
+        parsed = Parsed(stripped, binary=True)
+    except QuantiPhyError as error:
+        raise FormatError(f"{what} {text!r} is not a quantity; {way_out}") from error
+    if not parsed.units:
+        raise FormatError(f"{what} {text!r} has no unit; {way_out}")
+    if parsed.units != unit:
+        raise FormatError(f"{what} {text!r} is in {parsed.units}, not in {unit}; {way_out}")
+    return float(parsed)
+
+
+def format_quantity(value: float, unit: str, digits: int = 3) -> str:
+    """Return a float in a base unit as short text with an SI prefix.
+
+    Examples
+    --------
+    >>> format_quantity(256e9, "B/s")
+    '256 GB/s'
+    >>> format_quantity(1.2346e-5, "s")
+    '12.3 us'
+    >>> format_quantity(0.0, "s")
+    '0 s'
+    """
+    from quantiphy import Quantity as Rendered
+
+    return str(Rendered(float(value), unit).render(prec=max(digits - 1, 0)))
+
+
+def measured(unit: str, **options: Any) -> Any:
+    """Return a dataclass field that holds a quantity in ``unit`` (see `convert_fields`)."""
+    return dataclasses.field(metadata={"unit": unit}, **options)
+
+
+def unit_of(cls: Any, field: str) -> str:
+    """Return the unit of a dataclass field, empty where it has none.
+
+    Examples
+    --------
+    >>> from noptoolkit import Link
+    >>> unit_of(Link, "bandwidth")
+    'B/s'
+    """
+    for candidate in dataclasses.fields(cls):
+        if candidate.name == field:
+            return str(candidate.metadata.get("unit", ""))
+    raise AttributeError(f"{cls!r} has no field {field!r}")
+
+
+def convert_fields(instance: Any, place: str) -> None:
+    """Replace each field of a frozen dataclass that has a unit by its float in that unit.
+
+    Called from ``__post_init__``; ``None`` stays ``None``.
+    """
+    for field in dataclasses.fields(instance):
+        unit = field.metadata.get("unit")
+        value = getattr(instance, field.name)
+        if unit and value is not None:
+            number = parse_quantity(value, unit, f"{place}: {field.name}")
+            object.__setattr__(instance, field.name, number)

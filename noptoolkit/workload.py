@@ -1,0 +1,283 @@
+"""What runs on a package: a mixture-of-experts model, a batch of tokens and where its tokens go.
+
+Parameter counts follow the published architectures (source: the checkpoints' configuration files): with
+hidden width d, h heads, g key-value heads of width w, E routed and S shared experts of width f,
+
+* attention (GQA): d w (2 h + 2 g), plus biases, query-key norms and sinks where the model has them;
+* attention (MLA): d q + q h (n + r) + d (c + r) + c h (n + v) + h v d, plus the two norms;
+* an expert: 3 d f (gate, up, down); the router: d E; a dense layer: 3 d F.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from noptoolkit.errors import WorkloadError, raise_collected
+from noptoolkit.synthetic import SyntheticRouting
+from noptoolkit.trace import RoutingTrace
+
+__all__ = ["Batch", "LatentAttention", "MoEModel", "Workload"]
+
+Mode = Literal["training", "prefill", "decode"]
+MODES: tuple[Mode, ...] = ("training", "prefill", "decode")
+
+
+@dataclass(frozen=True)
+class LatentAttention:
+    """Ranks and head widths of multi-head latent attention (MLA; DeepSeek-V2, arXiv 2405.04434)."""
+
+    query_rank: int
+    kv_rank: int
+    nope_dim: int
+    rope_dim: int
+    value_dim: int
+
+
+@dataclass(frozen=True)
+class MoEModel:
+    """Shape of a mixture-of-experts transformer.
+
+    Parameters
+    ----------
+    name
+        As published.
+    hidden, layers, heads, kv_heads, head_dim, vocab
+        Widths and counts of the transformer.
+    expert_width
+        Inner width of one routed expert.
+    experts, top_k
+        Routed experts per MoE layer, and how many a token uses.
+    shared_experts, shared_width
+        Experts every token uses, and their width (``expert_width`` where ``None``).
+    dense_layers, dense_width
+        Layers with one ordinary feed-forward network, and its inner width.
+    latent_attention
+        MLA instead of grouped-query attention.
+    qk_norm
+        Query-key norm: ``none``, per ``head``, or over the ``full`` projection.
+    biases, sinks, router_bias, tied_embeddings
+        Terms that some architectures add or share.
+    published_parameters
+        The total that its authors state; what `parameters` is tested against.
+
+    Examples
+    --------
+    >>> qwen = MoEModel("Qwen3-30B-A3B", hidden=2048, layers=48, heads=32, kv_heads=4, head_dim=128,
+    ...                 vocab=151936, expert_width=768, experts=128, top_k=8, qk_norm="head")
+    >>> qwen.parameters
+    30532122624
+    """
+
+    name: str
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocab: int
+    expert_width: int
+    experts: int
+    top_k: int
+    shared_experts: int = 0
+    shared_width: int | None = None
+    dense_layers: int = 0
+    dense_width: int = 0
+    latent_attention: LatentAttention | None = None
+    qk_norm: Literal["none", "head", "full"] = "none"
+    biases: bool = False
+    sinks: bool = False
+    router_bias: bool = False
+    tied_embeddings: bool = False
+    published_parameters: float | None = None
+
+    def __post_init__(self) -> None:
+        positive = ("hidden", "layers", "heads", "kv_heads", "head_dim", "vocab", "expert_width")
+        faults = [
+            f"{name} {getattr(self, name)} must be above 0"
+            for name in (*positive, "experts", "top_k")
+            if getattr(self, name) <= 0
+        ]
+        faults += [
+            f"{name} {getattr(self, name)} must not be negative"
+            for name in ("shared_experts", "dense_layers", "dense_width")
+            if getattr(self, name) < 0
+        ]
+        if self.top_k > self.experts:
+            faults.append(f"top_k {self.top_k} is more than the {self.experts} experts")
+        if self.dense_layers > self.layers:
+            faults.append(f"dense_layers {self.dense_layers} is more than the {self.layers} layers")
+        if self.dense_layers and not self.dense_width:
+            faults.append(f"{self.dense_layers} dense layers need a dense_width")
+        if self.kv_heads > 0 and self.heads % self.kv_heads:
+            faults.append(f"heads {self.heads} is no multiple of kv_heads {self.kv_heads}")
+        raise_collected(WorkloadError, f"model {self.name!r}", faults)
+
+    @property
+    def moe_layers(self) -> int:
+        """Layers with routed experts."""
+        return self.layers - self.dense_layers
+
+    @property
+    def attention_parameters(self) -> int:
+        """Of one layer, norms of the layer not counted."""
+        if (mla := self.latent_attention) is not None:
+            queries = self.hidden * mla.query_rank + mla.query_rank
+            queries += mla.query_rank * self.heads * (mla.nope_dim + mla.rope_dim)
+            keys = self.hidden * (mla.kv_rank + mla.rope_dim) + mla.kv_rank
+            keys += mla.kv_rank * self.heads * (mla.nope_dim + mla.value_dim)
+            return queries + keys + self.heads * mla.value_dim * self.hidden
+        query, key_value = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        count = 2 * self.hidden * (query + key_value)
+        count += {"none": 0, "head": 2 * self.head_dim, "full": query + key_value}[self.qk_norm]
+        if self.biases:
+            count += query + 2 * key_value + self.hidden
+        return count + (self.heads if self.sinks else 0)
+
+    @property
+    def expert_parameters(self) -> int:
+        """Of one routed expert."""
+        biases = 2 * self.expert_width + self.hidden if self.biases else 0
+        return 3 * self.hidden * self.expert_width + biases
+
+    @property
+    def shared_parameters(self) -> int:
+        """Of all shared experts of one MoE layer."""
+        return self.shared_experts * 3 * self.hidden * (self.shared_width or self.expert_width)
+
+    @property
+    def router_parameters(self) -> int:
+        """Of the router of one MoE layer."""
+        return self.hidden * self.experts + (self.experts if self.router_bias else 0)
+
+    @property
+    def dense_parameters(self) -> int:
+        """Of the feed-forward network of one dense layer."""
+        return 3 * self.hidden * self.dense_width
+
+    @property
+    def embedding_parameters(self) -> int:
+        """Of the embedding and the output head."""
+        return self.vocab * self.hidden * (1 if self.tied_embeddings else 2)
+
+    @property
+    def parameters(self) -> int:
+        """Of the whole model, with two norms per layer and one at the end."""
+        moe = self.experts * self.expert_parameters + self.shared_parameters + self.router_parameters
+        every_layer = self.attention_parameters + 2 * self.hidden
+        return (
+            self.embedding_parameters
+            + self.hidden
+            + self.layers * every_layer
+            + self.moe_layers * moe
+            + self.dense_layers * self.dense_parameters
+        )
+
+    @property
+    def active_parameters(self) -> int:
+        """Those that one token uses."""
+        unused = self.moe_layers * (self.experts - self.top_k) * self.expert_parameters
+        return self.parameters - unused
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The tokens of one step.
+
+    Parameters
+    ----------
+    sequences, sequence_length
+        Of the whole step; for ``decode``, the length is that of the context and each sequence
+        contributes one token.
+    micro_batches
+        Into how many equal parts the sequences are cut.
+    mode
+        ``training`` (forward, backward, optimiser update), ``prefill`` or ``decode``.
+    bytes_per_value
+        Of a parameter, an activation and a gradient, in B (2 for FP16).
+    """
+
+    sequences: int = 32
+    sequence_length: int = 256
+    micro_batches: int = 4
+    mode: Mode = "training"
+    bytes_per_value: int = 2
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"{name} {getattr(self, name)} must be a whole number above 0"
+            for name in ("sequences", "sequence_length", "micro_batches", "bytes_per_value")
+            if not isinstance(getattr(self, name), int) or getattr(self, name) <= 0
+        ]
+        if not faults and self.sequences % self.micro_batches:
+            faults.append(f"{self.sequences} sequences do not divide into {self.micro_batches} micro-batches")
+        if self.mode not in MODES:
+            faults.append(f"no mode {self.mode!r}; known: {', '.join(MODES)}")
+        raise_collected(WorkloadError, "batch", faults)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that one step computes."""
+        return self.sequences * (1 if self.mode == "decode" else self.sequence_length)
+
+
+@dataclass(frozen=True, eq=False)
+class Workload:
+    """A model, a batch and the routing of its tokens.
+
+    Parameters
+    ----------
+    name
+        What tables call it.
+    model, batch
+        The shape of one step.
+    routing
+        A trace, or the parameters of the synthetic generator (drawn once, when first asked for).
+    source
+        Where its numbers come from.
+    assumed
+        What no source gives and was assumed.
+    """
+
+    name: str
+    model: MoEModel
+    batch: Batch = field(default_factory=Batch)
+    routing: RoutingTrace | SyntheticRouting | None = None
+    source: str = ""
+    assumed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        faults = []
+        routing = self.routing
+        if routing is not None:
+            if routing.num_experts != self.model.experts:
+                faults.append(
+                    f"the routing is over {routing.num_experts} experts, "
+                    f"the model has {self.model.experts}; give it a trace of its own"
+                )
+            if routing.top_k != self.model.top_k:
+                faults.append(
+                    f"the routing has {routing.top_k} experts per token, "
+                    f"the model uses {self.model.top_k}; give it a trace of its own"
+                )
+        raise_collected(WorkloadError, f"workload {self.name!r}", faults)
+
+    @cached_property
+    def trace(self) -> RoutingTrace:
+        """The routing of its tokens; ``trace.origin`` says whether it is recorded or synthetic.
+
+        Raises
+        ------
+        WorkloadError
+            If the workload has no routing.
+        """
+        if self.routing is None:
+            raise WorkloadError(
+                f"workload {self.name!r} has no routing: give it a trace file, loads or a generator"
+            )
+        if isinstance(self.routing, SyntheticRouting):
+            from noptoolkit.synthetic import draw_trace
+
+            return draw_trace(self.routing)
+        return self.routing
