@@ -1,4 +1,4 @@
-"""Who sends how much to whom: demands in bytes, and messages to sets of end points.
+"""The nouns: demands in bytes, and messages to sets of end points.
 
 A `Traffic` has up to three parts, all over the same ``endpoints``: a demand matrix (unicast), multicasts (one
 source, a set of destinations, one message that switches may copy on the way) and reductions (the same
@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from noptoolkit.errors import WorkloadError
 from noptoolkit.package import Package
+from noptoolkit.units import format_quantity
 
 __all__ = ["DestinationSets", "Traffic", "from_matrix"]
 
@@ -35,6 +36,29 @@ class DestinationSets:
     root: NDArray[np.int64]
     members: NDArray[np.uint64]
     bytes: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        for array in (self.root, self.members, self.bytes):
+            array.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.root)
+
+    def __repr__(self) -> str:
+        return f"DestinationSets({len(self)} messages, {format_quantity(self.bytes.sum(), 'B')})"
+
+    def contains(self, endpoints: int) -> NDArray[np.bool_]:
+        """Return whether each message reaches each of the first end points, [messages, endpoints].
+
+        Examples
+        --------
+        >>> sets = DestinationSets(np.array([0]), np.array([[6]], dtype=np.uint64), np.array([1.0]))
+        >>> sets.contains(4)
+        array([[False,  True,  True, False]])
+        """
+        index = np.arange(endpoints)
+        shift = (index % 64).astype(np.uint64)
+        return ((self.members[:, index // 64] >> shift) & np.uint64(1)).astype(np.bool_)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,6 +86,21 @@ class Traffic:
     name: str = ""
     origin: str = ""
 
+    def __post_init__(self) -> None:
+        self.demand.flags.writeable = False
+
+    def __repr__(self) -> str:
+        parts = [f"{len(self.endpoints)} end points"]
+        pairs = int(np.count_nonzero(self.demand))
+        if pairs:
+            parts.append(f"{format_quantity(self.demand.sum(), 'B')} in {pairs} demands")
+        for kind, sets in (("multicasts", self.multicast), ("reductions", self.reduction)):
+            if sets is not None:
+                parts.append(f"{format_quantity(sets.bytes.sum(), 'B')} in {len(sets)} {kind}")
+        if self.origin:
+            parts.append(self.origin)
+        return f"Traffic({self.name!r}: {', '.join(parts)})"
+
 
 def from_matrix(
     package: Package, demand: ArrayLike, *, endpoints: tuple[str, ...] | None = None, name: str = "matrix"
@@ -81,6 +120,13 @@ def from_matrix(
     ------
     WorkloadError
         If the shape does not fit, or an entry is negative, NaN or infinite.
+
+    Examples
+    --------
+    >>> from noptoolkit import Chiplet, Link
+    >>> pair = Package("pair", [Chiplet("a"), Chiplet("b")], [Link("a", "b", "1 GB/s")])
+    >>> from_matrix(pair, [[0, 1000], [500, 0]])
+    Traffic('matrix': 2 end points, 1.5 kB in 2 demands)
     """
     names = package.terminals if endpoints is None else tuple(endpoints)
     for name_ in names:
@@ -99,5 +145,4 @@ def from_matrix(
             f"traffic {name!r}: {names[i]!r} to {names[j]!r} is {matrix[i, j]:g} B; "
             "bytes are finite and not negative"
         )
-    matrix.flags.writeable = False
     return Traffic(names, matrix, name=name)

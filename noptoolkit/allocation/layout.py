@@ -1,0 +1,191 @@
+"""Where each expert sits, and what that costs the tokens of a trace.
+
+With chiplets D_t that hold at least one of token t's top-k experts, the numbers that matter are
+
+* C_T = mean over tokens of |D_t|: copies sent per token (Mozart, arXiv 2603.07006). It is the connectivity
+  of a hypergraph whose vertices are experts and whose edges are the tokens' top-k sets: C_T = km1/T + 1;
+* C_G, the same for groups of chiplets, which is what an uplink of a tree carries;
+* imbalance: activations of the hottest chiplet over the mean of all chiplets. A layer waits for its hottest
+  chiplet, and a layout of small C_T tends to pile hot experts up: always read the two together.
+
+All three are means over the layers of the trace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from noptoolkit.errors import WorkloadError
+from noptoolkit.package import Package
+from noptoolkit.trace import RoutingTrace
+
+__all__ = ["Allocation", "count_distinct"]
+
+Ids = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Allocation:
+    """The chiplet of every expert, in one layer or in each.
+
+    Parameters
+    ----------
+    experts
+        Names of the expert chiplets, as in ``package.experts``.
+    chiplet_of_expert
+        Indices into ``experts``, [layers, experts]; one row is shared by all layers of a trace.
+    groups
+        Indices into ``experts`` of the chiplets of each group, as in ``package.expert_groups``.
+    method
+        Which allocator made it; ``auto`` adds the winner.
+
+    Raises
+    ------
+    WorkloadError
+        If a chiplet index is out of range.
+
+    Examples
+    --------
+    >>> layout = Allocation(("e0", "e1"), [[0, 0, 1, 1]], method="by hand")
+    >>> layout
+    Allocation(4 experts on 2 chiplets, 1 layout, by hand)
+    >>> trace = RoutingTrace([[0, 1], [0, 2], [2, 3], [1, 3]], num_experts=4)
+    >>> layout.c_t(trace), layout.imbalance(trace)
+    (1.5, 1.0)
+    """
+
+    experts: tuple[str, ...]
+    chiplet_of_expert: NDArray[np.int64]
+    groups: tuple[tuple[int, ...], ...]
+    method: str
+
+    def __init__(
+        self,
+        experts: tuple[str, ...],
+        chiplet_of_expert: ArrayLike,
+        groups: tuple[tuple[int, ...], ...] | None = None,
+        method: str = "given",
+    ) -> None:
+        places = np.array(chiplet_of_expert, dtype=np.int64)
+        if places.ndim == 1:
+            places = places[None]
+        if places.ndim != 2 or places.size == 0:
+            raise WorkloadError(f"allocation has shape {places.shape}; give chiplets as [layers, experts]")
+        if places.min() < 0 or places.max() >= len(experts):
+            wrong = int(places.min() if places.min() < 0 else places.max())
+            raise WorkloadError(f"allocation: chiplet {wrong} is out of range 0 to {len(experts) - 1}")
+        places.flags.writeable = False
+        object.__setattr__(self, "experts", tuple(experts))
+        object.__setattr__(self, "chiplet_of_expert", places)
+        object.__setattr__(self, "groups", groups or tuple((i,) for i in range(len(experts))))
+        object.__setattr__(self, "method", method)
+
+    def __repr__(self) -> str:
+        layouts = f"{self.num_layers} layout" + ("s" if self.num_layers != 1 else "")
+        where = f"{self.num_experts} experts on {len(self.experts)} chiplets"
+        return f"Allocation({where}, {layouts}, {self.method})"
+
+    @property
+    def num_layers(self) -> int:
+        """Layouts held: 1 if it is shared by all layers."""
+        return int(self.chiplet_of_expert.shape[0])
+
+    @property
+    def num_experts(self) -> int:
+        """Experts placed in each layer."""
+        return int(self.chiplet_of_expert.shape[1])
+
+    @property
+    def group_of_chiplet(self) -> NDArray[np.int64]:
+        """Group of each chiplet, [chiplets]."""
+        group = np.empty(len(self.experts), dtype=np.int64)
+        for g, members in enumerate(self.groups):
+            group[list(members)] = g
+        return group
+
+    def layer(self, index: int) -> Allocation:
+        """Return the layout of one layer; a shared one serves every layer."""
+        if self.num_layers == 1:
+            return self
+        if not -self.num_layers <= index < self.num_layers:
+            raise WorkloadError(f"no layer {index}: the allocation has layers 0 to {self.num_layers - 1}")
+        return Allocation(self.experts, self.chiplet_of_expert[index], self.groups, self.method)
+
+    def check_fits(self, package: Package) -> None:
+        """Raise WorkloadError if the package has other expert chiplets."""
+        if self.experts != package.experts:
+            raise WorkloadError(
+                f"the allocation is for {len(self.experts)} chiplets ({', '.join(self.experts[:3])}, ...), "
+                f"package {package.name!r} has {len(package.experts)}; allocate again for this package"
+            )
+
+    def chiplets(self, trace: RoutingTrace) -> Ids:
+        """Return the chiplet that serves each choice of each token, [layers, tokens, k].
+
+        Raises
+        ------
+        WorkloadError
+            If the trace has other experts, or other layers than the allocation has layouts.
+        """
+        if trace.num_experts != self.num_experts:
+            raise WorkloadError(
+                f"the trace is over {trace.num_experts} experts, the allocation places {self.num_experts}"
+            )
+        if self.num_layers not in (1, trace.num_layers):
+            raise WorkloadError(
+                f"the trace has {trace.num_layers} layers, the allocation {self.num_layers} layouts; "
+                "take allocation.layer(i) and trace.layer(i) of the same layer"
+            )
+        places = self.chiplet_of_expert.astype(np.min_scalar_type(len(self.experts) - 1))
+        if self.num_layers == 1:
+            shared: Ids = places[0][trace.topk]
+            return shared
+        return np.stack([places[i][trace.topk[i]] for i in range(trace.num_layers)])
+
+    def load(self, trace: RoutingTrace) -> NDArray[np.int64]:
+        """Return the activations that each chiplet computes, [layers, chiplets]."""
+        served = self.chiplets(trace)
+        count = len(self.experts)
+        return np.stack([np.bincount(layer.ravel(), minlength=count) for layer in served]).astype(np.int64)
+
+    def c_t(self, trace: RoutingTrace) -> float:
+        """Return the mean number of chiplets that a token is sent to."""
+        return float(count_distinct(self.chiplets(trace)).mean())
+
+    def c_g(self, trace: RoutingTrace) -> float:
+        """Return the mean number of groups that a token is sent to."""
+        group = self.group_of_chiplet.astype(np.min_scalar_type(len(self.groups) - 1))
+        return float(count_distinct(group[self.chiplets(trace)]).mean())
+
+    def imbalance(self, trace: RoutingTrace) -> float:
+        """Return the load of the hottest chiplet over the mean load, averaged over layers."""
+        load = self.load(trace)
+        return float((load.max(axis=1) / load.mean(axis=1)).mean())
+
+    def group_imbalance(self, trace: RoutingTrace) -> float:
+        """Return the load per chiplet of the hottest group over the mean load, averaged over layers."""
+        load = self.load(trace)
+        per_group = np.stack([load[:, list(members)].mean(axis=1) for members in self.groups])
+        return float((per_group.max(axis=0) / load.mean(axis=1)).mean())
+
+
+def count_distinct(ids: Ids) -> NDArray[np.uint8]:
+    """Return how many distinct ids the last axis holds, [..., k] -> [...].
+
+    Examples
+    --------
+    >>> count_distinct(np.array([[3, 3, 1], [2, 2, 2]]))
+    array([2, 1], dtype=uint8)
+    """
+    columns = np.ascontiguousarray(np.moveaxis(ids, -1, 0))
+    distinct = np.ones(columns.shape[1:], dtype=np.uint8)
+    for j in range(1, len(columns)):
+        new = columns[j] != columns[0]
+        for i in range(1, j):
+            new &= columns[j] != columns[i]
+        distinct += new
+    return distinct
