@@ -1,0 +1,160 @@
+"""From a drawn graph to a package: the step that every builder shares.
+
+A `Sketch` is what a family is: chiplets in the order of their names, switches, wires, groups, and where on
+the floor plan they and their companions (attention chiplet, memory stacks) are. `assemble` makes the nodes
+and links of it with the `Parts` asked for. A group is a run of chiplets that shares one memory stack; the
+attention chiplet has one link to each group's port.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from noptoolkit.errors import TopologyError
+from noptoolkit.package import Link, Node, Package
+from noptoolkit.topology.parts import Parts, Point
+
+__all__ = ["Sketch", "assemble", "grid_positions", "grid_sketch", "split_groups"]
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """The graph and the floor plan of a package, before its parts are chosen.
+
+    Parameters
+    ----------
+    positions
+        Centre of each chiplet by name, in m, in the order that fixes the experts' indices.
+    wires
+        Pairs of names, with the bandwidth in B/s or ``None`` for the usual one.
+    groups
+        Names of the chiplets of each group.
+    attention, attention_ports
+        Centre of the attention chiplet, and the node that it is linked to for each of its links.
+    stacks, stack_ports
+        Centre of each group's memory stack, and the node that it is linked to.
+    attention_stacks
+        Centres of the attention chiplet's memory stacks.
+    switches
+        Centre of each switch by name.
+    """
+
+    positions: Mapping[str, Point]
+    wires: Sequence[tuple[str, str, float | None]]
+    groups: Sequence[Sequence[str]]
+    attention: Point
+    attention_ports: Sequence[tuple[str, float | None]]
+    stacks: Sequence[Point]
+    stack_ports: Sequence[str]
+    attention_stacks: Sequence[Point]
+    switches: Mapping[str, Point] = field(default_factory=dict)
+
+
+def assemble(
+    name: str, sketch: Sketch, parts: Parts, *, in_network: bool = False, source: str = ""
+) -> Package:
+    """Return the package of a sketch: attention chiplet, chiplets, switches, memory stacks.
+
+    Parameters
+    ----------
+    name
+        Of the package.
+    sketch, parts
+        What to build, and of what.
+    in_network
+        Whether the switches replicate and reduce.
+    source
+        Of the topology.
+    """
+    group_of = {member: f"g{i}" for i, group in enumerate(sketch.groups) for member in group}
+    nodes: list[Node] = []
+    links: list[Link] = []
+    if parts.attention:
+        nodes.append(parts.attention_chiplet(sketch.attention))
+        links += [parts.link("attn", port, width) for port, width in sketch.attention_ports]
+    nodes += [parts.chiplet(key, at, group_of.get(key)) for key, at in sketch.positions.items()]
+    nodes += [parts.switch(key, at, in_network=in_network) for key, at in sketch.switches.items()]
+    links += [parts.link(a, b, width) for a, b, width in sketch.wires]
+    if parts.memory:
+        for i, (at, port) in enumerate(zip(sketch.stacks, sketch.stack_ports, strict=True)):
+            nodes.append(parts.memory_stack(f"hbm{i}", at, tuple(sketch.groups[i])))
+            links.append(parts.memory_link(f"hbm{i}", port))
+        if parts.attention:
+            for i, at in enumerate(sketch.attention_stacks, start=len(sketch.stacks)):
+                nodes.append(parts.memory_stack(f"hbm{i}", at, ("attn",)))
+                links.append(parts.memory_link(f"hbm{i}", "attn"))
+    return Package(name, nodes, links, source=source)
+
+
+def split_groups(names: Sequence[str], groups: int | None) -> list[list[str]]:
+    """Return consecutive groups of equal size; about the square root of the count where not told.
+
+    Raises
+    ------
+    TopologyError
+        If the groups do not divide the chiplets; it names the nearest that do.
+
+    Examples
+    --------
+    >>> split_groups(["a", "b", "c", "d", "e", "f"], 3)
+    [['a', 'b'], ['c', 'd'], ['e', 'f']]
+    """
+    count = len(names)
+    divisors = [d for d in range(1, count + 1) if count % d == 0]
+    if groups is None:
+        groups = max(d for d in divisors if d * d <= count)
+    if groups not in divisors:
+        near = sorted(divisors, key=lambda d: abs(d - groups))[:3]
+        shown = ", ".join(map(str, sorted(near)))
+        raise TopologyError(f"{groups} groups do not divide {count} chiplets; nearest that do: {shown}")
+    size = count // groups
+    return [list(names[i : i + size]) for i in range(0, count, size)]
+
+
+def grid_positions(count: int, parts: Parts, columns: int | None = None) -> dict[str, Point]:
+    """Return ``e0``, ``e1``, ... row by row on a grid, near square where ``columns`` is not given."""
+    columns = columns or math.ceil(math.sqrt(count))
+    return {f"e{i}": (i % columns * parts.pitch, -(i // columns) * parts.pitch) for i in range(count)}
+
+
+def grid_sketch(
+    positions: Mapping[str, Point],
+    wires: Sequence[tuple[str, str]],
+    parts: Parts,
+    *,
+    groups: int | None = None,
+    switches: Mapping[str, Point] | None = None,
+) -> Sketch:
+    """Return the sketch of chiplets on a grid: attention chiplet to the left, memory stacks to the right.
+
+    The ports of a group are its first chiplet (attention) and its last (memory).
+    """
+    split = split_groups(list(positions), parts.memory_groups or groups)
+    half_width, half_height = parts.die[0] / 2, parts.die[1] / 2
+    left = min(x for x, _ in positions.values()) - half_width
+    right = max(x for x, _ in positions.values()) + half_width
+    bottom = min(y for _, y in positions.values()) - half_height
+    top = max(y for _, y in positions.values()) + half_height
+    middle = (top + bottom) / 2
+    width, height = parts.stack
+    step = max((top - bottom) / len(split), height + parts.spacing)
+    stack_x = right + parts.spacing + width / 2
+    attention_x = left - parts.spacing - parts.attention_die[0] / 2
+    far_x = attention_x - parts.attention_die[0] / 2 - parts.spacing - width / 2
+    return Sketch(
+        positions=positions,
+        wires=[(a, b, None) for a, b in wires],
+        groups=split,
+        attention=(attention_x, middle),
+        attention_ports=[(group[0], None) for group in split],
+        stacks=_column(stack_x, middle, len(split), step),
+        stack_ports=[group[-1] for group in split],
+        attention_stacks=_column(far_x, middle, parts.attention_memories, height + parts.spacing),
+        switches=switches or {},
+    )
+
+
+def _column(x: float, middle: float, count: int, step: float) -> list[Point]:
+    return [(x, middle + ((count - 1) / 2 - i) * step) for i in range(count)]

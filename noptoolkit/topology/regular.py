@@ -1,0 +1,90 @@
+"""Graphs without geometry, drawn on a grid: complete and random regular.
+
+A complete graph carries unicast all-to-all of 1 B per ordered pair in 1 second over unit channels. A random
+regular graph (Jellyfish: Singla et al., NSDI 2012) has nearly the least mean distance that its degree allows.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Unpack
+
+from noptoolkit.errors import TopologyError
+from noptoolkit.package import Package
+from noptoolkit.topology.assembly import assemble, grid_positions, grid_sketch
+from noptoolkit.topology.parts import PartsOptions, parts_of
+from noptoolkit.topology.sizes import check_count, need
+
+__all__ = ["fully_connected", "random_regular"]
+
+MOST_COMPLETE = 1024
+
+
+def fully_connected(count: int = 16, **options: Unpack[PartsOptions]) -> Package:
+    """Return a package with a link between every two chiplets.
+
+    Parameters
+    ----------
+    count
+        Chiplets, at most 1024.
+    options
+        See `noptoolkit.topology.Parts`.
+
+    Examples
+    --------
+    >>> fully_connected(4)
+    Package('fully_connected-4': 4 chiplets (4 expert), 6 links, 12 channels, 1.54 TB/s)
+    """
+    need("fully_connected", "count", count, 2, MOST_COMPLETE)
+    parts = parts_of(options)
+    positions = grid_positions(count, parts)
+    wires = list(combinations(positions, 2))
+    return assemble(f"fully_connected-{count}", grid_sketch(positions, wires, parts), parts)
+
+
+def random_regular(
+    count: int = 16, degree: int = 4, *, seed: int = 0, **options: Unpack[PartsOptions]
+) -> Package:
+    """Return a connected random regular graph of chiplets.
+
+    Parameters
+    ----------
+    count, degree
+        Chiplets, and links of each; their product is even.
+    seed
+        The same seed draws the same graph.
+    options
+        See `noptoolkit.topology.Parts`.
+
+    Raises
+    ------
+    TopologyError
+        If no such graph exists; it names the nearest that does.
+
+    Examples
+    --------
+    >>> random_regular(16, 3)
+    Package('random_regular-16-3': 16 chiplets (16 expert), 24 links, 48 channels, 6.14 TB/s)
+    """
+    import networkx as nx
+
+    need("random_regular", "count", count, 3)
+    check_count("random_regular", count)
+    need("random_regular", "degree", degree, 2, count - 1)
+    if count * degree % 2:
+        raise TopologyError(
+            f"random_regular: {count} chiplets of degree {degree} have half a link over; "
+            f"nearest: {count - 1} or {count + 1} chiplets, or degree {degree - 1} or {degree + 1}"
+        )
+    parts = parts_of(options)
+    for attempt in range(100):
+        graph = nx.random_regular_graph(degree, count, seed=seed + 7919 * attempt)
+        if nx.is_connected(graph):
+            break
+    else:
+        raise TopologyError(
+            f"random_regular: no connected graph found for seed {seed}; choose a larger degree"
+        )
+    wires = [(f"e{a}", f"e{b}") for a, b in sorted(tuple(sorted(edge)) for edge in graph.edges)]
+    positions = grid_positions(count, parts)
+    return assemble(f"random_regular-{count}-{degree}", grid_sketch(positions, wires, parts), parts)
