@@ -1,0 +1,239 @@
+"""Dimension-order routing (dor) on meshes and tori, with what hangs on their edges.
+
+The model. A *grid* is a full lattice of nodes, found from their positions, whose links join lattice
+neighbours (or, on a torus, the two ends of a row or column). A packet first corrects its column (X), then
+its row (Y); on a ring of even length both ways round are taken half each. Nodes off the lattice (an
+attention chiplet along one side, memory stacks on the edges) are entered and left by the nearest of the
+lattice nodes that they are linked to, equally split where several tie, and nothing passes through them.
+
+Reference: Dally and Towles, Principles and Practices of Interconnection Networks, 2004, chapter 8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noptoolkit.errors import RoutingError
+from noptoolkit.flow.forwarding import Forwarding
+from noptoolkit.flow.network import FlowNetwork
+from noptoolkit.package import Memory, Package
+
+__all__ = ["Grid", "dimension_order", "find_grid"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+WAY_OUT = "use routing='ecmp' or 'optimal', or give every node of the grid its position"
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The lattice in a package.
+
+    Parameters
+    ----------
+    nodes
+        Node index at each row and column, [rows, columns].
+    wraps
+        Whether columns, rows close to rings: (X, Y).
+    """
+
+    nodes: Ints
+    wraps: tuple[bool, bool]
+
+
+def find_grid(package: Package) -> Grid:
+    """Return the lattice of a package from the positions of its nodes.
+
+    Nodes that are alone in their row or column, while others are not, are taken to hang on the lattice.
+
+    Raises
+    ------
+    RoutingError
+        If there is no full lattice, a neighbour link is missing, or a link joins other than neighbours.
+    """
+    place = f"package {package.name!r}: dor needs a grid"
+    placed = [
+        i
+        for i, node in enumerate(package.nodes)
+        if not isinstance(node, Memory) and node.position is not None
+    ]
+    if len(placed) < 2:
+        raise RoutingError(f"{place}, but its nodes have no positions; {WAY_OUT}")
+    xy = np.array([package.nodes[i].position for i in placed])
+    keep = np.arange(len(placed))
+    while True:
+        column, row = (_ranks(xy[keep, axis]) for axis in (0, 1))
+        size = np.stack([np.bincount(row)[row], np.bincount(column)[column]])
+        alone = (size < size.max(axis=1, keepdims=True)).any(axis=0)
+        if not alone.any():
+            break
+        smallest = size.sum(axis=0)
+        keep = keep[smallest > smallest.min()]
+    rows, columns = int(row.max()) + 1, int(column.max()) + 1
+    if len(keep) != rows * columns or len(keep) < 2:
+        raise RoutingError(f"{place}, but the positions of its nodes form no full lattice; {WAY_OUT}")
+    nodes = np.full((rows, columns), -1)
+    nodes[row, column] = np.array(placed)[keep]
+    if (nodes < 0).any():
+        raise RoutingError(f"{place}, but two nodes share a position; {WAY_OUT}")
+    return Grid(nodes, _check_links(package, nodes, place))
+
+
+def _ranks(values: Floats) -> Ints:
+    """Return the rank of each value, equal within a thousandth of the range."""
+    order = np.argsort(values, kind="stable")
+    span = max(float(np.ptp(values)), 1e-300)
+    rank = np.zeros(len(values), np.int64)
+    rank[order] = np.r_[0, np.cumsum(np.diff(values[order]) > 1e-3 * span)]
+    return rank
+
+
+def _check_links(package: Package, nodes: Ints, place: str) -> tuple[bool, bool]:
+    rows, columns = nodes.shape
+    cell = {int(node): (r, c) for (r, c), node in np.ndenumerate(nodes)}
+    index = package.index
+    joined = set()
+    for channel in package.channels:
+        tail, head = cell.get(index[channel.tail]), cell.get(index[channel.head])
+        if tail is None or head is None:
+            continue
+        down, right = (head[0] - tail[0]) % rows, (head[1] - tail[1]) % columns
+        if (down, right) not in ((0, 1), (0, columns - 1), (1, 0), (rows - 1, 0)):
+            raise RoutingError(f"{place}, but {channel.name!r} does not join neighbours; {WAY_OUT}")
+        joined.add((tail, head))
+    wraps = []
+    for axis, length in ((1, columns), (0, rows)):
+        missing: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+        around: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+        for r, c in np.ndindex(rows, columns):
+            step = [r, c]
+            step[axis] += 1
+            last = step[axis] == length
+            step[axis] %= length
+            there = ((r, c), (step[0], step[1]))
+            for pair in (there, there[::-1]):
+                if pair[0] != pair[1] and pair not in joined:
+                    (around if last else missing).append(pair)
+        if missing:
+            a, b = (package.nodes[nodes[cell_]].name for cell_ in missing[0])
+            raise RoutingError(f"{place}, but there is no channel {a + '->' + b!r}; {WAY_OUT}")
+        wraps.append(length > 2 and not around)
+        expected = 2 * (nodes.size // length)
+        if length > 2 and around and len(around) != expected:
+            a, b = (package.nodes[nodes[cell_]].name for cell_ in around[0])
+            raise RoutingError(f"{place}, but of the links around {a + '->' + b!r} is missing; {WAY_OUT}")
+    return wraps[0], wraps[1]
+
+
+def dimension_order(network: FlowNetwork, destinations: Ints) -> Forwarding:
+    """Return X-then-Y routing on the grid of a package.
+
+    Raises
+    ------
+    RoutingError
+        If the package is no grid (see `find_grid`).
+    """
+    grid = find_grid(network.package)
+    core = grid.nodes.ravel()
+    place = np.full(network.num_vertices, -1)
+    place[core] = np.arange(len(core))
+    steps, distance = _core_steps(network, grid, place)
+    gates = _gates(network, place, destinations)
+    through = gates[:, core]
+    reach = np.full((len(destinations), network.num_vertices), np.inf)
+    share = np.zeros((len(destinations), network.num_arcs))
+    inside = (place[network.tail] >= 0) & (place[network.head] >= 0)
+    for d, destination in enumerate(destinations):
+        if place[destination] >= 0:
+            reach[d, core] = distance[:, place[destination]]
+            share[d] = steps[place[destination]]
+            continue
+        doors = np.flatnonzero(np.isfinite(through[d]))
+        if len(doors) == 0:
+            continue
+        total = distance[:, doors] + through[d, doors]
+        reach[d, core] = total.min(axis=1)
+        best = total == reach[d, core][:, None]
+        weight = best / best.sum(axis=1, keepdims=True)
+        share[d, inside] = (weight[place[network.tail[inside]]] * steps[np.ix_(doors, inside)].T).sum(axis=1)
+        own = np.zeros(len(core))
+        own[doors] = weight[doors, np.arange(len(doors))]
+        leaving = (place[network.tail] >= 0) & (place[network.head] < 0)
+        leaving &= gates[d, network.tail] == gates[d, network.head] + 1
+        exits = np.bincount(network.tail[leaving], minlength=network.num_vertices)
+        tails = network.tail[leaving]
+        share[d, leaving] = own[place[tails]] / exits[tails]
+    _enter(network, place, gates, reach, share)
+    to, arc = np.nonzero(share)
+    return Forwarding(destinations, to, arc, share[to, arc], reach[to, network.tail[arc]].astype(np.int64))
+
+
+def _core_steps(network: FlowNetwork, grid: Grid, place: Ints) -> tuple[Floats, Floats]:
+    """Return each arc's share towards each cell, [cells, arcs], and hops between cells, [cells, cells]."""
+    rows, columns = grid.nodes.shape
+    cells = np.arange(rows * columns)
+    row, column = np.divmod(cells, columns)
+    tail, head = place[network.tail], place[network.head]
+    inside = (tail >= 0) & (head >= 0)
+    ways = []
+    apart = []
+    for here, length, wrap in ((column, columns, grid.wraps[0]), (row, rows, grid.wraps[1])):
+        offset = here[None, :] - here[:, None]  # [from, to]
+        if wrap:
+            forward = offset % length
+            apart.append(np.minimum(forward, length - forward))
+            plus = np.where(2 * forward == length, 0.5, 1.0 * (2 * forward < length)) * (forward > 0)
+        else:
+            apart.append(abs(offset))
+            plus = 1.0 * (offset > 0)
+        ways.append((plus, (offset != 0) - plus))
+    steps = np.zeros((len(cells), network.num_arcs))
+    for axis, (here, length) in enumerate(((column, columns), (row, rows))):
+        other = (row, column)[axis]
+        arcs = np.flatnonzero(inside & (other[tail] == other[head]))
+        onward = (here[head[arcs]] - here[tail[arcs]]) % length == 1
+        if length == 2:
+            onward = here[head[arcs]] > here[tail[arcs]]
+        plus, minus = ways[axis]
+        share = np.where(onward[:, None], plus[tail[arcs]], minus[tail[arcs]])
+        if axis == 1:
+            share = share * (apart[0][tail[arcs]] == 0)
+        steps[:, arcs] = share.T
+    return steps, (apart[0] + apart[1]).astype(float)
+
+
+def _gates(network: FlowNetwork, place: Ints, destinations: Ints) -> Floats:
+    """Return the hops to each destination through nodes off the grid alone, infinite without."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import dijkstra
+
+    size = network.num_vertices
+    outside = place[network.head] < 0
+    backward = csr_array(
+        (np.ones(int(outside.sum())), (network.head[outside], network.tail[outside])), shape=(size, size)
+    )
+    return np.array(dijkstra(backward, indices=destinations, unweighted=True), dtype=float)
+
+
+def _enter(network: FlowNetwork, place: Ints, gates: Floats, reach: Floats, share: Floats) -> None:
+    """Extend levels and shares to the vertices off the grid: by the nearest way, on the grid or off it."""
+    off = np.flatnonzero(place < 0)
+    reach[:, off] = gates[:, off]
+    arcs = np.flatnonzero(place[network.tail] < 0)
+    tails, heads = network.tail[arcs], network.head[arcs]
+    for _ in range(len(off)):
+        before = reach[:, off].copy()
+        for tail, head in zip(tails, heads, strict=True):
+            np.minimum(reach[:, tail], reach[:, head] + 1, out=reach[:, tail])
+        if np.array_equal(before, reach[:, off]):
+            break
+    useful = np.isfinite(reach[:, tails]) & (reach[:, tails] == reach[:, heads] + 1)
+    width = useful * network.width[arcs]
+    total = np.zeros_like(reach)
+    for k, tail in enumerate(tails):
+        total[:, tail] += width[:, k]
+    share[:, arcs] = np.divide(width, total[:, tails], out=np.zeros(width.shape), where=width > 0)

@@ -1,0 +1,161 @@
+"""How long a traffic takes on a package under a routing, and at best."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noptoolkit._names import resolve
+from noptoolkit.errors import RoutingError
+from noptoolkit.flow.certificate import node_cut_prices, price_bound
+from noptoolkit.flow.problem import RoutingProblem, routing_problem
+from noptoolkit.flow.result import FlowResult
+from noptoolkit.flow.routed import Routed, Status
+from noptoolkit.flow.routings import ROUTINGS, Effort, Routing
+from noptoolkit.package import Package
+from noptoolkit.traffic import Traffic
+
+__all__ = ["congestion"]
+
+Floats = NDArray[np.float64]
+
+EXACT = 1e-6
+SMALL = 200  # vertices up to which a fixed routing's own congestion is priced for a better bound
+
+
+def congestion(
+    package: Package,
+    traffic: Traffic,
+    *,
+    routing: str | Routing = "optimal",
+    tol: float = 0.01,
+    time_limit: float | None = None,
+    efficiency: float = 1.0,
+) -> FlowResult:
+    """Return how long a traffic takes on a package, on which channels, and how long it must take at best.
+
+    Parameters
+    ----------
+    package
+        The graph; its channels, crossbars, injection, ejection and memory ports are the capacities.
+    traffic
+        Demands in bytes and messages to sets.
+    routing
+        A name in ``ROUTINGS`` or such a function. ``optimal`` is the best of all routings, with proof.
+    tol
+        Gap between time and bound at which ``optimal`` may stop.
+    time_limit
+        In s; the interval reached by then is returned.
+    efficiency
+        Share of its bandwidth that a real router sustains, in (0, 1]; divides time and bound.
+
+    Raises
+    ------
+    InfeasibleError
+        If a demand has no path.
+    RoutingError
+        If the routing does not apply to the package, or an option is out of range.
+    UnknownNameError
+        If there is no routing of that name.
+    WorkloadError
+        If the traffic is negative, NaN, infinite or not of this package.
+
+    Examples
+    --------
+    >>> from noptoolkit import Chiplet, Link, Switch
+    >>> from noptoolkit.traffic import from_matrix
+    >>> star = Package("star-4", [Switch("hub"), *(Chiplet(f"e{i}", role="expert") for i in range(4))],
+    ...                [Link("hub", f"e{i}", "1 GB/s") for i in range(4)])
+    >>> flow = congestion(star, from_matrix(star, [[1e9] * 4] * 4))
+    >>> flow.time, flow.time_bound, flow.status
+    (3.0, 3.0, 'exact')
+    """
+    if not tol > 0:
+        raise RoutingError(f"tol {tol!r} must be above 0; write tol=0.01 for 1 %")
+    if not 0 < efficiency <= 1:
+        raise RoutingError(f"efficiency {efficiency!r} is a share of the bandwidth; give it in (0, 1]")
+    if time_limit is not None and not time_limit > 0:
+        raise RoutingError(f"time_limit {time_limit!r} must be above 0 s; leave it out for none")
+    start = time.perf_counter()
+    route = resolve(routing, ROUTINGS, "routing")
+    problem = routing_problem(package, traffic)
+    routed = route(problem, Effort(tol, time_limit))
+    return _assemble(problem, routed, _name(routing), tol, efficiency, start)
+
+
+def _name(routing: str | Routing) -> str:
+    return routing if isinstance(routing, str) else str(getattr(routing, "__name__", "callable"))
+
+
+def _assemble(
+    problem: RoutingProblem, routed: Routed, routing: str, tol: float, efficiency: float, start: float
+) -> FlowResult:
+    network = problem.network
+    arc_load = routed.flow.sum(axis=0) + routed.trees.arc_load
+    use = problem.ports + routed.trees.use(network) + network.on_arcs @ routed.flow.sum(axis=0)
+    ratio = use / network.capacity
+    worst = int(np.argmax(ratio))
+    achieved = float(ratio[worst])
+    load = network.channel_load(arc_load)
+    bound, bound_method, prices = _best_bound(problem, routed, ratio)
+    if math.isclose(bound, achieved, rel_tol=1e-12):
+        bound = achieved
+    gap = achieved / bound - 1 if bound > 0 else 0.0
+    if gap <= EXACT:
+        status: Status = "exact"
+    elif routing != "optimal":
+        status = "fixed routing"
+    else:
+        status = "certified" if gap <= tol else "time limit"
+    for array in (load, use, prices):
+        array.flags.writeable = False
+    return FlowResult(
+        package=network.package,
+        traffic=problem.traffic,
+        routing=routing,
+        efficiency=efficiency,
+        load=load,
+        time=achieved / efficiency,
+        time_bound=bound / efficiency,
+        bottleneck=_bottleneck(problem, worst, load) if achieved > 0 else "",
+        status=status,
+        method=routed.method,
+        bound_method=bound_method,
+        seconds=time.perf_counter() - start,
+        use=use,
+        prices=prices,
+        network=network,
+        routed=routed,
+    )
+
+
+def _best_bound(problem: RoutingProblem, routed: Routed, ratio: Floats) -> tuple[float, str, Floats]:
+    network = problem.network
+    candidates = [("cut round one node", prices) for prices in node_cut_prices(problem)]
+    candidates += routed.prices
+    peak = ratio.max(initial=0.0)
+    if network.num_vertices <= SMALL and peak > 0:
+        busiest = np.zeros(network.num_resources)
+        busiest[int(np.argmax(ratio))] = 1.0
+        candidates.append(("the busiest resource", busiest))
+        for steep in (20.0, 80.0):
+            candidates.append(("congestion prices", np.exp(steep * (ratio / peak - 1)) / network.capacity))
+    best: tuple[float, str, Floats] = (0.0, "", np.zeros(network.num_resources))
+    for name, prices in candidates:
+        scale = float(network.capacity @ prices)
+        if scale > 0 and (value := price_bound(problem, prices)) > best[0]:
+            best = (value, name, prices / scale)
+    return best
+
+
+def _bottleneck(problem: RoutingProblem, worst: int, load: Floats) -> str:
+    """Return the resource's name; of a half-duplex link, the direction that carries more."""
+    network = problem.network
+    mine = np.flatnonzero(network.own[network.arc_of_channel] == worst)
+    if len(mine) == 0:
+        return network.names[worst]
+    busier = int(mine[np.argmax(load[mine])])
+    return network.package.channels[busier].name

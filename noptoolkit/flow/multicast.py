@@ -1,0 +1,200 @@
+"""Multicast and in-network reduction along trees: exact loads, and a bound that holds for every tree.
+
+The model. A multicast from root r to a set M follows a tree rooted at r. A vertex that replicates needs
+the message once if anything of M lies below it; a vertex that does not needs one copy for itself, if it
+is in M, and every copy that its children need. So each arc of the tree has *groups*, disjoint parts of
+what lies below it, and carries one copy for each group that M meets. A reduction is the same backwards,
+with vertices that add partial results.
+
+Whatever the trees, prices y cost a message at least its farthest member's distance, so the bound of
+`noptoolkit.flow.certificate` counts that; on a network without cycles the tree is unique and its exact
+cost counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noptoolkit.flow.forwarding import Forwarding
+from noptoolkit.flow.network import FlowNetwork
+from noptoolkit.flow.problem import Messages, RoutingProblem, membership
+
+__all__ = ["TreeLoads", "farthest_member_cost", "tree_loads"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+ForwardingRule = Callable[[FlowNetwork, Ints], Forwarding]
+
+ROOT = -1  # stands for the root's own injection (or ejection) among the arcs of a tree
+
+
+@dataclass(frozen=True, eq=False)
+class TreeLoads:
+    """What messages along trees put on a network.
+
+    Parameters
+    ----------
+    arc_load
+        In B, [arcs].
+    injected, ejected
+        What each node sends and receives, in B, [nodes].
+    """
+
+    arc_load: Floats
+    injected: Floats
+    ejected: Floats
+
+    def use(self, network: FlowNetwork) -> Floats:
+        """Return what the messages use of each resource, in B, [resources]."""
+        on_arcs = network.on_arcs @ self.arc_load
+        use: Floats = on_arcs + network.on_injected @ self.injected + network.on_ejected @ self.ejected
+        return use
+
+
+def tree_loads(problem: RoutingProblem, rule: ForwardingRule) -> TreeLoads:
+    """Return the loads of all messages of a problem along the trees of a forwarding rule.
+
+    A tree is the union of the rule's paths between its root and the end points; where several arcs share, the
+    one with the largest share is taken (the lowest channel index on a tie).
+    """
+    network = problem.network
+    load = np.zeros(network.num_arcs)
+    nodes = len(network.origin)
+    injected, ejected = np.zeros(nodes), np.zeros(nodes)
+    for part in problem.messages:
+        for root, rows, parent_arc, order in _trees(network, part, rule):
+            amount = part.bytes[rows]
+            members = part.members[rows]
+            at_root = injected if not part.reverse else ejected
+            for arc, mask in _groups(network, part, root, parent_arc, order):
+                hit = (members & mask).any(axis=1)
+                total = float(amount[hit].sum())
+                if arc == ROOT:
+                    at_root[root] += total
+                else:
+                    load[arc] += total
+            far = ejected if not part.reverse else injected
+            for bit, node in enumerate(part.endpoints):
+                if node != root:
+                    far[node] += float(amount[membership(members, bit)].sum())
+    return TreeLoads(load, injected, ejected)
+
+
+def _trees(
+    network: FlowNetwork, part: Messages, rule: ForwardingRule
+) -> Iterator[tuple[int, NDArray[np.bool_] | Ints, Ints, Ints]]:
+    """Yield each root, its messages, the arc that ties each vertex to the tree, vertices far first."""
+    roots, start = np.unique(part.root, return_inverse=True)
+    by_root = np.split(np.argsort(start, kind="stable"), np.cumsum(np.bincount(start))[:-1])
+    if part.reverse:
+        targets = network.destination[roots]
+    else:
+        targets = network.destination[part.endpoints]
+    choice = _largest_share(network, rule(network, targets))
+    for i, root in enumerate(roots):
+        if part.reverse:
+            parent_arc, hops = _in_tree(network, choice[i], int(targets[i]))
+        else:
+            parent_arc, hops = _out_tree(network, choice, int(network.origin[root]))
+        order = np.argsort(-hops, kind="stable")
+        yield int(root), by_root[i], parent_arc, order[hops[order] > 0]
+
+
+def _largest_share(network: FlowNetwork, forwarding: Forwarding) -> Ints:
+    """Return the arc that each vertex takes to each destination, -1 without, [destinations, vertices]."""
+    choice = np.full((len(forwarding.destinations), network.num_vertices), -1)
+    best = np.lexsort((-forwarding.arc, forwarding.share))  # the last one written stays
+    choice[forwarding.to[best], network.tail[forwarding.arc[best]]] = forwarding.arc[best]
+    return choice
+
+
+def _out_tree(network: FlowNetwork, choice: Ints, origin: int) -> tuple[Ints, Ints]:
+    parent_arc = np.full(network.num_vertices, -1)
+    hops = np.zeros(network.num_vertices, np.int64)
+    here = np.full(len(choice), origin)
+    walking = np.arange(len(choice))
+    for step in range(1, network.num_vertices + 1):
+        arcs = choice[walking, here[walking]]
+        walking, arcs = walking[arcs >= 0], arcs[arcs >= 0]
+        if len(walking) == 0:
+            break
+        heads = network.head[arcs]
+        fresh = (parent_arc[heads] < 0) & (heads != origin)
+        vertices, first = np.unique(heads[fresh], return_index=True)
+        parent_arc[vertices] = arcs[fresh][first]
+        hops[vertices] = step
+        here[walking] = heads
+    return parent_arc, hops
+
+
+def _in_tree(network: FlowNetwork, choice: Ints, destination: int) -> tuple[Ints, Ints]:
+    hops = np.zeros(network.num_vertices, np.int64)
+    here = np.arange(network.num_vertices)
+    while True:
+        arcs = choice[here]
+        moving = (arcs >= 0) & (here != destination)
+        if not moving.any():
+            break
+        hops[moving] += 1
+        here[moving] = network.head[arcs[moving]]
+    hops[here != destination] = 0
+    return choice, hops
+
+
+def _groups(
+    network: FlowNetwork, part: Messages, root: int, parent_arc: Ints, order: Ints
+) -> list[tuple[int, NDArray[np.uint64]]]:
+    """Return the groups of each arc of a tree as (arc, bit set); those of the root have arc ``ROOT``."""
+    words = part.members.shape[1]
+    near = network.head if part.reverse else network.tail
+    own: dict[int, int] = {}
+    for bit, node in enumerate(part.endpoints):
+        vertex = int((network.origin if part.reverse else network.destination)[node])
+        if node != root:
+            own[vertex] = own.get(vertex, 0) | (1 << bit)
+    below: dict[int, list[int]] = {vertex: [mask] for vertex, mask in own.items()}
+    groups: list[tuple[int, int]] = []
+    root_vertex = int((network.destination if part.reverse else network.origin)[root])
+    for vertex in [*order.tolist(), root_vertex]:
+        masks = below.get(vertex, [])
+        if part.helps[vertex] and len(masks) > 1:
+            union = 0
+            for mask in masks:
+                union |= mask
+            masks = [union]
+        arc = ROOT if vertex == root_vertex else int(parent_arc[vertex])
+        groups += [(arc, mask) for mask in masks]
+        if arc != ROOT:
+            below.setdefault(int(near[arc]), []).extend(masks)
+    return [
+        (arc, np.frombuffer(mask.to_bytes(8 * words, "little"), dtype="<u8").astype(np.uint64))
+        for arc, mask in groups
+    ]
+
+
+def farthest_member_cost(problem: RoutingProblem, distance_from: Callable[[Ints, bool], Floats]) -> float:
+    """Return the sum over messages of bytes times the distance of the farthest member.
+
+    Parameters
+    ----------
+    distance_from
+        Gives distances [roots, vertices] from some vertices, or (second argument true) to them.
+    """
+    network = problem.network
+    total = 0.0
+    for part in problem.messages:
+        roots, row = np.unique(part.root, return_inverse=True)
+        ends = (network.destination if part.reverse else network.origin)[roots]
+        others = (network.origin if part.reverse else network.destination)[part.endpoints]
+        distance = distance_from(ends, part.reverse)[:, others]
+        distance[roots[:, None] == part.endpoints[None, :]] = 0.0
+        farthest = np.zeros(len(row))
+        for bit in range(len(part.endpoints)):
+            reach = np.where(membership(part.members, bit), distance[row, bit], 0.0)
+            np.maximum(farthest, reach, out=farthest)
+        total += float(part.bytes @ farthest)
+    return total

@@ -1,0 +1,105 @@
+"""How long a traffic takes on a package, where, and the proof."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noptoolkit.flow.network import FlowNetwork
+from noptoolkit.flow.routed import Routed, Status
+from noptoolkit.package import Package
+from noptoolkit.traffic import Traffic
+from noptoolkit.units import format_quantity
+
+__all__ = ["FlowResult"]
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FlowResult:
+    """The answer of `congestion`: loads, the time they take, and a time that no routing can undercut.
+
+    Parameters
+    ----------
+    package, traffic, routing, efficiency
+        What was asked.
+    load
+        On each of ``package.channels``, in B, [channels].
+    time
+        Of the routing: the largest use / capacity over channels, crossbars and ports, in s.
+    time_bound
+        No routing whatever is faster, in s.
+    bottleneck
+        What sets ``time``: a channel (``sw0->e3``), a crossbar (``hub crossbar``) or a port (``e3
+        injection``, ``hbm0 port``); empty without traffic.
+    status
+        ``exact`` (gap within 1e-6), ``certified`` (within ``tol``), ``time limit`` or ``fixed routing``.
+    method, bound_method
+        What found the flow, and the bound.
+    seconds
+        Spent, in s.
+    use
+        Of each resource of ``network``, in B, [resources].
+    prices
+        That prove the bound, scaled so that capacity @ prices = 1, in s/B, [resources].
+    network, routed
+        The arrays behind it, and the flow by commodity.
+    """
+
+    package: Package
+    traffic: Traffic
+    routing: str
+    efficiency: float
+    load: Floats = field(metadata={"unit": "B"})
+    time: float = field(metadata={"unit": "s"})
+    time_bound: float = field(metadata={"unit": "s"})
+    bottleneck: str
+    status: Status
+    method: str
+    bound_method: str
+    seconds: float = field(metadata={"unit": "s"})
+    use: Floats = field(metadata={"unit": "B"})
+    prices: Floats = field(metadata={"unit": "s/B"})
+    network: FlowNetwork
+    routed: Routed
+
+    def __repr__(self) -> str:
+        return (
+            f"FlowResult({self.traffic.name or 'traffic'} on {self.package.name!r}, {self.routing}: "
+            f"{format_quantity(self.time, 's')}, at best {format_quantity(self.time_bound, 's')}, "
+            f"bottleneck {self.bottleneck or 'none'}, {self.status})"
+        )
+
+    @property
+    def gap(self) -> float:
+        """How much longer than ``time_bound`` the flow takes at most: time / time_bound - 1."""
+        if self.time == 0:
+            return 0.0
+        return self.time / self.time_bound - 1 if self.time_bound > 0 else float("inf")
+
+    @cached_property
+    def utilisation(self) -> Floats:
+        """Load / (bandwidth x time) of each channel, [channels]; 0 without traffic."""
+        bandwidth = np.array([channel.bandwidth for channel in self.package.channels])
+        return self.load / (bandwidth * self.time) if self.time > 0 else np.zeros_like(self.load)
+
+    @cached_property
+    def node_utilisation(self) -> dict[str, float]:
+        """Use / (capacity x time) of each crossbar and port, by name."""
+        first = int(self.network.own.max(initial=-1)) + 1
+        share = self.use / (self.network.capacity * self.time) if self.time > 0 else 0.0 * self.use
+        return {name: float(x) for name, x in zip(self.network.names[first:], share[first:], strict=True)}
+
+    @cached_property
+    def dual(self) -> Floats:
+        """The price of each channel in s/B, [channels].
+
+        Widening a channel by a little, in B/s, lowers ``time_bound`` by about ``time_bound * dual`` times
+        that; channels at 0 are not worth widening. The two directions of a half-duplex link share one
+        price.
+        """
+        return self.prices[self.network.own[self.network.arc_of_channel]]
