@@ -1,0 +1,10 @@
+"""Pictures of packages and results, for papers and talks.
+
+Every function takes ``ax=None`` (a new figure of the active `style`) and returns the axes; nothing is shown
+or saved, and nothing is computed: what is drawn is what the result says.
+"""
+
+from noptoolkit.plot._style import save, style
+from noptoolkit.plot._topology import topology
+
+__all__ = ["save", "style", "topology"]

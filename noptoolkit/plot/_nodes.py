@@ -1,0 +1,155 @@
+"""The boxes that stand for nodes, and the names in them.
+
+Kind by shape, role by colour: chiplets are rounded boxes in the colour of their role, switches dark
+octagons, memory stacks boxes cut into layers. A name is written where it fits at a readable size; where
+the chiplets are too many for that, only the corners of the picture and the few special nodes keep theirs.
+"""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PatchCollection
+from matplotlib.colors import to_rgb
+from matplotlib.patches import FancyBboxPatch, Patch, Polygon, Rectangle
+from numpy.typing import NDArray
+
+from noptoolkit.package import Chiplet, Memory, Node, Package, Switch
+from noptoolkit.plot._layout import Layout
+from noptoolkit.plot._style import INK, MUTED, OKABE_ITO, axes_points
+
+__all__ = ["KIND_COLOURS", "aspect_of", "draw_labels", "draw_nodes", "frame", "kind_of", "node_legend", "points_per_unit"]
+
+KIND_COLOURS = {
+    "attention chiplet": OKABE_ITO["vermilion"],
+    "expert chiplet": OKABE_ITO["blue"],
+    "compute chiplet": OKABE_ITO["green"],
+    "io chiplet": OKABE_ITO["purple"],
+    "switch": "#4A4A4A",
+    "memory stack": OKABE_ITO["orange"],
+}
+SMALLEST_TYPE = 4.5  # points
+FEW = 12  # of a kind: its names are worth showing one by one
+GLYPH = 0.62  # mean width of a letter, in type sizes
+
+
+def kind_of(node: Node) -> str:
+    """Return what the legend calls a node."""
+    if isinstance(node, Chiplet):
+        return f"{node.role} chiplet"
+    return "switch" if isinstance(node, Switch) else "memory stack"
+
+
+def frame(ax: Axes, layout: Layout, margin: float = 0.3) -> None:
+    """Set the limits of axes that show a package: equal scales, no ticks."""
+    low, high = layout.low - margin * layout.pitch, layout.high + margin * layout.pitch
+    ax.set_xlim(low[0], high[0])
+    ax.set_ylim(low[1], high[1])
+    ax.set_aspect("equal")
+    ax.axis("off")
+
+
+def aspect_of(layout: Layout) -> float:
+    """Return the height of a figure of the layout, in widths, with room for a title."""
+    width, height = layout.high - layout.low + 0.6 * layout.pitch
+    return float(np.clip(height / width, 0.2, 1.2)) + 0.06
+
+
+def points_per_unit(ax: Axes) -> float:
+    """Return how many points a unit of the layout takes on paper, as the figure's layout leaves the axes."""
+    width, height = axes_points(ax)
+    return float(min(width / np.ptp(ax.get_xlim()), height / np.ptp(ax.get_ylim())))
+
+
+def tint(colour: str, share: float) -> tuple[float, float, float]:
+    """Return a colour mixed with white."""
+    red, green, blue = (1.0 - share * (1.0 - part) for part in to_rgb(colour))
+    return red, green, blue
+
+
+def draw_nodes(ax: Axes, package: Package, layout: Layout, *, coloured: bool = True) -> None:
+    """Draw all boxes; grey ones where colour is to mean something else."""
+    scale = points_per_unit(ax)
+    edge = float(np.clip(0.05 * 2 * layout.half.min() * scale, 0.35, 1.4))
+    members: dict[str, list[int]] = {}
+    for i, node in enumerate(package.nodes):
+        members.setdefault(kind_of(node), []).append(i)
+    for kind, indices in members.items():
+        colour = KIND_COLOURS[kind] if coloured else "#5A5A5A"
+        patches = [_outline(package.nodes[i], layout.centre[i], layout.half[i]) for i in indices]
+        fill = colour if kind == "switch" else tint(colour, 0.16 if coloured else 0.06)
+        wider = 1.6 if kind == "attention chiplet" else 1.0
+        boxes = PatchCollection(
+            patches, facecolor=fill, edgecolor=colour, linewidth=edge * wider, zorder=3, label=kind
+        )
+        boxes.set_gid(kind)
+        ax.add_collection(boxes, autolim=False)
+        if kind == "memory stack":
+            seams = _seams(layout.centre[indices], layout.half[indices])
+            ax.add_collection(
+                LineCollection(seams, colors=colour, linewidths=0.6 * edge, zorder=3.1), autolim=False
+            )
+
+
+def _outline(node: Node, centre: NDArray[np.float64], half: NDArray[np.float64]) -> Patch:
+    corner, width, height = centre - half, 2 * half[0], 2 * half[1]
+    if isinstance(node, Memory):
+        return Rectangle((corner[0], corner[1]), width, height)
+    if isinstance(node, Switch):
+        cut = 0.58 * half.min()
+        (x, y), (w, h) = centre, half
+        right = [(x + w, y - h + cut), (x + w, y + h - cut), (x + w - cut, y + h), (x - w + cut, y + h)]
+        return Polygon([*right, *[(2 * x - px, 2 * y - py) for px, py in right]])
+    rounding = 0.3 * half.min()
+    style = f"round,pad=0,rounding_size={rounding}"
+    return FancyBboxPatch((corner[0], corner[1]), width, height, boxstyle=style)
+
+
+def _seams(centre: NDArray[np.float64], half: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Return two lines that make a box a stack: near the lower and the upper edge of each box."""
+    lines = []
+    for level in (-0.72, 0.72):
+        left = centre + half * np.array([-1.0, level])
+        right = centre + half * np.array([1.0, level])
+        lines.extend(np.stack([left, right], axis=1))
+    return lines
+
+
+def draw_labels(ax: Axes, package: Package, layout: Layout) -> None:
+    """Write the names that fit, all of them in one size where they do."""
+    scale = points_per_unit(ax)
+    box = 2 * layout.half * scale
+    lengths = np.array([len(node.name) for node in package.nodes])
+    fit = np.minimum(0.9 * box[:, 0] / (GLYPH * lengths), 0.6 * box[:, 1])
+    kinds = [kind_of(node) for node in package.nodes]
+    crowded = {kind for kind in set(kinds) if kinds.count(kind) > FEW}
+    named = [i for i, kind in enumerate(kinds) if fit[i] >= SMALLEST_TYPE]
+    lost = {kinds[i] for i in set(range(len(kinds))) - set(named)} & crowded
+    named = [i for i in named if kinds[i] not in lost]  # a crowd keeps all of its names or none
+    if not named:
+        return
+    size = min(1.2 * float(mpl.rcParams["font.size"]), float(fit[named].min()))
+    for i in named:
+        ax.text(
+            *layout.centre[i],
+            package.nodes[i].name,
+            ha="center",
+            va="center_baseline",
+            fontsize=size,
+            color="white" if kinds[i] == "switch" else INK,
+            zorder=4,
+            clip_on=True,
+        )
+
+
+def node_legend(package: Package, *, coloured: bool = True) -> list[Artist]:
+    """Return one legend handle for each kind of node in the package."""
+    kinds = list(dict.fromkeys(kind_of(node) for node in package.nodes))
+    handles: list[Artist] = []
+    for kind in kinds:
+        colour = KIND_COLOURS[kind] if coloured else MUTED
+        fill = colour if kind == "switch" else tint(colour, 0.16)
+        handles.append(Patch(facecolor=fill, edgecolor=colour, linewidth=1.0, label=kind))
+    return handles

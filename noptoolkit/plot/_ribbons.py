@@ -1,0 +1,193 @@
+"""How links and channels run between the boxes: centre lines, and ribbons along them.
+
+A link between neighbours is a straight line; where boxes face each other it meets both at a right angle. A
+link whose straight line would cross a third box (the wrap links of a torus) leaves by the corner and runs
+beside the row, half a pitch away. A channel is a ribbon on the right-hand side of its link in the direction
+of travel, its width proportional to its bandwidth, its end a tip. Parallel links lie side by side.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noptoolkit.package import Package
+from noptoolkit.plot._layout import Layout
+
+__all__ = ["channel_ribbons", "channel_widths", "lane_width", "link_lines", "link_widths"]
+
+LANE = 0.13  # widest lane, in pitches
+SEAM = 0.18  # gap between the two lanes of a link, in widest lanes
+THINNEST = 0.12  # thinnest lane, in widest lanes: what is there stays visible
+
+Points = NDArray[np.float64]
+
+
+def lane_width(package: Package, layout: Layout) -> float:
+    """Return the width of the widest channel's ribbon, in the layout's unit."""
+    parallel = max((len(group) for group in _parallel(package).values()), default=1)
+    room = min(layout.pitch, 2.0 * float(layout.half.min()) / 0.4)
+    return LANE * room / (1.0 if parallel == 1 else 0.85 * parallel)
+
+
+def channel_widths(package: Package, widest: float) -> Points:
+    """Return the width of each channel's ribbon, [channels]: proportional to bandwidth."""
+    bandwidth = np.array([channel.bandwidth for channel in package.channels])
+    return np.asarray(widest * np.maximum(bandwidth / bandwidth.max(), THINNEST))
+
+
+def link_widths(package: Package, widest: float) -> Points:
+    """Return the width of each link's line, [links]: proportional to the faster direction's bandwidth."""
+    bandwidth = np.array([max(link.bandwidth, link.backward_bandwidth) for link in package.links])
+    return np.asarray(widest * np.maximum(bandwidth / bandwidth.max(), THINNEST))
+
+
+def link_lines(package: Package, layout: Layout) -> list[Points]:
+    """Return the centre line of each link, [points, 2] each: from inside the box of ``a`` to that of ``b``."""
+    index = package.index
+    ends = np.array([(index[link.a], index[link.b]) for link in package.links]).reshape(-1, 2)
+    start, stop = _facing_points(layout, ends)
+    shift = _side_by_side(package, layout)
+    along = stop - start
+    length = np.maximum(np.hypot(*along.T), 1e-12)
+    normal = np.column_stack([along[:, 1], -along[:, 0]]) / length[:, None]
+    start, stop = start + shift[:, None] * normal, stop + shift[:, None] * normal
+    blocked = _blocked(layout, ends, start, stop)
+    lines = list(np.stack([start, stop], axis=1))
+    middle = (layout.low + layout.high) / 2
+    for i in np.flatnonzero(blocked):
+        lines[i] = _detour(start[i], stop[i], layout.pitch, middle)
+    return lines
+
+
+def channel_ribbons(
+    package: Package, layout: Layout, lines: list[Points], widths: Points, widest: float
+) -> list[Points]:
+    """Return the outline of each channel's ribbon, [corners, 2] each, its tip on the border of the head's box."""
+    two_way = np.zeros(len(package.links), dtype=int)
+    for channel in package.channels:
+        two_way[channel.link] += 1
+    ribbons = []
+    for channel, width in zip(package.channels, widths, strict=True):
+        line = lines[channel.link]
+        if channel.tail != package.links[channel.link].a:
+            line = line[::-1]
+        offset = (width + SEAM * widest) / 2 if two_way[channel.link] == 2 else 0.0
+        head = package.index[channel.head]
+        spine = _cut_end(_beside(line, float(offset)), layout, head)
+        ribbons.append(_pointed_band(spine, float(width)))
+    return ribbons
+
+
+def _beside(line: Points, offset: float) -> Points:
+    """Return a line moved to the right of its own direction."""
+    return line + offset * _right_of(line)
+
+
+def _right_of(line: Points) -> Points:
+    """Return the unit normals to the right at each point of a line."""
+    step = np.diff(line, axis=0)
+    length = np.hypot(step[:, 0], step[:, 1])
+    direction = step / np.maximum(length, 1e-12)[:, None]
+    right = np.column_stack([direction[:, 1], -direction[:, 0]])
+    bend = np.vstack([right[:1], right[:-1] + right[1:], right[-1:]])
+    bend /= np.maximum(np.hypot(bend[:, 0], bend[:, 1]), 1e-12)[:, None]
+    return np.asarray(bend)
+
+
+def _pointed_band(line: Points, width: float) -> Points:
+    """Return a band along a line, pointed at its far end."""
+    last = line[-1] - line[-2]
+    length = float(np.hypot(*last))
+    shoulder = line[-1] - min(1.1 * width, 0.8 * length) / max(length, 1e-12) * last
+    spine = np.vstack([line[:-1], shoulder])
+    side = width / 2 * _right_of(spine)
+    return np.vstack([spine + side, line[-1], (spine - side)[::-1]])
+
+
+def _parallel(package: Package) -> dict[frozenset[str], list[int]]:
+    groups: dict[frozenset[str], list[int]] = defaultdict(list)
+    for i, link in enumerate(package.links):
+        groups[frozenset((link.a, link.b))].append(i)
+    return groups
+
+
+def _side_by_side(package: Package, layout: Layout) -> Points:
+    """Return how far each link is moved sideways (to the right of a to b) for its parallels' sake."""
+    shift = np.zeros(len(package.links))
+    step = lane_width(package, layout) * (2.0 + 3 * SEAM)
+    for members in _parallel(package).values():
+        for k, i in enumerate(members):
+            right_of_first = package.links[i].a == package.links[members[0]].a
+            shift[i] = (k - (len(members) - 1) / 2) * step * (1 if right_of_first else -1)
+    return shift
+
+
+def _facing_points(layout: Layout, ends: NDArray[np.int64]) -> tuple[Points, Points]:
+    """Return a point in each end's box: level with each other where the boxes face, else the centres."""
+    start, stop = layout.centre[ends[:, 0]].copy(), layout.centre[ends[:, 1]].copy()
+    half_a, half_b = layout.half[ends[:, 0]], layout.half[ends[:, 1]]
+    low = np.maximum(start - half_a, stop - half_b)
+    high = np.minimum(start + half_a, stop + half_b)
+    enough = (high - low) >= np.minimum(half_a, half_b)
+    for axis in (0, 1):
+        level = enough[:, axis] & ~enough[:, 1 - axis]
+        shared = (low[level, axis] + high[level, axis]) / 2
+        start[level, axis] = stop[level, axis] = shared
+    return start, stop
+
+
+def _blocked(layout: Layout, ends: NDArray[np.int64], start: Points, stop: Points) -> NDArray[np.bool_]:
+    """Return which straight lines cross the box of a third node, [links]."""
+    blocked = np.zeros(len(ends), dtype=bool)
+    length = np.hypot(*(stop - start).T)
+    low, high = layout.centre - 0.85 * layout.half, layout.centre + 0.85 * layout.half
+    for i in np.flatnonzero(length > 1.2 * layout.pitch):
+        along = stop[i] - start[i]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            first, second = (low - start[i]) / along, (high - start[i]) / along
+        parallel = np.abs(along) < 1e-12
+        inside = (start[i] > low) & (start[i] < high)
+        near = np.where(parallel, np.where(inside, -np.inf, np.inf), np.minimum(first, second)).max(axis=1)
+        far = np.where(parallel, np.inf, np.maximum(first, second)).min(axis=1)
+        crossed = (near < far) & (near < 1.0) & (far > 0.0)
+        crossed[ends[i]] = False
+        blocked[i] = crossed.any()
+    return blocked
+
+
+def _detour(start: Points, stop: Points, pitch: float, middle: Points) -> Points:
+    """Return a line that runs half a pitch beside the straight one, on its outer side."""
+    along = stop - start
+    length = float(np.hypot(*along))
+    direction = along / length
+    side = np.array([-direction[1], direction[0]])
+    outward = float(np.dot((start + stop) / 2 - middle, side))
+    if abs(outward) < 1e-9 * pitch:
+        outward = 1.0 if (side[1], side[0]) > (0.0, 0.0) else -1.0
+    side = side * np.sign(outward)
+    ramp = min(0.55 * pitch, length / 2)
+    part = np.linspace(0.0, 1.0, 17)
+    rise = part * part * (3.0 - 2.0 * part)
+    up = start + np.outer(ramp * part, direction) + np.outer(0.5 * pitch * rise, side)
+    down = stop - np.outer(ramp * part, direction) + np.outer(0.5 * pitch * rise, side)
+    return np.vstack([up, down[::-1]])
+
+
+def _cut_end(line: Points, layout: Layout, node: int) -> Points:
+    """Return a line without the part at its end that lies in a node's outline, corners taken off."""
+    offset = (line - layout.centre[node]) / layout.half[node]
+    depth = np.maximum(np.abs(offset).max(axis=1), np.abs(offset).sum(axis=1) / layout.bevel[node])
+    outside = np.flatnonzero(depth > 1.0)
+    if not len(outside) or outside[-1] == len(line) - 1:
+        return line
+    i = int(outside[-1])
+    inner, along = offset[i + 1], offset[i] - offset[i + 1]
+    sign = np.sign(along)
+    rise = np.abs(along)
+    walls = np.divide(1.0 - sign * inner, rise, out=np.full(2, np.inf), where=rise > 1e-12)
+    corner = (layout.bevel[node] - (sign * inner).sum()) / rise.sum()
+    reach = float(np.clip(min(walls.min(), corner), 0.0, 1.0))
+    return np.vstack([line[: i + 1], line[i + 1] + reach * (line[i] - line[i + 1])])

@@ -1,0 +1,285 @@
+"""One look for every picture: sizes of paper figures, colours that survive colour blindness and grey print.
+
+Categories use the palette of Okabe and Ito (Color Universal Design, 2008); quantities use a stretch of
+matplotlib's magma, light to dark, whose lightness falls evenly, so that darker is more in grey print too.
+Fonts are the DejaVu Sans that matplotlib ships; PDF and PS embed them as TrueType, SVG as outlines, so a
+picture looks the same on every machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from noptoolkit._names import resolve
+from noptoolkit.units import format_quantity, parse_quantity
+
+__all__ = [
+    "INK",
+    "MUTED",
+    "OKABE_ITO",
+    "PALE",
+    "QUANTITY_COLOURS",
+    "axes_points",
+    "canvas",
+    "canvas_grid",
+    "figure_of",
+    "heading",
+    "legend_below",
+    "origin_note",
+    "save",
+    "scaled",
+    "style",
+    "with_unit",
+]
+
+Width = Literal["column", "page"]
+
+OKABE_ITO = {
+    "blue": "#0072B2",
+    "orange": "#E69F00",
+    "green": "#009E73",
+    "vermilion": "#D55E00",
+    "sky": "#56B4E9",
+    "purple": "#CC79A7",
+    "yellow": "#F0E442",
+}
+INK, MUTED, PALE = "#222222", "#6B6B6B", "#E4E4E4"
+QUANTITY_COLOURS = ListedColormap(
+    mpl.colormaps["magma_r"](np.linspace(0.06, 0.92, 256)), name="noptoolkit quantity"
+)
+
+WIDTHS: dict[str, float] = {"column": 3.5, "page": 7.16}  # inches: IEEE's one and two columns
+FONT_SIZES: dict[str, float] = {"column": 7.0, "page": 8.0}
+
+_active: ContextVar[bool] = ContextVar("noptoolkit_style_active", default=False)
+
+
+@contextlib.contextmanager
+def style(width: Width = "page") -> Iterator[None]:
+    """Draw and save pictures for a paper: a context manager.
+
+    Parameters
+    ----------
+    width
+        ``column`` for a figure of one column (3.5 in), ``page`` for both columns (7.16 in).
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such width.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> with style("column"):
+    ...     matplotlib.rcParams["figure.figsize"][0], matplotlib.rcParams["pdf.fonttype"]
+    (3.5, 42)
+    """
+    inches = resolve(width, WIDTHS, "figure width") if isinstance(width, str) else float(width)
+    size = FONT_SIZES.get(width, FONT_SIZES["page"])
+    with mpl.rc_context(_parameters(inches, size)):
+        token = _active.set(True)
+        try:
+            yield
+        finally:
+            _active.reset(token)
+
+
+def _parameters(inches: float, size: float) -> dict[str, Any]:
+    return {
+        "figure.figsize": (inches, 0.62 * inches),
+        "figure.dpi": 150,
+        "figure.constrained_layout.use": True,
+        "figure.facecolor": "white",
+        "savefig.dpi": 300,
+        "savefig.facecolor": "white",
+        "font.family": "DejaVu Sans",
+        "font.size": size,
+        "axes.titlesize": size + 1,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.labelsize": size,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": MUTED,
+        "axes.linewidth": 0.6,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "axes.prop_cycle": mpl.cycler(color=list(OKABE_ITO.values())),
+        "axes.grid": False,
+        "grid.color": PALE,
+        "grid.linewidth": 0.5,
+        "xtick.labelsize": size - 1,
+        "ytick.labelsize": size - 1,
+        "xtick.color": MUTED,
+        "ytick.color": MUTED,
+        "xtick.labelcolor": INK,
+        "ytick.labelcolor": INK,
+        "xtick.major.size": 2.5,
+        "ytick.major.size": 2.5,
+        "xtick.major.width": 0.6,
+        "ytick.major.width": 0.6,
+        "legend.fontsize": size - 1,
+        "legend.frameon": False,
+        "legend.handlelength": 1.4,
+        "legend.columnspacing": 1.2,
+        "lines.linewidth": 1.2,
+        "patch.linewidth": 0.6,
+        "hatch.linewidth": 0.5,
+        "text.color": INK,
+        "text.parse_math": False,
+        "image.cmap": "magma_r",
+        "pdf.fonttype": 42,
+        "ps.fonttype": 42,
+        "svg.fonttype": "path",
+        "svg.hashsalt": "noptoolkit",
+    }
+
+
+@contextlib.contextmanager
+def canvas(ax: Axes | None, aspect: float) -> Iterator[Axes]:
+    """Yield ``ax``, or axes on a new figure of the active style's width, ``aspect`` times as high.
+
+    A new figure is drawn in ``style("page")`` unless the caller has chosen a style.
+    """
+    if ax is not None:
+        yield ax
+        return
+    with canvas_grid(None, 1, 1, aspect) as grid:
+        yield grid[0]
+
+
+@contextlib.contextmanager
+def canvas_grid(
+    axes: Sequence[Axes] | None, rows: int, columns: int, aspect: float
+) -> Iterator[list[Axes]]:
+    """Yield ``axes``, or a grid of them on a new figure, row by row; see `canvas`."""
+    if axes is not None:
+        yield list(np.ravel(np.asarray(axes, dtype=object)))
+        return
+    import matplotlib.pyplot as plt
+
+    with contextlib.nullcontext() if _active.get() else style("page"):
+        width = float(mpl.rcParams["figure.figsize"][0])
+        _, grid = plt.subplots(rows, columns, figsize=(width, aspect * width), squeeze=False)
+        yield list(grid.ravel())
+
+
+def figure_of(ax: Axes) -> Figure:
+    """Return the figure that holds the axes, also where they sit in a subfigure."""
+    figure = ax.get_figure(root=True)
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def save(picture: Axes | Figure, path: str | Path) -> Path:
+    """Write a picture with its fonts embedded; PNG, PDF, SVG, ... by the name's ending.
+
+    Parameters
+    ----------
+    picture
+        A figure, or axes of it.
+    path
+        Where to; folders are made.
+
+    Returns
+    -------
+    Path
+        The file that was written; the same picture gives the same bytes.
+    """
+    figure = figure_of(picture) if isinstance(picture, Axes) else picture
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(target.suffix[1:].lower())
+    embedding = {key: _parameters(1.0, 8.0)[key] for key in ("pdf.fonttype", "ps.fonttype", "svg.fonttype")}
+    with mpl.rc_context({**embedding, "svg.hashsalt": "noptoolkit"}):
+        figure.savefig(target, dpi=300, metadata=undated)
+    return target
+
+
+def scaled(values: ArrayLike, unit: str) -> tuple[NDArray[np.float64], str]:
+    """Return values in the SI multiple of ``unit`` that suits their largest, and that multiple's name.
+
+    Examples
+    --------
+    >>> scaled([64e9, 128e9], "B/s")
+    (array([ 64., 128.]), 'GB/s')
+    >>> scaled([0.5], "")
+    (array([0.5]), '')
+    """
+    array = np.asarray(values, dtype=float)
+    peak = float(np.nanmax(np.abs(array), initial=0.0))
+    if not unit or peak == 0.0:
+        return array, unit
+    multiple = format_quantity(peak, unit).split()[-1]
+    return array / parse_quantity(f"1 {multiple}", unit), multiple.replace("u", "µ", 1) if multiple[0] == "u" else multiple
+
+
+def with_unit(label: str, unit: str) -> str:
+    """Return an axis label with its unit in brackets, without brackets where there is none."""
+    return f"{label} ({unit})" if unit else label
+
+
+def heading(ax: Axes, title: str, note: str = "") -> None:
+    """Put a title over the axes and, in small type under it, what the reader must know besides."""
+    size = float(mpl.rcParams["font.size"])
+    ax.set_title(title, pad=(size + 5.0) if note else 5.0)
+    if note:
+        ax.annotate(
+            note,
+            (0.0, 1.0),
+            (0.0, 4.0),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=size - 1,
+            color=MUTED,
+            annotation_clip=False,
+        )
+
+
+def origin_note(name: str, origin: str) -> str:
+    """Return the note of a result: what it is of, and whether its routing is synthetic."""
+    said = {"synthetic": "synthetic routing", "loads": "routing drawn from recorded loads"}.get(origin, "")
+    return ", ".join(part for part in (name, said) if part)
+
+
+def legend_below(ax: Axes, handles: Sequence[Artist], *, grow: bool = False) -> None:
+    """Put a legend under the axes, in as many columns as their width takes; ``grow`` the figure for it."""
+    if not handles:
+        return
+    size = float(mpl.rcParams["font.size"])
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    columns = int(np.clip(axes_points(ax)[0] // (0.6 * (size - 1) * longest + 4.5 * size), 1, len(handles)))
+    rows = -(-len(handles) // columns)
+    ax.legend(
+        handles=list(handles),
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.01),
+        ncols=-(-len(handles) // rows),
+        borderaxespad=0.2,
+    )
+    if grow:
+        figure = figure_of(ax)
+        figure.set_figheight(figure.get_figheight() + (1.55 * rows * (size - 1) + 6.0) / 72.0)
+
+
+def axes_points(ax: Axes) -> tuple[float, float]:
+    """Return width and height of the axes in points, as the figure's layout leaves them."""
+    figure = figure_of(ax)
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    box = ax.get_window_extent()
+    return box.width * 72.0 / figure.dpi, box.height * 72.0 / figure.dpi

@@ -1,0 +1,124 @@
+"""A package as a picture: outlines by kind and role, links as wide as they are fast."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.lines import Line2D
+
+from noptoolkit.package import Link, LinkKind, Package
+from noptoolkit.plot._layout import Layout, place
+from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, node_legend, points_per_unit
+from noptoolkit.plot._ribbons import THINNEST, channel_ribbons, channel_widths, lane_width, link_lines, link_widths
+from noptoolkit.plot._style import INK, MUTED, OKABE_ITO, canvas, heading, legend_below
+from noptoolkit.units import format_quantity, unit_of
+
+__all__ = ["topology"]
+
+LINK_COLOURS = {
+    LinkKind.D2D: MUTED,
+    LinkKind.HYBRID_BOND: INK,
+    LinkKind.MEMORY: OKABE_ITO["orange"],
+    LinkKind.SUBSTRATE: MUTED,
+}
+EVEN = 1.2  # a symmetric link is drawn as one line, this much wider than a lane
+
+
+def topology(
+    package: Package,
+    ax: Axes | None = None,
+    *,
+    legend: bool = True,
+    labels: bool = True,
+    title: str | None = None,
+) -> Axes:
+    """Draw a package.
+
+    Nodes stand at their physical positions where all have one, else in a tree, in layers or on a circle. The
+    width of a link is proportional to its bandwidth; one whose directions differ is drawn as two lanes.
+
+    Parameters
+    ----------
+    package
+        What to draw.
+    ax
+        Where; a new figure of the active `style` where ``None``.
+    legend, labels
+        Whether to explain kinds and widths, and to name nodes.
+    title
+        The package's name where ``None``; empty for none.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> from noptoolkit import Chiplet, Link, Package
+    >>> import matplotlib.pyplot as plt
+    >>> pair = Package("pair", [Chiplet("a"), Chiplet("b")], [Link("a", "b", "1 GB/s")])
+    >>> ax = topology(pair)
+    >>> ax.get_title(loc="left")
+    'pair'
+    >>> plt.close(ax.figure)
+    """
+    layout = place(package)
+    new = ax is None
+    with canvas(ax, aspect_of(layout)) as ax:
+        frame(ax, layout)
+        heading(ax, package.name if title is None else title)
+        if legend:  # first: what it takes decides how large the rest is drawn
+            legend_below(ax, [*node_legend(package), *_width_legend(package, layout, ax)], grow=new)
+        _draw_links(ax, package, layout)
+        draw_nodes(ax, package, layout)
+        if labels:
+            draw_labels(ax, package, layout)
+        return ax
+
+
+def _draw_links(ax: Axes, package: Package, layout: Layout) -> None:
+    widest = lane_width(package, layout)
+    lines = link_lines(package, layout)
+    points = link_widths(package, EVEN * widest) * points_per_unit(ax)
+    even = np.array([link.backward_bandwidth == link.bandwidth for link in package.links], dtype=bool)
+    for kind in LinkKind:
+        chosen = [i for i, link in enumerate(package.links) if link.kind is kind and even[i]]
+        if chosen:
+            drawn = LineCollection(
+                [lines[i] for i in chosen],
+                linewidths=points[chosen],
+                colors=LINK_COLOURS[kind],
+                linestyles="--" if kind is LinkKind.SUBSTRATE else "-",
+                capstyle="butt",
+                zorder=2,
+                label=f"{kind} links",
+            )
+            drawn.set_gid(f"{kind} links")
+            ax.add_collection(drawn, autolim=False)
+    if not even.all():
+        ribbons = channel_ribbons(package, layout, lines, channel_widths(package, widest), widest)
+        chosen = [i for i, channel in enumerate(package.channels) if not even[channel.link]]
+        colours = [LINK_COLOURS[package.links[package.channels[i].link].kind] for i in chosen]
+        lanes = PolyCollection([ribbons[i] for i in chosen], facecolors=colours, linewidths=0, zorder=2)
+        lanes.set_gid("channels")
+        ax.add_collection(lanes, autolim=False)
+
+
+def _width_legend(package: Package, layout: Layout, ax: Axes) -> list[Artist]:
+    """Return handles that tell widths in bandwidth: the fastest link, the slowest, and the middle one."""
+    rates = np.array([max(link.bandwidth, link.backward_bandwidth) for link in package.links])
+    shown = sorted({float(rates.max()), float(np.median(rates)), float(rates.min())}, reverse=True)
+    thickest = min(
+        EVEN * lane_width(package, layout) * points_per_unit(ax), 0.8 * float(mpl.rcParams["font.size"])
+    )
+    handles: list[Artist] = []
+    for rate in shown:
+        link = package.links[int(np.argmin(np.abs(rates - rate)))]
+        width = thickest * max(rate / shown[0], THINNEST)
+        text = f"link, {format_quantity(rate, unit_of(Link, 'bandwidth'))}"
+        handles.append(Line2D([], [], color=LINK_COLOURS[link.kind], linewidth=width, label=text))
+    return handles
