@@ -6,5 +6,6 @@ or saved, and nothing is computed: what is drawn is what the result says.
 
 from noptoolkit.plot._style import save, style
 from noptoolkit.plot._topology import topology
+from noptoolkit.plot._traffic import traffic
 
-__all__ = ["save", "style", "topology"]
+__all__ = ["save", "style", "topology", "traffic"]

@@ -62,8 +62,8 @@ def place(package: Package) -> Layout:
     --------
     >>> from noptoolkit import Chiplet, Link, Package
     >>> pair = Package("pair", [Chiplet("a"), Chiplet("b")], [Link("a", "b", "1 GB/s")])
-    >>> place(pair).centre.round(3).tolist()
-    [[0.0, 0.0], [0.0, -1.0]]
+    >>> place(pair).pitch
+    1.0
     """
     positions = [node.position for node in package.nodes]
     physical = all(position is not None for position in positions)
@@ -82,7 +82,7 @@ def _pitch(centre: NDArray[np.float64]) -> float:
         return 1.0
     from scipy.spatial import cKDTree
 
-    distance, _ = cKDTree(centre).query(centre, k=2, p=np.inf)
+    distance = np.asarray(cKDTree(centre).query(centre, k=2, p=np.inf)[0])
     nearest = distance[:, 1]
     return float(nearest[nearest > 0].min(initial=np.inf)) if (nearest > 0).any() else 1.0
 
@@ -168,7 +168,7 @@ def _place_tree(centre: NDArray[np.float64], core: dict[int, list[int]], root: i
     middle = across[root]
     for i in order:
         if len(leaves) <= WIDE_TREE:
-            centre[i] = across[i] - middle, -_rise(len(leaves)) * depth[i]
+            centre[i] = across[i] - middle, _rise(len(leaves)) * -depth[i]
         else:
             angle = np.pi / 2 - 2 * np.pi * across[i] / len(leaves)
             ring = depth[i] / max(depth.values()) * len(leaves) / (2 * np.pi)
@@ -191,7 +191,7 @@ def _place_layers(centre: NDArray[np.float64], core: dict[int, list[int]], root:
         if level:
             above = {i: [centre[j, 0] for j in core[i] if depth[j] < level] for i in members}
             members = sorted(members, key=lambda i: (float(np.mean(above[i])), i))
-        step = (widest - 1) / max(len(members) - 1, 1) if 1 < len(members) else 0.0
+        step = (widest - 1) / max(len(members) - 1, 1) if len(members) > 1 else 0.0
         for k, i in enumerate(members):
             centre[i] = (k - (len(members) - 1) / 2) * step, -_rise(widest) * level
 
@@ -218,9 +218,7 @@ def _place_memories(
         taken.append(tuple(centre[i]))
 
 
-def _free_spot(
-    at: NDArray[np.float64], turn: float, taken: list[tuple[float, float]]
-) -> NDArray[np.float64]:
+def _free_spot(at: NDArray[np.float64], turn: float, taken: list[tuple[float, float]]) -> NDArray[np.float64]:
     others = np.array(taken)
     for reach in (1.0, 1.5, 2.0, 3.0):
         for swing in (0, 1, -1, 2, -2, 3, -3, 4):

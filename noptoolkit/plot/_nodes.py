@@ -20,7 +20,16 @@ from noptoolkit.package import Chiplet, Memory, Node, Package, Switch
 from noptoolkit.plot._layout import Layout
 from noptoolkit.plot._style import INK, MUTED, OKABE_ITO, axes_points
 
-__all__ = ["KIND_COLOURS", "aspect_of", "draw_labels", "draw_nodes", "frame", "kind_of", "node_legend", "points_per_unit"]
+__all__ = [
+    "KIND_COLOURS",
+    "aspect_of",
+    "draw_labels",
+    "draw_nodes",
+    "frame",
+    "kind_of",
+    "node_legend",
+    "points_per_unit",
+]
 
 KIND_COLOURS = {
     "attention chiplet": OKABE_ITO["vermilion"],
@@ -32,7 +41,7 @@ KIND_COLOURS = {
 }
 SMALLEST_TYPE = 4.5  # points
 FEW = 12  # of a kind: its names are worth showing one by one
-GLYPH = 0.62  # mean width of a letter, in type sizes
+GLYPH = 0.68  # mean width of a letter, in type sizes
 
 
 def kind_of(node: Node) -> str:
@@ -109,7 +118,7 @@ def _outline(node: Node, centre: NDArray[np.float64], half: NDArray[np.float64])
 
 def _seams(centre: NDArray[np.float64], half: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Return two lines that make a box a stack: near the lower and the upper edge of each box."""
-    lines = []
+    lines: list[NDArray[np.float64]] = []
     for level in (-0.72, 0.72):
         left = centre + half * np.array([-1.0, level])
         right = centre + half * np.array([1.0, level])
@@ -133,7 +142,8 @@ def draw_labels(ax: Axes, package: Package, layout: Layout) -> None:
     size = min(1.2 * float(mpl.rcParams["font.size"]), float(fit[named].min()))
     for i in named:
         ax.text(
-            *layout.centre[i],
+            float(layout.centre[i, 0]),
+            float(layout.centre[i, 1]),
             package.nodes[i].name,
             ha="center",
             va="center_baseline",

@@ -2,8 +2,9 @@
 
 A link between neighbours is a straight line; where boxes face each other it meets both at a right angle. A
 link whose straight line would cross a third box (the wrap links of a torus) leaves by the corner and runs
-beside the row, half a pitch away. A channel is a ribbon on the right-hand side of its link in the direction
-of travel, its width proportional to its bandwidth, its end a tip. Parallel links lie side by side.
+beside the row, half a pitch away; where that is far, only its two ends are drawn, as stubs. A channel is a
+ribbon on the right-hand side of its link in the direction of travel, its width proportional to its
+bandwidth, its end a tip. Parallel links lie side by side.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ __all__ = ["channel_ribbons", "channel_widths", "lane_width", "link_lines", "lin
 
 LANE = 0.13  # widest lane, in pitches
 SEAM = 0.18  # gap between the two lanes of a link, in widest lanes
+LONG = 6.0  # pitches beyond which a way round is drawn as two stubs
+STUB = 0.8  # length of a stub from the centre of its box, in pitches
 THINNEST = 0.12  # thinnest lane, in widest lanes: what is there stays visible
 
 Points = NDArray[np.float64]
@@ -44,8 +47,11 @@ def link_widths(package: Package, widest: float) -> Points:
     return np.asarray(widest * np.maximum(bandwidth / bandwidth.max(), THINNEST))
 
 
-def link_lines(package: Package, layout: Layout) -> list[Points]:
-    """Return the centre line of each link, [points, 2] each: from inside the box of ``a`` to that of ``b``."""
+def link_lines(package: Package, layout: Layout) -> list[list[Points]]:
+    """Return the pieces of each link's centre line, [points, 2] each: from inside the box of ``a`` to ``b``.
+
+    A link has one piece; a long way round has two, the stubs at its ends.
+    """
     index = package.index
     ends = np.array([(index[link.a], index[link.b]) for link in package.links]).reshape(-1, 2)
     start, stop = _facing_points(layout, ends)
@@ -55,30 +61,40 @@ def link_lines(package: Package, layout: Layout) -> list[Points]:
     normal = np.column_stack([along[:, 1], -along[:, 0]]) / length[:, None]
     start, stop = start + shift[:, None] * normal, stop + shift[:, None] * normal
     blocked = _blocked(layout, ends, start, stop)
-    lines = list(np.stack([start, stop], axis=1))
+    lines = [[line] for line in np.stack([start, stop], axis=1)]
     middle = (layout.low + layout.high) / 2
     for i in np.flatnonzero(blocked):
-        lines[i] = _detour(start[i], stop[i], layout.pitch, middle)
+        straight = np.abs(along[i]).min() < 1e-6 * length[i]
+        if straight and length[i] > LONG * layout.pitch:
+            stub = STUB * layout.pitch * along[i] / length[i]
+            lines[i] = [np.stack([start[i], start[i] - stub]), np.stack([stop[i] + stub, stop[i]])]
+        else:
+            lines[i] = [_detour(start[i], stop[i], layout.pitch, middle)]
     return lines
 
 
 def channel_ribbons(
-    package: Package, layout: Layout, lines: list[Points], widths: Points, widest: float
-) -> list[Points]:
-    """Return the outline of each channel's ribbon, [corners, 2] each, its tip on the border of the head's box."""
+    package: Package, layout: Layout, lines: list[list[Points]], widths: Points, widest: float
+) -> tuple[list[Points], NDArray[np.int64]]:
+    """Return the outlines of the channels' ribbons, [corners, 2] each, and the channel of each.
+
+    Ribbons lie in the order of the channels; each ends in a tip on the border of its head's box.
+    """
     two_way = np.zeros(len(package.links), dtype=int)
     for channel in package.channels:
         two_way[channel.link] += 1
-    ribbons = []
-    for channel, width in zip(package.channels, widths, strict=True):
-        line = lines[channel.link]
+    ribbons: list[Points] = []
+    owner: list[int] = []
+    for i, (channel, width) in enumerate(zip(package.channels, widths, strict=True)):
+        pieces = lines[channel.link]
         if channel.tail != package.links[channel.link].a:
-            line = line[::-1]
+            pieces = [piece[::-1] for piece in reversed(pieces)]
         offset = (width + SEAM * widest) / 2 if two_way[channel.link] == 2 else 0.0
-        head = package.index[channel.head]
-        spine = _cut_end(_beside(line, float(offset)), layout, head)
-        ribbons.append(_pointed_band(spine, float(width)))
-    return ribbons
+        for piece in pieces:
+            spine = _cut_end(_beside(piece, float(offset)), layout, package.index[channel.head])
+            ribbons.append(_pointed_band(spine, float(width)))
+            owner.append(i)
+    return ribbons, np.array(owner, dtype=np.int64)
 
 
 def _beside(line: Points, offset: float) -> Points:

@@ -12,10 +12,11 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import matplotlib as mpl
 import numpy as np
+from cycler import cycler
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
@@ -89,7 +90,7 @@ def style(width: Width = "page") -> Iterator[None]:
     """
     inches = resolve(width, WIDTHS, "figure width") if isinstance(width, str) else float(width)
     size = FONT_SIZES.get(width, FONT_SIZES["page"])
-    with mpl.rc_context(_parameters(inches, size)):
+    with mpl.rc_context(cast(Any, _parameters(inches, size))):
         token = _active.set(True)
         try:
             yield
@@ -117,7 +118,7 @@ def _parameters(inches: float, size: float) -> dict[str, Any]:
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.axisbelow": True,
-        "axes.prop_cycle": mpl.cycler(color=list(OKABE_ITO.values())),
+        "axes.prop_cycle": cycler(color=list(OKABE_ITO.values())),
         "axes.grid": False,
         "grid.color": PALE,
         "grid.linewidth": 0.5,
@@ -162,9 +163,7 @@ def canvas(ax: Axes | None, aspect: float) -> Iterator[Axes]:
 
 
 @contextlib.contextmanager
-def canvas_grid(
-    axes: Sequence[Axes] | None, rows: int, columns: int, aspect: float
-) -> Iterator[list[Axes]]:
+def canvas_grid(axes: Sequence[Axes] | None, rows: int, columns: int, aspect: float) -> Iterator[list[Axes]]:
     """Yield ``axes``, or a grid of them on a new figure, row by row; see `canvas`."""
     if axes is not None:
         yield list(np.ravel(np.asarray(axes, dtype=object)))
@@ -203,8 +202,8 @@ def save(picture: Axes | Figure, path: str | Path) -> Path:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(target.suffix[1:].lower())
-    embedding = {key: _parameters(1.0, 8.0)[key] for key in ("pdf.fonttype", "ps.fonttype", "svg.fonttype")}
-    with mpl.rc_context({**embedding, "svg.hashsalt": "noptoolkit"}):
+    fixed = ("pdf.fonttype", "ps.fonttype", "svg.fonttype", "svg.hashsalt")
+    with mpl.rc_context(cast(Any, {key: _parameters(1.0, 8.0)[key] for key in fixed})):
         figure.savefig(target, dpi=300, metadata=undated)
     return target
 
@@ -224,7 +223,9 @@ def scaled(values: ArrayLike, unit: str) -> tuple[NDArray[np.float64], str]:
     if not unit or peak == 0.0:
         return array, unit
     multiple = format_quantity(peak, unit).split()[-1]
-    return array / parse_quantity(f"1 {multiple}", unit), multiple.replace("u", "µ", 1) if multiple[0] == "u" else multiple
+    return array / parse_quantity(f"1 {multiple}", unit), multiple.replace("u", "µ", 1) if multiple[
+        0
+    ] == "u" else multiple
 
 
 def with_unit(label: str, unit: str) -> str:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import matplotlib as mpl
 import numpy as np
-from numpy.typing import NDArray
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from noptoolkit.package import Link, LinkKind, Package
 from noptoolkit.plot._layout import Layout, place
 from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, node_legend, points_per_unit
-from noptoolkit.plot._ribbons import THINNEST, channel_ribbons, channel_widths, lane_width, link_lines, link_widths
+from noptoolkit.plot._ribbons import (
+    THINNEST,
+    channel_ribbons,
+    channel_widths,
+    lane_width,
+    link_lines,
+    link_widths,
+)
 from noptoolkit.plot._style import INK, MUTED, OKABE_ITO, canvas, heading, legend_below
 from noptoolkit.units import format_quantity, unit_of
 
@@ -85,27 +92,44 @@ def _draw_links(ax: Axes, package: Package, layout: Layout) -> None:
     lines = link_lines(package, layout)
     points = link_widths(package, EVEN * widest) * points_per_unit(ax)
     even = np.array([link.backward_bandwidth == link.bandwidth for link in package.links], dtype=bool)
-    for kind in LinkKind:
-        chosen = [i for i, link in enumerate(package.links) if link.kind is kind and even[i]]
-        if chosen:
-            drawn = LineCollection(
-                [lines[i] for i in chosen],
-                linewidths=points[chosen],
-                colors=LINK_COLOURS[kind],
-                linestyles="--" if kind is LinkKind.SUBSTRATE else "-",
-                capstyle="butt",
-                zorder=2,
-                label=f"{kind} links",
-            )
-            drawn.set_gid(f"{kind} links")
-            ax.add_collection(drawn, autolim=False)
+    bent = np.array([len(pieces[0]) > 2 for pieces in lines], dtype=bool)
+    for over in (False, True):
+        if over and bent.any():  # a pale casing makes of each crossing an overpass
+            _add_lines(ax, lines, points + 2.0, np.flatnonzero(bent), "white", 2.2)
+        for kind in LinkKind:
+            of_kind = np.array([link.kind is kind for link in package.links], dtype=bool)
+            chosen = np.flatnonzero(of_kind & even & (bent == over))
+            if len(chosen):
+                drawn = _add_lines(ax, lines, points, chosen, LINK_COLOURS[kind], 2.3 if over else 2.0)
+                drawn.set_linestyle("--" if kind is LinkKind.SUBSTRATE else "-")
+                drawn.set_gid(f"{kind} links")
     if not even.all():
-        ribbons = channel_ribbons(package, layout, lines, channel_widths(package, widest), widest)
-        chosen = [i for i, channel in enumerate(package.channels) if not even[channel.link]]
-        colours = [LINK_COLOURS[package.links[package.channels[i].link].kind] for i in chosen]
-        lanes = PolyCollection([ribbons[i] for i in chosen], facecolors=colours, linewidths=0, zorder=2)
-        lanes.set_gid("channels")
+        ribbons, owner = channel_ribbons(package, layout, lines, channel_widths(package, widest), widest)
+        shown = [i for i, channel in enumerate(owner) if not even[package.channels[channel].link]]
+        kinds = [package.links[package.channels[owner[i]].link].kind for i in shown]
+        lanes = PolyCollection([ribbons[i] for i in shown], facecolors=[LINK_COLOURS[k] for k in kinds])
+        lanes.set(linewidth=0, zorder=2, gid="channels")
         ax.add_collection(lanes, autolim=False)
+
+
+def _add_lines(
+    ax: Axes,
+    lines: list[list[NDArray[np.float64]]],
+    points: NDArray[np.float64],
+    chosen: NDArray[np.int64],
+    colour: str,
+    zorder: float,
+) -> LineCollection:
+    pieces = [(piece, points[i]) for i in chosen for piece in lines[i]]
+    drawn = LineCollection(
+        [piece for piece, _ in pieces],
+        linewidths=[width for _, width in pieces],
+        colors=colour,
+        capstyle="butt",
+        zorder=zorder,
+    )
+    ax.add_collection(drawn, autolim=False)
+    return drawn
 
 
 def _width_legend(package: Package, layout: Layout, ax: Axes) -> list[Artist]:

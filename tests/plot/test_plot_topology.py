@@ -1,0 +1,126 @@
+"""The picture of a package: what stands where, and how wide its links are."""
+
+import itertools
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection, PatchCollection, PolyCollection
+from packages_to_draw import grid
+
+from noptoolkit import Chiplet, Link, Package, plot
+from noptoolkit.plot._layout import place
+from noptoolkit.plot._ribbons import channel_ribbons, channel_widths, lane_width, link_lines
+
+
+def by_gid(ax, gid):
+    return [artist for artist in ax.collections if artist.get_gid() == gid]
+
+
+def test_import_leaves_pyplot_alone() -> None:
+    code = "import sys, noptoolkit.plot; print('matplotlib.pyplot' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_every_node_is_drawn_by_kind(tree: Package) -> None:
+    ax = plot.topology(tree)
+    counts = {
+        boxes.get_gid(): len(boxes.get_paths())
+        for boxes in ax.collections
+        if isinstance(boxes, PatchCollection)
+    }
+    assert counts == {"attention chiplet": 1, "switch": 2, "expert chiplet": 4, "memory stack": 1}
+    assert {text.get_text() for text in ax.texts} >= {node.name for node in tree.nodes}
+
+
+def test_link_widths_are_proportional_to_bandwidth(tree: Package) -> None:
+    ax = plot.topology(tree)
+    (lines,) = by_gid(ax, "d2d links")
+    assert isinstance(lines, LineCollection)
+    widths = np.array(lines.get_linewidths())
+    assert widths[:2] / widths[2] == pytest.approx(512 / 128)
+    (memory,) = by_gid(ax, "memory links")
+    assert memory.get_linewidths()[0] / widths[2] == pytest.approx(256 / 128)
+
+
+def test_legend_names_kinds_and_bandwidths(tree: Package) -> None:
+    legend = plot.topology(tree).get_legend()
+    assert legend is not None
+    texts = [text.get_text() for text in legend.get_texts()]
+    assert "memory stack" in texts
+    assert "link, 512 GB/s" in texts
+    assert "link, 128 GB/s" in texts
+
+
+def test_positions_are_physical_where_all_nodes_have_one() -> None:
+    package = grid(3)
+    layout = place(package)
+    assert layout.physical
+    assert layout.centre.tolist() == [list(node.position) for node in package.nodes]
+
+
+def test_layout_depends_on_nothing_but_the_graph(tree: Package) -> None:
+    assert np.array_equal(place(tree).centre, place(tree).centre)
+    centre = place(tree).centre
+    assert len(np.unique(centre.round(6), axis=0)) == len(tree.nodes)
+    depth = {name: centre[tree.index[name], 1] for name in ("attn", "sw0", "e0")}
+    assert depth["attn"] > depth["sw0"] > depth["e0"]
+
+
+@pytest.mark.parametrize("side", [3, 4, 9])
+def test_wrap_links_cross_no_box(side: int) -> None:
+    package = grid(side, wrap=True)
+    layout = place(package)
+    for link, pieces in zip(package.links, link_lines(package, layout), strict=True):
+        ends = {package.index[link.a], package.index[link.b]}
+        for piece in pieces:
+            fine = np.concatenate([np.linspace(p, q, 40) for p, q in itertools.pairwise(piece)])
+            inside = (np.abs(fine[:, None] - layout.centre) < layout.half).all(axis=2).any(axis=0)
+            assert set(np.flatnonzero(inside)) <= ends
+
+
+def test_both_directions_have_a_lane_of_their_own() -> None:
+    package = grid(2)
+    layout = place(package)
+    widest = lane_width(package, layout)
+    ribbons, owner = channel_ribbons(
+        package, layout, link_lines(package, layout), channel_widths(package, widest), widest
+    )
+    assert owner.tolist() == list(range(len(package.channels)))
+    there, back = ribbons[0], ribbons[1]  # e0->e1 runs east, so its lane lies south of the way back
+    assert there[:, 1].max() < back[:, 1].min()
+    assert there[np.argmax(there[:, 0])].tolist() == there[len(there) // 2].tolist()
+
+
+def test_parallel_links_lie_side_by_side() -> None:
+    nodes = [Chiplet("a"), Chiplet("b")]
+    package = Package("twin", nodes, [Link("a", "b", "1 GB/s"), Link("b", "a", "1 GB/s")])
+    (first,), (second,) = link_lines(package, place(package))
+    assert np.abs(first[0, 0] - second[0, 0]) > 1.5 * lane_width(package, place(package))
+
+
+def test_a_one_way_link_is_drawn_as_a_lane() -> None:
+    ring = Package(
+        "ring",
+        [Chiplet(name) for name in "abc"],
+        [Link(*pair, "1 GB/s", reverse_bandwidth=0.0) for pair in ("ab", "bc", "ca")],
+    )
+    (lanes,) = by_gid(plot.topology(ring), "channels")
+    assert isinstance(lanes, PolyCollection)
+    assert len(lanes.get_paths()) == 3
+
+
+def test_names_thin_out() -> None:
+    assert len(plot.topology(grid(4)).texts) == 16
+    assert len(plot.topology(grid(32)).texts) == 0
+
+
+def test_a_thousand_chiplets_are_quick() -> None:
+    package = grid(32, wrap=True)
+    start = time.process_time()
+    ax = plot.topology(package)
+    ax.figure.draw_without_rendering()
+    assert time.process_time() - start < 3.0

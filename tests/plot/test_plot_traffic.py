@@ -1,0 +1,43 @@
+"""The traffic matrix: bytes delivered, with their unit."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from noptoolkit import Package, RoutingTrace, plot
+from noptoolkit.allocation import Allocation
+from noptoolkit.plot._traffic import delivered
+from noptoolkit.traffic import all_to_all, combine, dispatch
+
+
+def test_rows_send_and_columns_receive(tree: Package) -> None:
+    demand = all_to_all(tree, "2 MB")
+    ax = plot.traffic(demand)
+    drawn = np.ma.filled(ax.images[0].get_array(), 0.0)
+    assert drawn == pytest.approx(demand.demand / 1e6)
+    assert ax.get_ylabel() == "from"
+    assert ax.figure.axes[1].get_ylabel() == "Bytes per pair (MB)"
+
+
+def test_vmax_is_shared_by_whoever_asks(tree: Package) -> None:
+    limits = [
+        plot.traffic(all_to_all(tree, size), vmax=4e6).images[0].get_clim() for size in ("1 MB", "4 MB")
+    ]
+    assert limits == [(0.0, 4.0), (0.0, 4.0)]
+
+
+def test_multicasts_count_at_each_destination(tree: Package) -> None:
+    trace = RoutingTrace([[0, 1], [0, 3], [2, 3]], num_experts=4)
+    layout = Allocation(tree.experts, [[0, 1, 2, 3]])
+    kwargs = {"token_bytes": 1000.0}
+    for make in (dispatch, combine):
+        network = delivered(make(tree, trace, layout, degree="in-network", **kwargs))
+        copies = delivered(make(tree, trace, layout, degree="chiplets", **kwargs))
+        assert network == pytest.approx(copies)
+
+
+def test_synthetic_routing_is_said(tree: Package) -> None:
+    demand = dataclasses.replace(all_to_all(tree, "1 MB"), origin="synthetic")
+    ax = plot.traffic(demand)
+    assert any("synthetic routing" in text.get_text() for text in ax.texts)
