@@ -9,6 +9,10 @@ a Zipf popularity with a topic preference, sampled without replacement by the Gu
 as a load-balanced checkpoint spreads them; the others' ids are shuffled. The model and its fitted parameters
 are assumed: with one value of ``affinity`` and one of ``strided`` per model it reproduces the two C_T that
 Mozart (arXiv 2603.07006) publishes, which is calibration, not validation.
+
+Where only the experts' loads are recorded, `draw_from_loads` draws tokens whose expected loads are exactly
+those, by randomised systematic sampling (Madow, Annals of Mathematical Statistics 20, 1949); co-activation
+is then chance.
 """
 
 from __future__ import annotations
@@ -16,12 +20,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from noptoolkit.errors import WorkloadError, raise_collected
 from noptoolkit.trace import RoutingTrace
 
-__all__ = ["SyntheticRouting", "draw_trace"]
+__all__ = ["SyntheticRouting", "draw_from_loads", "draw_trace"]
+
+MOST_SCORES = 10**9
+"""Tokens x experts of one drawn layer: beyond, memory would run out before the draw is done."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,8 @@ class SyntheticRouting:
             faults.append(f"{self.topics} topics do not divide {self.num_experts} experts")
         if not 0.0 <= self.strided <= 1.0:
             faults.append(f"strided {self.strided} is a share: 0 to 1")
+        if not faults and max(self.tokens * self.num_experts, self.tokens * self.layers) > MOST_SCORES:
+            faults.append(f"{self.tokens} tokens are too many to draw; a trace of 8192 is plenty")
         raise_collected(WorkloadError, "synthetic routing", faults)
 
 
@@ -114,3 +123,65 @@ def _ids(
     ids = np.empty_like(order)
     ids[order] = np.arange(routing.num_experts)
     return ids
+
+
+def draw_from_loads(
+    loads: ArrayLike, top_k: int, *, tokens: int = 8192, seed: int = 0, source: str = ""
+) -> RoutingTrace:
+    """Return a trace whose expected loads are recorded ones, [layers, tokens, top_k], of origin ``loads``.
+
+    Parameters
+    ----------
+    loads
+        Activations of each expert, [experts] or [layers, experts], in any unit. An expert that would need
+        more than every token gets every token.
+    top_k
+        Experts per token.
+    tokens, seed
+        How many to draw, and the generator's seed.
+    source
+        Where the loads come from.
+
+    Raises
+    ------
+    WorkloadError
+        If a load is negative or not finite, or fewer than ``top_k`` experts have any.
+
+    Examples
+    --------
+    >>> draw_from_loads([3, 1, 1, 1], top_k=2, tokens=1000).load()[0]
+    np.int64(1000)
+    """
+    given = np.atleast_2d(np.asarray(loads, dtype=float))
+    if given.ndim != 2 or given.size == 0 or not np.isfinite(given).all() or (given < 0).any():
+        raise WorkloadError("loads must be [experts] or [layers, experts], finite and not negative")
+    if tokens <= 0 or tokens * given.shape[1] > MOST_SCORES:
+        raise WorkloadError(f"{tokens} tokens cannot be drawn; a trace of 8192 is plenty")
+    if top_k <= 0 or ((given > 0).sum(axis=1) < top_k).any():
+        raise WorkloadError(f"loads: every layer needs at least top_k = {top_k} experts with a load above 0")
+    rng = np.random.default_rng(seed)
+    layers = [_draw_systematic(_inclusion(layer, top_k), top_k, tokens, rng) for layer in given]
+    return RoutingTrace(np.stack(layers), given.shape[1], origin="loads", source=source or "recorded loads")
+
+
+def _inclusion(loads: NDArray[np.float64], top_k: int) -> NDArray[np.float64]:
+    """Return the probability that a token takes each expert: proportional to its load, at most 1."""
+    full = np.zeros(len(loads), dtype=bool)
+    while True:
+        rest = np.where(full, 0.0, loads)
+        share = np.where(full, 1.0, rest * (top_k - full.sum()) / max(rest.sum(), np.finfo(float).tiny))
+        if (over := (share > 1.0) & ~full).any():
+            full |= over
+        else:
+            return share
+
+
+def _draw_systematic(
+    inclusion: NDArray[np.float64], top_k: int, tokens: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    order = np.argsort(rng.random((tokens, len(inclusion))), axis=1)
+    start = rng.random((tokens, 1))
+    reach = np.cumsum(inclusion[order], axis=1)
+    reach[:, -1] = top_k  # the sum, free of rounding
+    steps = np.diff(np.floor(reach + start), axis=1, prepend=0.0)
+    return np.asarray(order[steps > 0].reshape(tokens, top_k), dtype=np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from noptoolkit.formats.files import descriptions, preset_names
 from noptoolkit.formats.topology_toml import dump_topology, load_topology
 from noptoolkit.formats.traces import load_trace
+from noptoolkit.formats.workload_toml import load_workload
 
 __all__ = [
     "dump_topology",
@@ -12,6 +13,7 @@ __all__ = [
     "list_workloads",
     "load_topology",
     "load_trace",
+    "load_workload",
     "topology_descriptions",
     "workload_descriptions",
 ]

@@ -131,7 +131,8 @@ def _explicit(data: Mapping[str, Any], faults: list[str]) -> tuple[list[Node], l
     defaults = data.get("defaults", {})
     wrong_before = len(faults)
     check(shared, defaults, "[defaults]", faults)
-    if len(faults) > wrong_before:
+    broken = len(faults) > wrong_before  # then do not blame the entries for what they would have had
+    if broken:
         defaults = {}
     nodes: list[Node] = []
     links: list[Link] = []
@@ -143,10 +144,10 @@ def _explicit(data: Mapping[str, Any], faults: list[str]) -> tuple[list[Node], l
         if len(entries) > MOST_ENTRIES:
             faults.append(f"{len(entries)} [[{kind}]] tables are more than {MOST_ENTRIES}")
             continue
-        model = entry_model(cls)
+        model = entry_model(cls, all_optional=broken)
         for number, entry in enumerate(entries, start=1):
             values = check(model, {**defaults.get(kind, {}), **entry}, _place(kind, entry, number), faults)
-            if not values:
+            if broken or not values:
                 continue
             if kind == "link":
                 links.append(Link(**values))

@@ -1,0 +1,149 @@
+"""Workload files: TOML with ``schema = 1`` and the tables ``[model]``, ``[batch]`` and ``[routing]``.
+
+``[routing]`` holds one of: ``trace``, the path of a recorded trace (relative to the file); ``loads``,
+recorded loads of the experts, from which ``tokens`` are drawn with ``seed``; ``generator``, a table with
+the parameters of `noptoolkit.SyntheticRouting`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from noptoolkit.errors import FormatError, NopError, raise_collected
+from noptoolkit.formats.files import find, parse_toml, read_text
+from noptoolkit.formats.topology_toml import check_schema
+from noptoolkit.formats.traces import load_trace
+from noptoolkit.synthetic import SyntheticRouting, draw_from_loads
+from noptoolkit.trace import RoutingTrace
+from noptoolkit.workload import Batch, LatentAttention, MoEModel, Workload
+
+__all__ = ["load_workload"]
+
+MOST = {"layers": 10_000, "experts": 65_536, "micro_batches": 65_536, "tokens": 10**7}
+"""Counts that a loop runs over: larger ones are taken for typing errors."""
+
+SOURCES = ("trace", "loads", "generator")
+
+
+def load_workload(ref: str | Path | Workload, *, trace: str | Path | RoutingTrace | None = None) -> Workload:
+    """Return the workload that a preset name, a TOML file or a workload means.
+
+    Parameters
+    ----------
+    ref
+        One of `noptoolkit.formats.list_workloads`, a path, or a workload.
+    trace
+        Recorded routing that takes the place of the workload's own: a trace or its file.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such preset.
+    FormatError
+        If the file is not a workload, with all faults.
+    WorkloadError
+        If the trace does not fit the model.
+
+    Examples
+    --------
+    >>> load_workload("qwen3-30b-a3b").model.parameters
+    30532122624
+    """
+    if isinstance(ref, Workload):
+        workload = ref
+    else:
+        path = find(ref, "workloads")
+        workload = _parse(read_text(path), path, skip_routing=trace is not None)
+    if trace is None:
+        return workload
+    recorded = trace
+    if not isinstance(recorded, RoutingTrace):
+        recorded = load_trace(recorded, num_experts=workload.model.experts)
+    return replace(workload, routing=recorded)
+
+
+def _parse(text: str, path: Path, *, skip_routing: bool) -> Workload:
+    from noptoolkit.formats.schema import check, entry_model, table_model
+
+    place = path.name
+    data = parse_toml(text, place)
+    faults: list[str] = []
+    check_schema(data, faults)
+    header = table_model(
+        "workload",
+        name=(str, ""),
+        description=(str, ""),
+        source=(str, ...),
+        assumed=(tuple[str, ...], ()),
+        **dict.fromkeys(("model", "batch", "routing"), (Any, None)),
+    )
+    values = check(header, {key: value for key, value in data.items() if key != "schema"}, "", faults)
+    if "model" not in data:
+        raise_collected(FormatError, place, [*faults, "table [model] is missing"])
+    shape, latent = data["model"], None
+    if isinstance(shape, Mapping) and "latent_attention" in shape:
+        latent = shape["latent_attention"]
+        shape = {key: value for key, value in shape.items() if key != "latent_attention"}
+    found = check(entry_model(MoEModel, leave_out=("latent_attention",)), shape, "[model]", faults)
+    if latent is not None:
+        ranks = check(entry_model(LatentAttention), latent, "[model.latent_attention]", faults)
+        found["latent_attention"] = LatentAttention(**ranks) if ranks else None
+    batch = check(entry_model(Batch), data.get("batch", {}), "[batch]", faults)
+    routing = data.get("routing", {})
+    _check_routing(routing, faults)
+    for table in (found, batch, routing if isinstance(routing, Mapping) else {}):
+        for key, most in MOST.items():
+            if isinstance(table.get(key), int) and table[key] > most:
+                faults.append(f"{key} = {table[key]} is more than {most}; is it a typing error?")
+    raise_collected(FormatError, place, faults)
+    try:
+        model = MoEModel(**found)
+        drawn = None if skip_routing else _routing(routing, model, path.parent)
+        return Workload(
+            name=values.get("name") or path.stem,
+            model=model,
+            batch=Batch(**batch),
+            routing=drawn,
+            source=values["source"],
+            assumed=values.get("assumed", ()),
+        )
+    except NopError as error:
+        raise FormatError(f"{place}: {error}") from error
+
+
+def _check_routing(routing: Any, faults: list[str]) -> None:
+    from noptoolkit.formats.schema import check, entry_model, table_model
+
+    generator = entry_model(SyntheticRouting, leave_out=("num_experts", "top_k"))
+    row = tuple[float, ...]
+    model = table_model(
+        "routing",
+        trace=(str, ""),
+        loads=(row | tuple[row, ...], ()),
+        tokens=(int, 0),
+        seed=(int, 0),
+        generator=(generator, None),
+    )
+    found = check(model, routing, "[routing]", faults)
+    given = [key for key in SOURCES if key in found]
+    if len(given) > 1:
+        faults.append(f"[routing]: {' and '.join(map(repr, given))}: keep one")
+    for key in ("tokens", "seed"):
+        if key in found and given != ["loads"]:
+            faults.append(f"[routing]: {key!r} goes with 'loads'; a generator has its own")
+
+
+def _routing(
+    routing: Mapping[str, Any], model: MoEModel, folder: Path
+) -> RoutingTrace | SyntheticRouting | None:
+    if "trace" in routing:
+        return load_trace(folder / routing["trace"], num_experts=model.experts)
+    if "loads" in routing:
+        chosen = {key: routing[key] for key in ("tokens", "seed") if key in routing}
+        return draw_from_loads(routing["loads"], model.top_k, **chosen)
+    if "generator" in routing:
+        return SyntheticRouting(num_experts=model.experts, top_k=model.top_k, **routing["generator"])
+    return None

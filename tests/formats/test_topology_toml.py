@@ -1,0 +1,179 @@
+"""Topology files: what may be written, what must be refused, and how it is said."""
+
+from pathlib import Path
+
+import pytest
+
+from noptoolkit import Package
+from noptoolkit.errors import FormatError, NopError, UnknownNameError
+from noptoolkit.formats import dump_topology, list_topologies, load_topology, topology_descriptions
+from noptoolkit.formats.topology_toml import parse_topology
+
+STAR = """
+schema = 1
+name = "star"
+source = "by hand"
+assumed = ["all of it"]
+
+[defaults.link]
+bandwidth = "128 GB/s"
+latency = "2 ns"
+
+[[switch]]
+name = "hub"
+replicates = true
+
+[[chiplet]]
+name = "attn"
+role = "attention"
+position = ["1 mm", 0.002]
+[[chiplet]]
+name = "e0"
+role = "expert"
+flops = "74 TFLOP/s"
+
+[[memory]]
+name = "hbm"
+bandwidth = "256 GB/s"
+capacity = "8 GiB"
+serves = ["e0"]
+
+[[link]]
+a = "hub"
+b = "attn"
+[[link]]
+a = "hub"
+b = "e0"
+bandwidth = 64e9
+reverse_bandwidth = "32 GB/s"
+[[link]]
+a = "hbm"
+b = "hub"
+kind = "memory"
+half_duplex = true
+"""
+
+
+def test_explicit() -> None:
+    package = parse_topology(STAR, "star.toml")
+    assert [node.name for node in package.nodes] == ["attn", "e0", "hub", "hbm"]
+    assert package["attn"].position == (0.001, 0.002)
+    assert [link.bandwidth for link in package.links] == [128e9, 64e9, 128e9]
+    assert package.links[1].reverse_bandwidth == 32e9
+    assert {link.latency for link in package.links} == {2e-9}
+    assert package.source == "by hand"
+    assert package.assumed == ("all of it",)
+    assert parse_topology(dump_topology(package), "dumped.toml") == package
+
+
+def test_order_survives() -> None:
+    package = parse_topology(STAR, "star.toml")
+    mixed = package.replace(nodes=package.nodes[::-1])
+    assert parse_topology(dump_topology(mixed), "dumped.toml") == mixed
+
+
+def test_parametric_is_the_builder() -> None:
+    text = (
+        'schema = 1\nname = "m"\nbuilder = "mesh"\n[params]\nrows = 2\ncolumns = 3\nlink_bandwidth = "1 GB/s"'
+    )
+    package = parse_topology(text, "m.toml")
+    assert len(package.links) == 7
+    assert package.links[0].bandwidth == 1e9
+
+
+def test_all_faults_at_once() -> None:
+    text = STAR.replace('"128 GB/s"', '"128 GB"').replace("flops", "flop").replace('"expert"', '"exprt"')
+    with pytest.raises(FormatError) as caught:
+        parse_topology(text, "star.toml")
+    message = str(caught.value)
+    assert message.startswith("star.toml: 3 faults")
+    assert "bandwidth '128 GB' is in B, not in B/s" in message
+    assert "chiplet 'e0': no key 'flop'; did you mean 'flops'?" in message
+    assert "role = 'exprt'" in message
+
+
+GOOD = 'schema = 1\nbuilder = "mesh"\n[params]\n'
+BAD = {
+    "no TOML": ("schema = ", "no TOML"),
+    "no schema": ('builder = "mesh"', "'schema' is missing"),
+    "future schema": ('schema = 2\nbuilder = "mesh"', "reads schema = 1"),
+    "unknown builder": ('schema = 1\nbuilder = "mehs"', "did you mean 'mesh'"),
+    "builder of another type": ("schema = 1\nbuilder = 7", "no builder named 7"),
+    "unknown key": ('schema = 1\nbuilder = "mesh"\nnmae = "x"', "did you mean 'name'"),
+    "unknown parameter": (GOOD + "rowz = 4", "did you mean 'rows'"),
+    "negative size": (GOOD + "rows = -4", "nearest: 1"),
+    "huge size": (GOOD + "rows = 100000000", "nearest: 65536"),
+    "huge product": (GOOD + "rows = 60000\ncolumns = 60000", "65536"),
+    "size of another type": (GOOD + "rows = 4.5", "rows = 4.5"),
+    "boolean size": (GOOD + "rows = true", "rows = True"),
+    "wrong unit": (GOOD + 'link_bandwidth = "256 GB"', "is in B, not in B/s"),
+    "no unit": (GOOD + 'link_bandwidth = "256"', "has no unit"),
+    "negative bandwidth": (GOOD + 'link_bandwidth = "-1 GB/s"', "negative bandwidth"),
+    "zero bandwidth": (GOOD + "link_bandwidth = 0", "zero bandwidth"),
+    "NaN": (GOOD + "link_bandwidth = nan", "not finite"),
+    "infinite": (GOOD + "link_bandwidth = inf", "not finite"),
+    "boolean bandwidth": (GOOD + "link_bandwidth = true", "not a quantity"),
+    "table for a quantity": (GOOD + "link_bandwidth = {}", "not a quantity"),
+    "outline": (GOOD + 'chiplet_size = ["1 mm"]', "chiplet_size"),
+    "negative outline": (GOOD + 'chiplet_size = ["-1 mm", "1 mm"]', "above 0"),
+    "params of another type": ('schema = 1\nbuilder = "mesh"\nparams = 3', "must be a table"),
+    "params without builder": ("schema = 1\n[params]\nrows = 4", "needs a 'builder'"),
+    "builder and nodes": (GOOD + 'rows = 2\n[[chiplet]]\nname = "a"', "does not go with 'builder'"),
+    "nothing": ("schema = 1", "no chiplet"),
+    "unknown end": (STAR.replace('b = "e0"', 'b = "e9"'), "no node named 'e9'"),
+    "no such kind": (STAR.replace('kind = "memory"', 'kind = "memry"'), "kind = 'memry'"),
+    "defaults": (STAR.replace("latency", "latensy"), "did you mean 'latency'"),
+    "defaults of another type": ("schema = 1\ndefaults = 1", "must be a table"),
+    "chiplets of another type": ("schema = 1\nchiplet = 3", "write [[chiplet]] tables"),
+    "order": ('order = ["hub"]\n' + STAR, "order must list"),
+    "a chiplet without name": ('schema = 1\n[[chiplet]]\nrole = "expert"', "chiplet number 1: key 'name'"),
+    "a number of many digits": (GOOD + f"rows = {'9' * 5000}", "no TOML"),
+    "deep nesting": ("schema = 1\nx = " + "[" * 5000 + "]" * 5000, "nested too deeply"),
+    "deep key": ("schema = 1\n" + "a." * 5000 + "b = 1", "dots in one key"),
+}
+
+
+@pytest.mark.parametrize("text", [pair[0] for pair in BAD.values()], ids=BAD)
+def test_refused(text: str, request: pytest.FixtureRequest) -> None:
+    reason = next(reason for bad, reason in BAD.values() if bad == text)
+    with pytest.raises(FormatError) as caught:
+        parse_topology(text, "bad.toml")
+    assert str(caught.value).startswith("bad.toml:")
+    assert reason in str(caught.value)
+    assert len(str(caught.value)) < 3000
+
+
+def test_files_that_are_no_text(tmp_path: Path) -> None:
+    binary, huge, zero = tmp_path / "b.toml", tmp_path / "h.toml", tmp_path / "z.toml"
+    binary.write_bytes(bytes(range(256)))
+    huge.write_bytes(b"#" * 11_000_000)
+    zero.write_bytes(b"schema = 1\0")
+    for path, reason in ((binary, "UTF-8"), (huge, "10 MB"), (zero, "zero bytes"), (tmp_path, "read")):
+        with pytest.raises(FormatError, match=reason):
+            load_topology(path)
+
+
+def test_truncated_presets_never_trace_back() -> None:
+    text = dump_topology(load_topology("mozart-nop-tree"))
+    for end in range(0, len(text) - 2, 97):
+        with pytest.raises(NopError, match=r"cut\.toml:"):
+            parse_topology(text[:end], "cut.toml")
+
+
+def test_names() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'mesh-4x4'"):
+        load_topology("mesh-4x5")
+    with pytest.raises(FormatError, match="no such file"):
+        load_topology("nowhere/mesh.toml")
+    with pytest.raises(NopError):
+        load_topology("x\0y")
+    with pytest.raises(NopError):
+        load_topology("x" * 100_000)
+    assert isinstance(load_topology("mesh-4x4"), Package)
+    assert set(topology_descriptions()) == set(list_topologies())
+    assert all(topology_descriptions().values())
+
+
+def test_a_package_is_returned_as_it_is() -> None:
+    package = load_topology("mesh-4x4")
+    assert load_topology(package) is package
