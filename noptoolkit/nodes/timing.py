@@ -1,0 +1,143 @@
+"""Time of one operation on one node.
+
+A compute chiplet is a roofline (Williams et al., CACM 2009): the slowest of arithmetic at ``flops`` and data
+at the SRAM's bandwidth. A memory stack takes its latency once and then streams through its port. Peaks are
+what the package states; `Efficiency` says which share of them an implementation reaches, 1 where nothing
+is known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from noptoolkit.errors import ScheduleError, raise_collected
+from noptoolkit.nodes.operations import Work
+from noptoolkit.package import Chiplet, Memory
+from noptoolkit.units import Quantity, parse_quantity
+
+__all__ = ["Efficiency", "RooflinePoint", "array_flops", "compute_time", "memory_time", "roofline"]
+
+
+@dataclass(frozen=True)
+class Efficiency:
+    """Share of its peak that each kind of resource reaches, above 0; 1 is the peak.
+
+    Parameters
+    ----------
+    compute, memory, network
+        Of arithmetic rate, memory bandwidth and channel bandwidth.
+    source
+        Where the shares come from.
+    """
+
+    compute: float = 1.0
+    memory: float = 1.0
+    network: float = 1.0
+    source: str = "peak rates"
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"{name} {getattr(self, name)!r} must be above 0; 1 is the peak rate"
+            for name in ("compute", "memory", "network")
+            if not getattr(self, name) > 0
+        ]
+        raise_collected(ScheduleError, "efficiency", faults)
+
+
+def array_flops(
+    tiles: int, arrays_per_tile: int, pes_per_array: int, clock: Quantity, utilisation: float = 1.0
+) -> float:
+    """Return the rate of a chiplet made of tiles of systolic arrays, in FLOP/s.
+
+    Every processing element does one multiply-add, 2 FLOP, per cycle.
+
+    Examples
+    --------
+    >>> array_flops(36, 16, 256, "1 GHz")
+    294912000000000.0
+    """
+    pes = tiles * arrays_per_tile * pes_per_array
+    return 2.0 * pes * parse_quantity(clock, "Hz", "clock") * utilisation
+
+
+def compute_time(chiplet: Chiplet, work: Work, efficiency: float = 1.0) -> float:
+    """Return how long a chiplet takes for some work, in s.
+
+    Raises
+    ------
+    ScheduleError
+        If there is arithmetic to do and the chiplet does not say how fast it is.
+
+    Examples
+    --------
+    >>> compute_time(Chiplet("e0", flops="2 TFLOP/s"), Work(flops=1e12))
+    0.5
+    >>> compute_time(Chiplet("e0", flops="2 TFLOP/s", sram_bandwidth="1 TB/s"), Work(flops=1e12, read=1e12))
+    1.0
+    """
+    return roofline(chiplet, work, efficiency).time
+
+
+@dataclass(frozen=True)
+class RooflinePoint:
+    """Where an operation lies under a chiplet's roof.
+
+    Parameters
+    ----------
+    intensity
+        FLOP per byte moved; infinite where nothing is moved.
+    attainable
+        Rate that the roof allows at that intensity, in FLOP/s.
+    time
+        In s.
+    limit
+        ``compute`` or ``memory``.
+    """
+
+    intensity: float
+    attainable: float
+    time: float
+    limit: str
+
+
+def roofline(
+    chiplet: Chiplet, work: Work, efficiency: float = 1.0, bandwidth: float | None = None
+) -> RooflinePoint:
+    """Return where some work lies under the roofline of a chiplet.
+
+    Parameters
+    ----------
+    efficiency
+        Share of the chiplet's ``flops`` that is reached.
+    bandwidth
+        In B/s, of the memory that the bytes come from; the chiplet's SRAM where ``None``.
+
+    Examples
+    --------
+    >>> chiplet = Chiplet("e0", flops="2 TFLOP/s")
+    >>> roofline(chiplet, Work(flops=1e12, read=1e12), bandwidth=256e9).limit
+    'memory'
+    """
+    if chiplet.flops is None and work.flops > 0:
+        raise ScheduleError(
+            f"chiplet {chiplet.name!r} does not say how fast it computes; give it flops='74 TFLOP/s'"
+        )
+    moved = work.read + work.written
+    limit_bandwidth = chiplet.sram_bandwidth if bandwidth is None else bandwidth
+    arithmetic = work.flops / (chiplet.flops * efficiency) if chiplet.flops and work.flops else 0.0
+    data = moved / limit_bandwidth if limit_bandwidth and moved else 0.0
+    time = max(arithmetic, data)
+    intensity = work.flops / moved if moved else float("inf")
+    attainable = work.flops / time if time else 0.0
+    return RooflinePoint(intensity, attainable, time, "memory" if data > arithmetic else "compute")
+
+
+def memory_time(memory: Memory, size: float, efficiency: float = 1.0) -> float:
+    """Return how long the port of a memory stack takes for ``size`` bytes, read or written, in s.
+
+    Examples
+    --------
+    >>> memory_time(Memory("hbm", bandwidth="256 GB/s", latency="100 ns"), 256e9)
+    1.0000001
+    """
+    return memory.latency + size / (memory.bandwidth * efficiency) if size else 0.0

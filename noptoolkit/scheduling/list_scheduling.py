@@ -1,0 +1,174 @@
+"""Event-driven list scheduling of any task graph.
+
+At time 0 and whenever a task ends, the ready tasks start that fit, most urgent first (Graham, Bell System
+Technical Journal 1966; the parallel generation scheme of Kolisch, EJOR 1996). The urgency is by default the
+longest path from a task's start to the end of the graph (Hu, Operations Research 1961). The result is not
+optimal in general, and less work or more resources may lengthen it (Graham's anomalies): the lower bounds say
+how far from the best possible it can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noptoolkit._names import resolve
+from noptoolkit.errors import ScheduleError
+from noptoolkit.scheduling.bounds import LowerBound, lone_times, lower_bound
+from noptoolkit.scheduling.task_graph import TaskGraph
+
+__all__ = ["PRIORITIES", "Priority", "Timeline", "list_schedule"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Priority = Callable[[TaskGraph], NDArray[np.floating]]
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """When each task runs.
+
+    Parameters
+    ----------
+    start, end
+        In s, [tasks].
+    bounds
+        What no schedule of the graph can beat.
+    """
+
+    start: Floats
+    end: Floats
+    bounds: LowerBound
+
+
+def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail") -> Timeline:
+    """Return when each task of a graph runs.
+
+    Parameters
+    ----------
+    priority
+        A name in `PRIORITIES` or a callable that returns the urgency of each task of a graph, [tasks]; of the
+        tasks that could start, the one of largest urgency does, the first of equal ones.
+
+    Raises
+    ------
+    ScheduleError
+        If the graph has a cycle (which is named), or its tasks block each other's buffers.
+
+    Examples
+    --------
+    >>> from noptoolkit.scheduling import TaskGraphBuilder
+    >>> tasks = TaskGraphBuilder(capacities={"pe": 2})
+    >>> for _ in range(4):
+    ...     _ = tasks.add(1.0, "pe")
+    >>> list_schedule(tasks.build()).end
+    array([1., 1., 2., 2.])
+    """
+    from noptoolkit.scheduling._kernels import heads_and_tails, run_events, topological_order
+
+    succ_ptr, succ = graph.successors
+    order = topological_order(graph.pred_ptr, succ_ptr, succ)
+    if len(order) < len(graph):
+        raise ScheduleError(_name_cycle(graph, order))
+    head, tail = heads_and_tails(order, lone_times(graph), succ_ptr, succ)
+    if priority == "tail":
+        urgency = lone_times(graph) + tail
+    else:
+        urgency = np.asarray(resolve(priority, PRIORITIES, "priority")(graph), dtype=float)
+        if urgency.shape != (len(graph),) or not np.isfinite(urgency).all():
+            raise ScheduleError(f"the priority must give {len(graph)} finite numbers, one per task")
+    by_rank = np.argsort(-urgency, kind="stable")
+    rank = np.empty_like(by_rank)
+    rank[by_rank] = np.arange(len(by_rank))
+    start, end, done = run_events(
+        graph.duration,
+        graph.need,
+        *_need_arrays(graph),
+        graph.capacity,
+        graph.buffer_size,
+        graph.hold,
+        rank,
+        by_rank,
+        graph.pred_ptr,
+        succ_ptr,
+        succ,
+        graph.flow_size,
+        graph.use_ptr,
+        graph.use_resource,
+        graph.use_time,
+    )
+    if done < len(graph):
+        raise ScheduleError(_name_stuck(graph, end))
+    start.flags.writeable = end.flags.writeable = False
+    return Timeline(start, end, lower_bound(graph, head, tail))
+
+
+def longest_tail(graph: TaskGraph) -> Floats:
+    """Return the longest path from each task's start to the end of the graph, in s."""
+    from noptoolkit.scheduling._kernels import heads_and_tails, topological_order
+
+    succ_ptr, succ = graph.successors
+    order = topological_order(graph.pred_ptr, succ_ptr, succ)
+    time = lone_times(graph)
+    tail: Floats = heads_and_tails(order, time, succ_ptr, succ)[1] + time
+    return tail
+
+
+def first_added(graph: TaskGraph) -> Floats:
+    """Return urgencies that follow the order in which tasks were added."""
+    return -np.arange(len(graph), dtype=float)
+
+
+PRIORITIES: Mapping[str, Priority] = {"tail": longest_tail, "added": first_added}
+
+
+def _need_arrays(graph: TaskGraph) -> tuple[Ints, Ints, Ints, Ints, Ints, NDArray[np.bool_]]:
+    """Return the needs as pointer arrays, and which needs each resource and buffer concerns."""
+    pointers, held_all, buffer_of = [0], [], []
+    concerned: list[list[int]] = [[] for _ in range(len(graph.resources) + len(graph.buffers))]
+    for i, (held, buffer) in enumerate(graph.needs):
+        held_all.extend(held)
+        pointers.append(len(held_all))
+        buffer_of.append(buffer)
+        for resource in held:
+            concerned[resource].append(i)
+        if buffer >= 0:
+            concerned[len(graph.resources) + buffer].append(i)
+    alone = np.ones(len(graph.needs), np.bool_)
+    for needs in concerned:
+        if len(needs) > 1:
+            alone[needs] = False
+    wake_ptr = np.cumsum([0, *map(len, concerned)])
+    wake = [need for needs in concerned for need in needs]
+    as_ints = [np.array(part, np.int64) for part in (pointers, held_all, buffer_of, wake_ptr, wake)]
+    return (*as_ints, alone)  # type: ignore[return-value]
+
+
+def _name_cycle(graph: TaskGraph, order: Ints) -> str:
+    """Return a message that names the tasks of one cycle, following predecessors that are on cycles."""
+    left = np.ones(len(graph), np.bool_)
+    left[order] = False
+    task = int(np.flatnonzero(left)[0])
+    seen: dict[int, int] = {}
+    path: list[int] = []
+    while task not in seen:
+        seen[task] = len(path)
+        path.append(task)
+        before = graph.pred[graph.pred_ptr[task] : graph.pred_ptr[task + 1]]
+        task = int(before[left[before]][0])
+    cycle = [graph.name(i) for i in reversed(path[seen[task] :])]
+    shown = cycle if len(cycle) <= 8 else [*cycle[:4], f"... {len(cycle) - 6} more ...", *cycle[-2:]]
+    return f"the task graph has a cycle: {' -> '.join([*shown, cycle[0]])}; drop one of these precedences"
+
+
+def _name_stuck(graph: TaskGraph, end: Floats) -> str:
+    """Return a message that names a task that no buffer ever has room for."""
+    task = int(np.flatnonzero(np.isnan(end) & (graph.hold > 0))[0])
+    buffer = graph.buffers[graph.needs[graph.need[task]][1]]
+    return (
+        f"{graph.name(task)} never finds {graph.hold[task]:g} B free in buffer {buffer!r}: what fills it waits "
+        f"for what cannot enter; make the buffer larger or the tasks smaller"
+    )

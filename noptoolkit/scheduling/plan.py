@@ -1,0 +1,231 @@
+"""A schedule and what it says about itself.
+
+Every instant of a schedule belongs to one of four: *compute* if any chiplet computes, else *communication* if
+any channel carries, else *load* if only memory is busy, else *idle*. Communication and load in this sense are
+*exposed*: nothing hides them. The *overlap* is the share of the busy time of the three kinds (each a union of
+intervals) during which another kind is busy too: 0 for a serial schedule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noptoolkit.package import Package
+from noptoolkit.scheduling.bounds import LowerBound
+from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
+from noptoolkit.scheduling.task_graph import TaskGraph
+from noptoolkit.units import Measured, format_quantity, measured
+from noptoolkit.workload import Workload
+
+if TYPE_CHECKING:
+    from noptoolkit.scheduling.policies import Policy
+
+__all__ = ["Breakdown", "Schedule", "TaskTable", "schedule_graph"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+CLASS_OF_KIND = {
+    "load": "load",
+    "store": "load",
+    "dispatch": "communication",
+    "combine": "communication",
+    "exchange": "communication",
+}
+"""Kinds of task that are no computation."""
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """How the time of a schedule divides; the four add up to its makespan.
+
+    Parameters
+    ----------
+    compute
+        While any chiplet computes.
+    communication, load
+        Exposed: while no chiplet computes.
+    idle
+        While nothing runs at all.
+    """
+
+    compute: Measured = measured("s")
+    communication: Measured = measured("s")
+    load: Measured = measured("s")
+    idle: Measured = measured("s", default=0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class TaskTable:
+    """The tasks of a schedule as arrays of equal length.
+
+    Parameters
+    ----------
+    start, end
+        In s.
+    resource
+        Index into ``Schedule.resources`` of the (first) resource occupied, -1 for none.
+    kind, label
+        Text.
+    """
+
+    start: Floats
+    end: Floats
+    resource: Ints
+    kind: NDArray[np.str_]
+    label: NDArray[np.object_]
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Schedule:
+    """When every task of a step runs, and how good that is.
+
+    Parameters
+    ----------
+    graph
+        The tasks and what they need.
+    start, end
+        In s, [tasks].
+    bounds
+        What no schedule of the graph can beat.
+    package, workload, policy
+        What it was made from; ``None`` for a task graph of one's own.
+    energy
+        Dynamic energy of the step, in J by kind; empty for a task graph of one's own.
+    """
+
+    graph: TaskGraph
+    start: Floats
+    end: Floats
+    bounds: LowerBound
+    package: Package | None = None
+    workload: Workload | None = None
+    policy: Policy | None = None
+
+    def __repr__(self) -> str:
+        what = [f"{format_quantity(self.makespan, 's')}"]
+        if self.workload and self.package:
+            what.insert(0, f"{self.workload.name!r} on {self.package.name!r}")
+        within = f"within {100 * self.gap:.2g} % of the bound"
+        return f"Schedule({', '.join([*what, f'{len(self.graph)} tasks', within])})"
+
+    @cached_property
+    def makespan(self) -> float:
+        """When the last task ends, in s."""
+        return float(self.end.max(initial=0.0))
+
+    @property
+    def lower_bound(self) -> float:
+        """What no schedule of these tasks can beat, in s."""
+        return self.bounds.value
+
+    @property
+    def gap(self) -> float:
+        """How far the makespan may be above the best possible, as a share of the bound."""
+        return self.makespan / self.lower_bound - 1.0 if self.lower_bound > 0 else 0.0
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """Names of chiplets, memory stacks, channels and whatever else is occupied."""
+        return self.graph.resources
+
+    @cached_property
+    def tasks(self) -> TaskTable:
+        """Start, end, resource, kind and label of each task."""
+        kinds = np.array(self.graph.kinds or ("",), dtype=np.str_)[self.graph.kind]
+        labels = np.array(self.graph.labels, dtype=object)
+        return TaskTable(self.start, self.end, self.graph.resource_of, kinds, labels)
+
+    @cached_property
+    def utilisation(self) -> Floats:
+        """Share of the makespan that each resource is occupied, [resources]."""
+        return self.graph.load / self.makespan if self.makespan > 0 else np.zeros(len(self.resources))
+
+    @cached_property
+    def breakdown(self) -> Breakdown:
+        """Compute, exposed communication, exposed load and idle time."""
+        busy = self._busy_edges
+        times = np.unique(np.concatenate([*(edges.ravel() for edges in busy.values()), [0.0, self.makespan]]))
+        middle = (times[1:] + times[:-1]) / 2
+        left = np.diff(times)
+        result = {}
+        for name in ("compute", "communication", "load"):
+            covered = _covered(busy[name], middle)
+            result[name] = float(left[covered].sum())
+            left = np.where(covered, 0.0, left)
+        return Breakdown(**result, idle=float(left.sum()))
+
+    @cached_property
+    def overlap(self) -> float:
+        """Share of the busy time of compute, communication and memory that another of them covers."""
+        apart = sum(float((edges[:, 1] - edges[:, 0]).sum()) for edges in self._busy_edges.values())
+        return 1.0 - (self.makespan - self.breakdown.idle) / apart if apart > 0 else 0.0
+
+    @cached_property
+    def _busy_edges(self) -> dict[str, Floats]:
+        """Start and end of each stretch during which a class of task runs, [stretches, 2]."""
+        classes = [CLASS_OF_KIND.get(kind, "compute") for kind in self.graph.kinds]
+        running = self.end > self.start
+        result = {}
+        for name in ("compute", "communication", "load"):
+            members = [i for i, cls in enumerate(classes) if cls == name]
+            chosen = running & np.isin(self.graph.kind, members)
+            result[name] = _union(self.start[chosen], self.end[chosen])
+        return result
+
+    def to_chrome_trace(self, path: str | Path) -> None:
+        """Write the schedule as a trace that Perfetto and chrome://tracing open."""
+        from noptoolkit.scheduling.chrome_trace import write_chrome_trace
+
+        write_chrome_trace(self, path)
+
+
+def schedule_graph(graph: TaskGraph, *, priority: str | Priority = "tail") -> Schedule:
+    """Return the list schedule of any task graph.
+
+    Parameters
+    ----------
+    priority
+        See `list_schedule`.
+
+    Examples
+    --------
+    >>> from noptoolkit.scheduling import TaskGraphBuilder
+    >>> tasks = TaskGraphBuilder()
+    >>> before = []
+    >>> for i in range(4):  # a load may run while the one before is computed on
+    ...     before.append(tasks.add(2.0, "pe", after=[tasks.add(3.0, "dram", kind="load")]))
+    >>> plan = schedule_graph(tasks.build())
+    >>> plan.makespan, plan.gap, plan.breakdown
+    (14.0, 0.0, Breakdown(compute=8.0, communication=0.0, load=6.0, idle=0.0))
+    """
+    timeline = list_schedule(graph, priority=priority)
+    return Schedule(graph, timeline.start, timeline.end, timeline.bounds)
+
+
+def _union(start: Floats, end: Floats) -> Floats:
+    """Return the union of intervals as disjoint ones in order, [stretches, 2]."""
+    if len(start) == 0:
+        return np.empty((0, 2))
+    order = np.argsort(start, kind="stable")
+    start, reach = start[order], np.maximum.accumulate(end[order])
+    first = np.concatenate([[True], start[1:] > reach[:-1]])
+    last = np.concatenate([first[1:], [True]])
+    return np.column_stack([start[first], reach[last]])
+
+
+def _covered(stretches: Floats, points: Floats) -> NDArray[np.bool_]:
+    """Return which points lie within one of some disjoint stretches."""
+    if len(stretches) == 0:
+        return np.zeros(len(points), np.bool_)
+    i = np.searchsorted(stretches[:, 0], points, side="right") - 1
+    return (i >= 0) & (points < stretches[np.maximum(i, 0), 1])
