@@ -198,8 +198,8 @@ def run_events(
     """Return start and end of every task, and how many have ended (fewer than all: the buffers are stuck).
 
     Whenever something ends, the ready tasks whose resources and buffer have room start, best rank first.
-    Ready tasks wait in one heap per need; ``wake[wake_ptr[r]:wake_ptr[r + 1]]`` are the needs that resource or
-    buffer r concerns (buffers come after the resources), and ``alone`` marks needs that share nothing with
+    Ready tasks wait in one heap per need; ``wake[wake_ptr[r]:wake_ptr[r + 1]]`` are the needs that resource
+    or buffer r concerns (buffers come after the resources), and ``alone`` marks needs that share nothing with
     another.
     """
     n = len(duration)

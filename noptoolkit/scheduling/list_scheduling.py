@@ -127,7 +127,9 @@ PRIORITIES: Mapping[str, Priority] = {"tail": longest_tail, "added": first_added
 
 def _need_arrays(graph: TaskGraph) -> tuple[Ints, Ints, Ints, Ints, Ints, NDArray[np.bool_]]:
     """Return the needs as pointer arrays, and which needs each resource and buffer concerns."""
-    pointers, held_all, buffer_of = [0], [], []
+    pointers: list[int] = [0]
+    held_all: list[int] = []
+    buffer_of: list[int] = []
     concerned: list[list[int]] = [[] for _ in range(len(graph.resources) + len(graph.buffers))]
     for i, (held, buffer) in enumerate(graph.needs):
         held_all.extend(held)
@@ -159,7 +161,9 @@ def _name_cycle(graph: TaskGraph, order: Ints) -> str:
         path.append(task)
         before = graph.pred[graph.pred_ptr[task] : graph.pred_ptr[task + 1]]
         task = int(before[left[before]][0])
-    cycle = [graph.name(i) for i in reversed(path[seen[task] :])]
+    ring = path[seen[task] :][::-1]
+    first = ring.index(min(ring))
+    cycle = [graph.name(i) for i in (*ring[first:], *ring[:first])]
     shown = cycle if len(cycle) <= 8 else [*cycle[:4], f"... {len(cycle) - 6} more ...", *cycle[-2:]]
     return f"the task graph has a cycle: {' -> '.join([*shown, cycle[0]])}; drop one of these precedences"
 
@@ -169,6 +173,6 @@ def _name_stuck(graph: TaskGraph, end: Floats) -> str:
     task = int(np.flatnonzero(np.isnan(end) & (graph.hold > 0))[0])
     buffer = graph.buffers[graph.needs[graph.need[task]][1]]
     return (
-        f"{graph.name(task)} never finds {graph.hold[task]:g} B free in buffer {buffer!r}: what fills it waits "
-        f"for what cannot enter; make the buffer larger or the tasks smaller"
+        f"{graph.name(task)} never finds {graph.hold[task]:g} B free in buffer {buffer!r}: what fills it "
+        f"waits for what cannot enter; make the buffer larger or the tasks smaller"
     )

@@ -228,4 +228,5 @@ def _covered(stretches: Floats, points: Floats) -> NDArray[np.bool_]:
     if len(stretches) == 0:
         return np.zeros(len(points), np.bool_)
     i = np.searchsorted(stretches[:, 0], points, side="right") - 1
-    return (i >= 0) & (points < stretches[np.maximum(i, 0), 1])
+    inside: NDArray[np.bool_] = (i >= 0) & (points < stretches[np.maximum(i, 0), 1])
+    return inside

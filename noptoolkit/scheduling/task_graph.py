@@ -162,7 +162,9 @@ class TaskGraphBuilder:
         """Return the index of a resource, made if it is new."""
         if name not in self._resources:
             if not isinstance(capacity, int) or capacity < 1:
-                raise ScheduleError(f"resource {name!r}: capacity {capacity!r} must be a whole number above 0")
+                raise ScheduleError(
+                    f"resource {name!r}: capacity {capacity!r} must be a whole number above 0"
+                )
             self._resources[name] = len(self._capacity)
             self._capacity.append(capacity)
         return self._resources[name]
@@ -201,7 +203,9 @@ class TaskGraphBuilder:
             If the duration is negative or not finite, the buffer is unknown, or more is taken than it has.
         """
         if not 0.0 <= duration < float("inf"):
-            raise ScheduleError(f"task {label or len(self)!r}: duration {duration!r} is not 0 or more seconds")
+            raise ScheduleError(
+                f"task {label or len(self)!r}: duration {duration!r} is not 0 or more seconds"
+            )
         key = (resource, buffer)
         need = self._known.get(key)
         if need is None:

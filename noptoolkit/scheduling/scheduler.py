@@ -1,0 +1,87 @@
+"""From a package, a workload and an allocation to a schedule."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from noptoolkit._names import did_you_mean, resolve
+from noptoolkit.allocation import Allocation, allocate
+from noptoolkit.errors import UnknownNameError
+from noptoolkit.nodes import Efficiency
+from noptoolkit.package import Package
+from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
+from noptoolkit.scheduling.plan import Schedule
+from noptoolkit.scheduling.policies import POLICIES, Policy, overlapped_graph, serial_graph
+from noptoolkit.scheduling.step import StepOptions, step_of
+from noptoolkit.workload import Workload
+
+__all__ = ["schedule"]
+
+
+def schedule(
+    package: Package,
+    workload: Workload,
+    allocation: Allocation | None = None,
+    *,
+    policy: str | Policy = "streaming",
+    priority: str | Priority = "tail",
+    efficiency: Efficiency | None = None,
+    slices: int | None = None,
+    optimiser: str = "sgd",
+    weights_on_network: bool = True,
+    **changes: Any,
+) -> Schedule:
+    """Return the schedule of one step of a workload on a package.
+
+    Parameters
+    ----------
+    allocation
+        Where the experts are; ``None`` asks the policy's own allocator.
+    policy
+        A name in `POLICIES` or a `Policy`.
+    priority
+        Which ready task starts first, see `list_schedule`.
+    efficiency, slices, optimiser, weights_on_network
+        See `StepOptions`.
+    changes
+        Fields of the policy to change: ``degree``, ``prefetch``, ``order``, ``micro_batches``, ...
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such policy, or it has no such field.
+    WorkloadError, ScheduleError
+        See `step_of`.
+    """
+    chosen = resolve(policy, POLICIES, "policy")
+    known = [field.name for field in dataclasses.fields(Policy)]
+    for key in changes:
+        if key not in known:
+            raise UnknownNameError(f"schedule has no option {key!r}; {did_you_mean(key, known)}")
+    chosen = dataclasses.replace(chosen, **changes)
+    if allocation is None:
+        allocation = allocate(workload.trace, package, method=chosen.layout)
+    best: Schedule | None = None
+    for prefetch, order, micro_batches in chosen.candidates():
+        if micro_batches is not None and workload.batch.sequences % micro_batches and best is not None:
+            continue
+        options = StepOptions(
+            degree=chosen.degree,
+            micro_batches=micro_batches,
+            slices=slices,
+            efficiency=efficiency or Efficiency(),
+            optimiser=optimiser,
+            weights_on_network=weights_on_network,
+        )
+        step = step_of(package, workload, allocation, options)
+        graph = (
+            overlapped_graph(step, prefetch=prefetch, order=order) if chosen.overlap else serial_graph(step)
+        )
+        timeline = list_schedule(graph, priority=priority)
+        used = dataclasses.replace(chosen, prefetch=prefetch, order=order, micro_batches=micro_batches)
+        plan = Schedule(graph, timeline.start, timeline.end, timeline.bounds, package, workload, used)
+        if best is None or plan.makespan < best.makespan:
+            best = plan
+    assert best is not None
+    return best
