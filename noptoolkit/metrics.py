@@ -1,0 +1,135 @@
+"""Named metrics of a run: what each is, its unit, and whether more or less of it is better.
+
+One line in `METRICS` makes a metric a column of every comparison, its CSV and its pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from noptoolkit.pipeline import Run
+from noptoolkit.units import format_quantity
+
+__all__ = ["METRICS", "Metric"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column.
+
+    Parameters
+    ----------
+    title
+        Heading of its column and axis.
+    unit
+        Base unit of its values; empty for a pure number, a count or a name.
+    better
+        Which way is better, or ``""`` where neither is.
+    value
+        What it is of a run.
+    meaning
+        One sentence for a reader who has not met it.
+    """
+
+    title: str
+    unit: str
+    better: Literal["lower", "higher", ""]
+    value: Callable[[Run], float | str]
+    meaning: str
+
+    def text(self, value: float | str) -> str:
+        """Return a value as a cell of a table.
+
+        Examples
+        --------
+        >>> METRICS["step"].text(0.0123), METRICS["links"].text(20), METRICS["c_t"].text(5.771)
+        ('12.3 ms', '20', '5.77')
+        """
+        if isinstance(value, str):
+            return value
+        if self.unit == "%":
+            return f"{100 * value:.2g} %"
+        if self.unit:
+            return format_quantity(value, self.unit)
+        return f"{value:,d}" if isinstance(value, int) else f"{value:.2f}"
+
+
+def _all_to_all_bottleneck(run: Run) -> str:
+    return max((run.dispatch, run.combine), key=lambda flow: flow.time).bottleneck
+
+
+METRICS: dict[str, Metric] = {
+    "all_to_all": Metric(
+        "dispatch + combine",
+        "s",
+        "lower",
+        lambda run: run.dispatch.time + run.combine.time,
+        "all-to-all of one MoE layer, all tokens of a step: dispatch then combine",
+    ),
+    "all_to_all_bound": Metric(
+        "at best",
+        "s",
+        "",
+        lambda run: run.dispatch.time_bound + run.combine.time_bound,
+        "no routing whatever makes dispatch + combine faster than this",
+    ),
+    "bottleneck": Metric(
+        "bottleneck",
+        "",
+        "",
+        _all_to_all_bottleneck,
+        "the channel or port that limits the slower of dispatch and combine",
+    ),
+    "uniform": Metric(
+        "uniform all-to-all",
+        "s",
+        "lower",
+        lambda run: run.uniform.time,
+        "the same copies sent unicast and evenly among the expert chiplets",
+    ),
+    "uniform_bound": Metric(
+        "uniform at best",
+        "s",
+        "",
+        lambda run: run.uniform.time_bound,
+        "no routing whatever makes the uniform all-to-all faster than this",
+    ),
+    "c_t": Metric(
+        "C_T",
+        "",
+        "lower",
+        lambda run: run.allocation.c_t(run.trace),
+        "mean number of chiplets that hold a token's experts, on tokens that the layout has not seen",
+    ),
+    "imbalance": Metric(
+        "imbalance",
+        "",
+        "lower",
+        lambda run: run.allocation.imbalance(run.trace),
+        "activations of the hottest expert chiplet over the mean",
+    ),
+    "step": Metric(
+        "step",
+        "s",
+        "lower",
+        lambda run: run.plan.makespan,
+        "makespan of one step under the schedule policy",
+    ),
+    "step_bound": Metric(
+        "step at best",
+        "s",
+        "",
+        lambda run: run.plan.lower_bound,
+        "no schedule of the same tasks on the same resources is shorter than this",
+    ),
+    "links": Metric("links", "", "lower", lambda run: len(run.package.links), "physical links"),
+    "total_bandwidth": Metric(
+        "total bandwidth",
+        "B/s",
+        "lower",
+        lambda run: run.package.total_bandwidth,
+        "sum over all links and both directions: a proxy for what the network costs",
+    ),
+}

@@ -1,0 +1,141 @@
+"""The stages in order: package + workload -> allocation -> traffic -> congestion -> schedule.
+
+Layouts are fitted on one half of the trace's tokens; C_T, traffic and schedule are those of the other half,
+so no number profits from tokens that the layout has seen. Dispatch and combine are those of one MoE layer
+(mean over the trace's layers) for all tokens of one step, replicated and reduced where the network can.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from noptoolkit import traffic
+from noptoolkit.allocation import Allocation, allocate
+from noptoolkit.flow import FlowResult, congestion
+from noptoolkit.formats import load_topology, load_workload
+from noptoolkit.package import Package
+from noptoolkit.scheduling import Schedule, schedule
+from noptoolkit.trace import RoutingTrace
+from noptoolkit.workload import Workload
+
+__all__ = ["Progress", "Run", "run"]
+
+Progress = Callable[[str], None]
+"""Called with the name of each stage as it begins."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What one workload meets on one package.
+
+    Parameters
+    ----------
+    package, workload
+        What was run; the workload's trace is the held-out half.
+    allocation
+        Where each expert sits, fitted on the other half.
+    dispatch, combine
+        Congestion of one MoE layer's dispatch and combine, all tokens of one step.
+    uniform
+        Congestion of the same tokens as a uniform unicast all-to-all among the expert chiplets: each
+        token's k copies go to expert chiplets with equal chance.
+    plan
+        The schedule of one step.
+    """
+
+    package: Package
+    workload: Workload
+    allocation: Allocation
+    dispatch: FlowResult
+    combine: FlowResult
+    uniform: FlowResult
+    plan: Schedule
+
+    @property
+    def trace(self) -> RoutingTrace:
+        """The held-out half of the routing trace."""
+        return self.workload.trace
+
+
+def run(
+    package: str | Path | Package,
+    workload: str | Path | Workload,
+    *,
+    allocator: str | Callable[..., Allocation] = "mozart",
+    routing: str | Callable[..., FlowResult] = "optimal",
+    policy: str = "streaming",
+    tol: float = 0.01,
+    rng: int | np.random.Generator | None = 0,
+    progress: Progress | None = None,
+) -> Run:
+    """Run a workload on a package through every stage.
+
+    Parameters
+    ----------
+    package, workload
+        A preset's name, a file's path, or the thing itself.
+    allocator, routing, policy
+        Names in `ALLOCATORS`, `ROUTINGS` and `POLICIES`, or callables.
+    tol
+        How far apart a congestion time and its bound may be, relative.
+    rng
+        Splits the trace and drives the allocator.
+    progress
+        Called with the name of each stage.
+
+    Raises
+    ------
+    NopError
+        As the stages raise it.
+
+    Examples
+    --------
+    >>> import noptoolkit as nop
+    >>> result = nop.run("mozart-nop-tree", "olmoe-1b-7b", allocator="contiguous")
+    >>> result.package.name, result.trace.origin
+    ('mozart-nop-tree', 'synthetic')
+    >>> result.dispatch.time_bound <= result.dispatch.time
+    True
+    """
+    tell = progress or (lambda stage: None)
+    place = load_topology(package)
+    tell(f"{place.name}: routing trace")
+    load = load_workload(workload)
+    rng = np.random.default_rng(rng)
+    fit, held_out = _halves(load.trace, rng)
+    load = dataclasses.replace(load, routing=held_out)
+
+    tell(f"{place.name}: expert allocation")
+    allocation = allocate(fit, place, method=allocator, rng=rng)
+
+    tell(f"{place.name}: dispatch and combine")
+    # The trace is a sample: each of its tokens stands for this many of the step's.
+    weight = load.batch.tokens / held_out.num_tokens
+    token_bytes = load.model.hidden * load.batch.bytes_per_value * weight
+    out = traffic.dispatch(place, held_out, allocation, token_bytes=token_bytes, degree="in-network")
+    back = traffic.combine(place, held_out, allocation, token_bytes=token_bytes, degree="in-network")
+    dispatch = congestion(place, out, routing=routing, tol=tol)
+    combine = congestion(place, back, routing=routing, tol=tol)
+
+    tell(f"{place.name}: uniform all-to-all")
+    copies = load.batch.tokens * load.model.top_k * load.model.hidden * load.batch.bytes_per_value
+    per_pair = copies / len(place.experts) ** 2
+    even = traffic.all_to_all(place, per_pair, among="experts")
+    uniform = congestion(place, even, routing=routing, tol=tol)
+
+    tell(f"{place.name}: schedule of one step")
+    plan = schedule(place, load, allocation, policy=policy)
+    return Run(place, load, allocation, dispatch, combine, uniform, plan)
+
+
+def _halves(trace: RoutingTrace, rng: np.random.Generator) -> tuple[RoutingTrace, RoutingTrace]:
+    if trace.num_tokens < 2:
+        return trace, trace
+    order = rng.permutation(trace.num_tokens)
+    half = trace.num_tokens // 2
+    return trace.tokens(np.sort(order[:half])), trace.tokens(np.sort(order[half:]))

@@ -1,0 +1,178 @@
+"""Several packages under several workloads, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noptoolkit.allocation import Allocation
+from noptoolkit.errors import NopError
+from noptoolkit.flow import FlowResult
+from noptoolkit.formats import load_topology, load_workload
+from noptoolkit.formats.results import write_csv, write_json
+from noptoolkit.metrics import METRICS
+from noptoolkit.package import Package
+from noptoolkit.pipeline import Progress, Run, run
+from noptoolkit.workload import Workload
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Comparison", "compare_packages"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Runs of every package under every workload.
+
+    Parameters
+    ----------
+    runs
+        One per package and workload, workloads outermost.
+    """
+
+    runs: tuple[Run, ...]
+
+    def __repr__(self) -> str:
+        return f"Comparison({', '.join(self.packages)} on {', '.join(self.workloads)})"
+
+    def __str__(self) -> str:
+        return "\n\n".join(self.table(workload) for workload in self.workloads)
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Names of the packages, in order."""
+        return tuple(dict.fromkeys(one.package.name for one in self.runs))
+
+    @property
+    def workloads(self) -> tuple[str, ...]:
+        """Names of the workloads, in order."""
+        return tuple(dict.fromkeys(one.workload.name for one in self.runs))
+
+    def of(self, workload: str) -> tuple[Run, ...]:
+        """Return the runs of one workload, in the order of the packages."""
+        return tuple(one for one in self.runs if one.workload.name == workload)
+
+    @cached_property
+    def rows(self) -> tuple[dict[str, float | str], ...]:
+        """One mapping per run: package, workload, routing's origin and every metric in its base unit."""
+        return tuple(
+            {
+                "package": one.package.name,
+                "workload": one.workload.name,
+                "origin": one.trace.origin,
+                "allocator": one.allocation.method,
+                **{name: metric.value(one) for name, metric in METRICS.items()},
+            }
+            for one in self.runs
+        )
+
+    def title(self, workload: str) -> str:
+        """Return the heading of one workload's table: what runs, and what its routing is."""
+        first = self.of(workload)[0]
+        batch = first.workload.batch
+        return (
+            f"{workload}: {batch.mode}, {batch.sequences} x {batch.sequence_length} tokens "
+            f"in {batch.micro_batches} micro-batches, {first.trace.origin} routing"
+        )
+
+    def cells(self, workload: str) -> tuple[list[str], list[list[str]]]:
+        """Return the headings and the rows of text of one workload's table."""
+        rows = [row for row in self.rows if row["workload"] == workload]
+        head = ["package", *(metric.title for metric in METRICS.values())]
+        body = [
+            [str(row["package"]), *(metric.text(row[name]) for name, metric in METRICS.items())]
+            for row in rows
+        ]
+        return head, body
+
+    def table(self, workload: str | None = None) -> str:
+        """Return one workload's table (the first one's where ``None``) as text."""
+        chosen = workload or self.workloads[0]
+        head, body = self.cells(chosen)
+        widths = [max(len(row[i]) for row in (head, *body)) for i in range(len(head))]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if i == 0 else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in (head, ["-" * width for width in widths], *body)
+        ]
+        return "\n".join([self.title(chosen), *(line.rstrip() for line in lines)])
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write `rows` with the unit of each column in its heading."""
+        headings = {name: _heading(name) for name in self.rows[0]}
+        write_csv(path, [{headings[key]: value for key, value in row.items()} for row in self.rows])
+
+    def to_json(self, path: str | Path) -> None:
+        """Write `rows`, and what each metric means and is measured in."""
+        about = {
+            name: {"unit": metric.unit, "better": metric.better, "meaning": metric.meaning}
+            for name, metric in METRICS.items()
+        }
+        write_json(path, {"schema": 1, "metrics": about, "rows": list(self.rows)})
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return `rows` as a pandas DataFrame (needs the extra ``frames``)."""
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise NopError("to_dataframe() needs pandas: pip install 'noptoolkit[frames]'") from error
+        return pd.DataFrame(list(self.rows))
+
+
+def compare_packages(
+    packages: Sequence[str | Path | Package],
+    workloads: Sequence[str | Path | Workload],
+    *,
+    allocator: str | Callable[..., Allocation] = "auto",
+    routing: str | Callable[..., FlowResult] = "optimal",
+    policy: str = "streaming",
+    tol: float = 0.01,
+    rng: int | None = 0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Run every workload on every package; also known as ``noptoolkit.compare``.
+
+    Parameters
+    ----------
+    packages, workloads
+        Presets' names, files' paths, or the things themselves.
+    allocator, routing, policy, tol, rng, progress
+        As `run` takes them.
+
+    Raises
+    ------
+    NopError
+        As the stages raise it; all files are read before anything is run.
+
+    Examples
+    --------
+    >>> import noptoolkit as nop
+    >>> result = nop.compare(["mozart-nop-tree", "mesh-4x4"], ["olmoe-1b-7b"], allocator="contiguous")
+    >>> result
+    Comparison(mozart-nop-tree, mesh-4x4 on olmoe-1b-7b)
+    >>> [row["links"] for row in result.rows]
+    [26, 34]
+    """
+    if not packages or not workloads:
+        raise NopError("nothing to compare: give at least one package and one workload")
+    places = [load_topology(package) for package in packages]
+    loads: list[Workload] = [load_workload(workload) for workload in workloads]
+    options: dict[str, Any] = {"allocator": allocator, "routing": routing, "policy": policy}
+    return Comparison(
+        tuple(
+            run(place, load, tol=tol, rng=rng, progress=progress, **options)
+            for load in loads
+            for place in places
+        )
+    )
+
+
+def _heading(name: str) -> str:
+    unit = METRICS[name].unit if name in METRICS else ""
+    return f"{name} [{unit}]" if unit else name

@@ -1,0 +1,90 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import noptoolkit as nop
+from noptoolkit.errors import FormatError, NopError, UnknownNameError
+from noptoolkit.metrics import METRICS
+
+OLMOE = "olmoe-1b-7b"
+
+
+@pytest.fixture(scope="module")
+def result() -> nop.Comparison:
+    return nop.compare(["mozart-nop-tree", "mesh-4x4"], [OLMOE], allocator="contiguous")
+
+
+def test_the_same_seed_gives_the_same_rows(result: nop.Comparison) -> None:
+    again = nop.compare(["mozart-nop-tree", "mesh-4x4"], [OLMOE], allocator="contiguous")
+    assert again.rows == result.rows
+
+
+def test_bounds_are_below_values(result: nop.Comparison) -> None:
+    for row in result.rows:
+        for value in ("all_to_all", "uniform", "step"):
+            assert 0 < row[f"{value}_bound"] <= row[value] * (1 + 1e-9)
+
+
+def test_layout_is_judged_on_tokens_it_has_not_seen(result: nop.Comparison) -> None:
+    run = result.runs[0]
+    whole = nop.load_workload(OLMOE).trace
+    assert run.trace.num_tokens == whole.num_tokens - whole.num_tokens // 2
+    assert run.trace.origin == "synthetic"
+
+
+def test_dispatch_carries_the_tokens_of_a_whole_step(result: nop.Comparison) -> None:
+    """In-network dispatch leaves the root once per token and group: bytes add up to C_G x tokens."""
+    run = result.runs[0]
+    channels = run.package.channels
+    root = sum(run.dispatch.load[i] for i, c in enumerate(channels) if c.tail == "attn" and "sw" in c.head)
+    token_bytes = run.workload.model.hidden * run.workload.batch.bytes_per_value
+    expected = run.allocation.c_g(run.trace) * run.workload.batch.tokens * token_bytes
+    assert root == pytest.approx(expected, rel=1e-9)
+
+
+def test_uniform_all_to_all_has_the_closed_form_of_the_tree(result: nop.Comparison) -> None:
+    """NoP-Tree 4x4, 1 byte per ordered pair: max(15 / c_leaf, 48 / c_uplink)."""
+    run = result.runs[0]
+    model, batch = run.workload.model, run.workload.batch
+    per_pair = batch.tokens * model.top_k * model.hidden * batch.bytes_per_value / 16**2
+    assert run.uniform.time == pytest.approx(48 * per_pair / 128e9, rel=1e-9)
+
+
+def test_rows_have_every_metric_and_tables_say_what_they_are(result: nop.Comparison) -> None:
+    assert all(set(METRICS) <= set(row) for row in result.rows)
+    text = result.table()
+    assert "synthetic routing" in text
+    assert "32 x 256 tokens in 4 micro-batches" in text
+    assert len({len(line) for line in text.splitlines()[2:3]}) == 1
+    assert str(result).count("mesh-4x4") == 1
+
+
+def test_csv_and_json_hold_the_rows(result: nop.Comparison, tmp_path: Path) -> None:
+    result.to_csv(tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert float(rows[0]["step [s]"]) == result.rows[0]["step"]
+    result.to_json(tmp_path / "a.json")
+    data = json.loads((tmp_path / "a.json").read_text())
+    assert data["rows"][1]["package"] == "mesh-4x4"
+    assert data["metrics"]["step"]["unit"] == "s"
+    frame = result.to_dataframe()
+    assert np.allclose(frame["step"], [row["step"] for row in result.rows])
+
+
+def test_a_file_is_whole_or_left_as_it_was(result: nop.Comparison, tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="cannot be written"):
+        result.to_csv(tmp_path / "missing" / "a.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_references() -> None:
+    with pytest.raises(NopError, match="nothing to compare"):
+        nop.compare([], [OLMOE])
+    with pytest.raises(UnknownNameError, match="did you mean 'mesh-4x4'"):
+        nop.run("mesh-4x5", OLMOE)
+    with pytest.raises(UnknownNameError, match="routing"):
+        nop.run("mesh-4x4", OLMOE, routing="optimum", allocator="contiguous")
