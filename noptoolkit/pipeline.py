@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from noptoolkit import traffic
-from noptoolkit.allocation import Allocation, allocate
+from noptoolkit.allocation import Allocation, Allocator, allocate
 from noptoolkit.flow import FlowResult, congestion
+from noptoolkit.flow.routings import Routing
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.package import Package
 from noptoolkit.scheduling import Schedule, schedule
@@ -66,8 +67,8 @@ def run(
     package: str | Path | Package,
     workload: str | Path | Workload,
     *,
-    allocator: str | Callable[..., Allocation] = "mozart",
-    routing: str | Callable[..., FlowResult] = "optimal",
+    allocator: str | Allocator = "mozart",
+    routing: str | Routing = "optimal",
     policy: str = "streaming",
     tol: float = 0.01,
     rng: int | np.random.Generator | None = 0,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noptoolkit.allocation import Allocation
+from noptoolkit.allocation import Allocator
 from noptoolkit.errors import NopError
-from noptoolkit.flow import FlowResult
+from noptoolkit.flow.routings import Routing
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.formats.results import write_csv, write_json
 from noptoolkit.metrics import METRICS
@@ -129,8 +129,8 @@ def compare_packages(
     packages: Sequence[str | Path | Package],
     workloads: Sequence[str | Path | Workload],
     *,
-    allocator: str | Callable[..., Allocation] = "auto",
-    routing: str | Callable[..., FlowResult] = "optimal",
+    allocator: str | Allocator = "mozart",
+    routing: str | Routing = "optimal",
     policy: str = "streaming",
     tol: float = 0.01,
     rng: int | None = 0,
