@@ -4,8 +4,9 @@ Every function takes ``ax=None`` (a new figure of the active `style`) and return
 or saved, and nothing is computed: what is drawn is what the result says.
 """
 
+from noptoolkit.plot._load import load, load_panels
 from noptoolkit.plot._style import save, style
 from noptoolkit.plot._topology import topology
 from noptoolkit.plot._traffic import traffic
 
-__all__ = ["save", "style", "topology", "traffic"]
+__all__ = ["load", "load_panels", "save", "style", "topology", "traffic"]

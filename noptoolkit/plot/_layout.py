@@ -10,15 +10,20 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.package import Chiplet, Memory, Package, Switch
 
-__all__ = ["Layout", "place"]
+__all__ = ["Layout", "LayoutKind", "place"]
 
+PLAIN = {Chiplet: (0.31, 0.31), Switch: (0.24, 0.24), Memory: (0.29, 0.22)}  # half sizes, in pitches
+GAP = 0.34  # share of the way between the closest centres that their boxes leave free for the link
 BEVEL = {Chiplet: 1.85, Switch: 1.42, Memory: 2.0}
+LayoutKind = Literal["physical", "tree", "layers", "circle"]
+
 WIDE_TREE = 24  # leaves beyond which a tree is drawn round its root
 
 
@@ -33,16 +38,16 @@ class Layout:
     bevel
         How far the corners reach, [nodes]: |x| + |y| in half sizes; 2 is a full box.
     pitch
-        The least distance between two centres (the larger of its two components).
-    physical
-        Whether the positions are the package's own.
+        The least distance between the centres of two chiplets (the larger of its components).
+    kind
+        ``physical`` (the package's own positions), ``tree``, ``layers`` or ``circle``.
     """
 
     centre: NDArray[np.float64]
     half: NDArray[np.float64]
     bevel: NDArray[np.float64]
     pitch: float
-    physical: bool
+    kind: LayoutKind
 
     @property
     def low(self) -> NDArray[np.float64]:
@@ -55,87 +60,91 @@ class Layout:
         return np.asarray((self.centre + self.half).max(axis=0))
 
 
-def place(package: Package) -> Layout:
-    """Return the layout of a package.
+def place(package: Package, *, physical: bool = True, gap: float = GAP) -> Layout:
+    """Return the layout of a package, its own positions if ``physical`` and all nodes have one.
+
+    ``gap`` is the least share of the way between two centres that their boxes leave free.
 
     Examples
     --------
     >>> from noptoolkit import Chiplet, Link, Package
     >>> pair = Package("pair", [Chiplet("a"), Chiplet("b")], [Link("a", "b", "1 GB/s")])
-    >>> place(pair).pitch
-    1.0
+    >>> place(pair).kind, place(pair).pitch
+    ('tree', 1.0)
     """
-    positions = [node.position for node in package.nodes]
-    physical = all(position is not None for position in positions)
-    if physical:
-        centre = np.array([position for position in positions if position is not None])
+    positions = [node.position for node in package.nodes if node.position is not None]
+    kind: LayoutKind = "physical"
+    if physical and len(positions) == len(package.nodes):
+        centre = np.array(positions)
     else:
-        centre = _drawn(package)
-    pitch = _pitch(centre)
-    half = _half_sizes(package, centre, pitch, physical)
+        centre, kind = _drawn(package)
+    chiplets = [i for i, node in enumerate(package.nodes) if isinstance(node, Chiplet)]
+    pitch = _pitch(centre[chiplets]) or _pitch(centre) or 1.0
+    half = np.array([PLAIN[type(node)] for node in package.nodes]) * min(pitch, _pitch(centre) or pitch)
+    if kind == "physical":
+        for i, node in enumerate(package.nodes):
+            if node.size is not None:
+                half[i] = np.array(node.size) / 2
+        half *= min(1.0, (1.0 - gap) * _touching(centre, half))
+        half = np.maximum(half, min(0.2 * pitch, 0.3 * (_pitch(centre) or pitch)))
+    elif gap > GAP:
+        half *= (1.0 - gap) / (1.0 - GAP)
     bevel = np.array([BEVEL[type(node)] for node in package.nodes])
-    return Layout(centre, half, bevel, pitch, physical)
+    return Layout(centre, half, bevel, pitch, kind)
 
 
 def _pitch(centre: NDArray[np.float64]) -> float:
+    """Return the least distance of two centres, 0 where there are not two."""
     if len(centre) < 2:
-        return 1.0
+        return 0.0
     from scipy.spatial import cKDTree
 
     distance = np.asarray(cKDTree(centre).query(centre, k=2, p=np.inf)[0])
-    nearest = distance[:, 1]
-    return float(nearest[nearest > 0].min(initial=np.inf)) if (nearest > 0).any() else 1.0
+    return float(distance[:, 1].min())
 
 
-def _half_sizes(
-    package: Package, centre: NDArray[np.float64], pitch: float, physical: bool
-) -> NDArray[np.float64]:
-    """Return half sizes that leave room for the links between neighbours."""
-    plain = {Chiplet: (0.31, 0.31), Switch: (0.24, 0.24), Memory: (0.29, 0.22)}
-    half = np.array([plain[type(node)] for node in package.nodes]) * pitch
-    if not physical:
-        return half
-    for i, node in enumerate(package.nodes):
-        if node.size is not None:
-            half[i] = np.array(node.size) / 2
-    apart = np.abs(centre[:, None] - centre[None]) - half[:, None] - half[None]
-    gap = apart.max(axis=2)
-    np.fill_diagonal(gap, np.inf)
-    margin = max(0.0, (0.36 * pitch - float(gap.min())) / 2)
-    return np.asarray(np.maximum(half - margin, 0.5 * half))
+def _touching(centre: NDArray[np.float64], half: NDArray[np.float64]) -> float:
+    """Return the scale at which the first two boxes would touch."""
+    apart = np.abs(centre[:, None] - centre[None])
+    ratio = (apart / (half[:, None] + half[None])).max(axis=2)
+    np.fill_diagonal(ratio, np.inf)
+    return float(ratio.min())
 
 
-def _drawn(package: Package) -> NDArray[np.float64]:
+def _drawn(package: Package) -> tuple[NDArray[np.float64], LayoutKind]:
     index = package.index
-    bearers = [i for i, node in enumerate(package.nodes) if not isinstance(node, Memory)]
     neighbours: dict[int, list[int]] = {i: [] for i in range(len(package.nodes))}
     for link in package.links:
         a, b = index[link.a], index[link.b]
         if b not in neighbours[a]:
             neighbours[a].append(b)
             neighbours[b].append(a)
-    core = {i: [j for j in neighbours[i] if not isinstance(package.nodes[j], Memory)] for i in bearers}
+    bearers = [i for i, node in enumerate(package.nodes) if not isinstance(node, Memory)]
+    forwards = set(bearers)
+    core = {i: [j for j in neighbours[i] if j in forwards] for i in bearers}
     centre = np.zeros((len(package.nodes), 2))
-    edges = sum(map(len, core.values())) // 2
-    root = _root(package, core)
-    if edges == len(bearers) - 1:
-        _place_tree(centre, core, root)
+    kind: LayoutKind = "circle"
+    if sum(map(len, core.values())) // 2 == len(bearers) - 1:
+        kind = "tree"
+        hanging = [i for i in neighbours if i not in core and len(neighbours[i]) == 1]
+        branches = {i: [j for j in neighbours[i] if j in core or j in hanging] for i in [*core, *hanging]}
+        _place_tree(centre, branches, _root(package, core))
+        bearers += hanging
     elif package.switches:
-        _place_layers(centre, core, root)
+        kind = "layers"
+        _place_layers(centre, core, _root(package, core))
     else:
         _place_circle(centre, bearers)
-    _place_memories(package, centre, neighbours, bearers)
-    return centre
+    _place_memories(centre, neighbours, bearers)
+    return centre, kind
 
 
 def _root(package: Package, core: dict[int, list[int]]) -> int:
-    for i in core:
-        node = package.nodes[i]
-        if isinstance(node, Chiplet) and node.role == "attention":
-            return i
+    """Return the centre of the graph; among equals the attention chiplet, then the first."""
     if len(core) > 400:  # the exact centre takes a search from every node
         return max(core, key=lambda i: len(core[i]))
-    return min(core, key=lambda i: (max(_hops(core, i).values()), i))
+    attention = set(package.with_role("attention"))
+    return min(core, key=lambda i: (max(_hops(core, i).values()), package.nodes[i].name not in attention, i))
 
 
 def _hops(core: dict[int, list[int]], root: int) -> dict[int, int]:
@@ -166,18 +175,22 @@ def _place_tree(centre: NDArray[np.float64], core: dict[int, list[int]], root: i
         if children[i]:
             across[i] = (across[children[i][0]] + across[children[i][-1]]) / 2
     middle = across[root]
+    radial = len(leaves) > WIDE_TREE or max(map(len, children.values())) > WIDE_TREE // 2
+    radius = [0.0]
+    for level in range(1, max(depth.values()) + 1):
+        full = len(leaves) / (2 * np.pi) if any(depth[i] == level for i in leaves) else 0.0
+        radius.append(max(radius[-1] + 1.3, full))
     for i in order:
-        if len(leaves) <= WIDE_TREE:
-            centre[i] = across[i] - middle, _rise(len(leaves)) * -depth[i]
-        else:
+        if radial:
             angle = np.pi / 2 - 2 * np.pi * across[i] / len(leaves)
-            ring = depth[i] / max(depth.values()) * len(leaves) / (2 * np.pi)
-            centre[i] = ring * np.cos(angle), ring * np.sin(angle)
+            centre[i] = radius[depth[i]] * np.cos(angle), radius[depth[i]] * np.sin(angle)
+        else:
+            centre[i] = across[i] - middle, _rise(len(leaves)) * -depth[i]
 
 
 def _rise(width: int) -> float:
     """Return the distance of two layers: a wide picture needs tall steps."""
-    return max(1.0, 0.14 * width)
+    return max(1.0, 0.18 * width)
 
 
 def _place_layers(centre: NDArray[np.float64], core: dict[int, list[int]], root: int) -> None:
@@ -203,14 +216,12 @@ def _place_circle(centre: NDArray[np.float64], bearers: list[int]) -> None:
 
 
 def _place_memories(
-    package: Package, centre: NDArray[np.float64], neighbours: dict[int, list[int]], bearers: list[int]
+    centre: NDArray[np.float64], neighbours: dict[int, list[int]], bearers: list[int]
 ) -> None:
     """Each stack one step outside the nodes it hangs on, seen from the middle of the picture."""
     middle = (centre[bearers].min(axis=0) + centre[bearers].max(axis=0)) / 2
     taken = [tuple(centre[i]) for i in bearers]
-    for i, node in enumerate(package.nodes):
-        if not isinstance(node, Memory):
-            continue
+    for i in sorted(set(neighbours) - set(bearers)):
         at = np.mean([centre[j] for j in neighbours[i]], axis=0) if neighbours[i] else middle
         out = at - middle
         turn = np.arctan2(out[1], out[0]) if np.hypot(*out) > 1e-9 else -np.pi / 2
@@ -221,8 +232,8 @@ def _place_memories(
 def _free_spot(at: NDArray[np.float64], turn: float, taken: list[tuple[float, float]]) -> NDArray[np.float64]:
     others = np.array(taken)
     for reach in (1.0, 1.5, 2.0, 3.0):
-        for swing in (0, 1, -1, 2, -2, 3, -3, 4):
-            angle = turn + swing * np.pi / 4
+        for swing in (0, 1, -1, 2, -2, 3, -3):
+            angle = turn + swing * np.pi / 6
             spot = at + reach * np.array([np.cos(angle), np.sin(angle)])
             if np.abs(others - spot).max(axis=1).min() >= 0.9:
                 return np.asarray(spot)

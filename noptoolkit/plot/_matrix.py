@@ -47,11 +47,18 @@ def thin_ticks(ax: Axes, names: Sequence[str], *, x: bool = True, y: bool = True
         ax.tick_params(axis="x", rotation=90)
 
 
-def colour_bar(axes: Axes | Sequence[Axes], label: str, vmax: float) -> None:
-    """Put one colour bar, 0 to ``vmax``, to the right of one or several axes."""
+def colour_bar(axes: Axes | Sequence[Axes], label: str, vmax: float, *, below: bool = False) -> None:
+    """Put one colour bar, 0 to ``vmax``, to the right of one or several axes, or below them."""
     several = [axes] if isinstance(axes, Axes) else list(axes)
-    mappable = ScalarMappable(Normalize(0.0, vmax or 1.0), QUANTITY_COLOURS)
-    bar = figure_of(several[0]).colorbar(
-        mappable, ax=several, label=label, aspect=28, pad=0.02, fraction=0.05
+    figure = figure_of(several[0])
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(0.0, vmax or 1.0), QUANTITY_COLOURS),
+        ax=several,
+        label=label,
+        location="bottom" if below else "right",
+        aspect=45 if below else 28,
+        shrink=0.7 if below else 1.0,
+        pad=0.02,
+        fraction=0.05,
     )
     bar.outline.set_visible(False)

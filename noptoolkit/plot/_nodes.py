@@ -51,9 +51,11 @@ def kind_of(node: Node) -> str:
     return "switch" if isinstance(node, Switch) else "memory stack"
 
 
-def frame(ax: Axes, layout: Layout, margin: float = 0.3) -> None:
-    """Set the limits of axes that show a package: equal scales, no ticks."""
-    low, high = layout.low - margin * layout.pitch, layout.high + margin * layout.pitch
+def frame(ax: Axes, layout: Layout, lines: list[list[NDArray[np.float64]]]) -> None:
+    """Set the limits of axes that show a package: equal scales, no ticks, room for boxes and links."""
+    points = np.vstack([piece for pieces in lines for piece in pieces] or [layout.centre])
+    low = np.minimum(layout.low, points.min(axis=0)) - 0.2 * layout.pitch
+    high = np.maximum(layout.high, points.max(axis=0)) + 0.2 * layout.pitch
     ax.set_xlim(low[0], high[0])
     ax.set_ylim(low[1], high[1])
     ax.set_aspect("equal")
@@ -127,7 +129,7 @@ def _seams(centre: NDArray[np.float64], half: NDArray[np.float64]) -> list[NDArr
 
 
 def draw_labels(ax: Axes, package: Package, layout: Layout) -> None:
-    """Write the names that fit, all of them in one size where they do."""
+    """Write the names that fit, those of one kind in one size."""
     scale = points_per_unit(ax)
     box = 2 * layout.half * scale
     lengths = np.array([len(node.name) for node in package.nodes])
@@ -139,7 +141,10 @@ def draw_labels(ax: Axes, package: Package, layout: Layout) -> None:
     named = [i for i in named if kinds[i] not in lost]  # a crowd keeps all of its names or none
     if not named:
         return
-    size = min(1.2 * float(mpl.rcParams["font.size"]), float(fit[named].min()))
+    largest = float(mpl.rcParams["font.size"])
+    size_of = dict.fromkeys(kinds, largest)
+    for i in named:
+        size_of[kinds[i]] = min(size_of[kinds[i]], float(fit[i]))
     for i in named:
         ax.text(
             float(layout.centre[i, 0]),
@@ -147,7 +152,7 @@ def draw_labels(ax: Axes, package: Package, layout: Layout) -> None:
             package.nodes[i].name,
             ha="center",
             va="center_baseline",
-            fontsize=size,
+            fontsize=size_of[kinds[i]],
             color="white" if kinds[i] == "switch" else INK,
             zorder=4,
             clip_on=True,

@@ -14,31 +14,46 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.package import Package
-from noptoolkit.plot._layout import Layout
+from noptoolkit.package import Memory, Package
+from noptoolkit.plot._layout import GAP, Layout, place
 
-__all__ = ["channel_ribbons", "channel_widths", "lane_width", "link_lines", "link_widths"]
+__all__ = ["arrange", "channel_ribbons", "channel_widths", "lane_width", "link_lines", "link_widths"]
 
 LANE = 0.13  # widest lane, in pitches
+BORDER = 0.4  # share of a box's border that the lanes one way may take
 SEAM = 0.18  # gap between the two lanes of a link, in widest lanes
 LONG = 6.0  # pitches beyond which a way round is drawn as two stubs
 STUB = 0.8  # length of a stub from the centre of its box, in pitches
+TANGLED = 0.04  # share of tangled links beyond which positions are given up
 THINNEST = 0.12  # thinnest lane, in widest lanes: what is there stays visible
 
 Points = NDArray[np.float64]
 
 
-def lane_width(package: Package, layout: Layout) -> float:
-    """Return the width of the widest channel's ribbon, in the layout's unit."""
-    parallel = max((len(group) for group in _parallel(package).values()), default=1)
-    room = min(layout.pitch, 2.0 * float(layout.half.min()) / 0.4)
-    return LANE * room / (1.0 if parallel == 1 else 0.85 * parallel)
+def lane_width(package: Package, layout: Layout, *, border: float = BORDER) -> float:
+    """Return the width of the widest channel's ribbon, in the layout's unit.
+
+    It leaves room between the boxes, for parallel links, and for all links of a node round its box: their
+    lanes one way take at most ``border`` of it.
+    """
+    groups = _parallel(package)
+    parallel = max((len(members) for members in groups.values()), default=1)
+    room = min(layout.pitch, 5.0 * float(layout.half.min()))
+    degree = np.zeros(len(package.nodes))
+    for pair, members in groups.items():
+        for name in pair:
+            degree[package.index[name]] += len(members)
+    share = float((4.0 * layout.half.sum(axis=1) / np.maximum(degree, 1.0)).min())
+    return min(LANE * room / (1.0 if parallel == 1 else 0.85 * parallel), border * share)
 
 
-def channel_widths(package: Package, widest: float) -> Points:
-    """Return the width of each channel's ribbon, [channels]: proportional to bandwidth."""
+def channel_widths(package: Package, widest: float, reference: float | None = None) -> Points:
+    """Return the width of each channel's ribbon, [channels]: proportional to bandwidth.
+
+    ``reference`` is the bandwidth in B/s of the widest, the largest where ``None``; faster ones are cut.
+    """
     bandwidth = np.array([channel.bandwidth for channel in package.channels])
-    return np.asarray(widest * np.maximum(bandwidth / bandwidth.max(), THINNEST))
+    return np.asarray(widest * np.clip(bandwidth / (reference or bandwidth.max()), THINNEST, 1.0))
 
 
 def link_widths(package: Package, widest: float) -> Points:
@@ -47,10 +62,33 @@ def link_widths(package: Package, widest: float) -> Points:
     return np.asarray(widest * np.maximum(bandwidth / bandwidth.max(), THINNEST))
 
 
-def link_lines(package: Package, layout: Layout) -> list[list[Points]]:
-    """Return the pieces of each link's centre line, [points, 2] each: from inside the box of ``a`` to ``b``.
+def arrange(
+    package: Package, *, physical: bool | None = None, gap: float = GAP
+) -> tuple[Layout, list[list[Points]]]:
+    """Return a layout and the pieces of each link's centre line in it.
 
-    A link has one piece; a long way round has two, the stubs at its ends.
+    Parameters
+    ----------
+    package
+        What to lay out.
+    physical
+        Whether to keep to the nodes' own positions; ``None``: unless the links would be tangled in them.
+    gap
+        See `place`.
+    """
+    layout = place(package, physical=physical is not False, gap=gap)
+    lines, tangled = link_lines(package, layout)
+    if physical is None and layout.kind == "physical" and tangled > TANGLED * len(package.links):
+        layout = place(package, physical=False, gap=gap)
+        lines, _ = link_lines(package, layout)
+    return layout, lines
+
+
+def link_lines(package: Package, layout: Layout) -> tuple[list[list[Points]], int]:
+    """Return the pieces of each link's centre line, [points, 2] each, and how many links are tangled.
+
+    Lines run from inside the box of ``a`` to inside that of ``b``. A link has one piece; a long way round
+    has two, the stubs at its ends. Tangled is a way round that is not straight or lies on another's.
     """
     index = package.index
     ends = np.array([(index[link.a], index[link.b]) for link in package.links]).reshape(-1, 2)
@@ -60,17 +98,43 @@ def link_lines(package: Package, layout: Layout) -> list[list[Points]]:
     length = np.maximum(np.hypot(*along.T), 1e-12)
     normal = np.column_stack([along[:, 1], -along[:, 0]]) / length[:, None]
     start, stop = start + shift[:, None] * normal, stop + shift[:, None] * normal
-    blocked = _blocked(layout, ends, start, stop)
     lines = [[line] for line in np.stack([start, stop], axis=1)]
-    middle = (layout.low + layout.high) / 2
-    for i in np.flatnonzero(blocked):
-        straight = np.abs(along[i]).min() < 1e-6 * length[i]
+    middle = np.median(layout.centre, axis=0)
+    if layout.kind == "circle":
+        for i in np.flatnonzero(length > 1.3):
+            if not any(isinstance(package.nodes[end], Memory) for end in ends[i]):
+                lines[i] = [_chord(start[i], stop[i])]
+        return lines, 0
+    tangled = 0
+    tracks: list[tuple[int, float, float, float]] = []
+    for i in np.flatnonzero(_blocked(layout, ends, start, stop)):
+        axis = int(np.argmax(np.abs(along[i])))
+        straight = abs(along[i, 1 - axis]) < 1e-6 * length[i]
         if straight and length[i] > LONG * layout.pitch:
             stub = STUB * layout.pitch * along[i] / length[i]
             lines[i] = [np.stack([start[i], start[i] - stub]), np.stack([stop[i] + stub, stop[i]])]
-        else:
-            lines[i] = [_detour(start[i], stop[i], layout.pitch, middle)]
-    return lines
+            continue
+        detour = _detour(start[i], stop[i], layout.pitch, middle)
+        lines[i] = [detour]
+        near, far = sorted((start[i, axis], stop[i, axis]))
+        track = (axis, float(detour[len(detour) // 2, 1 - axis]), float(near), float(far))
+        tangled += not straight or any(_overlap(track, other, layout.pitch) for other in tracks)
+        tracks.append(track)
+    return lines, tangled
+
+
+def _overlap(
+    one: tuple[int, float, float, float], other: tuple[int, float, float, float], pitch: float
+) -> bool:
+    beside = one[0] == other[0] and abs(one[1] - other[1]) < 0.1 * pitch
+    return beside and one[2] < other[3] - 0.1 * pitch and other[2] < one[3] - 0.1 * pitch
+
+
+def _chord(start: Points, stop: Points) -> Points:
+    """Return a curve between two places on a circle round the origin that bends towards it."""
+    pull = 0.35 * (start + stop) / 2
+    part = np.linspace(0.0, 1.0, 25)[:, None]
+    return np.asarray((1 - part) ** 2 * start + 2 * part * (1 - part) * pull + part**2 * stop)
 
 
 def channel_ribbons(
@@ -92,6 +156,7 @@ def channel_ribbons(
         offset = (width + SEAM * widest) / 2 if two_way[channel.link] == 2 else 0.0
         for piece in pieces:
             spine = _cut_end(_beside(piece, float(offset)), layout, package.index[channel.head])
+            spine = _cut_end(spine[::-1], layout, package.index[channel.tail])[::-1]
             ribbons.append(_pointed_band(spine, float(width)))
             owner.append(i)
     return ribbons, np.array(owner, dtype=np.int64)

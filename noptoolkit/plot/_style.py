@@ -28,6 +28,7 @@ from noptoolkit.units import format_quantity, parse_quantity
 
 __all__ = [
     "INK",
+    "MARK",
     "MUTED",
     "OKABE_ITO",
     "PALE",
@@ -57,6 +58,7 @@ OKABE_ITO = {
     "yellow": "#F0E442",
 }
 INK, MUTED, PALE = "#222222", "#6B6B6B", "#E4E4E4"
+MARK = OKABE_ITO["blue"]
 QUANTITY_COLOURS = ListedColormap(
     mpl.colormaps["magma_r"](np.linspace(0.06, 0.92, 256)), name="noptoolkit quantity"
 )
@@ -158,13 +160,18 @@ def canvas(ax: Axes | None, aspect: float) -> Iterator[Axes]:
     if ax is not None:
         yield ax
         return
-    with canvas_grid(None, 1, 1, aspect) as grid:
+    with canvas_grid(None, 1, [aspect]) as grid:
         yield grid[0]
 
 
 @contextlib.contextmanager
-def canvas_grid(axes: Sequence[Axes] | None, rows: int, columns: int, aspect: float) -> Iterator[list[Axes]]:
-    """Yield ``axes``, or a grid of them on a new figure, row by row; see `canvas`."""
+def canvas_grid(
+    axes: Sequence[Axes] | None, columns: int, aspects: Sequence[float], extra: float = 0.0
+) -> Iterator[list[Axes]]:
+    """Yield ``axes``, or a grid of them on a new figure, row by row; see `canvas`.
+
+    ``aspects`` are the heights of the rows and ``extra`` that of what is under them, in figure widths.
+    """
     if axes is not None:
         yield list(np.ravel(np.asarray(axes, dtype=object)))
         return
@@ -172,7 +179,10 @@ def canvas_grid(axes: Sequence[Axes] | None, rows: int, columns: int, aspect: fl
 
     with contextlib.nullcontext() if _active.get() else style("page"):
         width = float(mpl.rcParams["figure.figsize"][0])
-        _, grid = plt.subplots(rows, columns, figsize=(width, aspect * width), squeeze=False)
+        height = width * (sum(aspects) + extra)
+        _, grid = plt.subplots(
+            len(aspects), columns, figsize=(width, height), height_ratios=aspects, squeeze=False
+        )
         yield list(grid.ravel())
 
 
@@ -233,21 +243,24 @@ def with_unit(label: str, unit: str) -> str:
     return f"{label} ({unit})" if unit else label
 
 
-def heading(ax: Axes, title: str, note: str = "") -> None:
-    """Put a title over the axes and, in small type under it, what the reader must know besides."""
+def heading(ax: Axes, title: str, notes: Sequence[str] = (), mark: str = "") -> None:
+    """Put a title over the axes; in small type under it what the reader must know, and what is marked."""
     size = float(mpl.rcParams["font.size"])
-    ax.set_title(title, pad=(size + 5.0) if note else 5.0)
-    if note:
+    lines = [
+        (text, colour) for text, colour in [(mark, MARK), *[(note, MUTED) for note in notes[::-1]]] if text
+    ]
+    for i, (text, colour) in enumerate(lines):
         ax.annotate(
-            note,
+            text,
             (0.0, 1.0),
-            (0.0, 4.0),
+            (0.0, 4.0 + 1.3 * (size - 1) * i),
             xycoords="axes fraction",
             textcoords="offset points",
             fontsize=size - 1,
-            color=MUTED,
+            color=colour,
             annotation_clip=False,
         )
+    ax.set_title(title, pad=5.0 + 1.3 * (size - 1) * len(lines))
 
 
 def origin_note(name: str, origin: str) -> str:

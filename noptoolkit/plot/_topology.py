@@ -11,14 +11,14 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from noptoolkit.package import Link, LinkKind, Package
-from noptoolkit.plot._layout import Layout, place
+from noptoolkit.plot._layout import Layout
 from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, node_legend, points_per_unit
 from noptoolkit.plot._ribbons import (
     THINNEST,
+    arrange,
     channel_ribbons,
     channel_widths,
     lane_width,
-    link_lines,
     link_widths,
 )
 from noptoolkit.plot._style import INK, MUTED, OKABE_ITO, canvas, heading, legend_below
@@ -42,11 +42,13 @@ def topology(
     legend: bool = True,
     labels: bool = True,
     title: str | None = None,
+    physical: bool | None = None,
 ) -> Axes:
     """Draw a package.
 
-    Nodes stand at their physical positions where all have one, else in a tree, in layers or on a circle. The
-    width of a link is proportional to its bandwidth; one whose directions differ is drawn as two lanes.
+    Nodes stand at their physical positions where all have one and the links can be told apart there, else in
+    a tree, in layers or on a circle. The width of a link is proportional to its bandwidth; one whose
+    directions differ is drawn as two lanes.
 
     Parameters
     ----------
@@ -58,6 +60,8 @@ def topology(
         Whether to explain kinds and widths, and to name nodes.
     title
         The package's name where ``None``; empty for none.
+    physical
+        Whether to use the nodes' positions; ``None``: unless the links would be tangled in them.
 
     Returns
     -------
@@ -73,28 +77,29 @@ def topology(
     'pair'
     >>> plt.close(ax.figure)
     """
-    layout = place(package)
+    layout, lines = arrange(package, physical=physical)
     new = ax is None
     with canvas(ax, aspect_of(layout)) as ax:
-        frame(ax, layout)
+        frame(ax, layout, lines)
         heading(ax, package.name if title is None else title)
         if legend:  # first: what it takes decides how large the rest is drawn
             legend_below(ax, [*node_legend(package), *_width_legend(package, layout, ax)], grow=new)
-        _draw_links(ax, package, layout)
+        _draw_links(ax, package, layout, lines)
         draw_nodes(ax, package, layout)
         if labels:
             draw_labels(ax, package, layout)
         return ax
 
 
-def _draw_links(ax: Axes, package: Package, layout: Layout) -> None:
+def _draw_links(ax: Axes, package: Package, layout: Layout, lines: list[list[NDArray[np.float64]]]) -> None:
     widest = lane_width(package, layout)
-    lines = link_lines(package, layout)
     points = link_widths(package, EVEN * widest) * points_per_unit(ax)
     even = np.array([link.backward_bandwidth == link.bandwidth for link in package.links], dtype=bool)
     bent = np.array([len(pieces[0]) > 2 for pieces in lines], dtype=bool)
     for over in (False, True):
-        if over and bent.any():  # a pale casing makes of each crossing an overpass
+        if (
+            over and bent.any() and layout.kind != "circle"
+        ):  # a pale casing makes of each crossing an overpass
             _add_lines(ax, lines, points + 2.0, np.flatnonzero(bent), "white", 2.2)
         for kind in LinkKind:
             of_kind = np.array([link.kind is kind for link in package.links], dtype=bool)

@@ -54,8 +54,8 @@ def traffic(
     factor = float(values.max() / bytes_of.max()) if bytes_of.max() > 0 else 1.0
     top = (float(bytes_of.max()) if vmax is None else vmax) * factor
     with canvas(ax, 0.86) as ax:
-        note = origin_note(f"{format_quantity(bytes_of.sum(), 'B')} in all", traffic.origin)
-        heading(ax, traffic.name if title is None else title, note)
+        total = f"{format_quantity(bytes_of.sum(), 'B')} in all"
+        heading(ax, traffic.name if title is None else title, [origin_note(total, traffic.origin)])
         draw_matrix(ax, values, vmax=top or 1.0)
         ax.set_xlabel("to")
         ax.set_ylabel("from")

@@ -12,7 +12,8 @@ from packages_to_draw import grid
 
 from noptoolkit import Chiplet, Link, Package, plot
 from noptoolkit.plot._layout import place
-from noptoolkit.plot._ribbons import channel_ribbons, channel_widths, lane_width, link_lines
+from noptoolkit.plot._ribbons import arrange, channel_ribbons, channel_widths, lane_width
+from noptoolkit.topology import fully_connected
 
 
 def by_gid(ax, gid):
@@ -58,7 +59,7 @@ def test_legend_names_kinds_and_bandwidths(tree: Package) -> None:
 def test_positions_are_physical_where_all_nodes_have_one() -> None:
     package = grid(3)
     layout = place(package)
-    assert layout.physical
+    assert layout.kind == "physical"
     assert layout.centre.tolist() == [list(node.position) for node in package.nodes]
 
 
@@ -70,11 +71,17 @@ def test_layout_depends_on_nothing_but_the_graph(tree: Package) -> None:
     assert depth["attn"] > depth["sw0"] > depth["e0"]
 
 
+def test_tangled_positions_are_given_up() -> None:
+    assert arrange(fully_connected(16))[0].kind == "circle"
+    assert arrange(fully_connected(16), physical=True)[0].kind == "physical"
+    assert arrange(grid(4, wrap=True))[0].kind == "physical"
+
+
 @pytest.mark.parametrize("side", [3, 4, 9])
 def test_wrap_links_cross_no_box(side: int) -> None:
     package = grid(side, wrap=True)
-    layout = place(package)
-    for link, pieces in zip(package.links, link_lines(package, layout), strict=True):
+    layout, lines = arrange(package)
+    for link, pieces in zip(package.links, lines, strict=True):
         ends = {package.index[link.a], package.index[link.b]}
         for piece in pieces:
             fine = np.concatenate([np.linspace(p, q, 40) for p, q in itertools.pairwise(piece)])
@@ -84,11 +91,9 @@ def test_wrap_links_cross_no_box(side: int) -> None:
 
 def test_both_directions_have_a_lane_of_their_own() -> None:
     package = grid(2)
-    layout = place(package)
+    layout, lines = arrange(package)
     widest = lane_width(package, layout)
-    ribbons, owner = channel_ribbons(
-        package, layout, link_lines(package, layout), channel_widths(package, widest), widest
-    )
+    ribbons, owner = channel_ribbons(package, layout, lines, channel_widths(package, widest), widest)
     assert owner.tolist() == list(range(len(package.channels)))
     there, back = ribbons[0], ribbons[1]  # e0->e1 runs east, so its lane lies south of the way back
     assert there[:, 1].max() < back[:, 1].min()
@@ -98,8 +103,8 @@ def test_both_directions_have_a_lane_of_their_own() -> None:
 def test_parallel_links_lie_side_by_side() -> None:
     nodes = [Chiplet("a"), Chiplet("b")]
     package = Package("twin", nodes, [Link("a", "b", "1 GB/s"), Link("b", "a", "1 GB/s")])
-    (first,), (second,) = link_lines(package, place(package))
-    assert np.abs(first[0, 0] - second[0, 0]) > 1.5 * lane_width(package, place(package))
+    layout, ((first,), (second,)) = arrange(package)
+    assert np.abs(first[0, 0] - second[0, 0]) > 1.5 * lane_width(package, layout)
 
 
 def test_a_one_way_link_is_drawn_as_a_lane() -> None:

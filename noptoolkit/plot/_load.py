@@ -1,0 +1,223 @@
+"""What a traffic puts on the channels of a package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import Normalize
+from matplotlib.patches import Circle
+from numpy.typing import NDArray
+
+from noptoolkit._names import resolve
+from noptoolkit.flow import FlowResult
+from noptoolkit.plot._layout import Layout
+from noptoolkit.plot._matrix import colour_bar
+from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, points_per_unit
+from noptoolkit.plot._ribbons import arrange, channel_ribbons, channel_widths, lane_width
+from noptoolkit.plot._style import (
+    MARK,
+    QUANTITY_COLOURS,
+    canvas,
+    canvas_grid,
+    heading,
+    origin_note,
+    scaled,
+    with_unit,
+)
+from noptoolkit.units import format_quantity, unit_of
+
+__all__ = ["load", "load_panels"]
+
+Measure = Literal["time", "load", "utilisation"]
+LABELS = {"time": "Time that a channel is busy", "load": "Load of a channel", "utilisation": "Utilisation"}
+GAP = 0.5  # boxes are smaller than in other pictures: the channels are the matter here
+IDLE = "#EDEDED"
+BORDER = 0.5
+
+
+def load(
+    flow: FlowResult,
+    ax: Axes | None = None,
+    *,
+    show: Measure = "time",
+    vmax: float | None = None,
+    reference: float | None = None,
+    bar: bool = True,
+    labels: bool = True,
+    title: str | None = None,
+    physical: bool | None = None,
+) -> Axes:
+    """Draw the load on every channel of a package.
+
+    Each direction of a link has a ribbon of its own, on the right in the direction of travel, as wide as its
+    bandwidth and as dark as it is loaded. The bottleneck is ringed and named; idle channels are grey.
+
+    Parameters
+    ----------
+    flow
+        What to draw.
+    ax
+        Where; a new figure of the active `style` where ``None``.
+    show
+        ``time`` (how long the channel is busy: load over bandwidth), ``load`` (bytes) or ``utilisation``.
+    vmax
+        The dark end of the scale, in s, B or 1; the largest value where ``None``. Give panels one ``vmax``,
+        or let `load_panels` do it.
+    reference
+        Bandwidth in B/s of the widest ribbon; the fastest channel in use where ``None``.
+    bar, labels
+        Whether to draw a colour bar, and to name nodes.
+    title
+        The package's name where ``None``; empty for none.
+    physical
+        Whether to use the nodes' positions; ``None``: unless the links would be tangled in them.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from noptoolkit import plot, topology, traffic
+    >>> from noptoolkit.flow import congestion
+    >>> package = topology.mesh(2)
+    >>> flow = congestion(package, traffic.all_to_all(package, "1 MB"), routing="dor")
+    >>> ax = plot.load(flow)
+    >>> ax.figure.axes[1].get_xlabel()
+    'Time that a channel is busy (µs)'
+    >>> plt.close(ax.figure)
+    """
+    package = flow.package
+    values, unit = measure(flow, show)
+    peak = float(values.max(initial=0.0))
+    top = peak if vmax is None else vmax
+    layout, lines = arrange(package, physical=physical, gap=GAP)
+    with canvas(ax, aspect_of(layout) + 0.1) as ax:
+        frame(ax, layout, lines)
+        heading(ax, package.name if title is None else title, *_notes(flow))
+        if bar:
+            shown, multiple = scaled([top], unit)
+            colour_bar(ax, with_unit(LABELS[show], multiple), float(shown[0]), below=True)
+        widest = lane_width(package, layout, border=BORDER)
+        widths = channel_widths(package, widest, reference or used_bandwidth(flow))
+        points = points_per_unit(ax)
+        ribbons, owner = channel_ribbons(package, layout, lines, np.maximum(widths, 0.6 / points), widest)
+        colours = QUANTITY_COLOURS(Normalize(0.0, top or 1.0)(values))
+        colours[values <= 1e-9 * (top or 1.0)] = mpl.colors.to_rgba(IDLE)
+        bent = np.array([len(lines[package.channels[i].link][0]) > 2 for i in owner], dtype=bool)
+        if bent.any() and layout.kind != "circle":  # a pale casing makes of each crossing an overpass
+            casing = PolyCollection([ribbons[i] for i in np.flatnonzero(bent)], zorder=2.1)
+            casing.set(facecolor="white", edgecolor="white", linewidth=1.6)
+            ax.add_collection(casing, autolim=False)
+        for over in (False, True):
+            order = sorted(np.flatnonzero(bent == over), key=lambda i: values[owner[i]])
+            if order:  # the busiest on top
+                lanes = PolyCollection([ribbons[i] for i in order], facecolors=colours[owner[order]])
+                lanes.set(linewidth=0, zorder=2.2 if over else 2.0, gid="channels")
+                ax.add_collection(lanes, autolim=False)
+        draw_nodes(ax, package, layout, coloured=False)
+        if labels:
+            draw_labels(ax, package, layout)
+        _mark_bottleneck(ax, flow, layout, ribbons, owner)
+        return ax
+
+
+def load_panels(
+    flows: Sequence[FlowResult],
+    axes: Sequence[Axes] | None = None,
+    *,
+    show: Measure = "time",
+    vmax: float | None = None,
+    columns: int = 3,
+    labels: bool = True,
+) -> list[Axes]:
+    """Draw several flows side by side on one scale with one colour bar.
+
+    Parameters
+    ----------
+    flows
+        What to draw; the darkest channel of all panels sets the scale.
+    axes
+        One for each flow; a new figure of the active `style` where ``None``.
+    show, vmax, labels
+        See `load`.
+    columns
+        Panels beside each other on a new figure.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        One for each flow.
+    """
+    found = [measure(flow, show) for flow in flows]
+    top = max((float(values.max(initial=0.0)) for values, _ in found), default=0.0) if vmax is None else vmax
+    reference = max(used_bandwidth(flow) for flow in flows)
+    columns = min(columns, len(flows))
+    heights = [aspect_of(arrange(flow.package, gap=GAP)[0]) / columns + 0.05 for flow in flows]
+    rows = [max(heights[i : i + columns]) for i in range(0, len(flows), columns)]
+    with canvas_grid(axes, columns, rows, 0.08) as grid:
+        drawn = [
+            load(flow, ax, show=show, vmax=top, reference=reference, bar=False, labels=labels)
+            for flow, ax in zip(flows, grid, strict=False)
+        ]
+        shown, multiple = scaled([top], found[0][1])
+        colour_bar(grid, with_unit(LABELS[show], multiple), float(shown[0]), below=True)
+        for ax in drawn:
+            ax.set_anchor("N")
+        for spare in grid[len(drawn) :]:
+            spare.axis("off")
+        return drawn
+
+
+def measure(flow: FlowResult, show: Measure) -> tuple[NDArray[np.float64], str]:
+    """Return one number for each channel, and its unit."""
+    of = {
+        "time": (flow.utilisation * flow.time, unit_of(FlowResult, "time")),
+        "load": (flow.load, unit_of(FlowResult, "load")),
+        "utilisation": (flow.utilisation, ""),
+    }
+    return resolve(show, of, "measure of load")
+
+
+def used_bandwidth(flow: FlowResult) -> float:
+    """Return the bandwidth of the fastest channel that carries anything, in B/s: the widest ribbon."""
+    bandwidth = np.array([channel.bandwidth for channel in flow.package.channels])
+    used = flow.load > 0
+    return float(bandwidth[used].max() if used.any() else bandwidth.max())
+
+
+def _notes(flow: FlowResult) -> tuple[list[str], str]:
+    """Return what was routed, how long it takes with its bound, and what sets that time."""
+    unit = unit_of(FlowResult, "time")
+    time, bound = (format_quantity(value, unit).replace("us", "µs") for value in (flow.time, flow.time_bound))
+    what = origin_note(f"{flow.traffic.name or 'traffic'}, {flow.routing}", flow.traffic.origin)
+    return [what, f"{time}, at best {bound}"], f"○ bottleneck {flow.bottleneck}" if flow.bottleneck else ""
+
+
+def _mark_bottleneck(
+    ax: Axes,
+    flow: FlowResult,
+    layout: Layout,
+    ribbons: list[NDArray[np.float64]],
+    owner: NDArray[np.int64],
+) -> None:
+    """Ring what sets the time: a ribbon, or the box of a node whose port or crossbar it is."""
+    package = flow.package
+    named = [i for i, channel in enumerate(package.channels) if channel.name == flow.bottleneck]
+    if named:
+        chosen = [ribbon for ribbon, i in zip(ribbons, owner, strict=True) if i in named]
+        centre, radius = chosen[0].mean(axis=0), max(0.24 * layout.pitch, 4.0 / points_per_unit(ax))
+    else:
+        node = package.index.get(flow.bottleneck.rsplit(" ", 1)[0])
+        if node is None:
+            return
+        centre, radius = layout.centre[node], 1.12 * float(np.hypot(*layout.half[node]))
+    ring = Circle((float(centre[0]), float(centre[1])), radius, fill=False, edgecolor=MARK, linewidth=1.2)
+    ring.set(zorder=6, gid="bottleneck ring")
+    ax.add_patch(ring)
