@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from noptoolkit.formats.files import descriptions, preset_names
 from noptoolkit.formats.topology_toml import dump_topology, load_topology
-from noptoolkit.formats.traces import load_trace
+from noptoolkit.formats.traces import load_trace, save_trace
 from noptoolkit.formats.workload_toml import load_workload
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "load_topology",
     "load_trace",
     "load_workload",
+    "save_trace",
     "topology_descriptions",
     "workload_descriptions",
 ]
