@@ -126,7 +126,12 @@ def _ids(
 
 
 def draw_from_loads(
-    loads: ArrayLike, top_k: int, *, tokens: int = 8192, seed: int = 0, source: str = ""
+    loads: ArrayLike,
+    top_k: int,
+    *,
+    tokens: int = 8192,
+    seed: int | np.random.Generator | None = 0,
+    source: str = "",
 ) -> RoutingTrace:
     """Return a trace whose expected loads are recorded ones, [layers, tokens, top_k], of origin ``loads``.
 
@@ -138,7 +143,7 @@ def draw_from_loads(
     top_k
         Experts per token.
     tokens, seed
-        How many to draw, and the generator's seed.
+        How many to draw, and the seed or the generator.
     source
         Where the loads come from.
 

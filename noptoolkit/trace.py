@@ -86,15 +86,15 @@ class RoutingTrace:
         domain: ArrayLike | None = None,
         domains: Sequence[str] = (),
         document: ArrayLike | None = None,
-        layers: Sequence[int] | None = None,
+        layers: ArrayLike | None = None,
     ) -> None:
         if origin not in ORIGINS:
             raise UnknownNameError(f"no origin {origin!r}; {did_you_mean(origin, ORIGINS)}")
         ids = _checked_ids(topk, num_experts)
         names = tuple(str(name) for name in domains)
-        numbers = tuple(range(len(ids))) if layers is None else tuple(int(number) for number in layers)
-        if len(numbers) != len(ids):
-            raise WorkloadError(f"layers names {len(numbers)} layers, the trace has {len(ids)}")
+        numbers = np.arange(len(ids)) if layers is None else np.asarray(layers)
+        if numbers.shape != ids.shape[:1] or not np.issubdtype(numbers.dtype, np.integer):
+            raise WorkloadError(f"layers is {layers}; give the number of each of the {len(ids)} layers")
         if (domain is None) != (not names):
             raise WorkloadError(
                 "give both domain (one index per token) and domains (their names), or neither"
@@ -108,7 +108,7 @@ class RoutingTrace:
             "domain": None if domain is None else _checked_labels(domain, "domain", ids.shape[1], len(names)),
             "domains": names,
             "document": None if document is None else _checked_labels(document, "document", ids.shape[1]),
-            "layers": numbers,
+            "layers": tuple(numbers.tolist()),
         }
         for field, value in fields.items():
             object.__setattr__(self, field, value)
@@ -304,7 +304,10 @@ def _checked_ids(topk: ArrayLike, num_experts: int) -> NDArray[np.integer[Any]]:
 
 
 def _checked_weights(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    given = np.array(weights, dtype=np.float32)
+    given = np.array(weights)
+    if not np.issubdtype(given.dtype, np.number):
+        raise WorkloadError(f"weights holds {given.dtype}; router weights are numbers")
+    given = given.astype(np.float32)
     if given.shape == shape[1:]:
         given = given[None]
     if given.shape != shape:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "noptoolkit"
 LAYERS = [
     {"errors", "units", "_names"},
-    {"package", "_package_checks", "package_views", "hypergraph", "loads", "trace", "synthetic", "workload"},
+    {"package", "_package_checks", "package_views", "hypergraph", "trace", "synthetic", "workload"},
     {"topology", "allocation", "nodes"},
     {"formats", "traffic"},
     {"flow"},

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from noptoolkit.errors import FormatError, NopError, WorkloadError
-from noptoolkit.loads import draw_tokens
+from noptoolkit.synthetic import draw_from_loads
 from noptoolkit.trace import Origin, RoutingTrace
 
 __all__ = ["FIELDS", "Recording", "build_trace"]
@@ -40,7 +40,7 @@ class Recording:
     domain: ArrayLike | None = None
     domains: Sequence[str] = ()
     document: ArrayLike | None = None
-    layers: Sequence[int] | None = None
+    layers: ArrayLike | None = None
     origin: Origin = "recorded"
     source: str = ""
 
@@ -60,11 +60,12 @@ class Recording:
         for key in ("origin", "source"):
             if key in given:
                 given[key] = str(given[key])
+        for key in ("topk", "loads", "weights", "domain", "domains", "document", "layers"):
+            if key in given:
+                given[key] = _array(given[key], key, place)
         for key in ("domains", "layers"):
             if key in given:
                 given[key] = np.atleast_1d(given[key]).tolist()
-        if "loads" in given:
-            given["loads"] = np.asarray(given["loads"])
         return cls(**given)
 
 
@@ -85,15 +86,16 @@ def build_trace(
 
     Raises
     ------
+    WorkloadError
+        If the file and the caller contradict each other.
     FormatError
-        If the file and the caller contradict each other, neither says how many experts there are, or what the
-        file says is no trace; the message names the file.
+        If neither says how many experts there are, or what the file says is no trace.
     """
     experts = _agreed(recording.num_experts, num_experts, "num_experts", place)
     k = _agreed(recording.top_k, top_k, "top_k", place)
     try:
         if recording.loads is not None:
-            return _drawn(recording, experts, k, tokens, rng)
+            return _drawn(recording, place, experts, k, tokens, rng)
         if experts is None:
             raise WorkloadError("it does not say how many experts the model has; give num_experts=")
         if recording.topk is None:
@@ -109,15 +111,15 @@ def build_trace(
             document=recording.document,
             layers=recording.layers,
         )
-        if k not in (None, trace.top_k):
-            raise WorkloadError(f"it has {trace.top_k} experts per token, not the {k} asked for")
-        return trace
     except NopError as error:
         raise FormatError(f"{place}: {error}") from error
+    _agreed(trace.top_k, k, "top_k", place)
+    return trace
 
 
 def _drawn(
     recording: Recording,
+    place: str,
     experts: int | None,
     top_k: int | None,
     tokens: int,
@@ -141,13 +143,14 @@ def _drawn(
     generator = np.random.default_rng(rng)
     shares = [len(part) for part in np.array_split(np.empty(tokens), len(by_domain))]
     drawn = [
-        draw_tokens(one, top_k, tokens=n, rng=generator) for one, n in zip(by_domain, shares, strict=True)
+        draw_from_loads(one, top_k, tokens=share, seed=generator).topk
+        for one, share in zip(by_domain, shares, strict=True)
     ]
     return RoutingTrace(
         np.concatenate(drawn, axis=1),
         loads.shape[-1],
         "loads",
-        recording.source,
+        recording.source or place,
         domain=np.repeat(np.arange(len(shares)), shares) if recording.domains else None,
         domains=recording.domains,
         layers=recording.layers,
@@ -156,7 +159,7 @@ def _drawn(
 
 def _agreed(said: int | None, asked: int | None, what: str, place: str) -> int | None:
     if said is not None and asked is not None and said != asked:
-        raise FormatError(f"{place}: {what} is {said} in the file, {asked} was asked for")
+        raise WorkloadError(f"{place}: {what} is {said} in the file, {asked} was asked for; is it its trace?")
     return asked if said is None else said
 
 
@@ -165,3 +168,10 @@ def _whole(value: Any, what: str, place: str) -> int:
     if number.size != 1 or not np.issubdtype(number.dtype, np.integer):
         raise FormatError(f"{place}: {what} {value!r} is no whole number")
     return int(number.item())
+
+
+def _array(value: Any, what: str, place: str) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise FormatError(f"{place}: {what} is ragged: give as many values in every row") from None

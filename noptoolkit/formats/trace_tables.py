@@ -30,7 +30,7 @@ from noptoolkit.formats.serving_dumps import is_response, read_responses
 __all__ = ["read_csv", "read_json", "read_json_lines"]
 
 MOST_TEXT_BYTES = 200_000_000
-"""Text files above this size are refused: 4 million tokens, top-8, fit; larger traces are better an ``.npz``."""
+"""Text files above this size are refused: 4 million tokens, top-8, fit; write larger ones as ``.npz``."""
 
 _COLUMN = re.compile(r"(expert|weight)(\d+)|layer|domain|document")
 _SAID = ("num_experts", "top_k", "origin", "source")

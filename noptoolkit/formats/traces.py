@@ -53,7 +53,9 @@ def load_trace(
     Raises
     ------
     FormatError
-        If the file is not what its ending says, or no trace; the message names file, fault and way out.
+        If the file is not what its ending says, or no trace.
+    WorkloadError
+        If the file is of another model than the caller says.
 
     Examples
     --------

@@ -61,7 +61,7 @@ def load_workload(ref: str | Path | Workload, *, trace: str | Path | RoutingTrac
         return workload
     recorded = trace
     if not isinstance(recorded, RoutingTrace):
-        recorded = load_trace(recorded, num_experts=workload.model.experts)
+        recorded = load_trace(recorded, num_experts=workload.model.experts, top_k=workload.model.top_k)
     return replace(workload, routing=recorded)
 
 
@@ -140,7 +140,7 @@ def _routing(
     routing: Mapping[str, Any], model: MoEModel, folder: Path
 ) -> RoutingTrace | SyntheticRouting | None:
     if "trace" in routing:
-        return load_trace(folder / routing["trace"], num_experts=model.experts)
+        return load_trace(folder / routing["trace"], num_experts=model.experts, top_k=model.top_k)
     if "loads" in routing:
         chosen = {key: routing[key] for key in ("tokens", "seed") if key in routing}
         return draw_from_loads(routing["loads"], model.top_k, **chosen)
