@@ -94,7 +94,7 @@ class RoutingTrace:
         names = tuple(str(name) for name in domains)
         numbers = np.arange(len(ids)) if layers is None else np.asarray(layers)
         if numbers.shape != ids.shape[:1] or not np.issubdtype(numbers.dtype, np.integer):
-            raise WorkloadError(f"layers is {layers}; give the number of each of the {len(ids)} layers")
+            raise WorkloadError(f"layers is {layers!r}; give the number of each of the {len(ids)} layers")
         if (domain is None) != (not names):
             raise WorkloadError(
                 "give both domain (one index per token) and domains (their names), or neither"
