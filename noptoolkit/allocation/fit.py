@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from noptoolkit._names import resolve
+from noptoolkit.allocation.caps import keep_limits, limits_of
 from noptoolkit.allocation.layout import Allocation
+from noptoolkit.allocation.limits import Ints
+from noptoolkit.allocation.portfolio import search_portfolio
 from noptoolkit.allocation.problem import Allocator, LayoutProblem, distinct_sets, slots_of
 from noptoolkit.allocation.table import ALLOCATORS
 from noptoolkit.package import Package
 from noptoolkit.trace import RoutingTrace
 
-__all__ = ["allocate"]
+__all__ = ["allocate", "layout_problems"]
 
 
 def allocate(
     trace: RoutingTrace,
     package: Package,
     *,
-    method: str | Allocator = "mozart",
+    method: str | Allocator = "auto",
     per_layer: bool = True,
     capacity: int | Sequence[int] | None = None,
+    expert_sizes: Sequence[int] | None = None,
+    cap_chiplet: float | None = None,
+    cap_group: float | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> Allocation:
     """Return a layout of a trace's experts on the expert chiplets of a package.
@@ -34,12 +42,18 @@ def allocate(
     package
         Its ``experts`` hold the experts, its ``expert_groups`` are the groups.
     method
-        A name in `ALLOCATORS`, or a callable of a `LayoutProblem` and a generator.
+        A name in `ALLOCATORS`, or a callable of a `LayoutProblem` and a generator. ``auto`` is a portfolio
+        that returns the layout of least C_T, then least C_G, and names the winner in ``method``.
     per_layer
         One layout for each layer of the trace, as every layer has experts of its own whose weights are placed
         separately; ``False`` makes one layout that all layers share.
     capacity
         Experts per chiplet, one number or one for each of ``package.experts``; ``None`` is exactly balanced.
+    expert_sizes
+        Size of each expert in the unit of ``capacity``, which then has to be given; ``None`` is 1 each.
+    cap_chiplet, cap_group
+        Largest load of a chiplet, and largest load per chiplet of a group, as multiples of the mean load on
+        the trace fitted; ``None`` is no cap.
     rng
         Seed or generator; the same seed gives the same layout.
 
@@ -48,9 +62,10 @@ def allocate(
     UnknownNameError
         If no allocator has that name.
     WorkloadError
-        If the package has no expert chiplets.
+        If the package has no expert chiplets, or capacities and sizes do not fit it.
     InfeasibleError
-        If there are more experts than slots.
+        If there are more experts than slots, or no layout keeps a cap: the message names the nearest cap that
+        a layout was found for.
 
     Examples
     --------
@@ -62,17 +77,58 @@ def allocate(
     >>> layout = allocate(trace, star, method="mozart")
     >>> layout.chiplet_of_expert, layout.c_t(trace)
     (array([[0, 1, 0, 1]]), 1.25)
+    >>> allocate(trace, star)
+    Allocation(4 experts on 2 chiplets, 1 layout, auto: agglomerative + descent)
     """
     place = resolve(method, ALLOCATORS, "allocator")
-    name = method if isinstance(method, str) else getattr(method, "__name__", "callable")
     generator = np.random.default_rng(rng)
-    slots = slots_of(package, trace.num_experts, capacity)
+    layouts: list[Ints] = []
+    winners: Counter[str] = Counter()
+    for problem in layout_problems(
+        trace,
+        package,
+        per_layer=per_layer,
+        capacity=capacity,
+        expert_sizes=expert_sizes,
+        cap_chiplet=cap_chiplet,
+        cap_group=cap_group,
+    ):
+        if method == "auto":
+            places, winner = search_portfolio(problem, generator)
+            winners[winner] += 1
+        else:
+            places = place(problem, generator)
+        layouts.append(keep_limits(problem, places, generator))
+    name = method if isinstance(method, str) else getattr(method, "__name__", "callable")
+    if winners:
+        winner, count = winners.most_common(1)[0]
+        share = f" in {count} of {len(layouts)} layers" if len(layouts) > 1 else ""
+        name = f"auto: {winner}{share}"
+    return Allocation(package.experts, np.stack(layouts), package.expert_groups, name)
+
+
+def layout_problems(
+    trace: RoutingTrace,
+    package: Package,
+    *,
+    per_layer: bool = True,
+    capacity: int | Sequence[int] | None = None,
+    expert_sizes: Sequence[int] | None = None,
+    cap_chiplet: float | None = None,
+    cap_group: float | None = None,
+) -> list[LayoutProblem]:
+    """Return what `allocate` hands to an allocator: one problem per layer, or one for all.
+
+    Parameters and errors are those of `allocate`.
+    """
+    slots, size_limits = slots_of(package, trace.num_experts, capacity, expert_sizes)
     group = np.empty(len(slots), dtype=np.int64)
     for g, members in enumerate(package.expert_groups):
         group[list(members)] = g
-    parts = [trace.layer(i) for i in range(trace.num_layers)] if per_layer else [trace]
-    layouts = []
-    for part in parts:
+    problems = []
+    for part in [trace.layer(i) for i in range(trace.num_layers)] if per_layer else [trace]:
         sets, counts = distinct_sets(part)
-        layouts.append(place(LayoutProblem(sets, counts, trace.num_experts, slots, group), generator))
-    return Allocation(package.experts, np.stack(layouts), package.expert_groups, name)
+        bare = LayoutProblem(sets, counts, trace.num_experts, slots, group)
+        limits = size_limits + limits_of(bare, cap_chiplet, cap_group)
+        problems.append(dataclasses.replace(bare, limits=limits))
+    return problems

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from noptoolkit.allocation.problem import Floats, Ints, LayoutProblem, sums
+from noptoolkit.allocation.limits import Floats, Ints, sums
+from noptoolkit.allocation.problem import LayoutProblem
 
 __all__ = ["assign_groups", "cluster_experts", "place_mozart"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from noptoolkit.allocation.problem import Ints, LayoutProblem
+from noptoolkit.allocation.limits import Ints
+from noptoolkit.allocation.problem import LayoutProblem
 
 __all__ = ["place_by_load", "place_contiguous", "place_randomly", "place_round_robin"]
 

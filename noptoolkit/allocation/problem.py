@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from noptoolkit.allocation.limits import Floats, Ints, Limit, sums
 from noptoolkit.errors import InfeasibleError, WorkloadError
 from noptoolkit.package import Package
 from noptoolkit.trace import RoutingTrace
 
-__all__ = ["Allocator", "Floats", "Ints", "LayoutProblem", "distinct_sets", "slots_of", "sums"]
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+__all__ = ["Allocator", "LayoutProblem", "distinct_rows", "distinct_sets", "slots_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +38,10 @@ class LayoutProblem:
         Experts that each chiplet may hold, [chiplets]; they sum to at least ``num_experts``.
     group_of_chiplet
         Group of each chiplet, [chiplets].
+    limits
+        Load caps and sizes that the layout must keep.
+    pinned
+        How many of the last experts no search may move; the chiplets then have no empty slots.
     """
 
     sets: NDArray[np.integer[Any]]
@@ -47,6 +49,8 @@ class LayoutProblem:
     num_experts: int
     slots: Ints
     group_of_chiplet: Ints
+    limits: tuple[Limit, ...] = ()
+    pinned: int = 0
 
     @property
     def num_chiplets(self) -> int:
@@ -70,19 +74,16 @@ class LayoutProblem:
         return sums(weight, self.sets.ravel(), self.num_experts)
 
     @cached_property
-    def incidence(self) -> NDArray[np.float32]:
-        """Whether a set holds an expert, [sets, experts]."""
-        member = np.zeros((len(self.sets), self.num_experts), dtype=np.float32)
-        np.put_along_axis(member, self.sets.astype(np.int64), np.float32(1), axis=1)
-        return member
-
-    @cached_property
     def coactivation(self) -> Floats:
         """Tokens that use both experts, [experts, experts], diagonal 0."""
-        member = self.incidence
-        together = (member.T @ (member * self.counts[:, None].astype(np.float32))).astype(np.float64)
-        np.fill_diagonal(together, 0.0)
-        return together
+        count = self.num_experts
+        together = np.zeros(count * count)
+        columns = self.sets.T.astype(np.int64)
+        for i, first in enumerate(columns):  # a matrix product would wait for busy cores' threads
+            for second in columns[:i]:
+                together += sums(self.counts, first * count + second, count * count)
+        square = together.reshape(count, count)
+        return square + square.T
 
 
 Allocator = Callable[[LayoutProblem, np.random.Generator], Ints]
@@ -97,35 +98,30 @@ def distinct_sets(trace: RoutingTrace) -> tuple[NDArray[np.integer[Any]], Floats
     >>> distinct_sets(RoutingTrace([[1, 0], [0, 1], [2, 0]], num_experts=3))
     (array([[0, 1], [0, 2]], dtype=uint8), array([2., 1.]))
     """
-    rows = np.sort(trace.topk.reshape(-1, trace.top_k), axis=1)
-    order = np.lexsort(rows.T[::-1])
-    ordered = rows[order]
+    rows = trace.topk.reshape(-1, trace.top_k)
+    return distinct_rows(rows, np.ones(len(rows)))
+
+
+def distinct_rows(rows: NDArray[np.integer[Any]], weight: Floats) -> tuple[NDArray[np.integer[Any]], Floats]:
+    """Return the distinct rows, ids ascending, and the weight of each; the order of ids does not count."""
+    ascending = np.sort(rows, axis=1)
+    order = np.lexsort(ascending.T[::-1])
+    ordered = ascending[order]
     first = np.ones(len(rows), dtype=bool)
     first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
     starts = np.flatnonzero(first)
-    counts = np.diff(np.append(starts, len(rows))).astype(np.float64)
-    return ordered[starts], counts
+    return ordered[starts], np.add.reduceat(weight[order], starts)
 
 
-def slots_of(package: Package, num_experts: int, capacity: int | Sequence[int] | None = None) -> Ints:
-    """Return how many experts each chiplet may hold, [chiplets].
+def slots_of(
+    package: Package,
+    num_experts: int,
+    capacity: int | Sequence[int] | None = None,
+    expert_sizes: Sequence[int] | None = None,
+) -> tuple[Ints, tuple[Limit, ...]]:
+    """Return how many experts each chiplet may hold, [chiplets], and the limit on their sizes if they differ.
 
-    Parameters
-    ----------
-    package
-        Whose expert chiplets hold them.
-    num_experts
-        Experts to place.
-    capacity
-        Experts per chiplet, one number or one for each of ``package.experts``; exactly balanced
-        where ``None``.
-
-    Raises
-    ------
-    WorkloadError
-        If the package has no expert chiplet or the capacities do not fit it.
-    InfeasibleError
-        If there are more experts than slots.
+    Parameters and errors are those of `noptoolkit.allocation.allocate`.
 
     Examples
     --------
@@ -134,36 +130,34 @@ def slots_of(package: Package, num_experts: int, capacity: int | Sequence[int] |
     >>> line = Package("line", [Chiplet(n, role="expert") for n in names],
     ...                [Link(x, y, "1 GB/s") for x, y in zip(names, names[1:])])
     >>> slots_of(line, 10)
-    array([2, 3, 2, 3])
+    (array([2, 3, 2, 3]), ())
     >>> slots_of(line, 10, capacity=2)
     Traceback (most recent call last):
     noptoolkit.errors.InfeasibleError: package 'line': 10 experts, but 8 slots; give at least 3 per chiplet
     """
-    count = len(package.experts)
+    count, place = len(package.experts), f"package {package.name!r}"
     if not count:
-        raise WorkloadError(
-            f"package {package.name!r} has no expert chiplet: give some chiplets role='expert'"
-        )
+        raise WorkloadError(f"{place} has no expert chiplet: give some chiplets role='expert'")
     if capacity is None:
-        ends = np.arange(count + 1) * num_experts // count
-        return np.diff(ends).astype(np.int64)
+        if expert_sizes is not None:
+            raise WorkloadError("expert_sizes need a capacity: give that of each chiplet in the same unit")
+        return np.diff(np.arange(count + 1) * num_experts // count).astype(np.int64), ()
     slots = np.asarray(capacity, dtype=np.int64)
     if slots.ndim == 0:
         slots = np.full(count, slots)
     if slots.shape != (count,) or (slots < 0).any():
         raise WorkloadError(
-            f"package {package.name!r}: capacity {capacity!r} does not fit; give one whole number, or "
-            f"{count} of them, not negative"
+            f"{place}: capacity {capacity!r} does not fit; give one whole number, or {count} of them, "
+            "not negative"
         )
-    if slots.sum() < num_experts:
-        enough = -(-num_experts // count)
-        raise InfeasibleError(
-            f"package {package.name!r}: {num_experts} experts, but {slots.sum()} slots; "
-            f"give at least {enough} per chiplet"
-        )
-    return slots
-
-
-def sums(values: Floats, index: NDArray[np.integer[Any]], size: int) -> Floats:
-    """Return the sum of the values of each index, [size]."""
-    return np.bincount(index, weights=values, minlength=size).astype(np.float64)
+    sizes = np.ones(num_experts) if expert_sizes is None else np.asarray(expert_sizes, dtype=np.float64)
+    if sizes.shape != (num_experts,) or not (sizes > 0).all():
+        raise WorkloadError(f"expert_sizes do not fit: give {num_experts} numbers above 0")
+    if slots.sum() < sizes.sum():
+        what = f"{num_experts} experts" if expert_sizes is None else f"experts of size {sizes.sum():g}"
+        enough = int(np.ceil(sizes.sum() / count))
+        raise InfeasibleError(f"{place}: {what}, but {slots.sum()} slots; give at least {enough} per chiplet")
+    if expert_sizes is None:
+        return slots, ()
+    limit = Limit("capacity", sizes, np.arange(count), slots.astype(np.float64))
+    return (slots // sizes.min()).astype(np.int64), (limit,)

@@ -64,24 +64,24 @@ def test_c_t_is_hypergraph_connectivity() -> None:
 
 def test_one_expert_per_chiplet_sends_k_copies_and_one_chiplet_sends_one() -> None:
     trace = topical(16, 4)
-    assert allocate(trace, tree(4, 4)).c_t(trace) == 4.0
+    assert allocate(trace, tree(4, 4), method="random").c_t(trace) == 4.0
     assert allocate(trace, tree(1, 1)).c_t(trace) == 1.0
 
 
 def test_a_shared_layout_serves_every_layer_and_layers_average() -> None:
     trace, package = topical(layers=3), tree(4, 4)
-    shared = allocate(trace, package, per_layer=False)
+    shared = allocate(trace, package, method="mozart", per_layer=False)
     assert shared.num_layers == 1
     each = [shared.layer(i).c_t(trace.layer(i)) for i in range(3)]
     assert shared.c_t(trace) == pytest.approx(np.mean(each))
-    own = allocate(trace, package)
+    own = allocate(trace, package, method="mozart")
     assert own.num_layers == 3
     assert own.c_t(trace) < shared.c_t(trace)
 
 
 def test_what_does_not_fit_is_named() -> None:
     trace, package = topical(layers=3), tree(4, 4)
-    layout = allocate(trace, package)
+    layout = allocate(trace, package, method="mozart")
     with pytest.raises(
         WorkloadError, match=r"1 layers, the allocation 3 layouts; take allocation.layer\(i\)"
     ):

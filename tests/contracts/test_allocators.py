@@ -11,6 +11,16 @@ from noptoolkit.synthetic import draw_trace
 GROUPED = [Chiplet(f"e{i}", role="expert", group=f"g{i // 4}") for i in range(16)]
 STAR = Package("star", [Switch("hub"), *GROUPED], [Link("hub", c.name, "1 GB/s") for c in GROUPED])
 TRACE = draw_trace(SyntheticRouting(32, 4, 1500, 2, affinity=3.0, seed=5))
+OPTIONAL = {"metis": "pymetis", "mt-kahypar": "mtkahypar"}  # extras
+
+
+@pytest.fixture(autouse=True)
+def _skip_missing_extras(request: pytest.FixtureRequest) -> None:
+    method = getattr(request.node, "callspec", None) and request.node.callspec.params.get("method")
+    if method in OPTIONAL:
+        pytest.importorskip(OPTIONAL[method])
+
+
 BLIND = {"contiguous", "random", "round-robin", "longest-first"}  # they look at no co-activation
 
 

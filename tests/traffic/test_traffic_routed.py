@@ -65,7 +65,7 @@ def test_all_degrees_equal_a_recount(root: bool, layer: int | None) -> None:
 
 def test_bytes_follow_c_t() -> None:
     package = star(16, True)
-    layout = allocate(TRACE, package)
+    layout = allocate(TRACE, package, method="contiguous")
     size = {
         degree: dispatch(package, TRACE, layout, token_bytes="1 kB", degree=degree)
         for degree in ("copies", "chiplets", "in-network")
@@ -78,7 +78,7 @@ def test_bytes_follow_c_t() -> None:
 @pytest.mark.parametrize("degree", ["copies", "chiplets", "in-network"])
 def test_combine_is_dispatch_backwards(degree: str) -> None:
     package = star(8, False)
-    layout = allocate(TRACE, package)
+    layout = allocate(TRACE, package, method="contiguous")
     there = dispatch(package, TRACE, layout, token_bytes=2, degree=degree)
     back = combine(package, TRACE, layout, token_bytes=2, degree=degree)
     assert (back.demand == there.demand.T).all()
@@ -91,7 +91,7 @@ def test_combine_is_dispatch_backwards(degree: str) -> None:
 def test_bit_sets_of_large_packages(leaves: int) -> None:
     package = star(leaves, True)
     trace = draw_trace(SyntheticRouting(2 * leaves, 6, 50, 1, topics=2, seed=1))
-    layout = allocate(trace, package)
+    layout = allocate(trace, package, method="contiguous")
     unicast = dispatch(package, trace, layout, token_bytes=1).demand
     sets = dispatch(package, trace, layout, token_bytes=1, degree="in-network").multicast
     np.testing.assert_allclose(sets.bytes @ sets.contains(len(package.terminals)), unicast.sum(axis=0))
@@ -99,7 +99,7 @@ def test_bit_sets_of_large_packages(leaves: int) -> None:
 
 def test_micro_batches_add_up() -> None:
     package = star(8, True)
-    layout = allocate(TRACE, package)
+    layout = allocate(TRACE, package, method="contiguous")
     whole = dispatch(package, TRACE, layout, token_bytes=1, layer=2).demand
     parts = [
         dispatch(package, TRACE.tokens(slice(i, i + 125)), layout, token_bytes=1, layer=2).demand
@@ -110,7 +110,7 @@ def test_micro_batches_add_up() -> None:
 
 def test_a_trace_can_stand_for_more_tokens() -> None:
     package = star(8, True)
-    layout = allocate(TRACE, package)
+    layout = allocate(TRACE, package, method="contiguous")
     one = dispatch(package, TRACE, layout, token_bytes=1).demand
     ten = dispatch(package, TRACE, layout, token_bytes=1, tokens=5000).demand
     np.testing.assert_allclose(ten, 10 * one)
@@ -131,7 +131,9 @@ def test_a_token_at_home_is_no_traffic() -> None:
 
 def test_origin_of_the_trace_is_kept() -> None:
     package = star(8, True)
-    assert "synthetic" in repr(dispatch(package, TRACE, allocate(TRACE, package), token_bytes=1))
+    assert "synthetic" in repr(
+        dispatch(package, TRACE, allocate(TRACE, package, method="contiguous"), token_bytes=1)
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,9 +149,11 @@ def test_origin_of_the_trace_is_kept() -> None:
 def test_errors_name_thing_and_way_out(options: dict, message: str) -> None:
     package = star(8, True)
     with pytest.raises(NopError, match=message):
-        dispatch(package, TRACE, allocate(TRACE, package), **({"token_bytes": 1} | options))
+        dispatch(
+            package, TRACE, allocate(TRACE, package, method="contiguous"), **({"token_bytes": 1} | options)
+        )
 
 
 def test_an_allocation_for_another_package_is_refused() -> None:
     with pytest.raises(NopError, match=r"is for 8 chiplets .* package 'star' has 16; allocate again"):
-        dispatch(star(16, True), TRACE, allocate(TRACE, star(8, True)), token_bytes=1)
+        dispatch(star(16, True), TRACE, allocate(TRACE, star(8, True), method="contiguous"), token_bytes=1)

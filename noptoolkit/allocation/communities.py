@@ -1,0 +1,83 @@
+"""Layouts by spectral clustering and by community detection on the co-activation graph.
+
+* Spectral (Ng, Jordan and Weiss, NIPS 2001): the leading eigenvectors of D^-1/2 C D^-1/2 with rows
+  normalised, then k-means in which each cluster takes exactly as many experts as its chiplet has slots, an
+  assignment problem.
+* Leiden (Traag et al., Sci. Rep. 9, 2019) on modularity, by igraph, packed into the slots.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from noptoolkit.allocation.limits import Floats, Ints
+from noptoolkit.allocation.packing import pack_clusters
+from noptoolkit.allocation.problem import LayoutProblem
+
+__all__ = ["place_by_communities", "place_spectrally"]
+
+RESTARTS = 4  # of k-means, whose result depends on its first centres
+ROUNDS = 30  # of one k-means; it settles in about ten
+
+
+def place_spectrally(problem: LayoutProblem, rng: np.random.Generator) -> Ints:
+    """Return balanced k-means of the spectral embedding that keeps most co-activation inside."""
+    together = problem.coactivation
+    scale = 1 / np.sqrt(np.maximum(together.sum(axis=1), 1e-9))
+    _, vectors = np.linalg.eigh(together * scale[:, None] * scale)
+    embedded = vectors[:, -min(problem.num_chiplets, problem.num_experts) :]
+    embedded = embedded / np.maximum(np.linalg.norm(embedded, axis=1, keepdims=True), 1e-12)
+    layouts = [_balanced_k_means(embedded, problem.slots, rng) for _ in range(RESTARTS)]
+    inside = [float(together[places[:, None] == places].sum()) for places in layouts]
+    return layouts[int(np.argmax(inside))]
+
+
+def _balanced_k_means(points: Floats, slots: Ints, rng: np.random.Generator) -> Ints:
+    from scipy.optimize import linear_sum_assignment
+
+    used = np.flatnonzero(slots > 0)[: len(points)]
+    chiplet_of_slot = np.repeat(used, slots[used])
+    centre = np.zeros((len(slots), points.shape[1]))
+    centre[used] = points[rng.choice(len(points), len(used), replace=False)]
+    places = np.full(len(points), -1, dtype=np.int64)
+    for _ in range(ROUNDS):
+        experts, chosen = linear_sum_assignment(points @ centre[chiplet_of_slot].T, maximize=True)
+        moved = places.copy()
+        moved[experts] = chiplet_of_slot[chosen]
+        if (moved == places).all():
+            break
+        places = moved
+        for chiplet in np.unique(places):
+            centre[chiplet] = points[places == chiplet].mean(axis=0)
+    return places
+
+
+def place_by_communities(problem: LayoutProblem, rng: np.random.Generator) -> Ints:
+    """Return Leiden communities, packed."""
+    import igraph
+
+    together = problem.coactivation
+    a, b = np.nonzero(np.triu(together, 1))
+    if not len(a):
+        return pack_clusters(np.arange(problem.num_experts), together, problem.slots)
+    graph = igraph.Graph(n=problem.num_experts, edges=np.column_stack([a, b]))
+    with _python_random(int(rng.integers(2**32))):
+        found = graph.community_leiden(
+            objective_function="modularity", weights=together[a, b].tolist(), n_iterations=-1
+        )
+    return pack_clusters(np.array(found.membership, dtype=np.int64), together, problem.slots)
+
+
+@contextmanager
+def _python_random(seed: int) -> Iterator[None]:
+    """Seed Python's global generator, from which igraph draws, and give the caller's state back."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)

@@ -1,0 +1,124 @@
+"""Search from many starts and keep the best: the allocators that minimise C_T itself.
+
+`search_portfolio` starts from every quick layout, descends from each, gives the best few to tabu search and
+annealing, and moves the winner's clusters between groups. Experts are first put in an order that does not
+depend on their ids, so that relabelling them changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from noptoolkit.allocation.communities import place_by_communities, place_spectrally
+from noptoolkit.allocation.grouping import place_in_groups
+from noptoolkit.allocation.layout import count_distinct
+from noptoolkit.allocation.limits import Ints, excess_of, is_kept
+from noptoolkit.allocation.merging import place_agglomerated
+from noptoolkit.allocation.mozart import cluster_experts
+from noptoolkit.allocation.plain import place_by_load, place_randomly
+from noptoolkit.allocation.problem import LayoutProblem
+from noptoolkit.allocation.swap_search import anneal, descend, search_tabu
+
+__all__ = [
+    "connectivity_of",
+    "place_automatically",
+    "place_by_annealing",
+    "place_by_descent",
+    "place_by_tabu",
+    "search_portfolio",
+]
+
+Start = Callable[[LayoutProblem, np.random.Generator], Ints]
+
+
+def _place_clusters(problem: LayoutProblem, rng: np.random.Generator) -> Ints:
+    return cluster_experts(problem.coactivation, problem.load, problem.slots)
+
+
+STARTS: dict[str, Start] = {
+    "agglomerative": place_agglomerated,
+    "leiden": place_by_communities,
+    "spectral": place_spectrally,
+    "mozart": _place_clusters,
+    "longest-first": place_by_load,
+    "random": place_randomly,
+    "random 2": place_randomly,
+}
+FINALISTS = 3  # of the starts, after descent
+TABU_PATIENCE = 2  # swaps per expert
+ANNEALING = 800  # proposals per expert
+
+
+def search_portfolio(problem: LayoutProblem, rng: np.random.Generator) -> tuple[Ints, str]:
+    """Return the best layout found, [experts], and the name of its start and search."""
+    order = _canonical_order(problem)
+    renamed = _renamed(problem, order)
+    found = [(descend(renamed, start(renamed, rng)), name, "descent") for name, start in STARTS.items()]
+    found.sort(key=lambda entry: _cost(renamed, entry[0]))
+    distinct: list[tuple[Ints, str, str]] = []
+    for entry in found:
+        if all(_cost(renamed, entry[0]) != _cost(renamed, other[0]) for other in distinct):
+            distinct.append(entry)
+    patience, proposals = TABU_PATIENCE * problem.num_experts, ANNEALING * problem.num_experts
+    for places, name, _ in distinct[:FINALISTS]:
+        found.append((search_tabu(renamed, places, patience=patience, rng=rng), name, "tabu"))
+    cooled = anneal(renamed, distinct[0][0], proposals=proposals, rng=rng)
+    found.append((search_tabu(renamed, cooled, patience=patience, rng=rng), distinct[0][1], "annealing"))
+    best, name, search = min(found, key=lambda entry: _cost(renamed, entry[0]))
+    best = place_in_groups(renamed, best, rng)
+    places = np.empty_like(best)
+    places[order] = best
+    return places, f"{name} + {search}"
+
+
+def place_automatically(problem: LayoutProblem, rng: np.random.Generator) -> Ints:
+    """Return the best layout of the portfolio."""
+    return search_portfolio(problem, rng)[0]
+
+
+def place_by_descent(problem: LayoutProblem, rng: np.random.Generator) -> Ints:
+    """Return steepest descent from Algorithm 1's clusters, then the clusters in groups."""
+    return place_in_groups(problem, descend(problem, _place_clusters(problem, rng)), rng)
+
+
+def place_by_tabu(problem: LayoutProblem, rng: np.random.Generator) -> Ints:
+    """Return tabu search from Algorithm 1's clusters, then the clusters in groups."""
+    patience = TABU_PATIENCE * problem.num_experts
+    found = search_tabu(problem, _place_clusters(problem, rng), patience=patience, rng=rng)
+    return place_in_groups(problem, found, rng)
+
+
+def place_by_annealing(problem: LayoutProblem, rng: np.random.Generator) -> Ints:
+    """Return simulated annealing from a random layout, then the clusters in groups."""
+    proposals = ANNEALING * problem.num_experts
+    found = anneal(problem, place_randomly(problem, rng), proposals=proposals, rng=rng)
+    return place_in_groups(problem, found, rng)
+
+
+def connectivity_of(problem: LayoutProblem, places: Ints) -> float:
+    """Return the copies that all tokens send: C_T times tokens."""
+    return float(count_distinct(places[problem.sets]) @ problem.counts)
+
+
+def _cost(problem: LayoutProblem, places: Ints) -> tuple[bool, float, float]:
+    over = sum(excess_of(limit, places) for limit in problem.limits)
+    return not is_kept(problem.limits, places), over, connectivity_of(problem, places)
+
+
+def _canonical_order(problem: LayoutProblem) -> Ints:
+    """Return the experts ordered by load and, where that ties, by their co-activations."""
+    together = np.sort(problem.coactivation, axis=1)
+    return np.lexsort((*together.T, -problem.load))
+
+
+def _renamed(problem: LayoutProblem, order: Ints) -> LayoutProblem:
+    """Return the problem with expert ``order[i]`` called i."""
+    new = np.empty_like(order)
+    new[order] = np.arange(len(order))
+    limits = tuple(dataclasses.replace(limit, weight=limit.weight[order]) for limit in problem.limits)
+    sets = np.sort(new[problem.sets], axis=1)
+    rows = np.lexsort(sets.T[::-1])
+    return dataclasses.replace(problem, sets=sets[rows], counts=problem.counts[rows], limits=limits)

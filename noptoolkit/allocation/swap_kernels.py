@@ -1,0 +1,230 @@
+"""Compiled inner loops of the swap searches; the equations are in `noptoolkit.allocation.swap_search`.
+
+Imported only by the functions that search, because numba is slow to import.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+__all__ = ["anneal_swaps", "build_state", "change_of_swap", "descend_swaps", "make_swap", "tabu_swaps"]
+
+PRICE_STEP, PRICE_RANGE = 1.2, 1e4  # of the penalty in tabu search, per swap and in all
+
+Array = Any
+State = Any  # the tuple that build_state returns; numba infers its type
+
+
+@njit(cache=True)
+def build_state(
+    members: Array, weight: Array, starts: Array, sets_of: Array, places: Array, count: int, movable: int
+) -> State:
+    """Return (members, weight, starts, sets_of, places, inside, alone, anew, [connectivity], movable)."""
+    sets, k = members.shape
+    slots = len(places)
+    inside = np.zeros((sets, count), dtype=np.uint8)
+    alone = np.zeros((slots, slots))
+    anew = np.zeros((slots, count))
+    connectivity = np.zeros(1)
+    for t in range(sets):
+        for i in range(k):
+            inside[t, places[members[t, i]]] += 1
+        for i in range(k):
+            a = members[t, i]
+            if inside[t, places[a]] == 1:
+                for j in range(k):
+                    alone[a, members[t, j]] += weight[t]
+        for q in range(count):
+            if inside[t, q] == 0:
+                for i in range(k):
+                    anew[members[t, i], q] += weight[t]
+            else:
+                connectivity[0] += weight[t]
+    return members, weight, starts, sets_of, places.copy(), inside, alone, anew, connectivity, movable
+
+
+@njit(cache=True)
+def change_of_swap(state: State, limits: Array, a: int, b: int) -> Any:
+    """Return what swapping a and b adds to connectivity and penalty."""
+    _, _, _, _, places, _, alone, anew, _, _ = state
+    p, q = places[a], places[b]
+    change = anew[b, p] - alone[a, a] + alone[a, b] + anew[a, q] - alone[b, b] + alone[b, a]
+    weights, blocks, room, price = limits
+    for m in range(len(price)):
+        x, y = blocks[m, p], blocks[m, q]
+        if x != y:
+            more = weights[m, b] - weights[m, a]  # what the block of a gains
+            before = max(-room[m, x], 0.0) + max(-room[m, y], 0.0)
+            after = max(more - room[m, x], 0.0) + max(-more - room[m, y], 0.0)
+            change += price[m] * (after - before)
+    return change
+
+
+@njit(cache=True)
+def _count_set(state: State, t: int, p: int, q: int, sign: float) -> None:
+    """Add a set to the gains, or take it out, as far as blocks p and q are concerned."""
+    members, weight, _, _, places, inside, alone, anew, connectivity, _ = state
+    w = sign * weight[t]
+    k = members.shape[1]
+    for i in range(k):
+        a = members[t, i]
+        if (places[a] == p or places[a] == q) and inside[t, places[a]] == 1:
+            for j in range(k):
+                alone[a, members[t, j]] += w
+    for block in (p, q):
+        if inside[t, block] == 0:
+            for i in range(k):
+                anew[members[t, i], block] += w
+        else:
+            connectivity[0] += w
+
+
+@njit(cache=True)
+def _holds(members: Array, t: int, a: int) -> bool:
+    found = False
+    for i in range(members.shape[1]):
+        found |= members[t, i] == a
+    return found
+
+
+@njit(cache=True)
+def make_swap(state: State, limits: Array, a: int, b: int) -> None:
+    """Swap a and b and bring gains, connectivity and room up to date."""
+    members, _, starts, sets_of, places, inside, _, _, _, _ = state
+    p, q = places[a], places[b]
+    for turn in range(2):
+        sign = -1.0 if turn == 0 else 1.0
+        for i in range(starts[a], starts[a + 1]):
+            _count_set(state, sets_of[i], p, q, sign)
+        for i in range(starts[b], starts[b + 1]):
+            if not _holds(members, sets_of[i], a):
+                _count_set(state, sets_of[i], p, q, sign)
+        if turn == 0:
+            for i in range(starts[a], starts[a + 1]):
+                inside[sets_of[i], p] -= 1
+                inside[sets_of[i], q] += 1
+            for i in range(starts[b], starts[b + 1]):
+                inside[sets_of[i], q] -= 1
+                inside[sets_of[i], p] += 1
+            places[a], places[b] = q, p
+    weights, blocks, room, _ = limits
+    for m in range(len(weights)):
+        more = weights[m, b] - weights[m, a]
+        room[m, blocks[m, p]] -= more
+        room[m, blocks[m, q]] += more
+
+
+@njit(cache=True)
+def _excess(limits: Array) -> float:
+    """Return the penalty of all broken limits."""
+    _, _, room, price = limits
+    total = 0.0
+    for m in range(len(price)):
+        for block in range(room.shape[1]):
+            total += price[m] * max(-room[m, block], 0.0)
+    return total
+
+
+@njit(cache=True)
+def descend_swaps(state: State, limits: Array, rounding: float) -> int:
+    """Make the best swap until none gains; return how many were made."""
+    places, movable = state[4], state[9]
+    made = 0
+    while True:
+        best, best_a, best_b = -rounding, -1, -1
+        for a in range(movable):
+            for b in range(a):
+                if places[a] != places[b]:
+                    change = change_of_swap(state, limits, a, b)
+                    if change < best:
+                        best, best_a, best_b = change, a, b
+        if best_a < 0:
+            return made
+        make_swap(state, limits, best_a, best_b)
+        made += 1
+
+
+@njit(cache=True)
+def _is_better(kept: bool, value: float, best_kept: bool, best: float, rounding: float) -> bool:
+    """Return whether a layout is: one that keeps the limits, then the lesser value."""
+    return (kept and not best_kept) or (kept == best_kept and value < best - rounding)
+
+
+@njit(cache=True)
+def tabu_swaps(state: State, limits: Array, patience: int, tenure: int, rng: Array, rounding: float) -> Array:
+    """Return the best layout of a tabu search; it ends after ``patience`` swaps without a better one.
+
+    Prices rise while a limit is broken and fall while all are kept, so that the search crosses the border
+    of the feasible layouts again and again.
+    """
+    places, connectivity, count = state[4], state[8], state[9]
+    price = limits[3]
+    first_price = price.copy()
+    free_from = np.zeros(count, dtype=np.int64)
+    excess = _excess(limits)
+    best_kept = excess <= rounding
+    best = connectivity[0] if best_kept else excess
+    best_places = places.copy()
+    turn, since, dearness = 0, 0, 1.0
+    while since < patience:
+        here = connectivity[0] + _excess(limits)
+        least, least_a, least_b = np.inf, -1, -1
+        for a in range(count):
+            for b in range(a):
+                if places[a] == places[b]:
+                    continue
+                change = change_of_swap(state, limits, a, b)
+                barred = free_from[a] > turn or free_from[b] > turn
+                if change < least and (not barred or (best_kept and here + change < best - rounding)):
+                    least, least_a, least_b = change, a, b
+        turn += 1
+        since += 1
+        if least_a < 0:
+            continue  # everything is barred: let time pass
+        make_swap(state, limits, least_a, least_b)
+        free_from[least_a] = turn + tenure + rng.integers(0, tenure + 1)
+        free_from[least_b] = turn + tenure + rng.integers(0, tenure + 1)
+        excess = _excess(limits) / dearness
+        kept = excess <= rounding
+        value = connectivity[0] if kept else excess
+        if _is_better(kept, value, best_kept, best, rounding):
+            best_kept, best, since = kept, value, 0
+            best_places[:] = places
+        dearness = (
+            max(dearness / PRICE_STEP, 1 / PRICE_RANGE) if kept else min(dearness * PRICE_STEP, PRICE_RANGE)
+        )
+        price[:] = first_price * dearness
+    price[:] = first_price
+    return best_places
+
+
+@njit(cache=True)
+def anneal_swaps(
+    state: State, limits: Array, proposals: int, hot: float, cold: float, rng: Array, rounding: float
+) -> Array:
+    """Return the best layout of an annealing by Metropolis steps from temperature ``hot`` to ``cold``."""
+    places, connectivity, count = state[4], state[8], state[9]
+    excess = _excess(limits)
+    best_kept = excess <= rounding
+    best = connectivity[0] if best_kept else excess
+    best_places = places.copy()
+    for step in range(proposals):
+        temperature = hot * (cold / hot) ** (step / proposals)
+        a, b = rng.integers(0, count), rng.integers(0, count)
+        if places[a] == places[b]:
+            continue
+        change = change_of_swap(state, limits, a, b)
+        if change > 0 and rng.random() >= np.exp(-change / temperature):
+            continue
+        make_swap(state, limits, a, b)
+        if change < 0:
+            excess = _excess(limits)
+            kept = excess <= rounding
+            value = connectivity[0] if kept else excess
+            if _is_better(kept, value, best_kept, best, rounding):
+                best_kept, best = kept, value
+                best_places[:] = places
+    return best_places
