@@ -26,12 +26,13 @@ from noptoolkit.plot._style import (
     canvas_grid,
     heading,
     origin_note,
+    quantity,
     scaled,
     with_unit,
 )
-from noptoolkit.units import format_quantity, unit_of
+from noptoolkit.units import unit_of
 
-__all__ = ["load", "load_panels"]
+__all__ = ["load", "loads"]
 
 Measure = Literal["time", "load", "utilisation"]
 LABELS = {"time": "Time that a channel is busy", "load": "Load of a channel", "utilisation": "Utilisation"}
@@ -67,7 +68,7 @@ def load(
         ``time`` (how long the channel is busy: load over bandwidth), ``load`` (bytes) or ``utilisation``.
     vmax
         The dark end of the scale, in s, B or 1; the largest value where ``None``. Give panels one ``vmax``,
-        or let `load_panels` do it.
+        or let `loads` do it.
     reference
         Bandwidth in B/s of the widest ribbon; the fastest channel in use where ``None``.
     bar, labels
@@ -128,7 +129,7 @@ def load(
         return ax
 
 
-def load_panels(
+def loads(
     flows: Sequence[FlowResult],
     axes: Sequence[Axes] | None = None,
     *,
@@ -195,7 +196,7 @@ def used_bandwidth(flow: FlowResult) -> float:
 def _notes(flow: FlowResult) -> tuple[list[str], str]:
     """Return what was routed, how long it takes with its bound, and what sets that time."""
     unit = unit_of(FlowResult, "time")
-    time, bound = (format_quantity(value, unit).replace("us", "µs") for value in (flow.time, flow.time_bound))
+    time, bound = quantity(flow.time, unit), quantity(flow.time_bound, unit)
     what = origin_note(f"{flow.traffic.name or 'traffic'}, {flow.routing}", flow.traffic.origin)
     return [what, f"{time}, at best {bound}"], f"○ bottleneck {flow.bottleneck}" if flow.bottleneck else ""
 

@@ -40,6 +40,7 @@ __all__ = [
     "heading",
     "legend_below",
     "origin_note",
+    "quantity",
     "save",
     "scaled",
     "style",
@@ -238,6 +239,22 @@ def scaled(values: ArrayLike, unit: str) -> tuple[NDArray[np.float64], str]:
     ] == "u" else multiple
 
 
+def quantity(value: float, unit: str) -> str:
+    """Return a value with its unit as pictures write it.
+
+    Examples
+    --------
+    >>> quantity(1.25e-5, "s")
+    '12.5 µs'
+    """
+    number, multiple = format_quantity(value, unit).split()
+    return f"{number} {_printed(multiple)}"
+
+
+def _printed(multiple: str) -> str:
+    return "µ" + multiple[1:] if multiple.startswith("u") else multiple
+
+
 def with_unit(label: str, unit: str) -> str:
     """Return an axis label with its unit in brackets, without brackets where there is none."""
     return f"{label} ({unit})" if unit else label
@@ -269,18 +286,22 @@ def origin_note(name: str, origin: str) -> str:
     return ", ".join(part for part in (name, said) if part)
 
 
-def legend_below(ax: Axes, handles: Sequence[Artist], *, grow: bool = False) -> None:
-    """Put a legend under the axes, in as many columns as their width takes; ``grow`` the figure for it."""
+def legend_below(ax: Axes, handles: Sequence[Artist], *, grow: bool = False, under: float = 0.0) -> None:
+    """Put a legend under the axes, in as many columns as their width takes.
+
+    ``grow`` makes the figure higher by it; ``under`` is what else lies under the axes, in type sizes.
+    """
     if not handles:
         return
     size = float(mpl.rcParams["font.size"])
     longest = max(len(str(handle.get_label())) for handle in handles)
-    columns = int(np.clip(axes_points(ax)[0] // (0.6 * (size - 1) * longest + 4.5 * size), 1, len(handles)))
+    width, height = axes_points(ax)
+    columns = int(np.clip(width // (0.6 * (size - 1) * longest + 4.5 * size), 1, len(handles)))
     rows = -(-len(handles) // columns)
     ax.legend(
         handles=list(handles),
         loc="upper center",
-        bbox_to_anchor=(0.5, -0.01),
+        bbox_to_anchor=(0.5, -0.01 - under * size / max(height, 1.0)),
         ncols=-(-len(handles) // rows),
         borderaxespad=0.2,
     )

@@ -68,7 +68,7 @@ def test_idle_channels_are_grey(tree: Package) -> None:
 
 def test_panels_share_one_scale_and_one_bar(flow: FlowResult) -> None:
     other = congestion(grid(3, wrap=True), all_to_all(grid(3, wrap=True), "1 MB"), routing="dor")
-    axes = plot.load_panels([flow, other])
+    axes = plot.loads([flow, other])
     (bar,) = [ax for ax in axes[0].figure.axes if ax not in axes]
     assert bar.get_xlabel() == "Time that a channel is busy (µs)"
     assert bar.get_xlim()[1] == pytest.approx(max(flow.time, other.time) * 1e6)

@@ -1,0 +1,105 @@
+"""Several packages side by side: one panel for each metric, one bar for each package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from noptoolkit._names import did_you_mean
+from noptoolkit.errors import UnknownNameError
+from noptoolkit.metrics import METRICS
+from noptoolkit.plot._style import INK, MUTED, OKABE_ITO, canvas_grid, figure_of, scaled, with_unit
+from noptoolkit.study import Comparison
+
+__all__ = ["comparison"]
+
+BOUND_OF = {"all_to_all": "all_to_all_bound", "uniform": "uniform_bound", "step": "step_bound"}
+SHOWN = ("all_to_all", "uniform", "step", "c_t", "links", "total_bandwidth")
+COLOURS = [OKABE_ITO[name] for name in ("blue", "orange", "green", "purple", "sky", "vermilion", "yellow")]
+
+
+def comparison(
+    result: Comparison,
+    workload: str | None = None,
+    axes: Sequence[Axes] | None = None,
+    *,
+    metrics: Sequence[str] = SHOWN,
+    columns: int = 3,
+) -> list[Axes]:
+    """Draw the packages of a comparison under one workload: a panel of bars for each metric.
+
+    A black tick on a bar is its certificate: the bound that no routing, or no schedule, can beat.
+
+    Parameters
+    ----------
+    result
+        What to draw.
+    workload
+        Its name; the first of the comparison where ``None``.
+    axes
+        One for each metric; a new figure of the active `style` where ``None``.
+    metrics
+        Names in `noptoolkit.metrics.METRICS`.
+    columns
+        Panels beside each other on a new figure.
+
+    Returns
+    -------
+    list of matplotlib.axes.Axes
+        One for each metric.
+
+    Raises
+    ------
+    UnknownNameError
+        If the comparison has no such workload, or there is no such metric.
+    """
+    chosen = result.workloads[0] if workload is None else workload
+    if chosen not in result.workloads:
+        raise UnknownNameError(
+            f"{result!r}: no workload {chosen!r}; {did_you_mean(chosen, result.workloads)}"
+        )
+    for name in metrics:
+        if name not in METRICS:
+            raise UnknownNameError(f"no metric named {name!r}; {did_you_mean(name, METRICS)}")
+    rows = [row for row in result.rows if row["workload"] == chosen]
+    columns = min(columns, len(metrics))
+    height = (0.19 * len(rows) + 0.55) / 7.16 * columns / 3
+    panels = -(-len(metrics) // columns)
+    with canvas_grid(axes, columns, [height] * panels, 0.03) as grid:
+        for i, (name, ax) in enumerate(zip(metrics, grid, strict=False)):
+            _panel(ax, rows, name, named=i % columns == 0 or axes is not None)
+        for spare in grid[len(metrics) :]:
+            spare.axis("off")
+        figure = figure_of(grid[0])
+        figure.suptitle(result.title(chosen), x=0.01, ha="left", fontsize="medium")
+        if set(metrics) & set(BOUND_OF):
+            note = "black tick: no routing, or no schedule, is faster"
+            figure.supxlabel(note, x=0.01, ha="left", fontsize="x-small", color=MUTED)
+        return grid[: len(metrics)]
+
+
+def _panel(ax: Axes, rows: Sequence[dict[str, float | str]], name: str, *, named: bool) -> None:
+    metric = METRICS[name]
+    raw = np.array([float(row[name]) for row in rows])
+    values, unit = scaled(raw, metric.unit)
+    factor = float(values.max() / raw.max()) if raw.max() > 0 else 1.0
+    places = np.arange(len(rows))
+    colours = [COLOURS[i % len(COLOURS)] for i in places]
+    ax.barh(places, values, height=0.62, color=colours, edgecolor=INK, linewidth=0.4, gid=name)
+    if name in BOUND_OF:
+        bounds = np.array([float(row[BOUND_OF[name]]) for row in rows]) * factor
+        ax.vlines(bounds, places - 0.4, places + 0.4, color=INK, linewidth=1.4, gid="bound")
+    for place, value, row in zip(places, values, rows, strict=True):
+        text = metric.text(row[name]).replace("us", "µs")
+        ax.annotate(text, (value, place), (3, 0), textcoords="offset points", va="center", fontsize="x-small")
+    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.set_xlim(0, 1.32 * float(values.max()) or 1.0)
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.set_yticks(places, [str(row["package"]) for row in rows] if named else [])
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel(with_unit(metric.title, unit), color=INK)
+    better = {"lower": "← better", "higher": "better →"}.get(metric.better, "")
+    ax.set_title(better, loc="right", fontsize="x-small", fontweight="normal", color=MUTED, pad=2)

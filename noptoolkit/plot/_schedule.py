@@ -1,0 +1,281 @@
+"""A schedule over time: what runs where, and how busy each resource is."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from noptoolkit.errors import ScheduleError
+from noptoolkit.package import Chiplet, Memory, Package
+from noptoolkit.plot._style import (
+    INK,
+    OKABE_ITO,
+    PALE,
+    axes_points,
+    canvas,
+    heading,
+    legend_below,
+    origin_note,
+    quantity,
+    scaled,
+    with_unit,
+)
+from noptoolkit.scheduling import Schedule
+from noptoolkit.units import Quantity, parse_quantity
+
+__all__ = ["rows_of", "schedule", "window_of"]
+
+KIND_COLOURS = {
+    "attention": OKABE_ITO["vermilion"],
+    "expert": OKABE_ITO["blue"],
+    "shared": "#7FB7D9",
+    "dense": "#7FB7D9",
+    "head": OKABE_ITO["green"],
+    "update": "#8A8A8A",
+    "load": OKABE_ITO["orange"],
+    "store": "#F7DFA5",
+    "dispatch": OKABE_ITO["purple"],
+    "combine": "#7A3E62",
+    "exchange": OKABE_ITO["purple"],
+}
+SPARE_COLOURS = [OKABE_ITO["sky"], OKABE_ITO["yellow"], "#999999", "#117733", "#882255"]
+MERGED = 4000  # tasks beyond which neighbours closer than a pixel become one bar
+
+
+def schedule(
+    plan: Schedule,
+    ax: Axes | None = None,
+    *,
+    window: tuple[Quantity, Quantity] | None = None,
+    rows: tuple[str, ...] | None = None,
+    critical: bool = False,
+    title: str | None = None,
+) -> Axes:
+    """Draw a schedule as a Gantt chart: one row for each resource, one bar for each task.
+
+    Chiplets come first, then memory stacks, then channels. The lower bound is dashed: no schedule of the
+    same tasks ends before it.
+
+    Parameters
+    ----------
+    plan
+        What to draw.
+    ax
+        Where; a new figure of the active `style` where ``None``.
+    window
+        From when to when, in s or text with a unit; the whole schedule where ``None``.
+    rows
+        Names of the resources to show; all that are used where ``None``.
+    critical
+        Whether to outline a chain of tasks that decides the makespan: each starts when the one before ends.
+    title
+        Workload and package where ``None``; empty for none.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from noptoolkit import plot
+    >>> from noptoolkit.scheduling import TaskGraphBuilder, schedule_graph
+    >>> tasks = TaskGraphBuilder()
+    >>> load = tasks.add(3e-6, "dram", kind="load")
+    >>> run = tasks.add(2e-6, "pe", after=[load], kind="expert")
+    >>> ax = plot.schedule(schedule_graph(tasks.build()))
+    >>> ax.get_xlabel(), [label.get_text() for label in ax.get_yticklabels()]
+    ('Time (µs)', ['dram', 'pe'])
+    >>> plt.close(ax.figure)
+    """
+    shown = rows_of(plan) if rows is None else rows
+    begin, end = window_of(plan, window)
+    factor, unit = _time_scale(max(abs(begin), abs(end)))
+    inches = float(np.clip(0.12 * len(shown) + 0.9, 1.4, 6.0))
+    new = ax is None
+    with canvas(ax, inches / _width()) as ax:
+        heading(ax, _title(plan) if title is None else title, _notes(plan))
+        ax.set_xlim(begin * factor, end * factor)
+        ax.set_ylim(len(shown) - 0.4, -0.6)
+        ax.set_xlabel(with_unit("Time", unit))
+        kinds = _draw_bars(ax, plan, shown, begin, end, factor)
+        if critical:
+            _outline(ax, plan, shown, factor)
+        for at, style in ((plan.lower_bound, "--"), (plan.makespan, "-")):
+            if begin <= at <= end:
+                ax.axvline(at * factor, color=INK, linewidth=0.7, linestyle=style, zorder=4, clip_on=False)
+        for line in np.flatnonzero(np.diff([group(plan, name) for name in shown])):
+            ax.axhline(line + 0.5, color=PALE, linewidth=0.8, zorder=0)
+        _name_rows(ax, shown)
+        handles: list[Artist] = [Patch(facecolor=colour, label=kind) for kind, colour in kinds.items()]
+        legend_below(ax, handles, grow=new, under=2.9)
+        return ax
+
+
+def rows_of(plan: Schedule) -> tuple[str, ...]:
+    """Return the resources in use: chiplets, memory stacks, channels, each in the package's order."""
+    used = [name for name, share in zip(plan.resources, plan.utilisation, strict=True) if share > 0]
+    if plan.package is None:
+        return tuple(used)
+    order = {node.name: i for i, node in enumerate(plan.package.nodes)}
+    order |= {channel.name: len(order) + i for i, channel in enumerate(plan.package.channels)}
+    return tuple(sorted(used, key=lambda name: (group(plan, name), order.get(name, len(order)))))
+
+
+def group(plan: Schedule, resource: str) -> int:
+    """Return which block of rows a resource belongs to: 0 chiplets, 1 memory, 2 all else."""
+    package: Package | None = plan.package
+    if package is None or resource not in package.index:
+        return 2
+    node = package[resource]
+    return 0 if isinstance(node, Chiplet) else 1 if isinstance(node, Memory) else 2
+
+
+def window_of(plan: Schedule, window: tuple[Quantity, Quantity] | None) -> tuple[float, float]:
+    """Return the start and the end of what is shown, in s."""
+    if window is None:
+        return 0.0, 1.004 * plan.makespan or 1.0
+    begin, end = (parse_quantity(value, "s", "window") for value in window)
+    if not begin < end:
+        raise ScheduleError(f"window {window!r} is empty; give an earlier start or a later end")
+    return begin, end
+
+
+def _time_scale(latest: float) -> tuple[float, str]:
+    shown, unit = scaled([latest], "s")
+    return float(shown[0]) / latest, unit
+
+
+def _width() -> float:
+    return float(mpl.rcParams["figure.figsize"][0])
+
+
+def _title(plan: Schedule) -> str:
+    if plan.package is None or plan.workload is None:
+        return ""
+    return f"{plan.workload.name} on {plan.package.name}"
+
+
+def _notes(plan: Schedule) -> list[str]:
+    unit = "s"
+    what = f"{quantity(plan.makespan, unit)}, at best {quantity(plan.lower_bound, unit)} (dashed)"
+    origin = plan.workload.trace.origin if plan.workload is not None else ""
+    return [origin_note(what, origin)]
+
+
+def bars_of(
+    plan: Schedule, rows: tuple[str, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return task, row and kind of each bar: a task has one on every resource that it holds."""
+    graph = plan.graph
+    row_of = {name: i for i, name in enumerate(rows)}
+    held = [
+        [row_of[graph.resources[r]] for r in used if graph.resources[r] in row_of] for used, _ in graph.needs
+    ]
+    counts = np.array([len(places) for places in held], dtype=np.int64)
+    flat = np.array([place for places in held for place in places], dtype=np.int64)
+    first = np.concatenate([[0], np.cumsum(counts)])
+    task = np.repeat(np.arange(len(graph)), counts[graph.need])
+    within = np.arange(len(task)) - np.repeat(
+        np.cumsum(counts[graph.need]) - counts[graph.need], counts[graph.need]
+    )
+    row = flat[first[graph.need[task]] + within]
+    flows = np.repeat(np.arange(len(graph)), np.diff(graph.use_ptr))
+    if len(flows):
+        place = np.array([row_of.get(name, -1) for name in graph.resources])[graph.use_resource]
+        task, row = np.append(task, flows[place >= 0]), np.append(row, place[place >= 0])
+    return task, row, graph.kind[task]
+
+
+def _draw_bars(
+    ax: Axes, plan: Schedule, rows: tuple[str, ...], begin: float, end: float, factor: float
+) -> dict[str, str]:
+    """Draw the bars and return the colour of each kind that there is."""
+    task, row, kind = bars_of(plan, rows)
+    start, stop = plan.start[task], plan.end[task]
+    seen = (stop > start) & (stop > begin) & (start < end)
+    row, kind, start, stop = row[seen], kind[seen], start[seen], stop[seen]
+    if len(row) > MERGED:
+        tolerance = (end - begin) / (4.0 * axes_points(ax)[0])
+        row, kind, start, stop = _merged(row, kind, start, stop, tolerance)
+    colours: dict[str, str] = {}
+    spare = iter(SPARE_COLOURS * 3)
+    for index, name in enumerate(plan.graph.kinds):
+        chosen = kind == index
+        if not chosen.any():
+            continue
+        colours[name] = KIND_COLOURS.get(name) or next(spare)
+        left, right, middle = start[chosen] * factor, stop[chosen] * factor, row[chosen]
+        low, high = middle - 0.4, middle + 0.4
+        corners = np.stack([left, low, right, low, right, high, left, high], axis=1).reshape(-1, 4, 2)
+        bars = PolyCollection(list(corners), facecolors=colours[name], linewidths=0, zorder=2)
+        bars.set_gid(name)
+        ax.add_collection(bars, autolim=False)
+    return colours
+
+
+def _merged(
+    row: NDArray[np.int64],
+    kind: NDArray[np.int64],
+    start: NDArray[np.float64],
+    stop: NDArray[np.float64],
+    tolerance: float,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return fewer bars: neighbours of one kind on one row that are nearer than the tolerance are one."""
+    order = np.lexsort((start, row))
+    row, kind, start, stop = row[order], kind[order], start[order], stop[order]
+    new = np.ones(len(row), dtype=bool)
+    new[1:] = (row[1:] != row[:-1]) | (kind[1:] != kind[:-1]) | (start[1:] > stop[:-1] + tolerance)
+    first = np.flatnonzero(new)
+    return row[first], kind[first], start[first], np.maximum.reduceat(stop, first)
+
+
+def critical_chain(plan: Schedule) -> list[int]:
+    """Return tasks from start to makespan, each ending when the next one starts.
+
+    What a task waited for is a predecessor, else a task that held its resource, else whatever ended then.
+    """
+    graph, start, end = plan.graph, plan.start, plan.end
+    order = np.argsort(end, kind="stable")
+    ends = end[order]
+    chain = [int(order[-1])] if len(graph) else []
+    while chain and start[chain[-1]] > 0:
+        i = chain[-1]
+        low, high = (
+            np.searchsorted(ends, start[i] * (1 - 1e-12)),
+            np.searchsorted(ends, start[i] * (1 + 1e-12)),
+        )
+        ended = {int(j) for j in order[low:high]} - set(chain[-64:])
+        waited = ended.intersection(graph.pred[graph.pred_ptr[i] : graph.pred_ptr[i + 1]].tolist())
+        held = set(graph.needs[graph.need[i]][0])
+        shared = {j for j in ended if held.intersection(graph.needs[graph.need[j]][0])}
+        before = waited or shared or ended
+        if not before:
+            break
+        chain.append(max(before, key=lambda j: (end[j] - start[j], -j)))
+    return chain[::-1]
+
+
+def _outline(ax: Axes, plan: Schedule, rows: tuple[str, ...], factor: float) -> None:
+    chain = set(critical_chain(plan))
+    task, row, _ = bars_of(plan, rows)
+    chosen = np.array([t in chain for t in task], dtype=bool)
+    task, middle = task[chosen], row[chosen]
+    left, right, low, high = plan.start[task] * factor, plan.end[task] * factor, middle - 0.4, middle + 0.4
+    corners = np.stack([left, low, right, low, right, high, left, high], axis=1).reshape(-1, 4, 2)
+    rims = PolyCollection(list(corners), facecolors="none", edgecolors=INK, linewidths=0.9, zorder=3)
+    rims.set_gid("critical")
+    ax.add_collection(rims, autolim=False)
+
+
+def _name_rows(ax: Axes, rows: tuple[str, ...]) -> None:
+    size = float(mpl.rcParams["font.size"]) - 1.0
+    room = axes_points(ax)[1] / max(len(rows), 1)
+    step = max(1, int(np.ceil(1.05 * min(size, 6.0) / room)))
+    ax.set_yticks(range(0, len(rows), step), rows[::step], fontsize=min(size, max(room / 1.05, 5.0)))
+    ax.tick_params(axis="y", length=0)

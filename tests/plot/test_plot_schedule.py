@@ -1,0 +1,72 @@
+"""The Gantt chart: bars where tasks run, the bound, the chain that decides."""
+
+import numpy as np
+import pytest
+from matplotlib.collections import PolyCollection
+
+from noptoolkit import plot
+from noptoolkit.errors import ScheduleError
+from noptoolkit.plot._schedule import KIND_COLOURS, critical_chain
+from noptoolkit.scheduling import Schedule, TaskGraphBuilder, schedule_graph
+
+
+@pytest.fixture
+def plan() -> Schedule:
+    """Four loads of 3 us on one port, each before 2 us of computing: 12 us of loads, 14 us in all."""
+    tasks = TaskGraphBuilder()
+    for i in range(4):
+        load = tasks.add(3e-6, "dram", kind="load", label=f"load {i}")
+        tasks.add(2e-6, "pe", after=[load], kind="expert", label=f"run {i}")
+    return schedule_graph(tasks.build())
+
+
+def bars(ax, kind: str) -> np.ndarray:
+    (found,) = [part for part in ax.collections if part.get_gid() == kind]
+    assert isinstance(found, PolyCollection)
+    return np.array([path.get_extents().get_points() for path in found.get_paths()])
+
+
+def test_each_task_has_a_bar_at_its_time(plan: Schedule) -> None:
+    ax = plot.schedule(plan)
+    loads = bars(ax, "load")
+    assert loads[:, 0, 0] == pytest.approx([0, 3, 6, 9])  # us
+    assert (loads[:, 1, 0] - loads[:, 0, 0]) == pytest.approx([3] * 4)
+    assert bars(ax, "expert")[:, :, 1].mean(axis=1) == pytest.approx([1] * 4)  # the second row
+    assert ax.get_xlabel() == "Time (µs)"
+
+
+def test_the_makespan_and_its_bound_are_marked(plan: Schedule) -> None:
+    ax = plot.schedule(plan)
+    marks = {line.get_linestyle(): line.get_xdata()[0] for line in ax.lines if line.get_zorder() == 4}
+    assert marks["-"] == pytest.approx(plan.makespan * 1e6)
+    assert marks["--"] == pytest.approx(plan.lower_bound * 1e6)
+
+
+def test_a_window_shows_a_part(plan: Schedule) -> None:
+    ax = plot.schedule(plan, window=("4 us", 8e-6))
+    assert ax.get_xlim() == pytest.approx((4, 8))
+    assert len(bars(ax, "load")) == 2
+    with pytest.raises(ScheduleError, match="is empty"):
+        plot.schedule(plan, window=(2.0, 1.0))
+
+
+def test_the_critical_chain_leaves_no_gap(plan: Schedule) -> None:
+    chain = critical_chain(plan)
+    assert plan.start[chain[0]] == 0.0
+    assert plan.end[chain[-1]] == plan.makespan
+    assert plan.end[chain[:-1]] == pytest.approx(plan.start[chain[1:]])
+    assert [plan.graph.labels[i].split()[0] for i in chain] == ["load"] * 4 + ["run"]
+    assert len(bars(plot.schedule(plan, critical=True), "critical")) == 5
+
+
+def test_a_task_that_holds_two_resources_has_two_bars() -> None:
+    tasks = TaskGraphBuilder()
+    tasks.add(1e-3, ("hbm0", "hbm0->e0"), kind="load")
+    assert len(bars(plot.schedule(schedule_graph(tasks.build())), "load")) == 2
+
+
+def test_kinds_keep_their_colour(plan: Schedule) -> None:
+    legend = plot.schedule(plan).get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["load", "expert"]
+    assert len(set(KIND_COLOURS.values())) >= 8
