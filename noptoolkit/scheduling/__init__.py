@@ -1,11 +1,12 @@
 """The schedule of a step: task graphs, list scheduling, lower bounds and policies."""
 
 from noptoolkit.scheduling.bounds import LowerBound
+from noptoolkit.scheduling.costing import step_of
 from noptoolkit.scheduling.list_scheduling import PRIORITIES, list_schedule
 from noptoolkit.scheduling.plan import Breakdown, Schedule, TaskTable, schedule_graph
 from noptoolkit.scheduling.policies import ORDERS, POLICIES, Policy
 from noptoolkit.scheduling.scheduler import schedule
-from noptoolkit.scheduling.step import Step, StepOptions, step_of
+from noptoolkit.scheduling.step import Step, StepOptions
 from noptoolkit.scheduling.task_graph import TaskGraph, TaskGraphBuilder
 
 __all__ = [

@@ -4,7 +4,10 @@
 * load: the time that a resource is needed, divided by its capacity;
 * head + load + tail: of any set of tasks on a resource, the earliest that one can start, plus their load,
   plus the shortest time that must follow (Carlier, EJOR 1982). The sets tried are, for each resource, all
-  tasks that cannot start before a given time, and all tasks that a given time must follow.
+  tasks that cannot start before a given time, and all tasks that a given time must follow;
+* chain: between two tasks of the critical path, whatever comes after the one and before the other must fit.
+  With E_k the earliest end of the chain's task k of duration d_k, and W_r(j, k) the load of resource r by the
+  tasks between j and k, E_k >= d_k + max over j < k and r of E_j + W_r(j, k).
 
 Buffers and the sharing of rates only make schedules longer, so the bounds hold with them too.
 """
@@ -25,6 +28,9 @@ __all__ = ["LowerBound", "lower_bound"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+CHAIN = 768
+"""Tasks of the critical path that the chain bound looks at: its time grows with the square."""
+
 
 @dataclass(frozen=True)
 class LowerBound:
@@ -32,32 +38,35 @@ class LowerBound:
 
     Parameters
     ----------
-    critical_path, load, head_load_tail
+    critical_path, load, head_load_tail, chain
         As in the module's text.
     resource
-        The resource with the largest load or head + load + tail bound, empty if there is none.
+        The resource with the largest load or head + load + tail, empty if there is none.
     """
 
     critical_path: float
     load: float
     head_load_tail: float
+    chain: float
     resource: str = ""
 
     @property
     def value(self) -> float:
         """The largest of them."""
-        return max(self.critical_path, self.load, self.head_load_tail)
+        return max(self.critical_path, self.load, self.head_load_tail, self.chain)
 
     @property
     def method(self) -> str:
         """Which one is the largest."""
-        if self.critical_path >= max(self.load, self.head_load_tail):
+        if self.critical_path >= self.value * (1 - 1e-12):
             return "critical path"
-        return f"load of {self.resource}"
+        if max(self.load, self.head_load_tail) >= self.value * (1 - 1e-12):
+            return f"load of {self.resource}"
+        return "load between tasks of the critical path"
 
 
-def lower_bound(graph: TaskGraph, head: Floats, tail: Floats) -> LowerBound:
-    """Return the lower bounds of a graph, given its heads and tails (see `list_schedule`).
+def lower_bound(graph: TaskGraph, order: Ints, head: Floats, tail: Floats) -> LowerBound:
+    """Return the lower bounds of a graph, given a topological order, heads and tails (see `list_schedule`).
 
     Examples
     --------
@@ -66,25 +75,33 @@ def lower_bound(graph: TaskGraph, head: Floats, tail: Floats) -> LowerBound:
     >>> for _ in range(4):
     ...     _ = tasks.add(3.0, "pe", after=[tasks.add(2.0, "dram")])
     >>> schedule_graph(tasks.build()).bounds
-    LowerBound(critical_path=5.0, load=12.0, head_load_tail=14.0, resource='pe')
+    LowerBound(critical_path=5.0, load=12.0, head_load_tail=14.0, chain=12.0, resource='pe')
     """
+    if len(graph) == 0:
+        return LowerBound(0.0, 0.0, 0.0, 0.0)
     time = lone_times(graph)
-    critical = float((head + time + tail).max(initial=0.0))
+    critical = float((head + time + tail).max())
     load = graph.load
+    owner, resource, work = _work(graph)
     best, where = 0.0, -1
-    for resource, (tasks, work) in enumerate(_work_by_resource(graph)):
-        if len(tasks) == 0 or critical >= load[resource] + head[tasks].max() + tail[tasks].max():
+    by_resource = np.argsort(resource, kind="stable")
+    ends = np.cumsum(np.bincount(resource, minlength=len(graph.resources)))
+    for r, members in enumerate(np.split(by_resource, ends[:-1])):
+        if len(members) == 0:
             continue
-        work = work / graph.capacity[resource]
+        tasks = owner[members]
+        if load[r] + head[tasks].max() + tail[tasks].max() <= max(best, critical):
+            continue
         for first, last in ((head[tasks], tail[tasks]), (tail[tasks], head[tasks])):
-            order = np.argsort(-first, kind="stable")
-            value = first[order] + np.cumsum(work[order]) + np.minimum.accumulate(last[order])
+            rank = np.argsort(-first, kind="stable")
+            value = first[rank] + np.cumsum(work[members][rank]) + np.minimum.accumulate(last[rank])
             if value.max() > best:
-                best, where = float(value.max()), resource
+                best, where = float(value.max()), r
     heaviest = float(load.max(initial=0.0))
     if heaviest > best:
         where = int(load.argmax())
-    return LowerBound(critical, heaviest, best, graph.resources[where] if where >= 0 else "")
+    chain = _chain_bound(graph, order, time, head, tail, owner, resource, work)
+    return LowerBound(critical, heaviest, best, chain, graph.resources[where] if where >= 0 else "")
 
 
 def lone_times(graph: TaskGraph) -> Floats:
@@ -95,23 +112,41 @@ def lone_times(graph: TaskGraph) -> Floats:
     return time
 
 
-def _work_by_resource(graph: TaskGraph) -> list[tuple[Ints, Floats]]:
-    """Return the tasks that occupy each resource and for how long, flows included."""
-    by_need = np.argsort(graph.need, kind="stable")
-    ends = np.cumsum(np.bincount(graph.need, minlength=len(graph.needs)))
-    of_need = np.split(by_need, ends[:-1])
-    tasks: list[list[Ints]] = [[] for _ in graph.resources]
-    for (held, _), members in zip(graph.needs, of_need, strict=True):
-        for resource in held:
-            tasks[resource].append(members)
-    owner = np.repeat(np.arange(len(graph)), np.diff(graph.use_ptr))
-    result = []
-    for resource, parts in enumerate(tasks):
-        members = np.concatenate(parts) if parts else np.empty(0, np.int64)
-        work = graph.duration[members]
-        if len(owner):
-            used = graph.use_resource == resource
-            members = np.concatenate([members, owner[used]])
-            work = np.concatenate([work, graph.use_time[used]])
-        result.append((members, work))
-    return result
+def _work(graph: TaskGraph) -> tuple[Ints, Ints, Floats]:
+    """Return every use of a resource as task, resource and time over the resource's capacity, by task."""
+    held = np.array([r for resources, _ in graph.needs for r in resources], np.int64)
+    count = np.array([len(resources) for resources, _ in graph.needs], np.int64)
+    first = np.cumsum(count) - count
+    uses = count[graph.need]
+    owner = np.repeat(np.arange(len(graph)), uses)
+    offset = np.arange(len(owner)) - np.repeat(np.cumsum(uses) - uses, uses)
+    resource = held[first[graph.need][owner] + offset] if len(owner) else np.empty(0, np.int64)
+    flow_owner = np.repeat(np.arange(len(graph)), np.diff(graph.use_ptr))
+    owner = np.concatenate([owner, flow_owner])
+    resource = np.concatenate([resource, graph.use_resource])
+    work = np.concatenate([graph.duration[owner[: len(owner) - len(flow_owner)]], graph.use_time])
+    by_task = np.argsort(owner, kind="stable")
+    return owner[by_task], resource[by_task], (work / graph.capacity[resource])[by_task]
+
+
+def _chain_bound(
+    graph: TaskGraph,
+    order: Ints,
+    time: Floats,
+    head: Floats,
+    tail: Floats,
+    owner: Ints,
+    resource: Ints,
+    work: Floats,
+) -> float:
+    from noptoolkit.scheduling._kernels import chain_bound, critical_chain
+
+    succ_ptr, succ = graph.successors
+    chain = critical_chain(order, time, head, tail, succ_ptr, succ)
+    if len(chain) > CHAIN:
+        chain = chain[np.linspace(0, len(chain) - 1, CHAIN).astype(np.int64)]
+    work_ptr = np.searchsorted(owner, np.arange(len(graph) + 1))
+    graph_arrays = (graph.pred_ptr, graph.pred, succ_ptr, succ)
+    return float(
+        chain_bound(chain, order, time, *graph_arrays, work_ptr, resource, work, len(graph.resources))
+    )

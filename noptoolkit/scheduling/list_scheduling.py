@@ -103,7 +103,7 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail") -> Tim
     if done < len(graph):
         raise ScheduleError(_name_stuck(graph, end))
     start.flags.writeable = end.flags.writeable = False
-    return Timeline(start, end, lower_bound(graph, head, tail))
+    return Timeline(start, end, lower_bound(graph, order, head, tail))
 
 
 def longest_tail(graph: TaskGraph) -> Floats:

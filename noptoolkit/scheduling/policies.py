@@ -20,6 +20,8 @@ from noptoolkit.package import Chiplet
 from noptoolkit.scheduling.step import Block, Slice, Step
 from noptoolkit.scheduling.task_graph import TaskGraph, TaskGraphBuilder
 from noptoolkit.scheduling.transfers import Transfer
+from noptoolkit.traffic.routed import Degree
+from noptoolkit.workload import Batch
 
 __all__ = ["ORDERS", "POLICIES", "Order", "Policy", "overlapped_graph", "serial_graph"]
 
@@ -70,7 +72,7 @@ class Policy:
     """
 
     overlap: bool = True
-    degree: str = "in-network"
+    degree: Degree = "in-network"
     layout: str = "mozart"
     prefetch: int | tuple[int, ...] = 1
     order: str | Order | tuple[str | Order | None, ...] | None = None
@@ -89,14 +91,23 @@ class Policy:
         ]
         raise_collected(ScheduleError, "policy", faults)
 
-    def candidates(self) -> list[tuple[int, str | Order | None, int | None]]:
-        """Return every combination of prefetch, order and micro-batches to try."""
-        return [
-            (prefetch, order, count)
-            for count in _as_tuple(self.micro_batches)
-            for order in _as_tuple(self.order)
-            for prefetch in _as_tuple(self.prefetch)
-        ]
+    def candidates(self, batch: Batch) -> list[tuple[int, str | Order | None, int]]:
+        """Return every combination of prefetch, order and micro-batches to try.
+
+        Of several numbers of micro-batches, those that do not divide the batch's sequences are left out.
+        """
+        counts = dict.fromkeys(count or batch.micro_batches for count in _as_tuple(self.micro_batches))
+        fitting = [count for count in counts if batch.sequences % count == 0] or list(counts)
+        orders, depths = _as_tuple(self.order), _as_tuple(self.prefetch)
+        if not self.overlap:
+            orders, depths = orders[:1], depths[:1]
+        return [(depth, order, count) for count in fitting for order in orders for depth in depths]
+
+    def graph(self, step: Step, prefetch: int, order: str | Order | None) -> TaskGraph:
+        """Return the task graph of a step under this policy."""
+        if not self.overlap:
+            return serial_graph(step)
+        return overlapped_graph(step, prefetch=prefetch, order=order)
 
 
 POLICIES: Mapping[str, Policy] = {

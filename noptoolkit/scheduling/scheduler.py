@@ -8,12 +8,14 @@ from typing import Any
 from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.allocation import Allocation, allocate
 from noptoolkit.errors import UnknownNameError
+from noptoolkit.flow.routings import Routing
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Package
+from noptoolkit.scheduling.costing import step_of
 from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
 from noptoolkit.scheduling.plan import Schedule
-from noptoolkit.scheduling.policies import POLICIES, Policy, overlapped_graph, serial_graph
-from noptoolkit.scheduling.step import StepOptions, step_of
+from noptoolkit.scheduling.policies import POLICIES, Policy
+from noptoolkit.scheduling.step import Step, StepOptions
 from noptoolkit.workload import Workload
 
 __all__ = ["schedule"]
@@ -27,6 +29,7 @@ def schedule(
     policy: str | Policy = "streaming",
     priority: str | Priority = "tail",
     efficiency: Efficiency | None = None,
+    routing: str | Routing = "optimal",
     slices: int | None = None,
     optimiser: str = "sgd",
     weights_on_network: bool = True,
@@ -42,7 +45,7 @@ def schedule(
         A name in `POLICIES` or a `Policy`.
     priority
         Which ready task starts first, see `list_schedule`.
-    efficiency, slices, optimiser, weights_on_network
+    efficiency, routing, slices, optimiser, weights_on_network
         See `StepOptions`.
     changes
         Fields of the policy to change: ``degree``, ``prefetch``, ``order``, ``micro_batches``, ...
@@ -62,26 +65,25 @@ def schedule(
     chosen = dataclasses.replace(chosen, **changes)
     if allocation is None:
         allocation = allocate(workload.trace, package, method=chosen.layout)
+    steps: dict[int, Step] = {}
     best: Schedule | None = None
-    for prefetch, order, micro_batches in chosen.candidates():
-        if micro_batches is not None and workload.batch.sequences % micro_batches and best is not None:
-            continue
-        options = StepOptions(
-            degree=chosen.degree,
-            micro_batches=micro_batches,
-            slices=slices,
-            efficiency=efficiency or Efficiency(),
-            optimiser=optimiser,
-            weights_on_network=weights_on_network,
-        )
-        step = step_of(package, workload, allocation, options)
-        graph = (
-            overlapped_graph(step, prefetch=prefetch, order=order) if chosen.overlap else serial_graph(step)
-        )
+    for prefetch, order, count in chosen.candidates(workload.batch):
+        if count not in steps:
+            options = StepOptions(
+                degree=chosen.degree,
+                micro_batches=count,
+                slices=slices,
+                routing=routing,
+                efficiency=efficiency or Efficiency(),
+                optimiser=optimiser,
+                weights_on_network=weights_on_network,
+            )
+            steps[count] = step_of(package, workload, allocation, options)
+        graph = chosen.graph(steps[count], prefetch, order)
         timeline = list_schedule(graph, priority=priority)
-        used = dataclasses.replace(chosen, prefetch=prefetch, order=order, micro_batches=micro_batches)
+        used = dataclasses.replace(chosen, prefetch=prefetch, order=order, micro_batches=count)
         plan = Schedule(graph, timeline.start, timeline.end, timeline.bounds, package, workload, used)
         if best is None or plan.makespan < best.makespan:
             best = plan
-    assert best is not None
+    assert best is not None  # candidates are never empty
     return best

@@ -1,0 +1,258 @@
+"""Counts what a step has to do: from package, workload and allocation to a `Step`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noptoolkit._names import did_you_mean
+from noptoolkit.allocation import Allocation
+from noptoolkit.errors import ScheduleError, TopologyError, WorkloadError
+from noptoolkit.nodes import (
+    OPTIMISERS,
+    Work,
+    attention_work,
+    compute_time,
+    dense_work,
+    expert_work,
+    head_work,
+    router_work,
+    shared_work,
+    update_work,
+)
+from noptoolkit.package import Chiplet, Package
+from noptoolkit.scheduling.memory_routes import MemoryRoutes
+from noptoolkit.scheduling.step import Block, Slice, Step, StepOptions
+from noptoolkit.scheduling.transfers import Transfer, transfer
+from noptoolkit.trace import RoutingTrace
+from noptoolkit.traffic import Traffic, all_to_all, combine, dispatch
+from noptoolkit.units import format_quantity
+from noptoolkit.workload import Workload
+
+__all__ = ["step_of"]
+
+Floats = NDArray[np.float64]
+
+
+def step_of(
+    package: Package, workload: Workload, allocation: Allocation, options: StepOptions | None = None
+) -> Step:
+    """Return one step of a workload on a package in numbers.
+
+    Raises
+    ------
+    WorkloadError
+        If allocation, trace and package do not fit, or the batch does not divide into the micro-batches.
+    ScheduleError
+        If weights do not fit in a chiplet's SRAM as asked.
+
+    Warns
+    -----
+    NopWarning
+        If the weights are more than the memory stacks hold.
+    """
+    return _Maker(package, workload, allocation, options or StepOptions()).step()
+
+
+class _Maker:
+    """Makes a step: holds what all its parts need."""
+
+    def __init__(
+        self, package: Package, workload: Workload, allocation: Allocation, options: StepOptions
+    ) -> None:
+        if not package.experts:
+            raise TopologyError(
+                f"package {package.name!r} has no expert chiplets; give some chiplets role='expert'"
+            )
+        allocation.check_fits(package)
+        if options.optimiser not in OPTIMISERS:
+            hint = did_you_mean(options.optimiser, OPTIMISERS)
+            raise ScheduleError(f"no optimiser named {options.optimiser!r}; {hint}")
+        self.package, self.workload, self.allocation = package, workload, allocation
+        self.options = options
+        self.model, self.batch = workload.model, workload.batch
+        self.hosts = package.with_role("attention") or package.experts
+        self.count = options.micro_batches or self.batch.micro_batches
+        if self.batch.sequences % self.count:
+            raise WorkloadError(
+                f"{self.batch.sequences} sequences do not divide into {self.count} micro-batches; "
+                f"use a divisor of {self.batch.sequences}"
+            )
+        self.tokens = self.batch.tokens / self.count
+        self.routes = MemoryRoutes(package, on_network=options.weights_on_network)
+
+    def step(self) -> Step:
+        trace = self.workload.trace
+        blocks = [self.moe_block(trace, i) for i in range(trace.num_layers)]
+        if self.model.dense_layers:
+            blocks.append(self.dense_block())
+        dense = [trace.num_layers] * self.model.dense_layers
+        layers = (*dense, *(i % trace.num_layers for i in range(self.model.moe_layers)))
+        head = self.head_block()
+        held = [(p.chiplet, p.size) for b in (*(blocks[i] for i in layers), head) for p in b.slices]
+        self.routes.warn_of_overrun(held)
+        return Step(
+            self.package,
+            self.workload,
+            self.allocation,
+            self.options,
+            tuple(blocks),
+            layers,
+            head,
+            self.count,
+        )
+
+    def moe_block(self, trace: RoutingTrace, layer: int) -> Block:
+        model, width = self.model, self.batch.bytes_per_value
+        one = trace.layer(layer)
+        layout = self.allocation.layer(layer)
+        positions = np.arange(self.batch.tokens) * one.num_tokens // self.batch.tokens
+        parts = [one.tokens(part) for part in np.split(positions, self.count)]
+        token_bytes = model.hidden * width
+        there: list[Transfer] = []
+        back: list[Transfer] = []
+        for part in parts:
+            for traffic, sent in ((dispatch, there), (combine, back)):
+                asked = traffic(
+                    self.package, part, layout, token_bytes=token_bytes, degree=self.options.degree
+                )
+                sent.append(self.transfer(asked))
+        counts = np.stack([part.load() for part in parts]).astype(float)
+        before = self.hosted("attention", self.attention_parameters + model.router_parameters, self.attend)
+        shared = self.hosted("shared", model.shared_parameters, lambda n: shared_work(model, n))
+        return Block(
+            before,
+            shared,
+            self.expert_slices(counts, layout.chiplet_of_expert[0]),
+            tuple(there),
+            tuple(back),
+            self.exchange(before, shared),
+            *self.cache(),
+        )
+
+    def dense_block(self) -> Block:
+        model = self.model
+        before = self.hosted("attention", self.attention_parameters, self.attend)
+        dense = self.hosted("dense", model.dense_parameters, lambda n: dense_work(model, n))
+        return Block(before, dense, (), (), (), self.exchange(before, dense), *self.cache())
+
+    def head_block(self) -> Block:
+        model = self.model
+        share = 1.0 if self.batch.mode == "training" else 1.0 / self.batch.sequence_length
+        if self.batch.mode == "decode":
+            share = 1.0
+        head = self.hosted("head", model.vocab * model.hidden, lambda n: head_work(model, n * share))
+        return Block(head, exchange=self.exchange(head))
+
+    @property
+    def attention_parameters(self) -> int:
+        return self.model.attention_parameters + 2 * self.model.hidden
+
+    def attend(self, tokens: float) -> Work:
+        sequences = self.batch.sequences // self.count
+        whole = attention_work(self.model, self.batch, sequences)
+        return (tokens / self.tokens) * whole + router_work(self.model, tokens)
+
+    def cache(self) -> tuple[dict[str, float], dict[str, float]]:
+        work = attention_work(self.model, self.batch, self.batch.sequences // self.count)
+        read: dict[str, float] = {}
+        written: dict[str, float] = {}
+        for host in self.hosts:
+            for total, size, back in ((read, work.read, False), (written, work.written, True)):
+                for name, time in self.move(host, size / len(self.hosts), back).items():
+                    total[name] = total.get(name, 0.0) + time
+        return read, written
+
+    def hosted(self, kind: str, parameters: int, work: Callable[[float], Work]) -> tuple[Slice, ...]:
+        """Return the slices of an operation that every host does for its share of the tokens."""
+        if parameters == 0:
+            return ()
+        made: list[Slice] = []
+        size = parameters * self.batch.bytes_per_value
+        parts = max(self.slices_for(self.chiplet(host), size) for host in self.hosts)
+        for host in self.hosts:
+            chiplet = self.chiplet(host)
+            share = work(self.tokens / len(self.hosts))
+            time = compute_time(chiplet, share, self.options.efficiency.compute)
+            forward = np.full(self.count, time / parts)
+            made += [self.slice(host, kind, parameters / parts, forward, i) for i in range(parts)]
+        return tuple(made)
+
+    def expert_slices(self, counts: Floats, place: NDArray[np.int64]) -> tuple[Slice, ...]:
+        """Return the slices of the experts: heavy experts in the first slices of their chiplet."""
+        model, width = self.model, self.batch.bytes_per_value
+        made: list[Slice] = []
+        for index, name in enumerate(self.package.experts):
+            chiplet = self.chiplet(name)
+            held = np.flatnonzero(place == index)
+            if len(held) == 0:
+                continue
+            held = held[np.argsort(-counts[:, held].sum(axis=0), kind="stable")]
+            parts = self.slices_for(chiplet, len(held) * model.expert_parameters * width, self.options.slices)
+            split = max(1, -(-parts // len(held)))  # slices of one expert
+            for group in np.array_split(held, min(parts, len(held))):
+                parameters = len(group) * model.expert_parameters / split
+                tokens = counts[:, group].sum(axis=1) / split
+                forward = np.array([self.expert_time(chiplet, float(n)) for n in tokens])
+                for _ in range(split):
+                    made.append(self.slice(name, "expert", parameters, forward))
+        return tuple(made)
+
+    def expert_time(self, chiplet: Chiplet, tokens: float) -> float:
+        return compute_time(chiplet, expert_work(self.model, tokens), self.options.efficiency.compute)
+
+    def slice(self, chiplet: str, kind: str, parameters: float, forward: Floats, index: int = 0) -> Slice:
+        size = parameters * self.batch.bytes_per_value
+        update = update_work(parameters, OPTIMISERS[self.options.optimiser])
+        arithmetic = Work(update.flops)
+        return Slice(
+            chiplet,
+            kind,
+            size,
+            self.move(chiplet, size + update.read, False),
+            self.move(chiplet, size + update.written, True),
+            forward,
+            compute_time(self.chiplet(chiplet), arithmetic, self.options.efficiency.compute),
+            index,
+        )
+
+    def slices_for(self, chiplet: Chiplet, size: float, asked: int | None = None) -> int:
+        """Return into how many slices weights of ``size`` bytes are cut on a chiplet."""
+        if chiplet.sram is None:
+            return asked or 1
+        if asked is None:
+            return math.ceil(2 * size / chiplet.sram) if size > 0 else 1
+        if size / asked > chiplet.sram:
+            raise ScheduleError(
+                f"chiplet {chiplet.name!r}: a slice of {format_quantity(size / asked, 'B')} of weights "
+                f"does not fit in {format_quantity(chiplet.sram, 'B')} of SRAM; "
+                f"use slices={math.ceil(size / chiplet.sram)} or more (twice that to load while computing)"
+            )
+        return asked
+
+    def move(self, chiplet: str, size: float, back: bool) -> dict[str, float]:
+        """Return how long moving bytes between a chiplet and its stacks occupies ports and channels."""
+        return self.routes.uses(chiplet, size, back, self.options.efficiency)
+
+    def exchange(self, *operations: tuple[Slice, ...]) -> dict[str, Transfer]:
+        """Return the exchange of the hosts' gradients, if there are several hosts."""
+        n = len(self.hosts)
+        if n == 1 or self.batch.mode != "training":
+            return {}
+        one_of_each = {part.kind: part.size for parts in operations for part in parts}
+        return {
+            kind: self.transfer(all_to_all(self.package, 2 * size / n, among=self.hosts))
+            for kind, size in one_of_each.items()
+        }
+
+    def transfer(self, traffic: Traffic) -> Transfer:
+        network = self.options.efficiency.network
+        return transfer(self.package, traffic, routing=self.options.routing, efficiency=network)
+
+    def chiplet(self, name: str) -> Chiplet:
+        node = self.package[name]
+        assert isinstance(node, Chiplet)
+        return node
