@@ -1,7 +1,7 @@
 """Write the files of ``data/`` as SGLang's expert distribution recorder does (needs torch; run by hand).
 
-Two MoE layers after a dense one, 4 logical experts, of which 0 and 1 have a second, physical copy (4 and 5);
-top-2. Five tokens in two forward passes, one of them padding.
+Two MoE layers after a dense one, 4 logical experts, of which 0 and 2 have a second, physical copy; top-2.
+Five tokens in two forward passes, one of them padding.
 """
 
 from pathlib import Path
@@ -9,9 +9,9 @@ from pathlib import Path
 DATA = Path(__file__).parent / "data"
 PHYSICAL = [
     [[[4, 2], [3, 1]], [[5, 3], [0, 2]]],  # pass 0: [layers, tokens, k]
-    [[[1, 2], [0, 5], [-1, -1]], [[2, 3], [4, 3], [-1, -1]]],
+    [[[1, 2], [0, 3], [-1, -1]], [[2, 3], [4, 3], [-1, -1]]],
 ]
-TO_LOGICAL = [0, 1, 2, 3, 0, 1]
+TO_LOGICAL = [2, 0, 3, 1, 0, 2]
 
 
 def main() -> None:

@@ -231,7 +231,7 @@ def test_a_faulty_response_names_its_fault(tmp_path: Path, response: object, mes
 
 def test_sglang_tokens_come_back_as_logical_experts() -> None:
     trace = load_trace(DATA / "sglang_per_token.pt")
-    assert trace.topk.tolist() == [[[0, 2], [3, 1], [1, 2], [0, 1]], [[1, 3], [0, 2], [2, 3], [0, 3]]]
+    assert trace.topk.tolist() == [[[0, 3], [1, 0], [0, 3], [2, 1]], [[2, 1], [2, 3], [3, 1], [0, 1]]]
     assert (trace.layers, trace.num_experts, trace.origin) == ((1, 2), 4, "recorded")
 
 
@@ -266,7 +266,7 @@ class Hostile:
         (pickle.dumps([1]), "holds no dictionary"),
         (pickle.dumps({"records": []}), "not as SGLang's recorder writes it"),
         (pickle.dumps({"logical_count": 3}), "not as SGLang's recorder writes it"),
-        (b"\x80\x02]r\x00\x00\x00\x7f.", "memo"),
+        (b"\x80\x02]r\x00\x00\x00\x7f.", "damaged .memo"),
         (b"\x80\x02", "no sound PyTorch archive"),
         (
             b"\x80\x02(X\x07\x00\x00\x00storagectorch\nIntStorage\nX\x01\x00\x00\x00xX\x03\x00\x00\x00cpuK\x01tQ.",
