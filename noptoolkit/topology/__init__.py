@@ -8,30 +8,97 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from noptoolkit.package import Package
-from noptoolkit.topology.grids import mesh, torus
+from noptoolkit.topology.grids import (
+    flattened_butterfly,
+    folded_octatorus,
+    folded_torus,
+    mesh,
+    mesh_3d,
+    octamesh,
+    octatorus,
+    sparse_hamming_graph,
+    torus,
+    torus_3d,
+    wafer_mesh,
+)
+from noptoolkit.topology.hexagons import folded_hexatorus, hexamesh, hexatorus
+from noptoolkit.topology.hierarchy import hierarchical
+from noptoolkit.topology.interposer import butter_donut, cluscross, double_butterfly, kite, sid_mesh
+from noptoolkit.topology.low_diameter import hypercube, slim_noc
 from noptoolkit.topology.parts import Parts
 from noptoolkit.topology.regular import fully_connected, random_regular
-from noptoolkit.topology.rings import ring
+from noptoolkit.topology.rings import express_ring, ring
+from noptoolkit.topology.switched import concentrated_mesh, dragonfly, fat_tree, tree
 from noptoolkit.topology.trees import nop_tree, star
 
 __all__ = [
     "BUILDERS",
     "Parts",
+    "butter_donut",
+    "cluscross",
+    "concentrated_mesh",
+    "double_butterfly",
+    "dragonfly",
+    "express_ring",
+    "fat_tree",
+    "flattened_butterfly",
+    "folded_hexatorus",
+    "folded_octatorus",
+    "folded_torus",
     "fully_connected",
+    "hexamesh",
+    "hexatorus",
+    "hierarchical",
+    "hypercube",
+    "kite",
     "mesh",
+    "mesh_3d",
     "nop_tree",
+    "octamesh",
+    "octatorus",
     "random_regular",
     "ring",
+    "sid_mesh",
+    "slim_noc",
+    "sparse_hamming_graph",
     "star",
     "torus",
+    "torus_3d",
+    "tree",
+    "wafer_mesh",
 ]
 
 BUILDERS: dict[str, Callable[..., Package]] = {
     "nop_tree": nop_tree,
+    "tree": tree,
+    "fat_tree": fat_tree,
     "star": star,
-    "mesh": mesh,
-    "torus": torus,
     "ring": ring,
-    "fully_connected": fully_connected,
+    "express_ring": express_ring,
+    "mesh": mesh,
+    "mesh_3d": mesh_3d,
+    "torus": torus,
+    "torus_3d": torus_3d,
+    "folded_torus": folded_torus,
+    "concentrated_mesh": concentrated_mesh,
+    "wafer_mesh": wafer_mesh,
+    "flattened_butterfly": flattened_butterfly,
+    "sparse_hamming_graph": sparse_hamming_graph,
+    "hypercube": hypercube,
+    "dragonfly": dragonfly,
+    "slim_noc": slim_noc,
     "random_regular": random_regular,
+    "fully_connected": fully_connected,
+    "octamesh": octamesh,
+    "octatorus": octatorus,
+    "folded_octatorus": folded_octatorus,
+    "hexamesh": hexamesh,
+    "hexatorus": hexatorus,
+    "folded_hexatorus": folded_hexatorus,
+    "kite": kite,
+    "double_butterfly": double_butterfly,
+    "butter_donut": butter_donut,
+    "cluscross": cluscross,
+    "sid_mesh": sid_mesh,
+    "hierarchical": hierarchical,
 }

@@ -9,14 +9,24 @@ attention chiplet has one link to each group's port.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from noptoolkit.errors import TopologyError
-from noptoolkit.package import Link, Node, Package
+from noptoolkit.package import Link, LinkKind, Node, Package
 from noptoolkit.topology.parts import Parts, Point
 
-__all__ = ["Sketch", "assemble", "grid_positions", "grid_sketch", "split_groups"]
+__all__ = ["Sketch", "Wire", "assemble", "grid_positions", "grid_sketch", "split_groups"]
+
+
+class Wire(NamedTuple):
+    """A link to be: its ends, its bandwidth in B/s (``None``: the usual one) and what it is made of."""
+
+    a: str
+    b: str
+    bandwidth: float | None = None
+    kind: LinkKind = LinkKind.D2D
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,7 @@ class Sketch:
     positions
         Centre of each chiplet by name, in m, in the order that fixes the experts' indices.
     wires
-        Pairs of names, with the bandwidth in B/s or ``None`` for the usual one.
+        Links between chiplets and switches.
     groups
         Names of the chiplets of each group.
     attention, attention_ports
@@ -42,7 +52,7 @@ class Sketch:
     """
 
     positions: Mapping[str, Point]
-    wires: Sequence[tuple[str, str, float | None]]
+    wires: Sequence[Wire]
     groups: Sequence[Sequence[str]]
     attention: Point
     attention_ports: Sequence[tuple[str, float | None]]
@@ -76,7 +86,7 @@ def assemble(
         links += [parts.link("attn", port, width) for port, width in sketch.attention_ports]
     nodes += [parts.chiplet(key, at, group_of.get(key)) for key, at in sketch.positions.items()]
     nodes += [parts.switch(key, at, in_network=in_network) for key, at in sketch.switches.items()]
-    links += [parts.link(a, b, width) for a, b, width in sketch.wires]
+    links += [parts.link(*wire) for wire in sketch.wires]
     if parts.memory:
         for i, (at, port) in enumerate(zip(sketch.stacks, sketch.stack_ports, strict=True)):
             nodes.append(parts.memory_stack(f"hbm{i}", at, tuple(sketch.groups[i])))
@@ -121,7 +131,7 @@ def grid_positions(count: int, parts: Parts, columns: int | None = None) -> dict
 
 def grid_sketch(
     positions: Mapping[str, Point],
-    wires: Sequence[tuple[str, str]],
+    wires: Iterable[Wire | tuple[str, str]],
     parts: Parts,
     *,
     groups: int | None = None,
@@ -132,11 +142,13 @@ def grid_sketch(
     The ports of a group are its first chiplet (attention) and its last (memory).
     """
     split = split_groups(list(positions), parts.memory_groups or groups)
-    half_width, half_height = parts.die[0] / 2, parts.die[1] / 2
-    left = min(x for x, _ in positions.values()) - half_width
-    right = max(x for x, _ in positions.values()) + half_width
-    bottom = min(y for _, y in positions.values()) - half_height
-    top = max(y for _, y in positions.values()) + half_height
+    switches = switches or {}
+    boxes = [(at, parts.die) for at in positions.values()]
+    boxes += [(at, parts.switch_die) for at in switches.values()]
+    left = min(x - width / 2 for (x, _), (width, _) in boxes)
+    right = max(x + width / 2 for (x, _), (width, _) in boxes)
+    bottom = min(y - height / 2 for (_, y), (_, height) in boxes)
+    top = max(y + height / 2 for (_, y), (_, height) in boxes)
     middle = (top + bottom) / 2
     width, height = parts.stack
     step = max((top - bottom) / len(split), height + parts.spacing)
@@ -145,14 +157,14 @@ def grid_sketch(
     far_x = attention_x - parts.attention_die[0] / 2 - parts.spacing - width / 2
     return Sketch(
         positions=positions,
-        wires=[(a, b, None) for a, b in wires],
+        wires=[Wire(*wire) for wire in wires],
         groups=split,
         attention=(attention_x, middle),
         attention_ports=[(group[0], None) for group in split],
         stacks=_column(stack_x, middle, len(split), step),
         stack_ports=[group[-1] for group in split],
         attention_stacks=_column(far_x, middle, parts.attention_memories, height + parts.spacing),
-        switches=switches or {},
+        switches=switches,
     )
 
 

@@ -217,12 +217,13 @@ class Parts:
             size=self.stack,
         )
 
-    def link(self, a: str, b: str, bandwidth: float | None = None) -> Link:
-        """Return a die-to-die link, of ``link_bandwidth`` where not told otherwise."""
+    def link(self, a: str, b: str, bandwidth: float | None = None, kind: LinkKind = LinkKind.D2D) -> Link:
+        """Return a link, of ``link_bandwidth`` where not told otherwise."""
         return Link(
             a,
             b,
             bandwidth=self.link_bandwidth if bandwidth is None else bandwidth,
+            kind=kind,
             latency=self.link_latency,
             energy_per_bit=self.link_energy,
         )

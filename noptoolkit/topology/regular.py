@@ -39,7 +39,8 @@ def fully_connected(count: int = 16, **options: Unpack[PartsOptions]) -> Package
     parts = parts_of(options)
     positions = grid_positions(count, parts)
     wires = list(combinations(positions, 2))
-    return assemble(f"fully_connected-{count}", grid_sketch(positions, wires, parts), parts)
+    sketch = grid_sketch(positions, wires, parts)
+    return assemble(f"fully_connected-{count}", sketch, parts, source="complete graph")
 
 
 def random_regular(
@@ -87,4 +88,6 @@ def random_regular(
         )
     wires = [(f"e{a}", f"e{b}") for a, b in sorted(tuple(sorted(edge)) for edge in graph.edges)]
     positions = grid_positions(count, parts)
-    return assemble(f"random_regular-{count}-{degree}", grid_sketch(positions, wires, parts), parts)
+    sketch = grid_sketch(positions, wires, parts)
+    source = "Jellyfish: Singla et al., NSDI 2012"
+    return assemble(f"random_regular-{count}-{degree}", sketch, parts, source=source)

@@ -12,7 +12,7 @@ import math
 from typing import Unpack
 
 from noptoolkit.package import Package
-from noptoolkit.topology.assembly import Sketch, assemble, split_groups
+from noptoolkit.topology.assembly import Sketch, Wire, assemble, split_groups
 from noptoolkit.topology.parts import Parts, PartsOptions, Point, parts_of
 from noptoolkit.topology.sizes import check_count, need
 from noptoolkit.units import Quantity, parse_quantity
@@ -74,7 +74,7 @@ def nop_tree(
     positions: dict[str, Point] = {}
     switches: dict[str, Point] = {}
     stacks: list[Point] = []
-    wires: list[tuple[str, str, float | None]] = []
+    wires: list[Wire] = []
     for i, (switch, group) in enumerate(zip(switch_names, split, strict=True)):
         first = i % per_side * experts_per_group
         side = i // per_side
@@ -83,11 +83,11 @@ def nop_tree(
         along = first + (experts_per_group - 1) / 2
         switches[switch] = square.place(side, along, inward=square.switch_depth(alone=per_side == 1))
         stacks.append(square.place(side, along, inward=-square.stack_height))
-        wires += [(switch, leaf, None) for leaf in group]
+        wires += [Wire(switch, leaf) for leaf in group]
     root_wires = [(switch, uplink) for switch in switch_names]
     if not parts.attention:
         switches = {"root": (0.0, 0.0), **switches}
-        wires = [("root", switch, width) for switch, width in root_wires] + wires
+        wires = [Wire("root", switch, width) for switch, width in root_wires] + wires
     sketch = Sketch(
         positions=positions,
         wires=wires,
@@ -134,7 +134,7 @@ def star(leaves: int = 16, *, in_network: bool = False, **options: Unpack[PartsO
         )
     sketch = Sketch(
         positions=positions,
-        wires=[("hub", leaf, None) for leaf in positions],
+        wires=[Wire("hub", leaf) for leaf in positions],
         groups=split,
         attention=(-(parts.attention_die[0] + parts.switch_die[0]) / 2 - parts.spacing, 0.0),
         attention_ports=[("hub", None)] * len(split),
@@ -143,7 +143,7 @@ def star(leaves: int = 16, *, in_network: bool = False, **options: Unpack[PartsO
         attention_stacks=[square.corner(i) for i in range(parts.attention_memories)],
         switches={"hub": (0.0, 0.0)},
     )
-    return assemble(f"star-{leaves}", sketch, parts, in_network=in_network)
+    return assemble(f"star-{leaves}", sketch, parts, in_network=in_network, source="star round one switch")
 
 
 class _Square:

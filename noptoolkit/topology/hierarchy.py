@@ -1,0 +1,116 @@
+"""Hierarchies: any builder of any builder.
+
+Every chiplet of an outer package becomes a copy of an inner one; every outer link joins two gateway
+chiplets, which are spread over the inner packages so that the links of one of them start at different
+chiplets where they can.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Unpack
+
+from noptoolkit._names import resolve
+from noptoolkit.errors import TopologyError
+from noptoolkit.package import Chiplet, Package
+from noptoolkit.topology.assembly import Wire, assemble, grid_sketch
+from noptoolkit.topology.parts import PartsOptions, Point, parts_of
+from noptoolkit.topology.sizes import check_count
+from noptoolkit.units import Quantity, parse_quantity
+
+__all__ = ["hierarchical"]
+
+
+def hierarchical(
+    outer: str = "ring",
+    inner: str = "mesh",
+    *,
+    outer_params: Mapping[str, Any] | None = None,
+    inner_params: Mapping[str, Any] | None = None,
+    outer_bandwidth: Quantity | None = None,
+    **options: Unpack[PartsOptions],
+) -> Package:
+    """Return an outer topology whose chiplets are inner topologies.
+
+    Parameters
+    ----------
+    outer, inner
+        Names of builders.
+    outer_params, inner_params
+        Their own arguments; where both are left out, a ring of 4 meshes of 2 x 2.
+    outer_bandwidth
+        Of the outer links, in B/s; ``link_bandwidth`` where ``None``.
+    options
+        See `noptoolkit.topology.Parts`, for the whole; each inner package is a group.
+
+    Examples
+    --------
+    >>> hierarchical("ring", "mesh", outer_params={"count": 4}, inner_params={"rows": 2})
+    Package('hierarchical-ring-4-mesh-2x2': 16 chiplets (16 expert), 20 links, 40 channels, 5.12 TB/s)
+    """
+    parts = parts_of(options)
+    if outer_params is None and inner_params is None and (outer, inner) == ("ring", "mesh"):
+        outer_params, inner_params = {"count": 4}, {"rows": 2}
+    wide = None if outer_bandwidth is None else parse_quantity(outer_bandwidth, "B/s", "outer_bandwidth")
+    small = _build(inner, inner_params, {"chiplet_size": parts.die, "spacing": parts.spacing})
+    left, bottom, width, height = _extent(small)
+    around = {"chiplet_size": (width, height), "spacing": parts.spacing}
+    large = _build(outer, outer_params, around)
+    count = len(small.chiplets)
+    check_count("hierarchical", count * len(large.chiplets))
+    positions: dict[str, Point] = {}
+    switches: dict[str, Point] = {}
+    wires: list[Wire] = []
+    rank = {chiplet.name: i for i, chiplet in enumerate(large.chiplets)}
+    for name, i in rank.items():
+        names = {chiplet.name: f"e{i * count + j}" for j, chiplet in enumerate(small.chiplets)}
+        names |= {switch.name: f"{switch.name}_{i}" for switch in small.switches}
+        x, y = _place(large, name)
+        for node in small.nodes:
+            dx, dy = _place(small, node.name)
+            at = (x + dx - left - width / 2, y + dy - bottom - height / 2)
+            (positions if isinstance(node, Chiplet) else switches)[names[node.name]] = at
+        wires += [Wire(names[link.a], names[link.b], None, link.kind) for link in small.links]
+    switches |= {switch.name: _place(large, switch.name) for switch in large.switches}
+    degree = Counter(end for link in large.links for end in (link.a, link.b))
+    used: Counter[str] = Counter()
+    for link in large.links:
+        ends = []
+        for end in (link.a, link.b):
+            if end in rank:
+                ends.append(f"e{rank[end] * count + used[end] * count // degree[end]}")
+                used[end] += 1
+            else:
+                ends.append(end)
+        wires.append(Wire(ends[0], ends[1], wide, link.kind))
+    sketch = grid_sketch(positions, wires, parts, groups=len(rank), switches=switches)
+    return assemble(f"hierarchical-{large.name}-{small.name}", sketch, parts, source="composition")
+
+
+def _build(builder: str, params: Mapping[str, Any] | None, sizes: Mapping[str, Any]) -> Package:
+    from noptoolkit.topology import BUILDERS
+
+    build = resolve(builder, BUILDERS, "builder")
+    if build is hierarchical:
+        raise TopologyError("hierarchical: hierarchies of hierarchies are not drawn; use compose()")
+    known = inspect.signature(build).parameters
+    for key in params or {}:
+        if key not in known:
+            raise TopologyError(f"hierarchical: builder {builder!r} has no argument {key!r}")
+    return build(**{**(params or {}), **sizes, "attention": False})
+
+
+def _extent(package: Package) -> tuple[float, float, float, float]:
+    """Return left, bottom, width and height of the outlines, in m."""
+    boxes = [(_place(package, node.name), node.size or (0.0, 0.0)) for node in package.nodes]
+    left = min(x - w / 2 for (x, _), (w, _) in boxes)
+    right = max(x + w / 2 for (x, _), (w, _) in boxes)
+    bottom = min(y - h / 2 for (_, y), (_, h) in boxes)
+    top = max(y + h / 2 for (_, y), (_, h) in boxes)
+    return left, bottom, right - left, top - bottom
+
+
+def _place(package: Package, name: str) -> Point:
+    return package[name].position or (0.0, 0.0)
