@@ -31,6 +31,8 @@ class Metric:
         What it is of a run.
     meaning
         One sentence for a reader who has not met it.
+    bound
+        Name of the metric that bounds this one.
     """
 
     title: str
@@ -38,6 +40,7 @@ class Metric:
     better: Literal["lower", "higher", ""]
     value: Callable[[Run], float | str]
     meaning: str
+    bound: str = ""
 
     def text(self, value: float | str) -> str:
         """Return a value as a cell of a table.
@@ -67,9 +70,10 @@ METRICS: dict[str, Metric] = {
         "lower",
         lambda run: run.dispatch.time + run.combine.time,
         "all-to-all of one MoE layer, all tokens of a step: dispatch then combine",
+        bound="all_to_all_bound",
     ),
     "all_to_all_bound": Metric(
-        "at best",
+        "  at best",
         "s",
         "",
         lambda run: run.dispatch.time_bound + run.combine.time_bound,
@@ -88,9 +92,10 @@ METRICS: dict[str, Metric] = {
         "lower",
         lambda run: run.uniform.time,
         "the same copies sent unicast and evenly among the expert chiplets",
+        bound="uniform_bound",
     ),
     "uniform_bound": Metric(
-        "uniform at best",
+        "  at best",
         "s",
         "",
         lambda run: run.uniform.time_bound,
@@ -116,9 +121,10 @@ METRICS: dict[str, Metric] = {
         "lower",
         lambda run: run.plan.makespan,
         "makespan of one step under the schedule policy",
+        bound="step_bound",
     ),
     "step_bound": Metric(
-        "step at best",
+        "  at best",
         "s",
         "",
         lambda run: run.plan.lower_bound,

@@ -16,7 +16,6 @@ from noptoolkit.study import Comparison
 
 __all__ = ["comparison"]
 
-BOUND_OF = {"all_to_all": "all_to_all_bound", "uniform": "uniform_bound", "step": "step_bound"}
 SHOWN = ("all_to_all", "uniform", "step", "c_t", "links", "total_bandwidth")
 COLOURS = [OKABE_ITO[name] for name in ("blue", "orange", "green", "purple", "sky", "vermilion", "yellow")]
 
@@ -75,7 +74,7 @@ def comparison(
             spare.axis("off")
         figure = figure_of(grid[0])
         figure.suptitle(result.title(chosen), x=0.01, ha="left", fontsize="medium")
-        if set(metrics) & set(BOUND_OF):
+        if any(METRICS[name].bound for name in metrics):
             note = "black tick: no routing, or no schedule, is faster"
             figure.supxlabel(note, x=0.01, ha="left", fontsize="x-small", color=MUTED)
         return grid[: len(metrics)]
@@ -89,8 +88,8 @@ def _panel(ax: Axes, rows: Sequence[dict[str, float | str]], name: str, *, named
     places = np.arange(len(rows))
     colours = [COLOURS[i % len(COLOURS)] for i in places]
     ax.barh(places, values, height=0.62, color=colours, edgecolor=INK, linewidth=0.4, gid=name)
-    if name in BOUND_OF:
-        bounds = np.array([float(row[BOUND_OF[name]]) for row in rows]) * factor
+    if metric.bound:
+        bounds = np.array([float(row[metric.bound]) for row in rows]) * factor
         ax.vlines(bounds, places - 0.4, places + 0.4, color=INK, linewidth=1.4, gid="bound")
     for place, value, row in zip(places, values, rows, strict=True):
         text = metric.text(row[name]).replace("us", "µs")

@@ -80,12 +80,11 @@ class Comparison:
         )
 
     def cells(self, workload: str) -> tuple[list[str], list[list[str]]]:
-        """Return the headings and the rows of text of one workload's table."""
-        rows = [row for row in self.rows if row["workload"] == workload]
-        head = ["package", *(metric.title for metric in METRICS.values())]
+        """Return the headings and the rows of text of one workload's table: a row per metric."""
+        chosen = [row for row in self.rows if row["workload"] == workload]
+        head = ["", *(str(row["package"]) for row in chosen)]
         body = [
-            [str(row["package"]), *(metric.text(row[name]) for name, metric in METRICS.items())]
-            for row in rows
+            [metric.title, *(metric.text(row[name]) for row in chosen)] for name, metric in METRICS.items()
         ]
         return head, body
 
@@ -101,7 +100,7 @@ class Comparison:
             )
             for row in (head, ["-" * width for width in widths], *body)
         ]
-        return "\n".join([self.title(chosen), *(line.rstrip() for line in lines)])
+        return "\n".join([self.title(chosen), *lines])
 
     def to_csv(self, path: str | Path) -> None:
         """Write `rows` with the unit of each column in its heading."""

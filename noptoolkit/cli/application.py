@@ -1,0 +1,53 @@
+"""The commands, and what becomes of errors: one message, exit code 1; usage errors exit with 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+import typer
+
+from noptoolkit.cli import comparing, listing
+from noptoolkit.cli.screen import errors
+from noptoolkit.errors import NopError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="noptoolkit",
+    help="A network-on-package as a typed graph, and what a mixture-of-experts workload does to it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("list")(listing.list_presets)
+app.command("show")(listing.show)
+app.command("compare")(comparing.compare)
+app.command("plot")(comparing.plot)
+
+
+def main() -> None:
+    """Run the command line; the only place where errors become text and an exit code."""
+    os.environ.setdefault("MPLBACKEND", "Agg")  # pictures go to files; no screen is needed
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except NopError as error:
+        errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print("stopped")
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("NOPTOOLKIT_DEBUG"):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        errors.print(f"internal error: {what}", markup=False, highlight=False, soft_wrap=True)
+        errors.print("this is a fault of noptoolkit: set NOPTOOLKIT_DEBUG=1 to see where, and report it")
+        sys.exit(1)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    errors.print(f"warning: {message}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,69 @@
+"""``noptoolkit compare`` and ``noptoolkit plot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from noptoolkit.cli.pictures import made_folder, save_picture, write_comparison
+from noptoolkit.cli.screen import errors, output, progress, table
+from noptoolkit.formats import load_topology, load_workload
+from noptoolkit.study import compare_packages
+from noptoolkit.workload import Workload
+
+__all__ = ["compare", "plot", "with_trace"]
+
+
+def compare(
+    topologies: Annotated[list[str], typer.Argument(help="Presets or TOML files.")],
+    on: Annotated[
+        list[str],
+        typer.Option(help="A workload: preset or TOML file, or WORKLOAD@TRACE to use a recorded trace."),
+    ],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for tables and pictures.")] = None,
+    allocator: Annotated[str, typer.Option(help="How experts are placed.")] = "auto",
+    routing: Annotated[str, typer.Option(help="How traffic is routed.")] = "optimal",
+    policy: Annotated[str, typer.Option(help="How the step is scheduled.")] = "streaming",
+    seed: Annotated[int, typer.Option(help="Seed of the trace's split and of the allocator.")] = 0,
+) -> None:
+    """Compare topologies on workloads: one table per workload, and pictures with -o."""
+    folder = None if out is None else made_folder(out)
+    with progress() as tell:
+        result = compare_packages(
+            topologies,
+            [with_trace(reference) for reference in on],
+            allocator=allocator,
+            routing=routing,
+            policy=policy,
+            rng=seed,
+            progress=tell,
+        )
+        if folder is not None:
+            tell("pictures")
+            written = write_comparison(result, folder)
+    for workload in result.workloads:
+        head, rows = result.cells(workload)
+        output.print(result.title(workload), style="bold", highlight=False, soft_wrap=True)
+        output.print(table("", head, rows))
+        output.print()
+    if folder is not None:
+        output.print(f"written to {folder}: " + ", ".join(written), markup=False, highlight=False)
+
+
+def with_trace(reference: str) -> Workload:
+    """Return the workload of ``WORKLOAD`` or of ``WORKLOAD@TRACE``."""
+    name, _, trace = reference.partition("@")
+    return load_workload(name, trace=trace or None)
+
+
+def plot(
+    topology: Annotated[str, typer.Argument(help="Preset or TOML file.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Picture: .png, .svg or .pdf.")],
+) -> None:
+    """Draw one topology."""
+    from noptoolkit.plot import topology as draw
+
+    save_picture(draw(load_topology(topology)), out)
+    errors.print(f"written to {out}", markup=False, highlight=False)

@@ -1,0 +1,78 @@
+"""``noptoolkit list`` and ``noptoolkit show``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from noptoolkit._names import did_you_mean
+from noptoolkit.cli.screen import output, table
+from noptoolkit.errors import UnknownNameError
+from noptoolkit.formats import (
+    list_topologies,
+    list_workloads,
+    load_topology,
+    load_workload,
+    topology_descriptions,
+    workload_descriptions,
+)
+from noptoolkit.units import format_quantity
+
+__all__ = ["list_presets", "show"]
+
+
+def list_presets() -> None:
+    """List the topologies and workloads that come with noptoolkit."""
+    for title, described in (
+        ("topologies", topology_descriptions()),
+        ("workloads", workload_descriptions()),
+    ):
+        output.print(table(title, ["name", "what it is"], list(described.items())))
+        output.print()
+
+
+def show(
+    reference: Annotated[str, typer.Argument(help="Name of a preset, or path of a TOML file.")],
+) -> None:
+    """Show what one topology or workload is, and where its numbers come from."""
+    topologies, workloads = list_topologies(), list_workloads()
+    if reference in workloads:
+        _show_workload(reference)
+    elif reference in topologies or "." in reference or "/" in reference:
+        _show_topology(reference)
+    else:
+        hint = did_you_mean(reference, [*topologies, *workloads])
+        raise UnknownNameError(f"no topology or workload named {reference!r}; {hint}")
+
+
+def _show_topology(reference: str) -> None:
+    package = load_topology(reference)
+    output.print(f"{package!r}", markup=False, highlight=False, soft_wrap=True)
+    rows = [
+        [channel.name, package.links[channel.link].kind, format_quantity(channel.bandwidth, "B/s")]
+        for channel in package.channels
+    ]
+    output.print(table("channels", ["channel", "kind", "bandwidth"], rows))
+    _show_provenance(package.source, package.assumed)
+
+
+def _show_workload(reference: str) -> None:
+    workload = load_workload(reference)
+    model = workload.model
+    rows = [
+        ("model", model.name),
+        ("parameters", f"{model.parameters:,} ({model.active_parameters:,} active)"),
+        ("experts", f"{model.experts} routed + {model.shared_experts} shared, top-{model.top_k}"),
+        ("layers", f"{model.layers}, {model.moe_layers} with experts"),
+        ("batch", f"{workload.batch}"),
+        ("routing", f"{workload.routing}"),
+    ]
+    output.print(table(workload.name, ["", ""], rows))
+    _show_provenance(workload.source, workload.assumed)
+
+
+def _show_provenance(source: str, assumed: tuple[str, ...]) -> None:
+    output.print(f"source: {source or 'not stated'}", markup=False, highlight=False, soft_wrap=True)
+    for line in assumed:
+        output.print(f"assumed: {line}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,82 @@
+"""Which pictures a command writes, and under what names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noptoolkit.errors import FormatError
+from noptoolkit.study import Comparison
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["made_folder", "save_picture", "write_comparison"]
+
+
+def made_folder(path: Path) -> Path:
+    """Return a folder, made where it is not there yet.
+
+    Raises
+    ------
+    FormatError
+        If the path is a file or cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FormatError(f"{path}: no folder can be made here: {error.strerror}") from error
+    return path
+
+
+def save_picture(picture: Axes, *paths: Path) -> None:
+    """Write a picture to files whose endings say the format, then close it.
+
+    Raises
+    ------
+    FormatError
+        If an ending is no format of pictures, or a place cannot be written to.
+    """
+    import matplotlib.pyplot as plt
+
+    from noptoolkit.plot import save
+
+    figure = picture.figure
+    known = figure.canvas.get_supported_filetypes()
+    try:
+        for path in paths:
+            if path.suffix.removeprefix(".").lower() not in known:
+                raise FormatError(f"{path}: no picture format {path.suffix!r}; use .png, .svg or .pdf")
+            save(picture, path)
+    except OSError as error:
+        raise FormatError(f"{error.filename}: cannot be written: {error.strerror}") from error
+    finally:
+        plt.close(figure.get_figure(root=True))
+
+
+def write_comparison(result: Comparison, folder: Path) -> tuple[str, ...]:
+    """Write a comparison's tables and pictures; return the names of the files, PNG for PNG and SVG.
+
+    One picture per topology; per workload one of the channels' loads on one colour scale, one of the
+    metrics, and one per topology of its schedule.
+    """
+    import noptoolkit.plot as draw
+
+    result.to_csv(folder / "comparison.csv")
+    result.to_json(folder / "comparison.json")
+    written = ["comparison.csv", "comparison.json"]
+
+    def keep(picture: Axes, name: str) -> None:
+        save_picture(picture, folder / f"{name}.png", folder / f"{name}.svg")
+        written.append(f"{name}.png")
+
+    with draw.style("page"):
+        for package in {one.package.name: one.package for one in result.runs}.values():
+            keep(draw.topology(package), f"topology-{package.name}")
+        for workload in result.workloads:
+            runs = result.of(workload)
+            keep(draw.loads([one.dispatch for one in runs])[0], f"load-{workload}")
+            keep(draw.comparison(result, workload)[0], f"comparison-{workload}")
+            for one in runs:
+                keep(draw.schedule(one.plan), f"schedule-{one.package.name}-{workload}")
+    return tuple(written)
