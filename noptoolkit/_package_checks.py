@@ -104,9 +104,14 @@ def _reach_faults(package: Package) -> list[str]:
 
     forward: dict[str, list[str]] = {node.name: [] for node in package.nodes}
     backward: dict[str, list[str]] = {node.name: [] for node in package.nodes}
-    for channel in package.channels:
-        forward[channel.tail].append(channel.head)
-        backward[channel.head].append(channel.tail)
+    for link in package.links:
+        for tail, head, bandwidth in (
+            (link.a, link.b, link.bandwidth),
+            (link.b, link.a, link.backward_bandwidth),
+        ):
+            if bandwidth > 0:
+                forward[tail].append(head)
+                backward[head].append(tail)
     memories = {node.name for node in package.nodes if isinstance(node, Memory)}
     root = package.terminals[0]
     ends = [*package.terminals, *(memory.name for memory in package.memories)]

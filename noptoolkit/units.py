@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Hashable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from noptoolkit.errors import FormatError
@@ -170,9 +172,17 @@ def convert_fields(instance: Any, place: str) -> None:
 
     Called from ``__post_init__``; ``None`` stays ``None``.
     """
-    for field in dataclasses.fields(instance):
-        unit = field.metadata.get("unit")
-        value = getattr(instance, field.name)
-        if unit and value is not None:
-            number = parse_quantity(value, unit, f"{place}: {field.name}")
-            object.__setattr__(instance, field.name, number)
+    cls: Hashable = type(instance)
+    for name, unit in _units_of(cls):
+        value = getattr(instance, name)
+        if value is None or (type(value) is float and math.isfinite(value)):
+            continue
+        number = parse_quantity(value, unit, f"{place}: {name}")
+        object.__setattr__(instance, name, number)
+
+
+@lru_cache(maxsize=64)
+def _units_of(cls: Any) -> tuple[tuple[str, str], ...]:
+    """Return name and unit of the fields that have one."""
+    fields = dataclasses.fields(cls)
+    return tuple((field.name, field.metadata["unit"]) for field in fields if "unit" in field.metadata)

@@ -71,31 +71,29 @@ def parse_topology(text: str, place: str) -> Package:
         "description": (str, ""),
         "source": (str, ""),
         "assumed": (tuple[str, ...], ()),
+        "without": (tuple[str, ...], ()),
     }
     body_fields = ("builder", "params", "defaults", "order", *KINDS)
     header = table_model("topology", **header_fields, **dict.fromkeys(body_fields, (Any, None)))
     check_schema(data, faults)
     values = check(header, {key: value for key, value in data.items() if key != "schema"}, "", faults)
     name = values.get("name") or Path(place).stem
-    package = None
+    base = None
     if "builder" in data:
-        extra = [key for key in ("defaults", "order", *KINDS) if key in data]
-        faults += [f"[{key}] does not go with 'builder'; take one of them out" for key in extra]
-        package = _built(data, place, faults)
-    else:
-        if "params" in data:
-            faults.append("[params] needs a 'builder'")
-        nodes, links = _explicit(data, faults)
-        nodes = _ordered(nodes, data.get("order"), faults)
-        if not faults:
-            try:
-                package = Package(name, nodes, links)
-            except NopError as error:
-                raise FormatError(f"{place}: {error}") from error
+        base = _built(data, place, faults)
+    elif "params" in data:
+        faults.append("[params] needs a 'builder'")
+    nodes, links = _explicit(data, faults)
+    if base is not None:
+        nodes, links = [*base.nodes, *nodes], [*base.links, *links]
+    nodes = _ordered(nodes, data.get("order"), faults)
     raise_collected(FormatError, place, faults)
-    assert package is not None
-    changes = {key: values[key] for key in ("source", "assumed") if values.get(key)}
-    return package.replace(name=name, **changes)
+    source = values.get("source") or (base.source if base else "")
+    try:
+        package = Package(name, nodes, links, source, values.get("assumed", ()))
+        return package.without(*values["without"]) if values.get("without") else package
+    except NopError as error:
+        raise FormatError(f"{place}: {error}") from error
 
 
 def check_schema(data: Mapping[str, Any], faults: list[str]) -> None:

@@ -1,6 +1,9 @@
 """Builders: from a few sizes to a package. `BUILDERS` names them all.
 
 Every builder takes the options of `Parts` (bandwidths, chiplet parameters, attention chiplet, memory stacks).
+Edits and compositions return new packages: `compose`, `replicate`, `connect`, `scale_bandwidth`,
+`attach_memory`, `attach_io`, `attach_attention`, `stack_sram`, beside `Package.without` and
+`Package.replace`.
 """
 
 from __future__ import annotations
@@ -8,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from noptoolkit.package import Package
+from noptoolkit.topology.attachments import attach_attention, attach_io, attach_memory, stack_sram
+from noptoolkit.topology.composition import compose, connect, replicate, scale_bandwidth
 from noptoolkit.topology.grids import (
     flattened_butterfly,
     folded_octatorus,
@@ -34,9 +39,14 @@ from noptoolkit.topology.trees import nop_tree, star
 __all__ = [
     "BUILDERS",
     "Parts",
+    "attach_attention",
+    "attach_io",
+    "attach_memory",
     "butter_donut",
     "cluscross",
+    "compose",
     "concentrated_mesh",
+    "connect",
     "double_butterfly",
     "dragonfly",
     "express_ring",
@@ -57,10 +67,13 @@ __all__ = [
     "octamesh",
     "octatorus",
     "random_regular",
+    "replicate",
     "ring",
+    "scale_bandwidth",
     "sid_mesh",
     "slim_noc",
     "sparse_hamming_graph",
+    "stack_sram",
     "star",
     "torus",
     "torus_3d",

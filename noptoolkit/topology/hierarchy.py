@@ -16,6 +16,7 @@ from noptoolkit._names import resolve
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Chiplet, Package
 from noptoolkit.topology.assembly import Wire, assemble, grid_sketch
+from noptoolkit.topology.composition import extent
 from noptoolkit.topology.parts import PartsOptions, Point, parts_of
 from noptoolkit.topology.sizes import check_count
 from noptoolkit.units import Quantity, parse_quantity
@@ -55,7 +56,7 @@ def hierarchical(
         outer_params, inner_params = {"count": 4}, {"rows": 2}
     wide = None if outer_bandwidth is None else parse_quantity(outer_bandwidth, "B/s", "outer_bandwidth")
     small = _build(inner, inner_params, {"chiplet_size": parts.die, "spacing": parts.spacing})
-    left, bottom, width, height = _extent(small)
+    (left, bottom), (width, height) = extent(small)
     around = {"chiplet_size": (width, height), "spacing": parts.spacing}
     large = _build(outer, outer_params, around)
     count = len(small.chiplets)
@@ -100,16 +101,6 @@ def _build(builder: str, params: Mapping[str, Any] | None, sizes: Mapping[str, A
         if key not in known:
             raise TopologyError(f"hierarchical: builder {builder!r} has no argument {key!r}")
     return build(**{**(params or {}), **sizes, "attention": False})
-
-
-def _extent(package: Package) -> tuple[float, float, float, float]:
-    """Return left, bottom, width and height of the outlines, in m."""
-    boxes = [(_place(package, node.name), node.size or (0.0, 0.0)) for node in package.nodes]
-    left = min(x - w / 2 for (x, _), (w, _) in boxes)
-    right = max(x + w / 2 for (x, _), (w, _) in boxes)
-    bottom = min(y - h / 2 for (_, y), (_, h) in boxes)
-    top = max(y + h / 2 for (_, y), (_, h) in boxes)
-    return left, bottom, right - left, top - bottom
 
 
 def _place(package: Package, name: str) -> Point:

@@ -81,6 +81,28 @@ def test_parametric_is_the_builder() -> None:
     assert package.links[0].bandwidth == 1e9
 
 
+def test_a_builder_may_be_added_to_and_taken_from() -> None:
+    text = """
+    schema = 1
+    name = "with an io"
+    builder = "mesh"
+    without = ["e0->e1"]
+    [params]
+    rows = 2
+    [[chiplet]]
+    name = "io"
+    role = "io"
+    [[link]]
+    a = "io"
+    b = "e0"
+    bandwidth = "32 GB/s"
+    """
+    package = parse_topology(text, "m.toml")
+    assert package.with_role("io") == ("io",)
+    assert [channel.name for channel in package.channels if "e0" in channel.name][:2] == ["e0->e2", "e2->e0"]
+    assert len(package.links) == 4
+
+
 def test_all_faults_at_once() -> None:
     text = STAR.replace('"128 GB/s"', '"128 GB"').replace("flops", "flop").replace('"expert"', '"exprt"')
     with pytest.raises(FormatError) as caught:
@@ -118,7 +140,8 @@ BAD = {
     "negative outline": (GOOD + 'chiplet_size = ["-1 mm", "1 mm"]', "above 0"),
     "params of another type": ('schema = 1\nbuilder = "mesh"\nparams = 3', "must be a table"),
     "params without builder": ("schema = 1\n[params]\nrows = 4", "needs a 'builder'"),
-    "builder and nodes": (GOOD + 'rows = 2\n[[chiplet]]\nname = "a"', "does not go with 'builder'"),
+    "builder and loose nodes": (GOOD + 'rows = 2\n[[chiplet]]\nname = "a"', "cannot be reached"),
+    "without nobody": ('without = ["e9"]\n' + GOOD + "rows = 2", "no node or channel 'e9'"),
     "nothing": ("schema = 1", "no chiplet"),
     "unknown end": (STAR.replace('b = "e0"', 'b = "e9"'), "no node named 'e9'"),
     "no such kind": (STAR.replace('kind = "memory"', 'kind = "memry"'), "kind = 'memry'"),
