@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Hashable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from noptoolkit.errors import FormatError
@@ -172,8 +170,7 @@ def convert_fields(instance: Any, place: str) -> None:
 
     Called from ``__post_init__``; ``None`` stays ``None``.
     """
-    cls: Hashable = type(instance)
-    for name, unit in _units_of(cls):
+    for name, unit in _units_of(type(instance)):
         value = getattr(instance, name)
         if value is None or (type(value) is float and math.isfinite(value)):
             continue
@@ -181,8 +178,12 @@ def convert_fields(instance: Any, place: str) -> None:
         object.__setattr__(instance, name, number)
 
 
-@lru_cache(maxsize=64)
+_UNITS: dict[Any, tuple[tuple[str, str], ...]] = {}
+
+
 def _units_of(cls: Any) -> tuple[tuple[str, str], ...]:
-    """Return name and unit of the fields that have one."""
-    fields = dataclasses.fields(cls)
-    return tuple((field.name, field.metadata["unit"]) for field in fields if "unit" in field.metadata)
+    """Return name and unit of the fields that have one; looked up once, as links are made by the thousand."""
+    if cls not in _UNITS:
+        fields = dataclasses.fields(cls)
+        _UNITS[cls] = tuple((f.name, f.metadata["unit"]) for f in fields if "unit" in f.metadata)
+    return _UNITS[cls]
