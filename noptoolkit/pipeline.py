@@ -20,8 +20,9 @@ from noptoolkit.flow import FlowResult, congestion
 from noptoolkit.flow.routings import Routing
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.package import Package
-from noptoolkit.scheduling import Schedule, schedule
+from noptoolkit.scheduling import Policy, Schedule, schedule
 from noptoolkit.trace import RoutingTrace
+from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
 __all__ = ["Progress", "Run", "run"]
@@ -47,6 +48,8 @@ class Run:
         token's k copies go to expert chiplets with equal chance.
     plan
         The schedule of one step.
+    degree
+        Copies of a token, see `noptoolkit.traffic.dispatch`.
     """
 
     package: Package
@@ -56,6 +59,7 @@ class Run:
     combine: FlowResult
     uniform: FlowResult
     plan: Schedule
+    degree: Degree
 
     @property
     def trace(self) -> RoutingTrace:
@@ -69,7 +73,8 @@ def run(
     *,
     allocator: str | Allocator = "mozart",
     routing: str | Routing = "optimal",
-    policy: str = "streaming",
+    policy: str | Policy = "streaming",
+    degree: Degree = "in-network",
     tol: float = 0.01,
     rng: int | np.random.Generator | None = 0,
     progress: Progress | None = None,
@@ -82,6 +87,9 @@ def run(
         A preset's name, a file's path, or the thing itself.
     allocator, routing, policy
         Names in `ALLOCATORS`, `ROUTINGS` and `POLICIES`, or callables.
+    degree
+        Copies of a token: one for each expert (``copies``) or each chiplet (``chiplets``), or as few as the
+        network's own replication and reduction need (``in-network``).
     tol
         How far apart a congestion time and its bound may be, relative.
     rng
@@ -118,8 +126,8 @@ def run(
     # The trace is a sample: each of its tokens stands for this many of the step's.
     weight = load.batch.tokens / held_out.num_tokens
     token_bytes = load.model.hidden * load.batch.bytes_per_value * weight
-    out = traffic.dispatch(place, held_out, allocation, token_bytes=token_bytes, degree="in-network")
-    back = traffic.combine(place, held_out, allocation, token_bytes=token_bytes, degree="in-network")
+    out = traffic.dispatch(place, held_out, allocation, token_bytes=token_bytes, degree=degree)
+    back = traffic.combine(place, held_out, allocation, token_bytes=token_bytes, degree=degree)
     dispatch = congestion(place, out, routing=routing, tol=tol)
     combine = congestion(place, back, routing=routing, tol=tol)
 
@@ -130,8 +138,8 @@ def run(
     uniform = congestion(place, even, routing=routing, tol=tol)
 
     tell(f"{place.name}: schedule of one step")
-    plan = schedule(place, load, allocation, policy=policy)
-    return Run(place, load, allocation, dispatch, combine, uniform, plan)
+    plan = schedule(place, load, allocation, policy=policy, degree=degree)
+    return Run(place, load, allocation, dispatch, combine, uniform, plan, degree)
 
 
 def _halves(trace: RoutingTrace, rng: np.random.Generator) -> tuple[RoutingTrace, RoutingTrace]:

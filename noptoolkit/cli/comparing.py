@@ -11,6 +11,7 @@ from noptoolkit.cli.pictures import made_folder, save_picture, write_comparison
 from noptoolkit.cli.screen import errors, output, progress, table
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.study import compare_packages
+from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
 __all__ = ["compare", "plot", "with_trace"]
@@ -26,6 +27,7 @@ def compare(
     allocator: Annotated[str, typer.Option(help="How experts are placed.")] = "auto",
     routing: Annotated[str, typer.Option(help="How traffic is routed.")] = "optimal",
     policy: Annotated[str, typer.Option(help="How the step is scheduled.")] = "streaming",
+    degree: Annotated[Degree, typer.Option(help="Copies of a token.")] = "in-network",
     seed: Annotated[int, typer.Option(help="Seed of the trace's split and of the allocator.")] = 0,
 ) -> None:
     """Compare topologies on workloads: one table per workload, and pictures with -o."""
@@ -37,6 +39,7 @@ def compare(
             allocator=allocator,
             routing=routing,
             policy=policy,
+            degree=degree,
             rng=seed,
             progress=tell,
         )

@@ -16,6 +16,8 @@ from noptoolkit.formats.results import write_csv, write_json
 from noptoolkit.metrics import METRICS
 from noptoolkit.package import Package
 from noptoolkit.pipeline import Progress, Run, run
+from noptoolkit.scheduling import Policy
+from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class Comparison:
                 "workload": one.workload.name,
                 "origin": one.trace.origin,
                 "allocator": one.allocation.method,
+                "degree": one.degree,
                 **{name: metric.value(one) for name, metric in METRICS.items()},
             }
             for one in self.runs
@@ -76,7 +79,8 @@ class Comparison:
         batch = first.workload.batch
         return (
             f"{workload}: {batch.mode}, {batch.sequences} x {batch.sequence_length} tokens "
-            f"in {batch.micro_batches} micro-batches, {first.trace.origin} routing"
+            f"in {batch.micro_batches} micro-batches, {first.trace.origin} routing, "
+            f"{first.allocation.method} layout, token copies: {first.degree}"
         )
 
     def cells(self, workload: str) -> tuple[list[str], list[list[str]]]:
@@ -130,7 +134,8 @@ def compare_packages(
     *,
     allocator: str | Allocator = "mozart",
     routing: str | Routing = "optimal",
-    policy: str = "streaming",
+    policy: str | Policy = "streaming",
+    degree: Degree = "in-network",
     tol: float = 0.01,
     rng: int | None = 0,
     progress: Progress | None = None,
@@ -141,7 +146,7 @@ def compare_packages(
     ----------
     packages, workloads
         Presets' names, files' paths, or the things themselves.
-    allocator, routing, policy, tol, rng, progress
+    allocator, routing, policy, degree, tol, rng, progress
         As `run` takes them.
 
     Raises
@@ -162,14 +167,16 @@ def compare_packages(
         raise NopError("nothing to compare: give at least one package and one workload")
     places = [load_topology(package) for package in packages]
     loads: list[Workload] = [load_workload(workload) for workload in workloads]
-    options: dict[str, Any] = {"allocator": allocator, "routing": routing, "policy": policy}
-    return Comparison(
-        tuple(
-            run(place, load, tol=tol, rng=rng, progress=progress, **options)
-            for load in loads
-            for place in places
-        )
-    )
+    options: dict[str, Any] = {
+        "allocator": allocator,
+        "routing": routing,
+        "policy": policy,
+        "degree": degree,
+        "tol": tol,
+        "rng": rng,
+        "progress": progress,
+    }
+    return Comparison(tuple(run(place, load, **options) for load in loads for place in places))
 
 
 def _heading(name: str) -> str:
