@@ -4,11 +4,38 @@ Every function takes ``ax=None`` (a new figure of the active `style`) and return
 or saved, and nothing is computed: what is drawn is what the result says.
 """
 
+from noptoolkit.plot._allocation import coactivation, layout
+from noptoolkit.plot._breakdown import breakdown
 from noptoolkit.plot._comparison import comparison
+from noptoolkit.plot._curves import pareto, scaling
+from noptoolkit.plot._degradation import degradation
 from noptoolkit.plot._load import load, loads
+from noptoolkit.plot._multicast import multicast
+from noptoolkit.plot._published import published
+from noptoolkit.plot._roofline import roofline
 from noptoolkit.plot._schedule import schedule
 from noptoolkit.plot._style import save, style
 from noptoolkit.plot._topology import topology
 from noptoolkit.plot._traffic import traffic
+from noptoolkit.plot._utilisation import utilisation
 
-__all__ = ["comparison", "load", "loads", "save", "schedule", "style", "topology", "traffic"]
+__all__ = [
+    "breakdown",
+    "coactivation",
+    "comparison",
+    "degradation",
+    "layout",
+    "load",
+    "loads",
+    "multicast",
+    "pareto",
+    "published",
+    "roofline",
+    "save",
+    "scaling",
+    "schedule",
+    "style",
+    "topology",
+    "traffic",
+    "utilisation",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,7 +12,16 @@ from matplotlib.ticker import MaxNLocator
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.metrics import METRICS
-from noptoolkit.plot._style import INK, MUTED, OKABE_ITO, canvas_grid, figure_of, scaled, with_unit
+from noptoolkit.plot._style import (
+    INK,
+    MUTED,
+    OKABE_ITO,
+    canvas_grid,
+    figure_of,
+    figure_width,
+    scaled,
+    with_unit,
+)
 from noptoolkit.study import Comparison
 
 __all__ = ["comparison"]
@@ -26,7 +36,7 @@ def comparison(
     axes: Sequence[Axes] | None = None,
     *,
     metrics: Sequence[str] = SHOWN,
-    columns: int = 3,
+    columns: int | None = None,
 ) -> list[Axes]:
     """Draw the packages of a comparison under one workload: a panel of bars for each metric.
 
@@ -43,7 +53,7 @@ def comparison(
     metrics
         Names in `noptoolkit.metrics.METRICS`.
     columns
-        Panels beside each other on a new figure.
+        Panels beside each other on a new figure; 3 on a page, 1 in a column where ``None``.
 
     Returns
     -------
@@ -64,16 +74,18 @@ def comparison(
         if name not in METRICS:
             raise UnknownNameError(f"no metric named {name!r}; {did_you_mean(name, METRICS)}")
     rows = [row for row in result.rows if row["workload"] == chosen]
-    columns = min(columns, len(metrics))
-    height = (0.19 * len(rows) + 0.55) / 7.16 * columns / 3
+    width = figure_width()
+    columns = min(columns or (3 if width > 5.0 else 1), len(metrics))
+    height = (0.19 * len(rows) + 0.55) / width
     panels = -(-len(metrics) // columns)
-    with canvas_grid(axes, columns, [height] * panels, 0.03) as grid:
+    with canvas_grid(axes, columns, [height] * panels, 0.45 / width) as grid:
         for i, (name, ax) in enumerate(zip(metrics, grid, strict=False)):
             _panel(ax, rows, name, named=i % columns == 0 or axes is not None)
         for spare in grid[len(metrics) :]:
             spare.axis("off")
         figure = figure_of(grid[0])
-        figure.suptitle(result.title(chosen), x=0.01, ha="left", fontsize="medium")
+        title = textwrap.fill(result.title(chosen), int(14.5 * figure.get_figwidth()))
+        figure.suptitle(title, x=0.01, ha="left", fontsize="medium")
         if any(METRICS[name].bound for name in metrics):
             note = "black tick: no routing, or no schedule, is faster"
             figure.supxlabel(note, x=0.01, ha="left", fontsize="x-small", color=MUTED)

@@ -8,17 +8,17 @@ from typing import Literal
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
 from noptoolkit._names import resolve
 from noptoolkit.flow import FlowResult
+from noptoolkit.plot._channels import IDLE, ROOMY, draw_channels
 from noptoolkit.plot._layout import Layout
 from noptoolkit.plot._matrix import colour_bar
 from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, points_per_unit
-from noptoolkit.plot._ribbons import arrange, channel_ribbons, channel_widths, lane_width
+from noptoolkit.plot._ribbons import arrange
 from noptoolkit.plot._style import (
     MARK,
     QUANTITY_COLOURS,
@@ -36,9 +36,6 @@ __all__ = ["load", "loads"]
 
 Measure = Literal["time", "load", "utilisation"]
 LABELS = {"time": "Time that a channel is busy", "load": "Load of a channel", "utilisation": "Utilisation"}
-GAP = 0.5  # boxes are smaller than in other pictures: the channels are the matter here
-IDLE = "#EDEDED"
-BORDER = 0.5
 
 
 def load(
@@ -98,30 +95,18 @@ def load(
     values, unit = measure(flow, show)
     peak = float(values.max(initial=0.0))
     top = peak if vmax is None else vmax
-    layout, lines = arrange(package, physical=physical, gap=GAP)
+    layout, lines = arrange(package, physical=physical, gap=ROOMY)
     with canvas(ax, aspect_of(layout) + 0.1) as ax:
         frame(ax, layout, lines)
         heading(ax, package.name if title is None else title, *_notes(flow))
         if bar:
             shown, multiple = scaled([top], unit)
             colour_bar(ax, with_unit(LABELS[show], multiple), float(shown[0]), below=True)
-        widest = lane_width(package, layout, border=BORDER)
-        widths = channel_widths(package, widest, reference or used_bandwidth(flow))
-        points = points_per_unit(ax)
-        ribbons, owner = channel_ribbons(package, layout, lines, np.maximum(widths, 0.6 / points), widest)
         colours = QUANTITY_COLOURS(Normalize(0.0, top or 1.0)(values))
         colours[values <= 1e-9 * (top or 1.0)] = mpl.colors.to_rgba(IDLE)
-        bent = np.array([len(lines[package.channels[i].link][0]) > 2 for i in owner], dtype=bool)
-        if bent.any() and layout.kind != "circle":  # a pale casing makes of each crossing an overpass
-            casing = PolyCollection([ribbons[i] for i in np.flatnonzero(bent)], zorder=2.1)
-            casing.set(facecolor="white", edgecolor="white", linewidth=1.6)
-            ax.add_collection(casing, autolim=False)
-        for over in (False, True):
-            order = sorted(np.flatnonzero(bent == over), key=lambda i: values[owner[i]])
-            if order:  # the busiest on top
-                lanes = PolyCollection([ribbons[i] for i in order], facecolors=colours[owner[order]])
-                lanes.set(linewidth=0, zorder=2.2 if over else 2.0, gid="channels")
-                ax.add_collection(lanes, autolim=False)
+        ribbons, owner = draw_channels(
+            ax, package, layout, lines, colours, values, reference or used_bandwidth(flow)
+        )
         draw_nodes(ax, package, layout, coloured=False)
         if labels:
             draw_labels(ax, package, layout)
@@ -160,7 +145,7 @@ def loads(
     top = max((float(values.max(initial=0.0)) for values, _ in found), default=0.0) if vmax is None else vmax
     reference = max(used_bandwidth(flow) for flow in flows)
     columns = min(columns, len(flows))
-    heights = [aspect_of(arrange(flow.package, gap=GAP)[0]) / columns + 0.05 for flow in flows]
+    heights = [aspect_of(arrange(flow.package, gap=ROOMY)[0]) / columns + 0.05 for flow in flows]
     rows = [max(heights[i : i + columns]) for i in range(0, len(flows), columns)]
     with canvas_grid(axes, columns, rows, 0.08) as grid:
         drawn = [

@@ -7,6 +7,8 @@ the chiplets are too many for that, only the corners of the picture and the few 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
@@ -22,6 +24,7 @@ from noptoolkit.plot._style import INK, MUTED, OKABE_ITO, axes_points
 
 __all__ = [
     "KIND_COLOURS",
+    "Colour",
     "aspect_of",
     "draw_labels",
     "draw_nodes",
@@ -30,6 +33,8 @@ __all__ = [
     "node_legend",
     "points_per_unit",
 ]
+
+Colour = str | tuple[float, float, float] | tuple[float, float, float, float]
 
 KIND_COLOURS = {
     "attention chiplet": OKABE_ITO["vermilion"],
@@ -80,8 +85,15 @@ def tint(colour: str, share: float) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def draw_nodes(ax: Axes, package: Package, layout: Layout, *, coloured: bool = True) -> None:
-    """Draw all boxes; grey ones where colour is to mean something else."""
+def draw_nodes(
+    ax: Axes,
+    package: Package,
+    layout: Layout,
+    *,
+    coloured: bool = True,
+    fills: Mapping[str, Colour] | None = None,
+) -> None:
+    """Draw all boxes; grey ones where colour is to mean something else, and then in ``fills`` by name."""
     scale = points_per_unit(ax)
     edge = float(np.clip(0.05 * 2 * layout.half.min() * scale, 0.35, 1.4))
     members: dict[str, list[int]] = {}
@@ -92,8 +104,9 @@ def draw_nodes(ax: Axes, package: Package, layout: Layout, *, coloured: bool = T
         patches = [_outline(package.nodes[i], layout.centre[i], layout.half[i]) for i in indices]
         fill = colour if kind == "switch" else tint(colour, 0.16 if coloured else 0.06)
         wider = 1.6 if kind == "attention chiplet" else 1.0
+        inside = [(fills or {}).get(package.nodes[i].name, fill) for i in indices]
         boxes = PatchCollection(
-            patches, facecolor=fill, edgecolor=colour, linewidth=edge * wider, zorder=3, label=kind
+            patches, facecolor=inside, edgecolor=colour, linewidth=edge * wider, zorder=3, label=kind
         )
         boxes.set_gid(kind)
         ax.add_collection(boxes, autolim=False)
@@ -128,8 +141,8 @@ def _seams(centre: NDArray[np.float64], half: NDArray[np.float64]) -> list[NDArr
     return lines
 
 
-def draw_labels(ax: Axes, package: Package, layout: Layout) -> None:
-    """Write the names that fit, those of one kind in one size."""
+def draw_labels(ax: Axes, package: Package, layout: Layout, *, white: Set[str] = frozenset()) -> None:
+    """Write the names that fit, those of one kind in one size; some in ``white`` on a dark fill."""
     scale = points_per_unit(ax)
     box = 2 * layout.half * scale
     lengths = np.array([len(node.name) for node in package.nodes])
@@ -153,7 +166,7 @@ def draw_labels(ax: Axes, package: Package, layout: Layout) -> None:
             ha="center",
             va="center_baseline",
             fontsize=size_of[kinds[i]],
-            color="white" if kinds[i] == "switch" else INK,
+            color="white" if kinds[i] == "switch" or package.nodes[i].name in white else INK,
             zorder=4,
             clip_on=True,
         )

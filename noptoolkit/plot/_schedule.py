@@ -18,6 +18,7 @@ from noptoolkit.plot._style import (
     PALE,
     axes_points,
     canvas,
+    figure_width,
     heading,
     legend_below,
     origin_note,
@@ -28,7 +29,7 @@ from noptoolkit.plot._style import (
 from noptoolkit.scheduling import Schedule
 from noptoolkit.units import Quantity, parse_quantity
 
-__all__ = ["rows_of", "schedule", "window_of"]
+__all__ = ["bars_of", "name_rows", "notes_of", "rows_of", "schedule", "title_of", "window_of"]
 
 KIND_COLOURS = {
     "attention": OKABE_ITO["vermilion"],
@@ -98,8 +99,8 @@ def schedule(
     factor, unit = _time_scale(max(abs(begin), abs(end)))
     inches = float(np.clip(0.12 * len(shown) + 0.9, 1.4, 6.0))
     new = ax is None
-    with canvas(ax, inches / _width()) as ax:
-        heading(ax, _title(plan) if title is None else title, _notes(plan))
+    with canvas(ax, inches / figure_width()) as ax:
+        heading(ax, title_of(plan) if title is None else title, notes_of(plan))
         ax.set_xlim(begin * factor, end * factor)
         ax.set_ylim(len(shown) - 0.4, -0.6)
         ax.set_xlabel(with_unit("Time", unit))
@@ -111,7 +112,7 @@ def schedule(
                 ax.axvline(at * factor, color=INK, linewidth=0.7, linestyle=style, zorder=4, clip_on=False)
         for line in np.flatnonzero(np.diff([group(plan, name) for name in shown])):
             ax.axhline(line + 0.5, color=PALE, linewidth=0.8, zorder=0)
-        _name_rows(ax, shown)
+        name_rows(ax, shown)
         handles: list[Artist] = [Patch(facecolor=colour, label=kind) for kind, colour in kinds.items()]
         legend_below(ax, handles, grow=new, under=2.9)
         return ax
@@ -151,19 +152,18 @@ def _time_scale(latest: float) -> tuple[float, str]:
     return float(shown[0]) / latest, unit
 
 
-def _width() -> float:
-    return float(mpl.rcParams["figure.figsize"][0])
-
-
-def _title(plan: Schedule) -> str:
+def title_of(plan: Schedule) -> str:
+    """Return what a schedule is of, empty for a task graph of one's own."""
     if plan.package is None or plan.workload is None:
         return ""
     return f"{plan.workload.name} on {plan.package.name}"
 
 
-def _notes(plan: Schedule) -> list[str]:
-    unit = "s"
-    what = f"{quantity(plan.makespan, unit)}, at best {quantity(plan.lower_bound, unit)} (dashed)"
+def notes_of(plan: Schedule, *, bound: bool = True) -> list[str]:
+    """Return how long it takes, what its bound is, and whether its routing is synthetic."""
+    what = quantity(plan.makespan, "s")
+    if bound:
+        what += f", at best {quantity(plan.lower_bound, 's')} (dashed)"
     origin = plan.workload.trace.origin if plan.workload is not None else ""
     return [origin_note(what, origin)]
 
@@ -273,7 +273,8 @@ def _outline(ax: Axes, plan: Schedule, rows: tuple[str, ...], factor: float) -> 
     ax.add_collection(rims, autolim=False)
 
 
-def _name_rows(ax: Axes, rows: tuple[str, ...]) -> None:
+def name_rows(ax: Axes, rows: tuple[str, ...]) -> None:
+    """Name the rows, every second, third, ... of them where they are narrow."""
     size = float(mpl.rcParams["font.size"]) - 1.0
     room = axes_points(ax)[1] / max(len(rows), 1)
     step = max(1, int(np.ceil(1.05 * min(size, 6.0) / room)))

@@ -20,7 +20,9 @@ from cycler import cycler
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
+from matplotlib.container import Container
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from noptoolkit._names import resolve
@@ -37,9 +39,11 @@ __all__ = [
     "canvas",
     "canvas_grid",
     "figure_of",
+    "figure_width",
     "heading",
     "legend_below",
     "origin_note",
+    "plain_numbers",
     "quantity",
     "save",
     "scaled",
@@ -187,6 +191,11 @@ def canvas_grid(
         yield list(grid.ravel())
 
 
+def figure_width() -> float:
+    """Return the width in inches that a new figure has."""
+    return float(mpl.rcParams["figure.figsize"][0]) if _active.get() else WIDTHS["page"]
+
+
 def figure_of(ax: Axes) -> Figure:
     """Return the figure that holds the axes, also where they sit in a subfigure."""
     figure = ax.get_figure(root=True)
@@ -286,7 +295,16 @@ def origin_note(name: str, origin: str) -> str:
     return ", ".join(part for part in (name, said) if part)
 
 
-def legend_below(ax: Axes, handles: Sequence[Artist], *, grow: bool = False, under: float = 0.0) -> None:
+def plain_numbers(ax: Axes) -> None:
+    """Label logarithmic axes with plain numbers."""
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.minorticks_off()
+
+
+def legend_below(
+    ax: Axes, handles: Sequence[Artist | Container], *, grow: bool = False, under: float = 0.0
+) -> None:
     """Put a legend under the axes, in as many columns as their width takes.
 
     ``grow`` makes the figure higher by it; ``under`` is what else lies under the axes, in type sizes.

@@ -1,0 +1,58 @@
+"""The channels of a package as coloured ribbons."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from numpy.typing import NDArray
+
+from noptoolkit.package import Package
+from noptoolkit.plot._layout import Layout
+from noptoolkit.plot._nodes import points_per_unit
+from noptoolkit.plot._ribbons import channel_ribbons, channel_widths, lane_width
+
+__all__ = ["IDLE", "ROOMY", "draw_channels"]
+
+ROOMY = 0.5  # gap between boxes where the channels are the matter: boxes are smaller than in other pictures
+BORDER = 0.5  # share of a box's border for the lanes one way
+IDLE = "#EDEDED"
+
+
+def draw_channels(
+    ax: Axes,
+    package: Package,
+    layout: Layout,
+    lines: list[list[NDArray[np.float64]]],
+    colours: NDArray[np.float64],
+    rank: NDArray[np.float64],
+    reference: float | None = None,
+) -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:
+    """Draw a ribbon for each channel and return the ribbons and the channel of each.
+
+    Parameters
+    ----------
+    ax, package, layout, lines
+        Where they lie, see `arrange`.
+    colours
+        RGBA of each channel, [channels, 4].
+    rank
+        Those of higher rank are drawn over those of lower, [channels].
+    reference
+        Bandwidth in B/s of the widest ribbon; the fastest channel's where ``None``.
+    """
+    widest = lane_width(package, layout, border=BORDER)
+    widths = np.maximum(channel_widths(package, widest, reference), 0.6 / points_per_unit(ax))
+    ribbons, owner = channel_ribbons(package, layout, lines, widths, widest)
+    bent = np.array([len(lines[package.channels[i].link][0]) > 2 for i in owner], dtype=bool)
+    if bent.any() and layout.kind != "circle":  # a pale casing makes of each crossing an overpass
+        casing = PolyCollection([ribbons[i] for i in np.flatnonzero(bent)], zorder=2.1)
+        casing.set(facecolor="white", edgecolor="white", linewidth=1.6)
+        ax.add_collection(casing, autolim=False)
+    for over in (False, True):
+        order = sorted(np.flatnonzero(bent == over), key=lambda i: rank[owner[i]])
+        if order:
+            lanes = PolyCollection([ribbons[i] for i in order], facecolors=colours[owner[order]])
+            lanes.set(linewidth=0, zorder=2.2 if over else 2.0, gid="channels")
+            ax.add_collection(lanes, autolim=False)
+    return ribbons, owner

@@ -1,0 +1,181 @@
+"""Lines over sizes and trade-offs: scaling of a family, and C_T against imbalance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from noptoolkit.allocation import Allocation
+from noptoolkit.errors import UnknownNameError
+from noptoolkit.metrics import METRICS
+from noptoolkit.plot._style import (
+    INK,
+    MUTED,
+    OKABE_ITO,
+    PALE,
+    canvas,
+    heading,
+    origin_note,
+    plain_numbers,
+    scaled,
+    with_unit,
+)
+from noptoolkit.trace import RoutingTrace
+
+__all__ = ["pareto", "scaling"]
+
+COLOURS = [OKABE_ITO[name] for name in ("blue", "vermilion", "green", "orange", "purple", "sky")]
+MARKERS = "osD^vP"
+
+
+def scaling(
+    rows: Sequence[Mapping[str, float | str]],
+    ax: Axes | None = None,
+    *,
+    x: str,
+    y: str,
+    by: str = "package",
+    bound: str | None = None,
+    unit: str | None = None,
+    label: str | None = None,
+    title: str = "",
+) -> Axes:
+    """Draw how a metric grows with size, a line for each family, on logarithmic axes.
+
+    Parameters
+    ----------
+    rows
+        One mapping per run, as `noptoolkit.study.Comparison.rows` has them.
+    ax
+        Where; a new figure of the active `style` where ``None``.
+    x, y, by
+        Keys: size, metric, and what distinguishes the lines.
+    bound
+        Key of a bound of ``y``, drawn dashed.
+    unit, label
+        Base unit and name of ``y``; those of the metric of that name where ``None``.
+    title
+        Over the picture.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    UnknownNameError
+        If a row lacks a key.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from noptoolkit import plot
+    >>> rows = [{"chiplets": n * n, "family": "mesh", "uniform": n**3 / 4 * 1e-6} for n in (4, 8, 16)]
+    >>> ax = plot.scaling(rows, x="chiplets", y="uniform", by="family")
+    >>> ax.get_ylabel(), ax.get_yscale()
+    ('uniform all-to-all (ms)', 'log')
+    >>> plt.close(ax.figure)
+    """
+    for row in rows:
+        for key in (x, y, by, *([bound] if bound else [])):
+            if key not in row:
+                raise UnknownNameError(f"a row has no {key!r}; it has {', '.join(row)}")
+    metric = METRICS.get(y)
+    base = unit if unit is not None else metric.unit if metric else ""
+    peak = np.array([float(row[y]) for row in rows])
+    values, multiple = scaled(peak, base)
+    factor = float(values.max() / peak.max()) if len(peak) and peak.max() > 0 else 1.0
+    with canvas(ax, 0.62) as ax:
+        heading(ax, title)
+        for i, family in enumerate(dict.fromkeys(str(row[by]) for row in rows)):
+            mine = sorted((row for row in rows if str(row[by]) == family), key=lambda row: float(row[x]))
+            sizes = [float(row[x]) for row in mine]
+            colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+            heights = [factor * float(row[y]) for row in mine]
+            ax.plot(sizes, heights, color=colour, marker=marker, markersize=3.5, label=family)
+            if bound:
+                ax.plot(sizes, [factor * float(row[bound]) for row in mine], color=colour, linestyle="--")
+        ax.set_xscale("log", base=2)
+        ax.set_yscale("log")
+        plain_numbers(ax)
+        sizes = sorted({float(row[x]) for row in rows})
+        ax.set_xticks(sizes)
+        ax.grid(True, axis="y")
+        ax.set_xlabel(x)
+        ax.set_ylabel(with_unit(label or (metric.title if metric else y), multiple))
+        ax.legend(title=None if not bound else "dashed: at best", alignment="left")
+        return ax
+
+
+def pareto(
+    layouts: Mapping[str, Allocation],
+    trace: RoutingTrace,
+    ax: Axes | None = None,
+    *,
+    held_out: RoutingTrace | None = None,
+    title: str = "",
+) -> Axes:
+    """Draw copies per token against the hottest chiplet: what a lower C_T costs in balance.
+
+    Parameters
+    ----------
+    layouts
+        Allocations by the name to call them, such as their load caps.
+    trace
+        What they were fitted on.
+    ax
+        Where; a new figure of the active `style` where ``None``.
+    held_out
+        Tokens that the layouts have not seen: hollow marks, joined to the full ones.
+    title
+        Over the picture.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from noptoolkit import RoutingTrace, plot
+    >>> trace = RoutingTrace([[0, 2], [0, 2], [1, 3], [1, 2]], num_experts=4)
+    >>> layout = Allocation(("e0", "e1"), [[0, 1, 0, 1]])
+    >>> ax = plot.pareto({"by hand": layout}, trace)
+    >>> ax.get_ylabel()
+    'C_T: copies sent per token'
+    >>> plt.close(ax.figure)
+    """
+    seen = {name: (one.imbalance(trace), one.c_t(trace)) for name, one in layouts.items()}
+    best = _front(list(seen.values()))
+    with canvas(ax, 0.62) as ax:
+        heading(ax, title, [origin_note("", trace.origin)])
+        ax.plot(*np.array(best).T, color=PALE, linewidth=2.5, drawstyle="steps-post", zorder=1, gid="front")
+        for i, (name, (across, up)) in enumerate(seen.items()):
+            colour = COLOURS[i % len(COLOURS)]
+            if held_out is not None:
+                there = layouts[name].imbalance(held_out), layouts[name].c_t(held_out)
+                ax.plot([across, there[0]], [up, there[1]], color=colour, linewidth=0.7, zorder=2)
+                ax.plot(*there, "o", markersize=5, markerfacecolor="white", markeredgecolor=colour, zorder=3)
+            ax.plot(across, up, "o", markersize=5, color=colour, zorder=3)
+            away = (5, 3) if i % 2 == 0 else (5, -9)
+            ax.annotate(name, (across, up), away, textcoords="offset points", fontsize="x-small", color=INK)
+        ax.margins(0.14)
+        ax.grid(True)
+        ax.set_xlabel("imbalance: hottest chiplet over the mean")
+        ax.set_ylabel("C_T: copies sent per token")
+        if held_out is not None:
+            ax.set_title(
+                "hollow: held-out tokens", loc="right", fontsize="x-small", fontweight="normal", color=MUTED
+            )
+        return ax
+
+
+def _front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the points that no other beats in both, from left to right."""
+    front: list[tuple[float, float]] = []
+    for point in sorted(points):
+        if not front or point[1] < front[-1][1]:
+            front.append(point)
+    return front

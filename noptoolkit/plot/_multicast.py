@@ -1,0 +1,126 @@
+"""The way of one token: which channels carry its copies, and how many each."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patches import Patch
+
+from noptoolkit.errors import WorkloadError
+from noptoolkit.flow import FlowResult
+from noptoolkit.plot._channels import IDLE, ROOMY, draw_channels
+from noptoolkit.plot._load import used_bandwidth
+from noptoolkit.plot._nodes import Colour, aspect_of, draw_labels, draw_nodes, frame
+from noptoolkit.plot._ribbons import arrange
+from noptoolkit.plot._style import INK, OKABE_ITO, canvas, heading, legend_below
+from noptoolkit.traffic import Traffic
+
+__all__ = ["multicast"]
+
+FEW, MANY = OKABE_ITO["sky"], OKABE_ITO["blue"]
+
+
+def multicast(flow: FlowResult, ax: Axes | None = None, *, title: str | None = None) -> Axes:
+    """Draw the way of one token to the chiplets of its experts, or back.
+
+    Parameters
+    ----------
+    flow
+        Of a traffic that is one multicast, one reduction, or copies of one message from or to one end point.
+    ax
+        Where; a new figure of the active `style` where ``None``.
+    title
+        The package's name where ``None``; empty for none.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    WorkloadError
+        If the traffic is more than one message.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> import numpy as np
+    >>> from noptoolkit import plot, topology, traffic
+    >>> from noptoolkit.flow import congestion
+    >>> package = topology.nop_tree(2, 2)
+    >>> demand = np.zeros((5, 5))
+    >>> demand[0, 1:] = 1000.0
+    >>> ax = plot.multicast(congestion(package, traffic.from_matrix(package, demand)))
+    >>> sorted(text.get_text() for text in ax.texts if "×" in text.get_text())
+    ['2×', '2×']
+    >>> plt.close(ax.figure)
+    """
+    package = flow.package
+    root, members, size = message_of(flow.traffic)
+    copies = np.rint(flow.load / size).astype(int)
+    layout, lines = arrange(package, gap=ROOMY)
+    new = ax is None
+    with canvas(ax, aspect_of(layout)) as ax:
+        frame(ax, layout, lines)
+        used = np.count_nonzero(copies)
+        note = f"one token, {len(members)} chiplets: {copies.sum()} copies on {used} channels"
+        heading(ax, package.name if title is None else title, [note])
+        handles = [
+            Patch(facecolor=OKABE_ITO["vermilion"], label="where the token is"),
+            Patch(facecolor=MANY, label="chiplet of one of its experts"),
+            Patch(facecolor=FEW, label="channel on its way"),
+        ]
+        legend_below(ax, handles, grow=new)
+        colours = np.tile(mpl.colors.to_rgba(IDLE), (len(copies), 1))
+        colours[copies > 0] = mpl.colors.to_rgba(FEW)
+        ribbons, owner = draw_channels(
+            ax, package, layout, lines, colours, copies.astype(float), used_bandwidth(flow)
+        )
+        fills: dict[str, Colour] = dict.fromkeys(members, MANY)
+        fills[root] = OKABE_ITO["vermilion"]
+        draw_nodes(ax, package, layout, coloured=False, fills=fills)
+        draw_labels(ax, package, layout, white=set(fills))
+        for ribbon, i in zip(ribbons, owner, strict=True):
+            if copies[i] > 1:
+                x, y = ribbon.mean(axis=0)
+                halo = {
+                    "boxstyle": "round,pad=0.12",
+                    "facecolor": "white",
+                    "edgecolor": "none",
+                    "alpha": 0.85,
+                }
+                ax.text(
+                    x, y, f"{copies[i]}×", ha="center", va="center", color=INK, fontsize="x-small", bbox=halo
+                ).set_zorder(5)
+        return ax
+
+
+def message_of(traffic: Traffic) -> tuple[str, list[str], float]:
+    """Return the one end, the other ends and the bytes of a traffic that is one message.
+
+    Raises
+    ------
+    WorkloadError
+        If it is more than that.
+    """
+    names = traffic.endpoints
+    found: list[tuple[int, list[int], float]] = []
+    for sets in (traffic.multicast, traffic.reduction):
+        for i in range(len(sets) if sets is not None else 0):
+            assert sets is not None
+            reached = np.flatnonzero(sets.contains(len(names))[i])
+            found.append((int(sets.root[i]), reached.tolist(), float(sets.bytes[i])))
+    sizes = np.unique(traffic.demand[traffic.demand > 0])
+    if len(sizes) and np.allclose(sizes / sizes[0], np.rint(sizes / sizes[0])):
+        for matrix in (traffic.demand, traffic.demand.T):
+            rows = np.flatnonzero(matrix.any(axis=1))
+            if len(rows) == 1:
+                found.append((int(rows[0]), np.flatnonzero(matrix[rows[0]]).tolist(), float(sizes[0])))
+                break
+    if len(found) != 1 or (len(sizes) and found[0][2] != sizes[0]):
+        raise WorkloadError(
+            f"traffic {traffic.name!r} is more than one message; dispatch a trace of one token to draw it"
+        )
+    root, members, size = found[0]
+    return names[root], [names[i] for i in members], size

@@ -1,0 +1,112 @@
+"""Published figures beside the model's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from noptoolkit.errors import NopError
+from noptoolkit.plot._style import INK, OKABE_ITO, canvas, figure_width, heading, legend_below
+
+__all__ = ["Reproduced", "published"]
+
+
+class Reproduced(Protocol):
+    """One figure: what it is, what was published, what the calibrated model says."""
+
+    @property
+    def figure(self) -> str:
+        """What it is; times end in ``(s)``."""
+        ...
+
+    @property
+    def published(self) -> float | None:
+        """What was published, ``None`` where only a direction is known."""
+        ...
+
+    @property
+    def calibrated(self) -> float:
+        """What the model says."""
+        ...
+
+
+def published(
+    rows: Sequence[Reproduced],
+    ax: Axes | None = None,
+    *,
+    seconds: bool = False,
+    title: str = "",
+    note: str = "",
+) -> Axes:
+    """Draw published figures and the model's as pairs of bars, with the residual of each.
+
+    Parameters
+    ----------
+    rows
+        As ``reproduce_mozart().rows`` has them.
+    ax
+        Where; a new figure of the active `style` where ``None``.
+    seconds
+        Whether to draw the times (rows that end in ``(s)``) rather than the ratios.
+    title, note
+        Over the picture, the note in small type.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    NopError
+        If no row is of the kind asked for.
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from types import SimpleNamespace
+    >>> from noptoolkit import plot
+    >>> ax = plot.published([SimpleNamespace(figure="Qwen3 C", published=1.92, calibrated=1.90)])
+    >>> [text.get_text() for text in ax.texts]
+    ['-1.0 %']
+    >>> plt.close(ax.figure)
+    """
+    chosen = [row for row in rows if row.figure.endswith("(s)") == seconds]
+    if not chosen:
+        raise NopError(f"no {'times' if seconds else 'ratios'} among {len(rows)} figures to draw")
+    places = np.arange(len(chosen))
+    theirs = np.array([np.nan if row.published is None else row.published for row in chosen])
+    ours = np.array([row.calibrated for row in chosen])
+    new = ax is None
+    with canvas(ax, (0.26 * len(chosen) + 0.6) / figure_width()) as ax:
+        heading(ax, title, [note])
+        bars = [
+            ax.barh(places - 0.19, theirs, height=0.36, color=OKABE_ITO["blue"], label="published"),
+            ax.barh(
+                places + 0.19, ours, height=0.36, color=OKABE_ITO["orange"], hatch="///", label="modelled"
+            ),
+        ]
+        for container in bars:
+            for bar in container:
+                bar.set(edgecolor="white", linewidth=0.3)
+        for place, out, mine in zip(places, theirs, ours, strict=True):
+            if np.isfinite(out):
+                ax.annotate(
+                    f"{100 * (mine / out - 1):+.1f} %",
+                    (max(out, mine), place),
+                    (3, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize="x-small",
+                )
+        ax.set_xlim(0, 1.18 * float(np.nanmax([*theirs, *ours])))
+        ax.set_ylim(len(chosen) - 0.4, -0.6)
+        ax.set_yticks(places, [row.figure.removesuffix("(s)").strip() for row in chosen])
+        ax.tick_params(axis="y", length=0)
+        if not seconds:
+            ax.axvline(1.0, color=INK, linewidth=0.6, linestyle=":")
+        ax.set_xlabel("Time of a step (s)" if seconds else "Speed-up over the serial step")
+        legend_below(ax, bars, grow=new, under=2.9)
+        return ax

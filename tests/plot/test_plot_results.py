@@ -1,0 +1,126 @@
+"""Breakdown, utilisation, roofline, multicast, degradation, scaling, published figures."""
+
+from types import SimpleNamespace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.collections import PatchCollection
+from packages_to_draw import grid
+
+from noptoolkit import Chiplet, Package, RoutingTrace, plot
+from noptoolkit.allocation import Allocation
+from noptoolkit.errors import NopError, ScheduleError, UnknownNameError, WorkloadError
+from noptoolkit.flow import congestion
+from noptoolkit.nodes import Work, roofline
+from noptoolkit.plot._utilisation import busy_share
+from noptoolkit.scheduling import Schedule, TaskGraphBuilder, schedule_graph
+from noptoolkit.topology import nop_tree
+from noptoolkit.traffic import all_to_all, dispatch
+
+
+@pytest.fixture
+def plan() -> Schedule:
+    tasks = TaskGraphBuilder()
+    for _ in range(4):
+        tasks.add(2e-6, "pe", after=[tasks.add(3e-6, "dram", kind="load")], kind="expert")
+    return schedule_graph(tasks.build())
+
+
+def test_breakdown_bars_add_up_to_the_makespan(plan: Schedule) -> None:
+    ax = plot.breakdown({"a": plan, "b": plan})
+    ends = [bar.get_x() + bar.get_width() for bar in ax.patches]
+    assert max(ends) == pytest.approx(plan.makespan * 1e6)
+    (bound,) = [part for part in ax.collections if part.get_gid() == "bound"]
+    assert bound.get_segments()[0][0, 0] == pytest.approx(plan.lower_bound * 1e6)
+    with pytest.raises(ScheduleError, match="give at least one"):
+        plot.breakdown({})
+
+
+def test_busy_share_is_the_time_of_the_tasks(plan: Schedule) -> None:
+    edges = np.linspace(0.0, plan.makespan, 8)
+    share = busy_share(plan, plan.resources, edges)
+    assert (share * np.diff(edges)).sum(axis=1) == pytest.approx(plan.graph.load)
+    assert share.max() <= 1 + 1e-12
+    brute = np.zeros_like(share)
+    for i, name in enumerate(plan.resources):
+        for start, end in zip(*(t[plan.tasks.resource == i] for t in (plan.start, plan.end)), strict=True):
+            brute[i] += np.clip(np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1]), 0, None)
+        assert plan.resources[i] == name
+    assert share == pytest.approx(brute / np.diff(edges))
+    assert plot.utilisation(plan).figure.axes[1].get_ylabel() == "Time that it is busy (%)"
+
+
+def test_operations_lie_under_the_roof() -> None:
+    chiplet = Chiplet("e0", flops="64 TFLOP/s")
+    works = {"lean": Work(flops=1e9, read=1e9), "rich": Work(flops=1e12, read=1e8)}
+    ax = plot.roofline(chiplet, works, bandwidth={"HBM2": "256 GB/s"})
+    marks = {line.get_label(): line.get_xydata()[0] for line in ax.lines if line.get_marker() != "None"}
+    for name, work in works.items():
+        point = roofline(chiplet, work, bandwidth=256e9)
+        label = f"{name}: {point.limit}-bound"
+        assert marks[label] == pytest.approx([point.intensity, point.attainable / 1e12])
+    with pytest.raises(ScheduleError, match="a roof needs"):
+        plot.roofline(Chiplet("e0"), works)
+
+
+def _one_token(degree: str) -> tuple[Package, object]:
+    package = nop_tree(2, 2, in_network=True)
+    layout = Allocation(package.experts, [[0, 1, 2, 3]])
+    token = RoutingTrace([[0, 1, 3]], num_experts=4)
+    return package, dispatch(package, token, layout, token_bytes=100.0, degree=degree)
+
+
+@pytest.mark.parametrize(("degree", "doubled"), [("chiplets", ["2×"]), ("in-network", [])])
+def test_a_replicating_switch_saves_the_second_copy(degree: str, doubled: list[str]) -> None:
+    package, demand = _one_token(degree)
+    ax = plot.multicast(congestion(package, demand, routing="ecmp"))
+    assert [text.get_text() for text in ax.texts if "×" in text.get_text()] == doubled
+    copies = 5 + len(doubled)  # two trunks and three leaves
+    assert any(f"{copies} copies on 5 channels" in text.get_text() for text in ax.texts)
+
+
+def test_more_than_one_message_is_refused() -> None:
+    package = nop_tree(2, 2)
+    with pytest.raises(WorkloadError, match="one token"):
+        plot.multicast(congestion(package, all_to_all(package, "1 MB"), routing="ecmp"))
+
+
+def test_degradation_colours_what_is_lost() -> None:
+    package = grid(2)
+    ax = plot.degradation(package, {"e0->e1": 1.5, "e3": 1.25, "e0": np.inf})
+    assert ax.figure.axes[1].get_xlim()[1] == pytest.approx(50.0)
+    (boxes,) = [part for part in ax.collections if isinstance(part, PatchCollection)]
+    colours = [mpl.colors.to_hex(colour) for colour in boxes.get_facecolors()]
+    assert len(set(colours)) == 3  # falls apart, loses a quarter, unknown
+    assert colours[1] == colours[2]
+    with pytest.raises(UnknownNameError, match="did you mean 'e0->e1'"):
+        plot.degradation(package, {"e0->e11": 1.0})
+
+
+def test_scaling_has_a_line_for_each_family_and_its_bound() -> None:
+    rows = [
+        {"n": n, "family": family, "step": k * n * 1e-3, "step_bound": n * 1e-3}
+        for n in (16, 4)
+        for k, family in ((2, "mesh"), (1, "torus"))
+    ]
+    ax = plot.scaling(rows, x="n", y="step", by="family", bound="step_bound")
+    assert len(ax.lines) == 4
+    assert ax.lines[0].get_xydata() == pytest.approx(np.array([[4, 8], [16, 32]]))
+    assert ax.get_ylabel() == "step (ms)"
+    with pytest.raises(UnknownNameError, match="no 'size'"):
+        plot.scaling(rows, x="size", y="step")
+
+
+def test_published_and_modelled_stand_side_by_side() -> None:
+    rows = [
+        SimpleNamespace(figure="Qwen3 C", published=2.0, calibrated=1.9),
+        SimpleNamespace(figure="HBM2", published=None, calibrated=1.5),
+        SimpleNamespace(figure="Qwen3 128 (s)", published=3.88, calibrated=4.0),
+    ]
+    ax = plot.published(rows)
+    assert [text.get_text() for text in ax.texts if "%" in text.get_text()] == ["-5.0 %"]
+    assert ax.get_xlabel() == "Speed-up over the serial step"
+    assert plot.published(rows, seconds=True).get_xlabel() == "Time of a step (s)"
+    with pytest.raises(NopError, match="no times"):
+        plot.published(rows[:2], seconds=True)
