@@ -2,7 +2,16 @@
 
 from noptoolkit.allocation.fit import allocate
 from noptoolkit.allocation.layout import Allocation
+from noptoolkit.allocation.package_time import PackageTime, package_time
 from noptoolkit.allocation.problem import Allocator, LayoutProblem
 from noptoolkit.allocation.table import ALLOCATORS
 
-__all__ = ["ALLOCATORS", "Allocation", "Allocator", "LayoutProblem", "allocate"]
+__all__ = [
+    "ALLOCATORS",
+    "Allocation",
+    "Allocator",
+    "LayoutProblem",
+    "PackageTime",
+    "allocate",
+    "package_time",
+]

@@ -72,10 +72,23 @@ def keep_limits(problem: LayoutProblem, places: Ints, rng: np.random.Generator) 
             f"capacity {worst.cap.sum():g}; give more capacity"
         )
     asked, nearest = _as_multiple(problem, worst, worst.cap), _nearest(problem, worst, rng)
+    verdict = "no layout keeps" if asked < _least(problem, worst) else "no layout found with"
     raise InfeasibleError(
-        f"no layout found with {worst.name}={asked:.4g}; "
-        f"the nearest cap that one was found for is {nearest:.4g}"
+        f"{verdict} {worst.name}={asked:.4g}; the nearest cap that one was found for is {nearest:.4g}"
     )
+
+
+def _least(problem: LayoutProblem, limit: Limit) -> float:
+    """Return a cap, as a multiple of the mean load, that no layout can be below.
+
+    The hottest expert shares a chiplet without empty slots with at least the coolest ones.
+    """
+    if limit.name != "cap_chiplet" or problem.slots.sum() > problem.num_experts:
+        return 1.0
+    ascending = np.sort(problem.load)
+    fewest = int(problem.slots[problem.slots > 0].min())
+    hottest = ascending[-1] + ascending[: fewest - 1].sum()
+    return max(1.0, float(hottest / (problem.load.sum() / problem.num_chiplets)))
 
 
 def _as_multiple(problem: LayoutProblem, limit: Limit, held: Floats) -> float:

@@ -5,20 +5,26 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
 
-from noptoolkit._names import resolve
+from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.allocation.caps import keep_limits, limits_of
 from noptoolkit.allocation.layout import Allocation
 from noptoolkit.allocation.limits import Ints
+from noptoolkit.allocation.package_time import PackageTime, package_time
 from noptoolkit.allocation.portfolio import search_portfolio
-from noptoolkit.allocation.problem import Allocator, LayoutProblem, distinct_sets, slots_of
+from noptoolkit.allocation.problem import Allocator, LayoutProblem, slots_of
 from noptoolkit.allocation.table import ALLOCATORS
+from noptoolkit.errors import UnknownNameError
 from noptoolkit.package import Package
 from noptoolkit.trace import RoutingTrace
 
-__all__ = ["allocate", "layout_problems"]
+__all__ = ["OBJECTIVES", "Objective", "allocate", "layout_problems"]
+
+Objective = Literal["c_t", "time"]
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 
 def allocate(
@@ -26,11 +32,13 @@ def allocate(
     package: Package,
     *,
     method: str | Allocator = "auto",
+    objective: Objective = "c_t",
     per_layer: bool = True,
     capacity: int | Sequence[int] | None = None,
     expert_sizes: Sequence[int] | None = None,
     cap_chiplet: float | None = None,
     cap_group: float | None = None,
+    layer_time: PackageTime | None = None,
     rng: int | np.random.Generator | None = 0,
 ) -> Allocation:
     """Return a layout of a trace's experts on the expert chiplets of a package.
@@ -43,7 +51,10 @@ def allocate(
         Its ``experts`` hold the experts, its ``expert_groups`` are the groups.
     method
         A name in `ALLOCATORS`, or a callable of a `LayoutProblem` and a generator. ``auto`` is a portfolio
-        that returns the layout of least C_T, then least C_G, and names the winner in ``method``.
+        that returns the best layout by the objective, and names the winner in ``method``.
+    objective
+        What ``auto`` minimises; the other allocators have aims of their own. ``c_t`` is C_T, then C_G;
+        ``time`` the time of dispatch, experts and combine on this package.
     per_layer
         One layout for each layer of the trace, as every layer has experts of its own whose weights are placed
         separately; ``False`` makes one layout that all layers share.
@@ -54,13 +65,15 @@ def allocate(
     cap_chiplet, cap_group
         Largest load of a chiplet, and largest load per chiplet of a group, as multiples of the mean load on
         the trace fitted; ``None`` is no cap.
+    layer_time
+        The time that ``time`` means; ``None`` is `package_time` of the package without compute.
     rng
         Seed or generator; the same seed gives the same layout.
 
     Raises
     ------
     UnknownNameError
-        If no allocator has that name.
+        If no allocator or objective has that name.
     WorkloadError
         If the package has no expert chiplets, or capacities and sizes do not fit it.
     InfeasibleError
@@ -81,6 +94,10 @@ def allocate(
     Allocation(4 experts on 2 chiplets, 1 layout, auto: agglomerative + descent)
     """
     place = resolve(method, ALLOCATORS, "allocator")
+    if objective not in OBJECTIVES:
+        raise UnknownNameError(f"no objective {objective!r}; {did_you_mean(objective, OBJECTIVES)}")
+    if objective == "time" and layer_time is None:
+        layer_time = package_time(package)
     generator = np.random.default_rng(rng)
     layouts: list[Ints] = []
     winners: Counter[str] = Counter()
@@ -94,7 +111,7 @@ def allocate(
         cap_group=cap_group,
     ):
         if method == "auto":
-            places, winner = search_portfolio(problem, generator)
+            places, winner = search_portfolio(problem, generator, layer_time if objective == "time" else None)
             winners[winner] += 1
         else:
             places = place(problem, generator)
@@ -127,8 +144,9 @@ def layout_problems(
         group[list(members)] = g
     problems = []
     for part in [trace.layer(i) for i in range(trace.num_layers)] if per_layer else [trace]:
-        sets, counts = distinct_sets(part)
-        bare = LayoutProblem(sets, counts, trace.num_experts, slots, group)
+        graph = part.hypergraph()
+        counts = graph.counts.astype(np.float64)
+        bare = LayoutProblem(graph.sets, counts, trace.num_experts, slots, group)
         limits = size_limits + limits_of(bare, cap_chiplet, cap_group)
         problems.append(dataclasses.replace(bare, limits=limits))
     return problems

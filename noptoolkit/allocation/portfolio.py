@@ -12,15 +12,18 @@ from collections.abc import Callable
 
 import numpy as np
 
+from noptoolkit.allocation.caps import limits_of
 from noptoolkit.allocation.communities import place_by_communities, place_spectrally
 from noptoolkit.allocation.grouping import place_in_groups
 from noptoolkit.allocation.layout import count_distinct
 from noptoolkit.allocation.limits import Ints, excess_of, is_kept
 from noptoolkit.allocation.merging import place_agglomerated
 from noptoolkit.allocation.mozart import cluster_experts
+from noptoolkit.allocation.package_time import PackageTime
 from noptoolkit.allocation.plain import place_by_load, place_randomly
 from noptoolkit.allocation.problem import LayoutProblem
 from noptoolkit.allocation.swap_search import anneal, descend, search_tabu
+from noptoolkit.allocation.time_search import layout_time, search_time
 
 __all__ = [
     "connectivity_of",
@@ -50,28 +53,58 @@ STARTS: dict[str, Start] = {
 FINALISTS = 3  # of the starts, after descent
 TABU_PATIENCE = 2  # swaps per expert
 ANNEALING = 800  # proposals per expert
+TIME_PROPOSALS = 40  # per expert, from each start
+LOAD_SLACKS = (1.1, 1.3)  # caps of the further starts for least time, as multiples of the mean load
 
 
-def search_portfolio(problem: LayoutProblem, rng: np.random.Generator) -> tuple[Ints, str]:
-    """Return the best layout found, [experts], and the name of its start and search."""
+def search_portfolio(
+    problem: LayoutProblem, rng: np.random.Generator, layer_time: PackageTime | None = None
+) -> tuple[Ints, str]:
+    """Return the best layout found, [experts], and the name of its start and search.
+
+    The best has least C_T, then least C_G; with ``layer_time``, the least time.
+    """
     order = _canonical_order(problem)
     renamed = _renamed(problem, order)
     found = [(descend(renamed, start(renamed, rng)), name, "descent") for name, start in STARTS.items()]
     found.sort(key=lambda entry: _cost(renamed, entry[0]))
-    distinct: list[tuple[Ints, str, str]] = []
+    finalists: list[tuple[Ints, str, str]] = []
     for entry in found:
-        if all(_cost(renamed, entry[0]) != _cost(renamed, other[0]) for other in distinct):
-            distinct.append(entry)
+        if all(_cost(renamed, entry[0]) != _cost(renamed, other[0]) for other in finalists):
+            finalists.append(entry)
     patience, proposals = TABU_PATIENCE * problem.num_experts, ANNEALING * problem.num_experts
-    for places, name, _ in distinct[:FINALISTS]:
+    for places, name, _ in finalists[:FINALISTS]:
         found.append((search_tabu(renamed, places, patience=patience, rng=rng), name, "tabu"))
-    cooled = anneal(renamed, distinct[0][0], proposals=proposals, rng=rng)
-    found.append((search_tabu(renamed, cooled, patience=patience, rng=rng), distinct[0][1], "annealing"))
+    cooled = anneal(renamed, finalists[0][0], proposals=proposals, rng=rng)
+    found.append((search_tabu(renamed, cooled, patience=patience, rng=rng), finalists[0][1], "annealing"))
     best, name, search = min(found, key=lambda entry: _cost(renamed, entry[0]))
     best = place_in_groups(renamed, best, rng)
+    if layer_time is not None:
+        best, name, search = _shortened(renamed, best, f"{name} + {search}", layer_time, rng)
     places = np.empty_like(best)
     places[order] = best
     return places, f"{name} + {search}"
+
+
+def _shortened(
+    problem: LayoutProblem, fewest: Ints, name: str, layer_time: PackageTime, rng: np.random.Generator
+) -> tuple[Ints, str, str]:
+    """Return the layout of least time that annealing finds from the fewest copies or from balanced load."""
+    starts = [(fewest, name)]
+    for slack in LOAD_SLACKS:
+        capped = dataclasses.replace(problem, limits=problem.limits + limits_of(problem, slack, None))
+        patience = TABU_PATIENCE * problem.num_experts
+        places = search_tabu(capped, fewest, patience=patience, rng=rng)
+        starts.append((place_in_groups(capped, places, rng), f"{name} at load {slack:g}"))
+    found = [(places, start, "as it is") for places, start in starts]
+    for places, start in starts:
+        proposals = TIME_PROPOSALS * problem.num_experts
+        found.append((search_time(problem, places, layer_time, proposals=proposals, rng=rng), start, "time"))
+
+    def cost(entry: tuple[Ints, str, str]) -> tuple[bool, float]:
+        return not is_kept(problem.limits, entry[0]), layout_time(problem, entry[0], layer_time)
+
+    return min(found, key=cost)
 
 
 def place_automatically(problem: LayoutProblem, rng: np.random.Generator) -> Ints:

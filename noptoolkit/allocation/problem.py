@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from noptoolkit.allocation.limits import Floats, Ints, Limit, sums
 from noptoolkit.errors import InfeasibleError, WorkloadError
 from noptoolkit.package import Package
-from noptoolkit.trace import RoutingTrace
 
-__all__ = ["Allocator", "LayoutProblem", "distinct_rows", "distinct_sets", "slots_of"]
+__all__ = ["Allocator", "LayoutProblem", "slots_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,29 +87,6 @@ class LayoutProblem:
 
 Allocator = Callable[[LayoutProblem, np.random.Generator], Ints]
 """What the table holds: a problem and a generator in, the chiplet of each expert out, [experts]."""
-
-
-def distinct_sets(trace: RoutingTrace) -> tuple[NDArray[np.integer[Any]], Floats]:
-    """Return the distinct top-k sets of all layers, [sets, k], and how many tokens use each, [sets].
-
-    Examples
-    --------
-    >>> distinct_sets(RoutingTrace([[1, 0], [0, 1], [2, 0]], num_experts=3))
-    (array([[0, 1], [0, 2]], dtype=uint8), array([2., 1.]))
-    """
-    rows = trace.topk.reshape(-1, trace.top_k)
-    return distinct_rows(rows, np.ones(len(rows)))
-
-
-def distinct_rows(rows: NDArray[np.integer[Any]], weight: Floats) -> tuple[NDArray[np.integer[Any]], Floats]:
-    """Return the distinct rows, ids ascending, and the weight of each; the order of ids does not count."""
-    ascending = np.sort(rows, axis=1)
-    order = np.lexsort(ascending.T[::-1])
-    ordered = ascending[order]
-    first = np.ones(len(rows), dtype=bool)
-    first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    starts = np.flatnonzero(first)
-    return ordered[starts], np.add.reduceat(weight[order], starts)
 
 
 def slots_of(

@@ -154,11 +154,11 @@ def _is_better(kept: bool, value: float, best_kept: bool, best: float, rounding:
 
 
 @njit(cache=True)
-def tabu_swaps(state: State, limits: Array, patience: int, tenure: int, rng: Array, rounding: float) -> Array:
+def tabu_swaps(state: State, limits: Array, patience: int, tenures: Array, rounding: float) -> Array:
     """Return the best layout of a tabu search; it ends after ``patience`` swaps without a better one.
 
-    Prices rise while a limit is broken and fall while all are kept, so that the search crosses the border
-    of the feasible layouts again and again.
+    A swapped expert is barred for one of ``tenures`` turns. Prices rise while a limit is broken and fall
+    while all are kept, so that the search crosses the border of the feasible layouts again and again.
     """
     places, connectivity, count = state[4], state[8], state[9]
     price = limits[3]
@@ -185,8 +185,8 @@ def tabu_swaps(state: State, limits: Array, patience: int, tenure: int, rng: Arr
         if least_a < 0:
             continue  # everything is barred: let time pass
         make_swap(state, limits, least_a, least_b)
-        free_from[least_a] = turn + tenure + rng.integers(0, tenure + 1)
-        free_from[least_b] = turn + tenure + rng.integers(0, tenure + 1)
+        free_from[least_a] = turn + tenures[2 * turn % len(tenures)]
+        free_from[least_b] = turn + tenures[(2 * turn + 1) % len(tenures)]
         excess = _excess(limits) / dearness
         kept = excess <= rounding
         value = connectivity[0] if kept else excess
@@ -203,21 +203,24 @@ def tabu_swaps(state: State, limits: Array, patience: int, tenure: int, rng: Arr
 
 @njit(cache=True)
 def anneal_swaps(
-    state: State, limits: Array, proposals: int, hot: float, cold: float, rng: Array, rounding: float
+    state: State, limits: Array, pairs: Array, chances: Array, hot: float, cold: float, rounding: float
 ) -> Array:
-    """Return the best layout of an annealing by Metropolis steps from temperature ``hot`` to ``cold``."""
-    places, connectivity, count = state[4], state[8], state[9]
+    """Return the best layout of an annealing by Metropolis steps from temperature ``hot`` to ``cold``.
+
+    Step i proposes to swap ``pairs[i]`` and draws ``chances[i]`` from 0 to 1.
+    """
+    places, connectivity = state[4], state[8]
     excess = _excess(limits)
     best_kept = excess <= rounding
     best = connectivity[0] if best_kept else excess
     best_places = places.copy()
-    for step in range(proposals):
-        temperature = hot * (cold / hot) ** (step / proposals)
-        a, b = rng.integers(0, count), rng.integers(0, count)
+    for step in range(len(pairs)):
+        temperature = hot * (cold / hot) ** (step / len(pairs))
+        a, b = pairs[step]
         if places[a] == places[b]:
             continue
         change = change_of_swap(state, limits, a, b)
-        if change > 0 and rng.random() >= np.exp(-change / temperature):
+        if change > 0 and chances[step] >= np.exp(-change / temperature):
             continue
         make_swap(state, limits, a, b)
         if change < 0:

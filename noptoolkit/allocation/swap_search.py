@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from noptoolkit.allocation.limits import Floats, Ints
 from noptoolkit.allocation.problem import LayoutProblem
 
-__all__ = ["anneal", "descend", "search_tabu", "swap_changes"]
+__all__ = ["anneal", "descend", "search_tabu", "sets_of_experts", "swap_changes"]
 
 STRICTNESS = 8.0  # copies per token that the whole load above a cap is worth: far more than a swap can gain
 ROUNDING = 1e-9  # of the connectivity
@@ -53,7 +53,8 @@ def search_tabu(problem: LayoutProblem, places: Ints, *, patience: int, rng: np.
     state, limits = _start(problem, places)
     descend_swaps(state, limits, _rounding(problem))
     tenure = max(3, len(state[4]) // 8)
-    return _placed(problem, tabu_swaps(state, limits, patience, tenure, rng, _rounding(problem)))
+    tenures = rng.integers(tenure, 2 * tenure + 1, 4096)
+    return _placed(problem, tabu_swaps(state, limits, patience, tenures, _rounding(problem)))
 
 
 def anneal(
@@ -72,8 +73,9 @@ def anneal(
     from noptoolkit.allocation.swap_kernels import anneal_swaps
 
     state, limits = _start(problem, places)
-    tokens = problem.tokens
-    found = anneal_swaps(state, limits, proposals, hot * tokens, cold * tokens, rng, _rounding(problem))
+    pairs, chances = rng.integers(state[9], size=(proposals, 2)), rng.random(proposals)
+    span = (hot * problem.tokens, cold * problem.tokens)
+    found = anneal_swaps(state, limits, pairs, chances, *span, _rounding(problem))
     return descend(problem, _placed(problem, found))
 
 
@@ -106,7 +108,7 @@ def _start(problem: LayoutProblem, places: Ints) -> tuple[Any, Any]:
     empty = problem.slots - np.bincount(places, minlength=problem.num_chiplets)
     slots = np.concatenate([places, np.repeat(np.arange(problem.num_chiplets), np.maximum(empty, 0))])
     members = problem.sets.astype(np.int32)
-    starts, sets_of = _sets_of_experts(members, len(slots))
+    starts, sets_of = sets_of_experts(members, len(slots))
     movable = problem.num_experts - problem.pinned if problem.pinned else len(slots)
     state = build_state(
         members,
@@ -130,7 +132,7 @@ def _start(problem: LayoutProblem, places: Ints) -> tuple[Any, Any]:
     return state, (weights, block, room, price)
 
 
-def _sets_of_experts(members: NDArray[np.int32], slots: int) -> tuple[Ints, NDArray[np.int32]]:
+def sets_of_experts(members: NDArray[np.int32], slots: int) -> tuple[Ints, NDArray[np.int32]]:
     """Return the sets that hold each expert as compressed rows: starts [slots + 1] and set indices."""
     flat = members.ravel()
     order = np.argsort(flat, kind="stable")

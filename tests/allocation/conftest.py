@@ -45,7 +45,8 @@ def topical(
     experts: int = 32, top_k: int = 4, tokens: int = 3000, layers: int = 1, seed: int = 0
 ) -> RoutingTrace:
     """Synthetic routing with strong co-activation."""
-    return draw_trace(SyntheticRouting(experts, top_k, tokens, layers, topics=8, affinity=3.0, seed=seed))
+    topics = 8 if experts % 8 == 0 else 2
+    return draw_trace(SyntheticRouting(experts, top_k, tokens, layers, topics, affinity=3.0, seed=seed))
 
 
 @pytest.fixture(scope="session")

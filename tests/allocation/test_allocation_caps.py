@@ -43,15 +43,26 @@ def test_an_impossible_cap_names_the_nearest() -> None:
     """One token uses experts 0 and 1, another 0 and 2, ...: expert 0 alone is half of all load."""
     trace = RoutingTrace([[0, i] for i in range(1, 8)], 8)
     package = tree(1, 4)
-    with pytest.raises(InfeasibleError, match=r"cap_chiplet=1.2; the nearest cap .* is 2.286") as caught:
+    with pytest.raises(
+        InfeasibleError, match=r"no layout keeps cap_chiplet=1.2; the nearest cap .* is 2.286"
+    ) as caught:
         allocate(trace, package, cap_chiplet=1.2)
     load = np.array([7, 1, 1, 1, 1, 1, 1, 1])
     best = min(load[list(p)].reshape(4, 2).sum(axis=1).max() for p in list(permutations(range(8)))[:5040])
     assert best / load.sum() * 4 == pytest.approx(2.2857, abs=1e-3)
     nearest = float(str(caught.value).rsplit(" ", 1)[1])
     assert allocate(trace, package, cap_chiplet=nearest).imbalance(trace) <= nearest
-    with pytest.raises(InfeasibleError, match=r"cap_group=0.9"):
+    with pytest.raises(InfeasibleError, match=r"no layout keeps cap_group=0.9; the nearest cap"):
         allocate(topical(), PACKAGE, cap_group=0.9)
+
+
+def test_a_cap_below_the_hottest_expert_and_the_coolest_is_known_to_be_impossible() -> None:
+    trace = topical(64, 6, tokens=1500)
+    load = np.sort(trace.load())
+    least = (load[-1] + load[:3].sum()) / (load.sum() / 16)
+    with pytest.raises(InfeasibleError, match="no layout keeps") as caught:
+        allocate(trace, PACKAGE, cap_chiplet=least - 1e-3)
+    assert float(str(caught.value).rsplit(" ", 1)[1]) == pytest.approx(least, abs=1e-3)
 
 
 def test_sizes_of_experts_fit_the_chiplets() -> None:

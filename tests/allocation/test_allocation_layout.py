@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from noptoolkit import RoutingTrace
 from noptoolkit.allocation import Allocation, allocate
 from noptoolkit.allocation.layout import count_distinct
-from noptoolkit.allocation.problem import distinct_sets
 from noptoolkit.errors import WorkloadError
 
 
@@ -55,7 +54,8 @@ def test_c_t_is_hypergraph_connectivity() -> None:
     """C_T = km1 / T + 1, km1 = sum over hyperedges of weight x (blocks touched - 1)."""
     trace, package = topical(), tree(4, 4)
     layout = allocate(trace, package, method="contiguous")
-    sets, counts = distinct_sets(trace)
+    graph = trace.hypergraph()
+    sets, counts = graph.sets, graph.counts
     blocks = layout.chiplet_of_expert[0]
     km1 = sum(count * (len(set(blocks[members])) - 1) for members, count in zip(sets, counts, strict=True))
     assert layout.c_t(trace) == pytest.approx(km1 / trace.num_tokens + 1)

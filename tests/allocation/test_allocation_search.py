@@ -16,7 +16,7 @@ from noptoolkit.allocation.limits import excess_of
 from noptoolkit.allocation.merging import place_matched
 from noptoolkit.allocation.plain import place_randomly
 from noptoolkit.allocation.portfolio import connectivity_of, search_portfolio
-from noptoolkit.allocation.problem import LayoutProblem, distinct_sets
+from noptoolkit.allocation.problem import LayoutProblem
 from noptoolkit.allocation.swap_search import STRICTNESS, anneal, descend, search_tabu, swap_changes
 
 
@@ -173,12 +173,6 @@ def test_an_expert_nobody_uses_and_a_trace_of_one_token() -> None:
     for method in ("auto", "mozart", "matching", "spectral", "leiden", "agglomerative"):
         layout = allocate(RoutingTrace([[0, 1]], 32), tree(4, 4), method=method)
         assert (np.bincount(layout.chiplet_of_expert[0]) == 2).all()
-
-
-def test_distinct_sets_do_not_depend_on_the_order_of_ids() -> None:
-    sets, counts = distinct_sets(RoutingTrace([[2, 1, 0], [0, 1, 2], [3, 1, 0]], 4))
-    assert sets.tolist() == [[0, 1, 2], [0, 1, 3]]
-    assert counts.tolist() == [2, 1]
 
 
 def test_limits_are_multiples_of_the_mean_load() -> None:
