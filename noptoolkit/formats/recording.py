@@ -15,6 +15,9 @@ from noptoolkit.trace import Origin, RoutingTrace
 
 __all__ = ["FIELDS", "Recording", "build_trace"]
 
+MOST_EXPERTS = 65_536
+"""Larger numbers of experts are taken for damage: statistics hold experts x experts."""
+
 
 @dataclass(frozen=True, eq=False)
 class Recording:
@@ -167,6 +170,8 @@ def _whole(value: Any, what: str, place: str) -> int:
     number = np.asarray(value)
     if number.size != 1 or not np.issubdtype(number.dtype, np.integer):
         raise FormatError(f"{place}: {what} {value!r} is no whole number")
+    if not 0 < number.item() <= MOST_EXPERTS:
+        raise FormatError(f"{place}: {what} {number.item()} is not between 1 and {MOST_EXPERTS}")
     return int(number.item())
 
 

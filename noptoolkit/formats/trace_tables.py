@@ -15,6 +15,7 @@ import csv
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from noptoolkit.formats.serving_dumps import is_response, read_responses
 
 __all__ = ["read_csv", "read_json", "read_json_lines"]
 
-MOST_TEXT_BYTES = 200_000_000
+MOST_TEXT_BYTES = 100_000_000
 """Text files above this size are refused: 4 million tokens, top-8, fit; write larger ones as ``.npz``."""
 
 _COLUMN = re.compile(r"(expert|weight)(\d+)|layer|domain|document")
@@ -47,12 +48,12 @@ def read_csv(path: Path) -> Recording:
     """
     lines = read_text(path, MOST_TEXT_BYTES).splitlines()
     said: dict[str, Any] = {}
-    while lines and lines[0].startswith("#"):
-        key, _, value = lines.pop(0).lstrip("# ").partition("=")
-        value = value.strip()
-        said[key.strip()] = int(value) if re.fullmatch(r"[0-9]{1,9}", value) else value
+    comments = list(takewhile(lambda line: line.startswith("#"), lines))
+    for comment in comments:
+        key, value = (part.strip() for part in comment.lstrip("# ").partition("=")[::2])
+        said[key] = int(value) if re.fullmatch(r"[0-9]{1,9}", value) else value
     _check_keys(said, _SAID, f"{path}: comment")
-    columns = _columns(lines, path)
+    columns = _columns(lines[len(comments) :], path)
     ids = _stacked(columns, "expert", int, path)
     if ids is None:
         raise FormatError(f"{path}: no column 'expert0'; the header must name the columns of ids")
@@ -125,7 +126,7 @@ def _stacked(columns: Mapping[str, Sequence[str]], what: str, kind: type, path: 
 
 def _parsed(column: Sequence[str], kind: type, path: Path, name: str) -> NDArray[Any]:
     try:
-        return np.array(column).astype(kind)
+        return np.fromiter(map(kind, column), dtype=kind, count=len(column))
     except (ValueError, OverflowError) as error:
         raise FormatError(f"{path}: column {name!r}: {error}") from None
 

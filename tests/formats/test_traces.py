@@ -152,6 +152,7 @@ def test_json_lines(tmp_path: Path) -> None:
         ("[[0, 1]]\n[[0]]", "ragged"),
         ("[[0, 1]]\n[0, 1]", "ragged"),
         ('{"num_expert": 4}\n[[0, 1]]', "unknown key 'num_expert'; did you mean 'num_experts'"),
+        ('{"num_experts": 900000000}\n[[0, 1]]', "not between 1 and 65536"),
         ('{"num_experts": 4.5}\n[[0, 1]]', "num_experts 4.5 is no whole number"),
         ('{"experts": [0, 1], "dominion": 1}', "unknown key 'dominion'"),
         ('{"experts": [0, 1]}\n{"experts": [0, 1], "domain": "a"}', "token 1 has"),
