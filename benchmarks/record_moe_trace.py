@@ -207,15 +207,10 @@ def train(
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         if step % 50 == 0 or step in (1, steps):
-            held_out = held_out_losses(model, held)
-            row = {"step": step, "train": loss.item(), "router": router_loss.item(), "held_out": held_out}
+            row: dict = {"step": step, "train": round(loss.item(), 4), "router": round(router_loss.item(), 4)}
+            row["held_out"] = held_out_losses(model, held)
             curve.append(row)
-            print(
-                step,
-                f"{loss.item():.3f}",
-                {domain: round(x, 3) for domain, x in held_out.items()},
-                flush=True,
-            )
+            print(row, flush=True)
     return curve
 
 
@@ -228,7 +223,7 @@ def losses(model: Model, sequences: Tensor) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def held_out_losses(model: Model, held: dict[str, Tensor]) -> dict[str, float]:
     """Return the cross entropy of each domain's held-out sequences, in nat per token."""
-    return {domain: losses(model, sequences)[0].item() for domain, sequences in held.items()}
+    return {domain: round(losses(model, sequences)[0].item(), 4) for domain, sequences in held.items()}
 
 
 def windows(documents: dict[str, np.ndarray], count: int) -> Tensor:
@@ -272,7 +267,7 @@ def unigram_entropy(stream: Tensor) -> float:
     """Return the entropy of the tokens' frequencies, in nat: the loss of a model that knows nothing else."""
     share = np.bincount(stream.numpy()) / len(stream)
     share = share[share > 0]
-    return float(-(share * np.log(share)).sum())
+    return round(float(-(share * np.log(share)).sum()), 4)
 
 
 def main() -> None:

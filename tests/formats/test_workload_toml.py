@@ -43,12 +43,13 @@ def test_preset(name: str) -> None:
     batch = workload.batch
     assert (batch.sequences, batch.sequence_length, batch.micro_batches) == (32, 256, 4)
     assert batch.mode == "training"
-    assert workload.trace.origin == "synthetic"
+    assert workload.trace.origin == ("recorded" if name == "stdlib-moe" else "synthetic")
 
 
-def test_ten_models() -> None:
-    assert len(list_workloads()) == 10
-    assert all("routing synthetic" in text for text in workload_descriptions().values())
+def test_ten_models_and_our_own() -> None:
+    assert len(list_workloads()) == 11
+    for name, text in workload_descriptions().items():
+        assert ("routing recorded" if name == "stdlib-moe" else "routing synthetic") in text
 
 
 RECOMPUTED = {
