@@ -99,9 +99,13 @@ class TaskGraph:
 
     @cached_property
     def resource_of(self) -> Ints:
-        """First resource of each task, -1 for tasks that need none, [tasks]."""
+        """First resource of each task, of a flow the one it needs longest, -1 for none, [tasks]."""
         first = np.array([held[0] if held else -1 for held, _ in self.needs], np.int64)
-        return first[self.need]
+        result: Ints = first[self.need]
+        owner = np.repeat(np.arange(len(self)), np.diff(self.use_ptr))
+        by_time = np.argsort(self.use_time, kind="stable")
+        result[owner[by_time]] = self.use_resource[by_time]  # the last one written is the longest
+        return result
 
     @cached_property
     def load(self) -> Floats:
@@ -150,6 +154,7 @@ class TaskGraphBuilder:
         self._duration, self._hold, self._flow_size = array("d"), array("d"), array("d")
         self._need, self._kind = array("q"), array("q")
         self._pred_ptr, self._pred = array("q", [0]), array("q")
+        self._late_task, self._late_pred = array("q"), array("q")
         self._labels: list[str] = []
         self._use_ptr, self._use_resource, self._use_time = array("q", [0]), array("q"), array("d")
         for name, capacity in (capacities or {}).items():
@@ -252,6 +257,11 @@ class TaskGraphBuilder:
         self._use_ptr[-1] = len(self._use_time)
         return task
 
+    def wait(self, task: int, for_: int) -> None:
+        """Let a task wait for another one too, which may have been added later."""
+        self._late_task.append(task)
+        self._late_pred.append(for_)
+
     def build(self) -> TaskGraph:
         """Return the graph of what was added.
 
@@ -260,6 +270,7 @@ class TaskGraphBuilder:
         ScheduleError
             If a task waits for one that does not exist.
         """
+        pred_ptr, pred = self._precedences()
         graph = TaskGraph(
             resources=tuple(self._resources),
             capacity=_frozen(self._capacity, np.int64),
@@ -269,8 +280,8 @@ class TaskGraphBuilder:
             need=_frozen(self._need, np.int64),
             needs=tuple(self._needs),
             hold=_frozen(self._hold, np.float64),
-            pred_ptr=_frozen(self._pred_ptr, np.int64),
-            pred=_frozen(self._pred, np.int64),
+            pred_ptr=pred_ptr,
+            pred=pred,
             kind=_frozen(self._kind, np.int64),
             kinds=tuple(self._kinds),
             labels=tuple(self._labels),
@@ -287,6 +298,18 @@ class TaskGraphBuilder:
                 f"but there are tasks 0 to {len(graph) - 1}"
             )
         return graph
+
+    def _precedences(self) -> tuple[Ints, Ints]:
+        """Return pointers and predecessors, those of `wait` behind the others of their task."""
+        pred_ptr, pred = _frozen(self._pred_ptr, np.int64), _frozen(self._pred, np.int64)
+        if not self._late_task:
+            return pred_ptr, pred
+        late = np.array(self._late_task, np.int64)
+        owner = np.concatenate([np.repeat(np.arange(len(self)), np.diff(pred_ptr)), late])
+        counts = np.bincount(owner, minlength=len(self))
+        by_task = np.argsort(owner, kind="stable")
+        pred = np.concatenate([pred, np.array(self._late_pred, np.int64)])[by_task]
+        return _frozen(np.concatenate([[0], np.cumsum(counts)]), np.int64), _frozen(pred, np.int64)
 
     def _new_need(self, resource: str | tuple[str, ...] | None, buffer: str | None, label: str) -> int:
         names = (resource,) if isinstance(resource, str) else resource or ()
