@@ -107,6 +107,8 @@ def test_bad_topology_is_one_message(case: str, tmp_path: Path) -> None:
         (["compare", "mesh-4x4", "--on", "olmoe-1b-7b", "--allocator", "mozrt"], 1, "did you mean 'mozart'"),
         (["compare", "mesh-4x4", "--on", "olmoe-1b-7b@no.npz"], 1, "no.npz"),
         (["plot", "mesh-4x4", "-o", "mesh.xyz"], 1, "mesh.xyz"),
+        (["compare", "mesh-4x4", "--on", "olmoe-1b-7b", "--degree", "many"], 2, "many"),
+        (["reproduce", "mozrat"], 2, "mozart"),
         (["frobnicate"], 2, "frobnicate"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "noptoolkit"
 LAYERS = [
-    {"errors", "units", "_names"},
+    {"errors", "units", "text", "_names"},
     {"package", "_package_checks", "package_views", "hypergraph", "trace", "synthetic", "workload"},
     {"topology", "allocation", "nodes"},
     {"formats", "traffic"},

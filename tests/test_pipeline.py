@@ -58,7 +58,7 @@ def test_rows_have_every_metric_and_tables_say_what_they_are(result: nop.Compari
     text = result.table()
     assert "synthetic routing" in text
     assert "32 x 256 tokens in 4 micro-batches" in text
-    assert len({len(line) for line in text.splitlines()[1:]}) == 1
+    assert len({len(line) for line in text.splitlines()[2:]}) == 1
     assert str(result).count("mesh-4x4") == 1
 
 

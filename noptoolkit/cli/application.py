@@ -8,7 +8,7 @@ import warnings
 
 import typer
 
-from noptoolkit.cli import comparing, listing
+from noptoolkit.cli import comparing, listing, reproducing
 from noptoolkit.cli.screen import errors
 from noptoolkit.errors import NopError
 
@@ -26,6 +26,7 @@ app.command("list")(listing.list_presets)
 app.command("show")(listing.show)
 app.command("compare")(comparing.compare)
 app.command("plot")(comparing.plot)
+app.command("reproduce")(reproducing.reproduce)
 
 
 def main() -> None:

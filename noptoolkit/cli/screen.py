@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -18,7 +19,9 @@ errors = Console(stderr=True)
 
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """Return a table whose first column is the name of the row."""
-    grid = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
+    grid = Table(
+        title=title or None, title_justify="left", title_style="bold", header_style="bold", box=SIMPLE_HEAD
+    )
     for i, name in enumerate(head):
         grid.add_column(name, justify="left" if i == 0 else "right", no_wrap=i == 0)
     for row in rows:

@@ -17,6 +17,7 @@ from noptoolkit.metrics import METRICS
 from noptoolkit.package import Package
 from noptoolkit.pipeline import Progress, Run, run
 from noptoolkit.scheduling import Policy
+from noptoolkit.text import text_table
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
@@ -96,15 +97,7 @@ class Comparison:
         """Return one workload's table (the first one's where ``None``) as text."""
         chosen = workload or self.workloads[0]
         head, body = self.cells(chosen)
-        widths = [max(len(row[i]) for row in (head, *body)) for i in range(len(head))]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if i == 0 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in (head, ["-" * width for width in widths], *body)
-        ]
-        return "\n".join([self.title(chosen), *lines])
+        return f"{self.title(chosen)}\n{text_table(head, body)}"
 
     def to_csv(self, path: str | Path) -> None:
         """Write `rows` with the unit of each column in its heading."""

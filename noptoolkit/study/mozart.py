@@ -33,6 +33,7 @@ from noptoolkit.study.calibration import (
     root_mean_square,
     step_times,
 )
+from noptoolkit.text import text_table
 from noptoolkit.units import Quantity, parse_quantity
 from noptoolkit.workload import Workload
 
@@ -136,14 +137,7 @@ class MozartReproduction:
     def table(self) -> str:
         """Return the table and its notes as text."""
         head, body = self.cells()
-        widths = [max(len(row[i]) for row in (head, *body)) for i in range(len(head))]
-        lines = [
-            "  ".join(
-                c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
-            )
-            for row in (head, ["-" * width for width in widths], *body)
-        ]
-        return "\n".join([*(line.rstrip() for line in lines), "", *self.notes()])
+        return "\n".join([text_table(head, body), "", *self.notes()])
 
     def __str__(self) -> str:
         return self.table()

@@ -1,0 +1,27 @@
+"""``noptoolkit reproduce``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from noptoolkit.cli.screen import output, progress, table
+from noptoolkit.study import reproduce_mozart
+
+__all__ = ["reproduce"]
+
+
+def reproduce(
+    paper: Annotated[Literal["mozart"], typer.Argument(help="Which paper's figures.")],
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Fit the parameters anew instead of taking the preset's.")
+    ] = False,
+) -> None:
+    """Print a paper's published figures beside the model's, with residuals and what they mean."""
+    with progress() as tell:
+        result = reproduce_mozart(refit=refit, progress=tell)
+    head, rows = result.cells()
+    output.print(table(paper, head, rows))
+    for note in result.notes():
+        output.print(note, markup=False, highlight=False)
