@@ -28,7 +28,7 @@ def list_presets() -> None:
         ("topologies", topology_descriptions()),
         ("workloads", workload_descriptions()),
     ):
-        output.print(table(title, ["name", "what it is"], list(described.items())))
+        output.print(table(title, ["name", "what it is"], list(described.items()), words=True))
         output.print()
 
 
@@ -68,7 +68,7 @@ def _show_workload(reference: str) -> None:
         ("batch", f"{workload.batch}"),
         ("routing", f"{workload.routing}"),
     ]
-    output.print(table(workload.name, ["", ""], rows))
+    output.print(table(workload.name, ["", ""], rows, words=True))
     _show_provenance(workload.source, workload.assumed)
 
 

@@ -17,13 +17,13 @@ output = Console()
 errors = Console(stderr=True)
 
 
-def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a table whose first column is the name of the row."""
+def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, words: bool = False) -> Table:
+    """Return a table whose first column is the name of the row; the others are numbers unless ``words``."""
     grid = Table(
         title=title or None, title_justify="left", title_style="bold", header_style="bold", box=SIMPLE_HEAD
     )
     for i, name in enumerate(head):
-        grid.add_column(name, justify="left" if i == 0 else "right", no_wrap=i == 0)
+        grid.add_column(name, justify="left" if i == 0 or words else "right", no_wrap=i == 0)
     for row in rows:
         grid.add_row(*row)
     return grid

@@ -81,7 +81,7 @@ class Comparison:
         return (
             f"{workload}: {batch.mode}, {batch.sequences} x {batch.sequence_length} tokens "
             f"in {batch.micro_batches} micro-batches, {first.trace.origin} routing, "
-            f"{first.allocation.method} layout, token copies: {first.degree}"
+            f"layout by {first.allocation.method.partition(':')[0]}, token copies {first.degree}"
         )
 
     def cells(self, workload: str) -> tuple[list[str], list[list[str]]]:
