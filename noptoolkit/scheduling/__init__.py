@@ -8,6 +8,7 @@ from noptoolkit.scheduling.policies import ORDERS, POLICIES, Policy
 from noptoolkit.scheduling.scheduler import schedule
 from noptoolkit.scheduling.step import Step, StepOptions
 from noptoolkit.scheduling.task_graph import TaskGraph, TaskGraphBuilder
+from noptoolkit.scheduling.verify import verify_schedule
 
 __all__ = [
     "ORDERS",
@@ -26,4 +27,5 @@ __all__ = [
     "schedule",
     "schedule_graph",
     "step_of",
+    "verify_schedule",
 ]

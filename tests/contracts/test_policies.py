@@ -4,13 +4,12 @@ import json
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from noptoolkit import Batch, MoEModel, SyntheticRouting, Workload
 from noptoolkit.errors import NopWarning
 from noptoolkit.package import Package
-from noptoolkit.scheduling import POLICIES, Schedule, schedule
+from noptoolkit.scheduling import POLICIES, Schedule, schedule, verify_schedule
 from noptoolkit.topology import BUILDERS
 
 MODEL = MoEModel(
@@ -69,18 +68,8 @@ def test_utilisation_is_a_share(plan: Schedule) -> None:
     assert (plan.utilisation <= 1 + 1e-9).all()
 
 
-def test_precedence(plan: Schedule) -> None:
-    graph = plan.graph
-    owner = np.repeat(np.arange(len(graph)), np.diff(graph.pred_ptr))
-    assert (plan.start[owner] >= plan.end[graph.pred] - 1e-15).all()
-
-
-def test_exclusivity(plan: Schedule) -> None:
-    tasks = plan.tasks
-    for resource in range(len(plan.resources)):
-        mine = np.flatnonzero((tasks.resource == resource) & (tasks.end > tasks.start))
-        order = mine[np.argsort(tasks.start[mine])]
-        assert (tasks.start[order][1:] >= tasks.end[order][:-1] - 1e-15).all(), plan.resources[resource]
+def test_is_a_schedule(plan: Schedule) -> None:
+    verify_schedule(plan.graph, plan.start, plan.end)
 
 
 def test_chrome_trace(plan: Schedule, tmp_path: Path) -> None:

@@ -1,0 +1,193 @@
+"""Other people's schedulers: SimPy runs the same rule, CP-SAT proves what is optimal."""
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import simpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ortools.sat.python import cp_model
+
+from noptoolkit.errors import ScheduleError
+from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder, schedule_graph, verify_schedule
+
+INSTANT = 1e-9
+"""SimPy serves whoever asks first: what happens at one instant is spread out by rank."""
+
+
+def simpy_makespan(graph: TaskGraph, urgency: np.ndarray) -> float:
+    """Run a graph whose tasks need one resource each, as SimPy processes with priorities."""
+    env = simpy.Environment()
+    servers = [simpy.PriorityResource(env, int(capacity)) for capacity in graph.capacity]
+    done = [env.event() for _ in range(len(graph))]
+    rank = np.argsort(np.argsort(-urgency, kind="stable"))
+
+    def task(i: int):  # type: ignore[no-untyped-def]
+        for p in graph.pred[graph.pred_ptr[i] : graph.pred_ptr[i + 1]]:
+            if not done[p].processed:
+                yield done[p]
+        yield env.timeout(INSTANT * (1 + rank[i]))
+        with servers[graph.resource_of[i]].request(priority=int(rank[i])) as turn:
+            yield turn
+            yield env.timeout(graph.duration[i])
+            done[i].succeed()
+            yield env.timeout(INSTANT * (2 + len(graph)))  # whom it made ready asks before it leaves
+
+    for i in range(len(graph)):
+        env.process(task(i))
+    env.run()
+    return float(env.now)
+
+
+def optimum(graph: TaskGraph, limit: float = 10.0) -> tuple[int, int]:
+    """Return the best makespan that CP-SAT finds and its proven bound; durations are whole numbers."""
+    model = cp_model.CpModel()
+    horizon = int(graph.duration.sum())
+    starts, intervals = [], []
+    for i in range(len(graph)):
+        start = model.new_int_var(0, horizon, "")
+        starts.append(start)
+        intervals.append(model.new_fixed_size_interval_var(start, int(graph.duration[i]), ""))
+    for i in range(len(graph)):
+        for p in graph.pred[graph.pred_ptr[i] : graph.pred_ptr[i + 1]]:
+            model.add(starts[i] >= starts[int(p)] + int(graph.duration[p]))
+    for r, capacity in enumerate(graph.capacity):
+        mine = [intervals[i] for i in np.flatnonzero(graph.resource_of == r)]
+        model.add_cumulative(mine, [1] * len(mine), int(capacity))
+    end = model.new_int_var(0, horizon, "")
+    for i in range(len(graph)):
+        model.add(end >= starts[i] + int(graph.duration[i]))
+    model.minimize(end)
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.max_time_in_seconds = limit
+    status = solver.solve(model)
+    assert status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
+    return round(solver.objective_value), round(solver.best_objective_bound)
+
+
+@st.composite
+def graphs(draw: Callable) -> TaskGraph:  # type: ignore[type-arg]
+    count = draw(st.integers(1, 9))
+    time = st.integers(0, 6)
+    tasks = TaskGraphBuilder({"pair": 2})
+    for i in range(count):
+        before = draw(st.lists(st.integers(0, i - 1), max_size=3, unique=True)) if i else []
+        tasks.add(float(draw(time)), draw(st.sampled_from(["a", "b", "pair", None])), before)
+    return tasks.build()
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs())
+def test_bounds_and_makespan_enclose_the_optimum(graph: TaskGraph) -> None:
+    best, proven = optimum(graph)
+    assert best == proven
+    plan = schedule_graph(graph)
+    bounds = plan.bounds
+    for bound in (bounds.critical_path, bounds.load, bounds.head_load_tail, bounds.chain):
+        assert bound <= best + 1e-9
+    assert plan.makespan >= best - 1e-9
+    verify_schedule(graph, plan.start, plan.end)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_simpy_gives_the_same_makespan(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(5, 60))
+    tasks = TaskGraphBuilder({"pair": 2})
+    for i in range(count):
+        before = np.unique(rng.integers(0, i, size=min(i, 2))).tolist() if i else []
+        tasks.add(rng.uniform(0.1, 5.0), str(rng.choice(["a", "b", "pair"])), before)
+    graph = tasks.build()
+    urgency = rng.permutation(count).astype(float)
+    plan = schedule_graph(graph, priority=lambda _: urgency)
+    delays = INSTANT * 4 * count**2
+    assert simpy_makespan(graph, urgency) == pytest.approx(plan.makespan, abs=delays)
+
+
+def block(chiplets: int = 4, micro_batches: int = 2) -> TaskGraph:
+    """Return one block of a streaming step with whole-number times, hot and cold experts."""
+    tasks = TaskGraphBuilder()
+    loads = [tasks.add(3, "hbm", kind="load", label=f"load {c}") for c in range(chiplets)]
+    for b in range(micro_batches):
+        attention = tasks.add(4, "attn", label=f"attention m{b}")
+        for c in range(chiplets):
+            sent = tasks.add(1 + (b + c) % 2, f"down {c}", [attention], kind="dispatch")
+            run = tasks.add(2 + 2 * c, f"e{c}", [sent, loads[c]], label=f"expert {c} m{b}")
+            tasks.add(1 + (b + c) % 2, f"up {c}", [run], kind="combine")
+    return tasks.build()
+
+
+def test_a_block_is_scheduled_optimally() -> None:
+    graph = block()
+    best, proven = optimum(graph)
+    assert best == proven
+    assert schedule_graph(graph).makespan == best
+
+
+def broken(kind: str) -> tuple[TaskGraph, np.ndarray, np.ndarray]:
+    tasks = TaskGraphBuilder({"pair": 2}, buffers={"sram": 10.0})
+    a = tasks.add(2, "pe", label="a", buffer="sram", hold=6.0)
+    b = tasks.add(2, "pe", [a], label="b", buffer="sram", hold=-6.0)
+    tasks.add(2, "dram", label="c", buffer="sram", hold=6.0)
+    for _ in range(3):
+        tasks.add(2, "pair", label="d")
+    tasks.add_flow(1, {"x": 1}, label="f")
+    tasks.add_flow(1, {"x": 1}, label="g")
+    del b
+    start = np.array([0, 2, 4, 0, 0, 2, 0, 0], float)
+    end = np.array([2, 4, 6, 2, 2, 4, 2, 2], float)
+    if kind == "precedence":
+        start[1], end[1] = 1, 3
+    elif kind == "duration":
+        end[2] = 5
+    elif kind == "capacity":
+        start[5], end[5] = 1, 3
+    elif kind == "buffer":
+        start[2], end[2] = 1, 3
+    elif kind == "rate":
+        end[6] = end[7] = 1.5
+    elif kind == "early":
+        start[3], end[3] = -1, 1
+    return tasks.build(), start, end
+
+
+FAULTS = {
+    "precedence": "b starts before a ends",
+    "duration": "c does not take as long",
+    "capacity": "'pair' serves 3 tasks",
+    "buffer": "buffer 'sram' holds 12 B",
+    "rate": "'x' is used beyond its rate",
+    "early": "d starts before time 0",
+}
+
+
+def test_the_checker_passes_a_schedule() -> None:
+    verify_schedule(*broken("not at all"))
+
+
+@pytest.mark.parametrize(("kind", "message"), FAULTS.items())
+def test_the_checker_finds_each_fault(kind: str, message: str) -> None:
+    with pytest.raises(ScheduleError, match=message):
+        verify_schedule(*broken(kind))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_flows_beside_tasks_are_verified(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    tasks = TaskGraphBuilder(buffers={"sram": 3.0})
+    for i, resource in zip(range(40), itertools.cycle("abc"), strict=False):
+        before = rng.integers(0, i, size=min(i, 2)).tolist() if i else []
+        if i % 3 == 2:
+            uses = {
+                channel: float(rng.uniform(0.5, 2)) for channel in rng.choice(list("xyz"), 2, replace=False)
+            }
+            tasks.add_flow(float(rng.uniform(1, 2)), uses, before)
+        else:
+            task = tasks.add(float(rng.uniform(1, 3)), resource, before, buffer="sram", hold=1.0)
+            tasks.add(0.0, None, [task], buffer="sram", hold=-1.0)
+    plan = schedule_graph(tasks.build())
+    verify_schedule(plan.graph, plan.start, plan.end)
+    assert plan.makespan >= plan.lower_bound * (1 - 1e-12)
