@@ -14,7 +14,7 @@ from noptoolkit.plot._ribbons import channel_ribbons, channel_widths, lane_width
 
 __all__ = ["IDLE", "ROOMY", "draw_channels"]
 
-ROOMY = 0.5  # gap between boxes where the channels are the matter: boxes are smaller than in other pictures
+ROOMY = 0.46  # gap between boxes where the channels are the matter: boxes are smaller than in other pictures
 BORDER = 0.5  # share of a box's border for the lanes one way
 IDLE = "#EDEDED"
 

@@ -24,6 +24,7 @@ from noptoolkit.plot._style import (
     QUANTITY_COLOURS,
     canvas,
     canvas_grid,
+    figure_width,
     heading,
     origin_note,
     quantity,
@@ -145,7 +146,8 @@ def loads(
     top = max((float(values.max(initial=0.0)) for values, _ in found), default=0.0) if vmax is None else vmax
     reference = max(used_bandwidth(flow) for flow in flows)
     columns = min(columns, len(flows))
-    heights = [aspect_of(arrange(flow.package, gap=ROOMY)[0]) / columns + 0.05 for flow in flows]
+    panel = figure_width() / columns
+    heights = [aspect_of(arrange(flow.package, gap=ROOMY)[0], panel) / columns + 0.05 for flow in flows]
     rows = [max(heights[i : i + columns]) for i in range(0, len(flows), columns)]
     with canvas_grid(axes, columns, rows, 0.08) as grid:
         drawn = [

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from noptoolkit.package import Chiplet, Memory, Node, Package, Switch
 from noptoolkit.plot._layout import Layout
-from noptoolkit.plot._style import INK, MUTED, OKABE_ITO, axes_points
+from noptoolkit.plot._style import INK, MUTED, OKABE_ITO, axes_points, figure_width
 
 __all__ = [
     "KIND_COLOURS",
@@ -46,7 +46,7 @@ KIND_COLOURS = {
 }
 SMALLEST_TYPE = 4.5  # points
 FEW = 12  # of a kind: its names are worth showing one by one
-GLYPH = 0.68  # mean width of a letter, in type sizes
+GLYPH = 0.66  # mean width of a letter, in type sizes
 
 
 def kind_of(node: Node) -> str:
@@ -67,10 +67,14 @@ def frame(ax: Axes, layout: Layout, lines: list[list[NDArray[np.float64]]]) -> N
     ax.axis("off")
 
 
-def aspect_of(layout: Layout) -> float:
-    """Return the height of a figure of the layout, in widths, with room for a title."""
+def aspect_of(layout: Layout, inches: float | None = None) -> float:
+    """Return the height of a figure of the layout, in widths, with room for a title.
+
+    Small packages do not fill a page. ``inches`` is the width of a panel, the figure's where ``None``.
+    """
     width, height = layout.high - layout.low + 0.6 * layout.pitch
-    return float(np.clip(height / width, 0.2, 1.2)) + 0.06
+    highest = 0.8 if (inches or figure_width()) > 5.0 and len(layout.centre) < 100 else 1.2
+    return float(np.clip(height / width, 0.2, highest)) + 0.06
 
 
 def points_per_unit(ax: Axes) -> float:
@@ -154,7 +158,7 @@ def draw_labels(ax: Axes, package: Package, layout: Layout, *, white: Set[str] =
     named = [i for i in named if kinds[i] not in lost]  # a crowd keeps all of its names or none
     if not named:
         return
-    largest = float(mpl.rcParams["font.size"])
+    largest = 1.2 * float(mpl.rcParams["font.size"])
     size_of = dict.fromkeys(kinds, largest)
     for i in named:
         size_of[kinds[i]] = min(size_of[kinds[i]], float(fit[i]))

@@ -114,7 +114,7 @@ def link_lines(package: Package, layout: Layout) -> tuple[list[list[Points]], in
             stub = STUB * layout.pitch * along[i] / length[i]
             lines[i] = [np.stack([start[i], start[i] - stub]), np.stack([stop[i] + stub, stop[i]])]
             continue
-        detour = _detour(start[i], stop[i], layout.pitch, middle)
+        detour = _detour(start[i], stop[i], layout, middle)
         lines[i] = [detour]
         near, far = sorted((start[i, axis], stop[i, axis]))
         track = (axis, float(detour[len(detour) // 2, 1 - axis]), float(near), float(far))
@@ -239,22 +239,35 @@ def _blocked(layout: Layout, ends: NDArray[np.int64], start: Points, stop: Point
     return blocked
 
 
-def _detour(start: Points, stop: Points, pitch: float, middle: Points) -> Points:
-    """Return a line that runs half a pitch beside the straight one, on its outer side."""
+def _detour(start: Points, stop: Points, layout: Layout, middle: Points) -> Points:
+    """Return a line that runs beside the straight one, on its outer side, in the middle of the free lane."""
     along = stop - start
     length = float(np.hypot(*along))
     direction = along / length
     side = np.array([-direction[1], direction[0]])
     outward = float(np.dot((start + stop) / 2 - middle, side))
-    if abs(outward) < 1e-9 * pitch:
+    if abs(outward) < 1e-9 * layout.pitch:
         outward = 1.0 if (side[1], side[0]) > (0.0, 0.0) else -1.0
     side = side * np.sign(outward)
-    ramp = min(0.55 * pitch, length / 2)
+    ramp = min(0.55 * layout.pitch, length / 2)
     part = np.linspace(0.0, 1.0, 17)
-    rise = part * part * (3.0 - 2.0 * part)
-    up = start + np.outer(ramp * part, direction) + np.outer(0.5 * pitch * rise, side)
-    down = stop - np.outer(ramp * part, direction) + np.outer(0.5 * pitch * rise, side)
+    rise = _free_lane(start, direction, length, side, layout) * part * part * (3.0 - 2.0 * part)
+    up = start + np.outer(ramp * part, direction) + np.outer(rise, side)
+    down = stop - np.outer(ramp * part, direction) + np.outer(rise, side)
     return np.vstack([up, down[::-1]])
+
+
+def _free_lane(start: Points, direction: Points, length: float, side: Points, layout: Layout) -> float:
+    """Return how far beside a line the middle of the space lies that the boxes leave free."""
+    offset = layout.centre - start
+    reach_along, reach_across = (layout.half @ np.abs(axis) for axis in (direction, side))
+    across = offset @ side
+    near = (np.abs(offset @ direction - length / 2) < length / 2 + reach_along) & (across > -reach_across)
+    on_line = near & (across - reach_across < 0)
+    beyond = near & ~on_line
+    inner = float((across + reach_across)[on_line].max(initial=0.0))
+    outer = float((across - reach_across)[beyond].min(initial=np.inf))
+    return min((inner + outer) / 2, inner + 0.2 * layout.pitch)
 
 
 def _cut_end(line: Points, layout: Layout, node: int) -> Points:

@@ -9,6 +9,7 @@ picture looks the same on every machine.
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -270,12 +271,16 @@ def with_unit(label: str, unit: str) -> str:
 
 
 def heading(ax: Axes, title: str, notes: Sequence[str] = (), mark: str = "") -> None:
-    """Put a title over the axes; in small type under it what the reader must know, and what is marked."""
+    """Put a title over the axes; in small type under it what the reader must know, and what is marked.
+
+    Lines are wrapped to the width of the axes: a long one must not push its neighbours aside.
+    """
     size = float(mpl.rcParams["font.size"])
-    lines = [
-        (text, colour) for text, colour in [(mark, MARK), *[(note, MUTED) for note in notes[::-1]]] if text
-    ]
-    for i, (text, colour) in enumerate(lines):
+    width = axes_points(ax)[0]
+    letters = max(int(width / (0.56 * (size - 1))), 12)
+    lines = [(text, MUTED) for note in notes for text in textwrap.wrap(note, letters)]
+    lines += [(text, MARK) for text in textwrap.wrap(mark, letters)]
+    for i, (text, colour) in enumerate(reversed(lines)):
         ax.annotate(
             text,
             (0.0, 1.0),
@@ -285,8 +290,9 @@ def heading(ax: Axes, title: str, notes: Sequence[str] = (), mark: str = "") -> 
             fontsize=size - 1,
             color=colour,
             annotation_clip=False,
-        )
-    ax.set_title(title, pad=5.0 + 1.3 * (size - 1) * len(lines))
+        ).set_in_layout(False)
+    wrapped = textwrap.fill(title, max(int(width / (0.7 * (size + 1))), 8))
+    ax.set_title(wrapped, pad=5.0 + 1.3 * (size - 1) * len(lines))
 
 
 def origin_note(name: str, origin: str) -> str:
