@@ -21,17 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.flow.multicast import farthest_member_cost
-from noptoolkit.flow.network import FlowNetwork
 from noptoolkit.flow.problem import RoutingProblem, membership
+from noptoolkit.flow.program import FlowProgram
+from noptoolkit.flow.routed import Bound
 
-__all__ = ["node_cut_prices", "price_bound", "repair", "shortest_distances"]
+__all__ = ["net_inflow", "node_cut_bounds", "price_bound", "program_bound", "repair", "shortest_distances"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
 def shortest_distances(
-    network: FlowNetwork, length: Floats, ends: Ints, *, towards: bool = False
+    num_vertices: int, tail: Ints, head: Ints, length: Floats, ends: Ints
 ) -> tuple[Floats, Ints]:
     """Return distances from some vertices and the arc by which each vertex is reached.
 
@@ -41,8 +42,6 @@ def shortest_distances(
         Of each arc, at least 0, [arcs].
     ends
         Vertices.
-    towards
-        Whether distances lead to ``ends`` instead; the arc is then the one by which each vertex leaves.
 
     Returns
     -------
@@ -52,24 +51,23 @@ def shortest_distances(
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
 
-    tail, head = (network.head, network.tail) if towards else (network.tail, network.head)
-    size = network.num_vertices
-    key = tail * size + head
+    key = tail * num_vertices + head
     order = np.lexsort((length, key))
     order = order[np.diff(key[order], prepend=-1) > 0]  # the shortest of parallel arcs
-    shape = (size, size)
-    pointer = np.searchsorted(tail[order], np.arange(size + 1))
+    pointer = np.searchsorted(tail[order], np.arange(num_vertices + 1))
+    shape = (num_vertices, num_vertices)
     graph: Any = csr_array((length[order], head[order], pointer), shape=shape)
     distance, before = dijkstra(graph, directed=True, indices=ends, return_predecessors=True)
     reached = before >= 0
-    row, vertex = np.nonzero(reached)
+    _, vertex = np.nonzero(reached)
     arc = np.full(distance.shape, -1)
-    arc[row, vertex] = order[np.searchsorted(key[order], before[reached].astype(np.int64) * size + vertex)]
+    wanted = before[reached].astype(np.int64) * num_vertices + vertex
+    arc[reached] = order[np.searchsorted(key[order], wanted)]
     return distance, arc
 
 
-def price_bound(problem: RoutingProblem, prices: Floats) -> float:
-    """Return the time in s that no routing can undercut, as some prices prove.
+def price_bound(problem: RoutingProblem, prices: Floats, method: str) -> Bound:
+    """Return the time that no routing can undercut, as some prices prove.
 
     Parameters
     ----------
@@ -80,23 +78,23 @@ def price_bound(problem: RoutingProblem, prices: Floats) -> float:
     prices = np.maximum(prices, 0.0)
     scale = float(network.capacity @ prices)
     if not scale > 0:
-        return 0.0
+        return Bound(0.0, method, prices)
     length = network.on_arcs.T @ prices
+
+    def distances(ends: Ints, towards: bool) -> Floats:
+        tail, head = (network.head, network.tail) if towards else (network.tail, network.head)
+        return shortest_distances(network.num_vertices, tail, head, length, ends)[0]
+
     cost = float(problem.ports @ prices)
     sources, destinations = problem.sources, problem.destinations
-    if len(destinations) < len(sources):
-        distance, _ = shortest_distances(network, length, destinations, towards=True)
-        wanted = problem.demand[:, destinations].T
-    else:
-        distance, _ = shortest_distances(network, length, sources)
-        wanted = problem.demand[sources]
+    towards = len(destinations) < len(sources)
+    distance = distances(destinations if towards else sources, towards)
+    wanted = problem.demand[:, destinations].T if towards else problem.demand[sources]
     cost += float(np.sum(wanted * np.where(wanted > 0, distance, 0.0)))
     if problem.messages:
-        cost += farthest_member_cost(
-            problem, lambda ends, towards: shortest_distances(network, length, ends, towards=towards)[0]
-        )
+        cost += farthest_member_cost(problem, distances)
         cost += float(prices @ _port_use_of_messages(problem))
-    return cost / scale
+    return Bound(cost / scale, method, prices / scale)
 
 
 def _port_use_of_messages(problem: RoutingProblem) -> Floats:
@@ -116,17 +114,15 @@ def _port_use_of_messages(problem: RoutingProblem) -> Floats:
     return use
 
 
-def node_cut_prices(problem: RoutingProblem) -> list[Floats]:
-    """Return the prices of the tightest port and of the tightest cuts round one vertex."""
+def node_cut_bounds(problem: RoutingProblem) -> list[Bound]:
+    """Return the bounds of the tightest port and of the tightest cuts round one vertex."""
     network = problem.network
-    unit = np.zeros(network.num_resources)
     candidates = []
     if network.num_resources > int(network.own.max(initial=-1)) + 1:
-        tightest = unit.copy()
+        tightest = np.zeros(network.num_resources)
         tightest[int(np.argmax(problem.ports / network.capacity))] = 1.0
-        candidates.append(tightest)
-    demand = problem.demand
-    leaving, entering = demand.sum(axis=1), demand.sum(axis=0)
+        candidates.append((float(problem.ports @ tightest), tightest))
+    leaving, entering = problem.demand.sum(axis=1), problem.demand.sum(axis=0)
     capacity = network.arc_capacity
     size = network.num_vertices
     out_room = np.bincount(network.tail, capacity, size)
@@ -139,22 +135,31 @@ def node_cut_prices(problem: RoutingProblem) -> list[Floats]:
         (leaving + entering, both_room, (network.tail, network.head)),
     ):
         vertex = int(np.argmax(np.divide(value, room, out=np.zeros(size), where=room > 0)))
-        prices = unit.copy()
+        prices = np.zeros(network.num_resources)
         for side in sides:
             prices[network.own[side == vertex]] = 1.0
-        candidates.append(prices)
-    return candidates
+        candidates.append((float(value[vertex]), prices))
+    bounds = []
+    for crossing, prices in candidates:
+        scale = float(network.capacity @ prices)
+        if scale > 0:
+            bounds.append(Bound(crossing / scale, "cut round one node", prices / scale))
+    return bounds
 
 
-def repair(
-    network: FlowNetwork,
-    length: Floats,
-    sources: Ints,
-    demand: Floats,
-    flow: Floats,
-    *,
-    towards: bool = False,
-) -> Floats:
+def program_bound(program: FlowProgram, prices: Floats) -> float:
+    """Return the time that no flow of a program can undercut, as prices prove, in the program's units."""
+    prices = np.maximum(prices, 0.0)
+    scale = float(program.capacity @ prices)
+    if not scale > 0:
+        return 0.0
+    length = program.on_arcs.T @ prices
+    distance, _ = shortest_distances(program.num_vertices, program.tail, program.head, length, program.ends)
+    cost = np.sum(program.demand * np.where(program.demand > 0, distance, 0.0)) + program.base @ prices
+    return float(cost) / scale
+
+
+def repair(program: FlowProgram, length: Floats, flow: Floats) -> Floats:
     """Return a flow that carries the whole demand, made of one that nearly does.
 
     Negative entries count as zero; what a vertex still lacks is fetched, farthest vertex first, along its
@@ -163,34 +168,34 @@ def repair(
     Parameters
     ----------
     length
-        Of each arc, [arcs].
-    sources
-        Vertices, [commodities].
-    demand
-        Bytes that each source owes each vertex, [commodities, vertices].
+        Of each arc, above 0, [arcs].
     flow
         [commodities, arcs].
-    towards
-        Whether commodities flow to the ``sources`` instead.
     """
-    from scipy.sparse import csr_array
-
-    tail, head = (network.head, network.tail) if towards else (network.tail, network.head)
-    distance, arc = shortest_distances(network, length, sources, towards=towards)
-    flow = np.maximum(flow, 0.0)
-    arcs, rows = np.arange(network.num_arcs), np.arange(len(sources))
-    shape = (network.num_arcs, network.num_vertices)
-    gain = csr_array((np.ones(len(arcs)), (arcs, head)), shape=shape)
-    gain = gain - csr_array((np.ones(len(arcs)), (arcs, tail)), shape=shape)
-    need = demand - (gain.T @ flow.T).T
+    distance, arc = shortest_distances(program.num_vertices, program.tail, program.head, length, program.ends)
+    fed = np.isfinite(distance[:, program.tail])  # what no path feeds (a memory stack) feeds nobody
+    flow = np.where(fed, np.maximum(flow, 0.0), 0.0)
+    need = program.demand - net_inflow(program.num_vertices, program.tail, program.head, flow)
+    rows = np.arange(len(flow))
     order = np.argsort(distance, axis=1, kind="stable")
-    for position in range(network.num_vertices - 1, 0, -1):
+    for position in range(program.num_vertices - 1, 0, -1):
         vertex = order[:, position]
         by = arc[rows, vertex]
         lacking = np.flatnonzero((need[rows, vertex] > 0) & (by >= 0))
         by, vertex = by[lacking], vertex[lacking]
         lack = need[lacking, vertex]
         flow[lacking, by] += lack
-        need[lacking, tail[by]] += lack
+        need[lacking, program.tail[by]] += lack
         need[lacking, vertex] = 0.0
     return flow
+
+
+def net_inflow(num_vertices: int, tail: Ints, head: Ints, flow: Floats) -> Floats:
+    """Return what enters each vertex less what leaves it, [commodities, vertices]."""
+    from scipy.sparse import csr_array
+
+    arcs = np.arange(len(tail))
+    shape = (len(tail), num_vertices)
+    ones = np.ones(len(tail))
+    gain: Any = csr_array((ones, (arcs, head)), shape=shape) - csr_array((ones, (arcs, tail)), shape=shape)
+    return np.asarray(flow @ gain, dtype=float)

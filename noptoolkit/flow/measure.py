@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 
@@ -10,10 +11,10 @@ from numpy.typing import NDArray
 
 from noptoolkit._names import resolve
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow.certificate import node_cut_prices, price_bound
+from noptoolkit.flow.certificate import node_cut_bounds, price_bound
 from noptoolkit.flow.problem import RoutingProblem, routing_problem
 from noptoolkit.flow.result import FlowResult
-from noptoolkit.flow.routed import Routed, Status
+from noptoolkit.flow.routed import Bound, Routed, Status
 from noptoolkit.flow.routings import ROUTINGS, Effort, Routing
 from noptoolkit.package import Package
 from noptoolkit.traffic import Traffic
@@ -94,23 +95,22 @@ def _assemble(
     problem: RoutingProblem, routed: Routed, routing: str, tol: float, efficiency: float, start: float
 ) -> FlowResult:
     network = problem.network
-    arc_load = routed.flow.sum(axis=0) + routed.trees.arc_load
-    use = problem.ports + routed.trees.use(network) + network.on_arcs @ routed.flow.sum(axis=0)
+    use = routed.use(network, problem.ports)
     ratio = use / network.capacity
     worst = int(np.argmax(ratio))
     achieved = float(ratio[worst])
-    load = network.channel_load(arc_load)
-    bound, bound_method, prices = _best_bound(problem, routed, ratio)
-    if math.isclose(bound, achieved, rel_tol=1e-12):
-        bound = achieved
-    gap = achieved / bound - 1 if bound > 0 else 0.0
+    load = network.channel_load(routed.arc_load + routed.trees.arc_load)
+    bound = best_bound(problem, routed)
+    if math.isclose(bound.time, achieved, rel_tol=1e-12):
+        bound = dataclasses.replace(bound, time=achieved)
+    gap = achieved / bound.time - 1 if bound.time > 0 else 0.0
     if gap <= EXACT:
         status: Status = "exact"
     elif routing != "optimal":
         status = "fixed routing"
     else:
         status = "certified" if gap <= tol else "time limit"
-    for array in (load, use, prices):
+    for array in (load, use, bound.prices):
         array.flags.writeable = False
     return FlowResult(
         package=network.package,
@@ -119,36 +119,34 @@ def _assemble(
         efficiency=efficiency,
         load=load,
         time=achieved / efficiency,
-        time_bound=bound / efficiency,
+        time_bound=bound.time / efficiency,
         bottleneck=_bottleneck(problem, worst, load) if achieved > 0 else "",
         status=status,
         method=routed.method,
-        bound_method=bound_method,
+        bound_method=bound.method,
         seconds=time.perf_counter() - start,
         use=use,
-        prices=prices,
+        prices=bound.prices,
         network=network,
         routed=routed,
     )
 
 
-def _best_bound(problem: RoutingProblem, routed: Routed, ratio: Floats) -> tuple[float, str, Floats]:
+def best_bound(problem: RoutingProblem, routed: Routed) -> Bound:
+    """Return the best bound that a routing, a cut round one node or congestion prices prove."""
     network = problem.network
-    candidates = [("cut round one node", prices) for prices in node_cut_prices(problem)]
-    candidates += routed.prices
-    peak = ratio.max(initial=0.0)
-    if network.num_vertices <= SMALL and peak > 0:
+    bounds = [*node_cut_bounds(problem), *routed.bounds]
+    ratio = routed.use(network, problem.ports) / network.capacity
+    peak = float(ratio.max(initial=0.0))
+    best = max(bounds, key=lambda bound: bound.time)
+    if network.num_vertices <= SMALL and peak > best.time * (1 + EXACT):
         busiest = np.zeros(network.num_resources)
         busiest[int(np.argmax(ratio))] = 1.0
-        candidates.append(("the busiest resource", busiest))
+        bounds.append(price_bound(problem, busiest, "the busiest resource"))
         for steep in (20.0, 80.0):
-            candidates.append(("congestion prices", np.exp(steep * (ratio / peak - 1)) / network.capacity))
-    best: tuple[float, str, Floats] = (0.0, "", np.zeros(network.num_resources))
-    for name, prices in candidates:
-        scale = float(network.capacity @ prices)
-        if scale > 0 and (value := price_bound(problem, prices)) > best[0]:
-            best = (value, name, prices / scale)
-    return best
+            prices = np.exp(steep * (ratio / peak - 1)) / network.capacity
+            bounds.append(price_bound(problem, prices, "congestion prices"))
+    return max(bounds, key=lambda bound: bound.time)
 
 
 def _bottleneck(problem: RoutingProblem, worst: int, load: Floats) -> str:

@@ -1,4 +1,4 @@
-"""What a routing or solver hands back: flows, loads of messages, prices that it found on the way."""
+"""What a routing hands back: flows by commodity, loads of messages, and bounds that it found on the way."""
 
 from __future__ import annotations
 
@@ -9,35 +9,84 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.flow.multicast import TreeLoads
+from noptoolkit.flow.network import FlowNetwork
 
-__all__ = ["Routed", "Status"]
+__all__ = ["Bound", "CommodityFlow", "Routed", "Status"]
 
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Status = Literal["exact", "certified", "time limit", "fixed routing"]
 
 
 @dataclass(frozen=True, eq=False)
-class Routed:
-    """Flows that carry the demand of a `RoutingProblem`, and trees that carry its messages.
+class CommodityFlow:
+    """A flow for each vertex that sends (or receives).
 
     Parameters
     ----------
     flow
-        In B, [commodities, arcs]; it carries the demand by inflow >= outflow + demand.
+        In B, [commodities, arcs]; inflow >= outflow + demand at each vertex but the commodity's own.
+    arcs
+        Arc of the network of each column, [arcs].
     by_source
-        Whether a commodity is all that one vertex sends (else all that one receives).
+        Whether a commodity is all that one vertex sends, else all that one receives.
     ends
-        That vertex, [commodities].
-    trees
-        What the messages add.
+        That vertex of the network, [commodities].
+    anchor
+        Vertex at which each vertex's demand starts and ends once trees are stripped, [vertices].
+    """
+
+    flow: Floats
+    arcs: Ints
+    by_source: bool
+    ends: Ints
+    anchor: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """A time that no routing can undercut.
+
+    Parameters
+    ----------
+    time
+        In s.
     method
         Who found it.
     prices
-        Candidates for the bound as (who found them, [resources]).
+        That prove it, scaled so that capacity @ prices = 1, in s/B, [resources].
     """
 
-    flow: NDArray[np.float64]
-    by_source: bool
-    ends: NDArray[np.int64]
+    time: float
+    method: str
+    prices: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Routed:
+    """Loads that carry a `RoutingProblem`.
+
+    Parameters
+    ----------
+    arc_load
+        Of its demand, in B, [arcs].
+    trees
+        What its messages add.
+    method
+        Who found it.
+    bounds
+        Found on the way.
+    proof
+        The flow behind ``arc_load``; ``None`` where it is too large to keep.
+    """
+
+    arc_load: Floats
     trees: TreeLoads
     method: str
-    prices: tuple[tuple[str, NDArray[np.float64]], ...] = ()
+    bounds: tuple[Bound, ...] = ()
+    proof: CommodityFlow | None = None
+
+    def use(self, network: FlowNetwork, ports: Floats) -> Floats:
+        """Return what everything uses of each resource, in B, [resources]."""
+        use: Floats = ports + self.trees.use(network) + network.on_arcs @ self.arc_load
+        return use

@@ -7,19 +7,22 @@ is the best that any routing can do, and proves it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow.forwarding import push, split_equally, take_first
 from noptoolkit.flow.grid import dimension_order
-from noptoolkit.flow.linear_program import solve_linear_program
 from noptoolkit.flow.multicast import ForwardingRule, TreeLoads, tree_loads
+from noptoolkit.flow.portfolio import route_best
 from noptoolkit.flow.problem import RoutingProblem
-from noptoolkit.flow.routed import Routed
+from noptoolkit.flow.routed import CommodityFlow, Routed
 
 __all__ = ["ROUTINGS", "Effort", "Routing"]
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -58,19 +61,18 @@ def route_dor(problem: RoutingProblem, effort: Effort) -> Routed:
 
 def route_optimally(problem: RoutingProblem, effort: Effort) -> Routed:
     """Route so that the busiest resource is done as early as any routing can have it done."""
-    if has_unique_paths(problem):
-        return _forward(problem, take_first, "unique paths")
     candidates = [route_ecmp(problem, effort)]
     try:
         candidates.append(route_dor(problem, effort))
     except RoutingError:
         candidates.append(route_shortest(problem, effort))
     trees = min((routed.trees for routed in candidates), key=lambda trees: _time(problem, trees))
-    if problem.demand.any():
-        best = solve_linear_program(problem, trees, time_limit=effort.time_limit)
-        if best is not None:
-            candidates.append(best)
-    return min(candidates, key=lambda routed: _time(problem, routed.trees, routed))
+    best = route_best(problem, trees, tol=effort.tol, time_limit=effort.time_limit)
+    if best is not None:
+        candidates.insert(0, best)
+    bounds = tuple(bound for routed in candidates for bound in routed.bounds)
+    winner = min(candidates, key=lambda routed: _time(problem, routed.trees, routed.arc_load))
+    return replace(winner, bounds=bounds)
 
 
 ROUTINGS: dict[str, Routing] = {
@@ -81,30 +83,17 @@ ROUTINGS: dict[str, Routing] = {
 }
 
 
-def has_unique_paths(problem: RoutingProblem) -> bool:
-    """Return whether the network has no cycle, parallel channels and directions aside."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import connected_components
-
-    network = problem.network
-    size = network.num_vertices
-    low, high = np.minimum(network.tail, network.head), np.maximum(network.tail, network.head)
-    edges = np.unique(low * size + high)
-    if len(np.unique(network.tail * size + network.head)) < network.num_arcs:
-        return False
-    graph = csr_array((np.ones(len(edges)), (edges // size, edges % size)), shape=(size, size))
-    return bool(len(edges) == size - connected_components(graph, directed=False)[0])
-
-
 def _forward(problem: RoutingProblem, rule: ForwardingRule, method: str) -> Routed:
     network = problem.network
     destinations = problem.destinations
     flow = push(network, rule(network, destinations), problem.demand)
-    return Routed(flow, False, destinations, tree_loads(problem, rule), method)
+    everywhere = np.arange(network.num_vertices)
+    proof = CommodityFlow(flow, np.arange(network.num_arcs), False, destinations, everywhere)
+    return Routed(flow.sum(axis=0), tree_loads(problem, rule), method, proof=proof)
 
 
-def _time(problem: RoutingProblem, trees: TreeLoads, routed: Routed | None = None) -> float:
+def _time(problem: RoutingProblem, trees: TreeLoads, arc_load: Floats | None = None) -> float:
     use = problem.ports + trees.use(problem.network)
-    if routed is not None:
-        use = use + problem.network.on_arcs @ routed.flow.sum(axis=0)
+    if arc_load is not None:
+        use = use + problem.network.on_arcs @ arc_load
     return float(np.max(use / problem.network.capacity))

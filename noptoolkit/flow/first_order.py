@@ -1,0 +1,264 @@
+"""The optimal routing of dense traffic at any size: a first-order method on the flow program.
+
+For a floor z' the program is the saddle point ::
+
+    min over x >= 0, max over P and y in Y    sum_q P_q . (d_q - N x_q) + y . (A sum_q x_q + base - z' C)
+
+with N the incidence of the arcs, A that of the resources and Y = {y >= 0, C . y <= 1}: where its value is
+0, the time z' can be had. It is solved by the primal-dual hybrid gradient method with reflected Halpern
+steps and restarts (Lu and Yang, arXiv 2407.16144; Applegate et al., PDLP, arXiv 2106.04756), each
+commodity scaled by its own demand. Every so often the iterate is made a proof: flows are repaired, prices
+evaluated, in float64 (`noptoolkit.flow.certificate`). The floor follows the best bound, half a tolerance
+above it.
+
+In blocked arrays [blocks, arcs or vertices, lanes] the commodities are padded to whole blocks with empty
+ones.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noptoolkit.flow.program import FlowProgram
+from noptoolkit.flow.solution import Solution
+
+__all__ = ["solve_first_order"]
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+
+METHOD = "primal-dual hybrid gradient"
+EMPTY_SINGLES = np.zeros((0, 0, 0), np.float32)
+EMPTY = np.zeros((0, 0))
+
+
+@dataclass
+class Certified:
+    """The best of both sides so far."""
+
+    known: float
+    time: float
+    bound: float
+    flow: Singles
+    length: Floats
+    prices: Floats
+
+    @property
+    def gap(self) -> float:
+        return self.time / self.floor - 1
+
+    @property
+    def floor(self) -> float:
+        return max(self.bound, self.known)
+
+
+class Kernels:
+    """The compiled loops over all commodities of one program, spread over threads."""
+
+    def __init__(self, program: FlowProgram) -> None:
+        from noptoolkit.flow import compiled
+
+        self.program = program
+        self.lanes = compiled.LANES
+        self.compiled = compiled
+        self.blocks = -(-len(program.ends) // self.lanes)
+        self.threads = max(1, min(os.cpu_count() or 1, self.blocks))
+        self.pool = ThreadPoolExecutor(self.threads)
+        self.first = program.first_arc()
+        self.tail, self.head = program.tail.astype(np.int32), program.head.astype(np.int32)
+        self.demand = np.ascontiguousarray(program.demand)
+        self.ends = program.ends.astype(np.int64)
+
+    def blocked(self, array: Floats) -> Singles:
+        """Return per-commodity rows [commodities, n] as [blocks, n, lanes]."""
+        padded = np.zeros((self.blocks * self.lanes, array.shape[1]), np.float32)
+        padded[: len(array)] = array
+        lanes = padded.reshape(self.blocks, self.lanes, -1)
+        return np.ascontiguousarray(lanes.transpose(0, 2, 1))
+
+    def ranges(self, count: int) -> list[tuple[int, int]]:
+        cuts = [count * k // self.threads for k in range(self.threads + 1)]
+        return [(a, b) for a, b in pairwise(cuts) if b > a]
+
+    def spread(self, flow: Singles, scale: Singles) -> None:
+        """Fill a first flow and the scale of each commodity's flow on each arc."""
+
+        def run(part: tuple[int, int]) -> None:
+            arrays = (self.first, self.tail, self.head, self.demand, self.ends)
+            self.compiled.spread_equally(*part, *arrays, flow, scale)
+
+        list(self.pool.map(run, self.ranges(len(self.ends))))
+
+    def certify(
+        self, length: Floats, flow: Singles, distances: Singles = EMPTY_SINGLES, repaired: Floats = EMPTY
+    ) -> tuple[Floats, float]:
+        """Return arc loads of the repaired flow and the demand times distance."""
+
+        def run(part: tuple[int, int]) -> tuple[Floats, float]:
+            load = np.zeros(len(self.tail))
+            arrays = (self.first, self.tail, self.head, length, self.demand, self.ends, flow)
+            return load, self.compiled.certify(*part, *arrays, load, distances, repaired)
+
+        parts = list(self.pool.map(run, self.ranges(len(self.ends))))
+        load = np.sum([load for load, _ in parts], axis=0)
+        return load, float(sum(cost for _, cost in parts))
+
+    def step(self, arguments: tuple[Any, ...]) -> tuple[Floats, float]:
+        def run(part: tuple[int, int]) -> tuple[Singles, float]:
+            load = np.zeros(len(self.tail), np.float32)
+            return load, self.compiled.halpern_step(*part, self.tail, self.head, *arguments, load)
+
+        parts = list(self.pool.map(run, self.ranges(self.blocks)))
+        load = np.sum([load for load, _ in parts], axis=0, dtype=float)
+        return load, float(sum(residual for _, residual in parts))
+
+
+def solve_first_order(
+    program: FlowProgram,
+    *,
+    tol: float,
+    deadline: float = float("inf"),
+    report: Callable[[str], None] | None = None,
+) -> Solution:
+    """Return a flow and prices within a tolerance of each other, or what is reached by a deadline.
+
+    Parameters
+    ----------
+    tol
+        Gap at which to stop.
+    deadline
+        By ``time.perf_counter()``, in s.
+    report
+        Is told the progress, one line at a time.
+    """
+    kernels = Kernels(program)
+    capacity, on_arcs, base = program.capacity, program.on_arcs, program.base
+    prices_to_length = on_arcs.T.tocsr()
+    padding = np.full(kernels.blocks * kernels.lanes - len(program.ends), -1)
+    ends = np.r_[program.ends, padding].reshape(kernels.blocks, kernels.lanes)
+    demand = kernels.blocked(program.demand)
+    flow = np.zeros((kernels.blocks, len(program.tail), kernels.lanes), np.float32)
+    price = np.zeros((kernels.blocks, program.num_vertices, kernels.lanes), np.float32)
+    scale = np.full_like(flow, 1.0)  # what an empty lane has does not matter
+    kernels.spread(flow, scale)
+    inverse_spread: Singles = np.float32(1) / _sum_at_vertices(program, scale)
+    passing = scale.sum(axis=(0, 2), dtype=float)
+    weight = _row_weights(on_arcs, passing)  # makes the resources' operator no longer than 1
+
+    def certify(prices: Floats, distances: Singles = EMPTY_SINGLES) -> tuple[float, float, Floats, Floats]:
+        prices = _strictly_positive(prices, capacity)
+        length = prices_to_length @ prices
+        load, cost = kernels.certify(length, flow, distances)
+        return program.time(load), cost + float(base @ prices), length, prices
+
+    y = 1 / capacity / len(capacity)
+    time_now, bound_now, length, prices = certify(y, price)
+    best = Certified(program.known, time_now, bound_now, flow.copy(), length, prices)
+    norm_flow = np.sqrt(_squares(flow, None, scale))
+    norm_dual = np.sqrt(_squares(price, None, inverse_spread) + float(weight @ y**2))
+    omega = 5 * norm_dual / norm_flow
+    flow0, price0, y0 = flow.copy(), price.copy(), y.copy()
+    floor = best.floor * (1 + tol / 2)
+    iteration = since_restart = 0
+    next_check = 20
+    residual0 = before = np.inf
+    while best.gap > tol and time.perf_counter() < deadline:
+        mix = (since_restart + 1) / (since_restart + 2)
+        arc_length = (prices_to_length @ y).astype(np.float32)
+        load, moved = kernels.step(
+            (arc_length, flow, price, demand, ends, scale, inverse_spread, omega, flow0, price0, mix)
+        )
+        surplus = on_arcs @ load + base - floor * capacity
+        y_new = _project(y + omega * surplus / weight, capacity, weight)
+        residual = np.sqrt(moved + float(weight @ (y_new - y) ** 2) / omega)
+        y = mix * (2 * y_new - y) + (1 - mix) * y0
+        since_restart += 1
+        iteration += 1
+        if since_restart == 1:
+            residual0 = residual
+        elif (
+            residual < 0.2 * residual0
+            or before < residual < 0.8 * residual0
+            or since_restart >= max(0.36 * iteration, 40)
+        ):
+            moved_flow = np.sqrt(_squares(flow, flow0, scale))
+            moved_dual = np.sqrt(_squares(price, price0, inverse_spread) + float(weight @ (y - y0) ** 2))
+            excess = (time_now / best.floor - 1) / max(1 - bound_now / best.time, 1e-9)
+            omega *= float(np.clip(np.sqrt(excess), 0.5, 2))
+            if moved_flow > 0 and moved_dual > 0:
+                omega = omega**0.75 * (moved_dual / moved_flow) ** 0.25
+            flow0[:], price0[:], y0 = flow, price, y.copy()
+            since_restart = 0
+            floor = best.floor * (1 + tol / 2)
+        before = residual
+        if iteration >= next_check:
+            next_check = iteration + max(20, min(int(0.15 * iteration), 200))
+            time_now, bound_now, length, prices = certify(y)
+            if time_now < best.time:
+                best.time, best.length = time_now, length
+                best.flow[:] = flow
+            if bound_now > best.bound:
+                best.bound, best.prices = bound_now, prices
+            if report is not None:
+                report(f"{METHOD}: {iteration} iterations, gap {best.gap:.2%}, omega {omega:.3g}")
+    repaired = np.zeros((len(program.ends), len(program.tail)))
+    load, _ = kernels.certify(best.length, best.flow, repaired=repaired)
+    kernels.pool.shutdown()
+    return Solution(repaired, program.time(load), best.prices, best.bound, METHOD)
+
+
+def _sum_at_vertices(program: FlowProgram, scale: Singles) -> Singles:
+    """Return the sum over the arcs of each vertex, [blocks, vertices, lanes]."""
+    from scipy.sparse import csr_array
+
+    arcs = np.arange(len(program.tail))
+    touches = csr_array(
+        (np.ones(2 * len(arcs), np.float32), (np.r_[program.tail, program.head], np.r_[arcs, arcs])),
+        shape=(program.num_vertices, len(arcs)),
+    )
+    return np.stack([touches @ block for block in scale])
+
+
+def _row_weights(on_arcs: Any, passing: Floats) -> Floats:
+    """Return weights k such that diag(k)**-0.5 @ on_arcs @ diag(passing)**0.5 has norm at most 1 (Schur)."""
+    per_arc = np.asarray(on_arcs.sum(axis=0)).ravel()
+    worst = on_arcs.multiply(per_arc[None, :]).tocsr().max(axis=1).toarray().ravel()
+    return np.asarray(on_arcs @ passing * worst, dtype=float)
+
+
+def _strictly_positive(prices: Floats, capacity: Floats) -> Floats:
+    """Return prices without zeros, scaled so that capacity @ prices = 1; ties of zero length cost time."""
+    prices = np.maximum(prices, 0.0)
+    prices = prices + 1e-6 * max(float(capacity @ prices), 1e-3) / (len(prices) * capacity)
+    return np.asarray(prices / float(capacity @ prices))
+
+
+def _project(y: Floats, capacity: Floats, weight: Floats) -> Floats:
+    """Return the point of {y >= 0, capacity @ y <= 1} that is nearest in the norm of ``weight``."""
+    y = np.maximum(y, 0.0)
+    if capacity @ y <= 1:
+        return y
+    slope = capacity / weight
+    ratio = y / slope
+    order = np.argsort(-ratio)
+    shift = (np.cumsum((capacity * y)[order]) - 1) / np.cumsum((capacity * slope)[order])
+    last = np.flatnonzero(ratio[order] > shift)[-1]
+    return np.asarray(np.maximum(y - shift[last] * slope, 0.0))
+
+
+def _squares(now: Singles, then: Singles | None, scale: Singles) -> float:
+    """Return the sum of (now - then) squared over scale."""
+    total = 0.0
+    for block in range(len(now)):
+        step = now[block] if then is None else now[block] - then[block]
+        total += float(np.sum(step * step / scale[block], dtype=float))
+    return total

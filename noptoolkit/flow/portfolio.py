@@ -1,0 +1,121 @@
+"""The optimal routing by whichever solver suits the problem, each with its proof.
+
+What is forced is peeled off; what is left is folded by its symmetry; then the linear program where it is
+small, path columns where few pairs talk, a first-order method else. Fixed routings may still win, and the
+best of all values and of all bounds is what counts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from noptoolkit.flow.certificate import price_bound
+from noptoolkit.flow.first_order import solve_first_order
+from noptoolkit.flow.linear_program import solve_linear_program
+from noptoolkit.flow.multicast import TreeLoads
+from noptoolkit.flow.path_columns import is_sparse, solve_path_columns
+from noptoolkit.flow.problem import RoutingProblem
+from noptoolkit.flow.program import FlowProgram, Peeled, peel
+from noptoolkit.flow.routed import Bound, CommodityFlow, Routed
+from noptoolkit.flow.solution import Solution
+from noptoolkit.flow.symmetry import fold
+
+__all__ = ["route_best"]
+
+SMALL_COLUMNS = 40_000  # commodities x arcs that HiGHS's interior point solves in about a second
+
+
+def route_best(
+    problem: RoutingProblem,
+    trees: TreeLoads,
+    *,
+    tol: float,
+    time_limit: float | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Routed | None:
+    """Return the best routing of a problem's demand beside messages along given trees.
+
+    Parameters
+    ----------
+    tol
+        Gap at which to stop.
+    time_limit
+        In s; ``None`` is without limit.
+    report
+        Is told the progress, one line at a time.
+
+    Returns
+    -------
+    Routed or None
+        ``None`` where no solver had an answer in time.
+    """
+    peeled = peel(problem, trees)
+    if peeled.program is None:
+        load = peeled.forced
+        nothing = CommodityFlow(np.zeros((0, 0)), peeled.arcs, True, np.zeros(0, np.int64), peeled.anchor)
+        return Routed(load, trees, "unique paths", _forced_bounds(problem, peeled), nothing)
+    started = time.perf_counter()
+    deadline = started + time_limit if time_limit is not None else float("inf")
+    solution = solve_program(peeled.program, tol=tol, deadline=deadline, report=report)
+    return None if solution is None else _unpeel(problem, peeled, trees, solution)
+
+
+def solve_program(
+    program: FlowProgram,
+    *,
+    tol: float,
+    deadline: float = float("inf"),
+    report: Callable[[str], None] | None = None,
+) -> Solution | None:
+    """Return the answer of whichever solver suits a program, folded by symmetry where it has any."""
+    folded = fold(program) if len(program.ends) > 2 else None
+    small = program if folded is None else folded.program
+    columns = len(small.ends) * len(small.tail)
+    if columns <= SMALL_COLUMNS:
+        left = deadline - time.perf_counter()
+        solution = solve_linear_program(small, time_limit=left if np.isfinite(left) else None)
+    elif is_sparse(program):
+        return solve_path_columns(program, tol=tol, deadline=deadline, report=report)
+    else:
+        solution = solve_first_order(small, tol=tol, deadline=deadline, report=report)
+    if solution is None or folded is None:
+        return solution
+    flow = folded.unfold_flow(solution.flow)
+    return Solution(
+        flow,
+        program.time(flow.sum(axis=0)),
+        folded.unfold_prices(solution.prices),
+        solution.bound,
+        f"{solution.method}, folded by symmetry",
+    )
+
+
+def _forced_bounds(problem: RoutingProblem, peeled: Peeled) -> tuple[Bound, ...]:
+    """Return the bound of the resource that forced loads and ports alone keep busy the longest."""
+    network = problem.network
+    use = problem.ports + network.on_arcs @ peeled.forced
+    worst = int(np.argmax(use / network.capacity))
+    prices = np.zeros(network.num_resources)
+    prices[worst] = 1 / network.capacity[worst]
+    return (Bound(float(use[worst] * prices[worst]), "forced loads", prices),)
+
+
+def _unpeel(problem: RoutingProblem, peeled: Peeled, trees: TreeLoads, solution: Solution) -> Routed:
+    network = problem.network
+    assert peeled.program is not None
+    load = peeled.forced.copy()
+    flow = solution.flow * peeled.byte
+    load[peeled.arcs] += flow.sum(axis=0)
+    prices = np.zeros(network.num_resources)
+    prices[peeled.resources] = np.maximum(solution.prices, 0.0)
+    if problem.messages:
+        bound = price_bound(problem, prices, solution.method)  # trees of another shape may be cheaper
+    else:
+        seconds = solution.bound * peeled.byte / peeled.rate
+        bound = Bound(seconds, solution.method, prices / float(network.capacity @ prices))
+    ends = peeled.vertices[peeled.program.ends]
+    proof = CommodityFlow(flow, peeled.arcs, peeled.by_source, ends, peeled.anchor)
+    return Routed(load, trees, solution.method, (bound, *_forced_bounds(problem, peeled)), proof)

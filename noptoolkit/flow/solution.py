@@ -1,0 +1,35 @@
+"""What a solver of a `FlowProgram` hands back: a flow and prices, and what each proves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Solution"]
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """An interval that holds the optimum of a program, in its units.
+
+    Parameters
+    ----------
+    flow
+        Carries the whole demand, [commodities, arcs].
+    time
+        That the flow takes.
+    prices
+        On the resources, at least 0, [resources].
+    bound
+        That the prices prove (what the program knows besides may be more).
+    method
+        Who found them.
+    """
+
+    flow: NDArray[np.float64]
+    time: float
+    prices: NDArray[np.float64]
+    bound: float
+    method: str
