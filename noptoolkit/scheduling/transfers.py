@@ -16,11 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit._names import resolve
-from noptoolkit.flow import ROUTINGS
+from noptoolkit.flow import congestion
 from noptoolkit.flow.network import flow_network
-from noptoolkit.flow.problem import routing_problem
-from noptoolkit.flow.routings import Effort, Routing
+from noptoolkit.flow.routings import Routing
 from noptoolkit.package import Package
 from noptoolkit.traffic import Traffic
 
@@ -73,17 +71,14 @@ def transfer(
     >>> transfer(pair, from_matrix(pair, [[0, 2e9], [1e9, 0]])).uses
     {'a->b': 2.0, 'b->a': 1.0}
     """
-    problem = routing_problem(package, traffic)
-    routed = resolve(routing, ROUTINGS, "routing")(problem, Effort())
-    network = problem.network
-    flow = routed.flow.sum(axis=0)
-    use = problem.ports + routed.trees.use(network) + network.on_arcs @ flow
-    time = use / network.capacity / efficiency
+    flow = congestion(package, traffic, routing=routing, efficiency=efficiency)
+    network = flow.network
+    time = flow.use / network.capacity / efficiency
     size = float(traffic.demand.sum())
     for sets in (traffic.multicast, traffic.reduction):
         size += 0.0 if sets is None else float(sets.bytes.sum())
     uses = {network.names[r]: float(time[r]) for r in np.flatnonzero(time > 0)}
-    return Transfer(size, uses, network.channel_load(flow + routed.trees.arc_load))
+    return Transfer(size, uses, flow.load)
 
 
 def network_resources(package: Package) -> tuple[str, ...]:
