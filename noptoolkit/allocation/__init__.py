@@ -1,5 +1,7 @@
 """Which chiplet holds which expert: the layout, the allocators that find it, and what it costs."""
 
+from noptoolkit.allocation.bounds import c_t_bound
+from noptoolkit.allocation.evidence import LayoutReport, compare_layouts, layouts_by_cap, random_c_t
 from noptoolkit.allocation.fit import allocate
 from noptoolkit.allocation.layout import Allocation
 from noptoolkit.allocation.package_time import PackageTime, package_time
@@ -11,7 +13,12 @@ __all__ = [
     "Allocation",
     "Allocator",
     "LayoutProblem",
+    "LayoutReport",
     "PackageTime",
     "allocate",
+    "c_t_bound",
+    "compare_layouts",
+    "layouts_by_cap",
     "package_time",
+    "random_c_t",
 ]

@@ -1,0 +1,247 @@
+"""What layouts are worth: fitted beside held-out and out-of-domain C_T, imbalance beside both.
+
+A layout is fitted to some tokens and used for others, so its fitted C_T flatters it; a layout of small C_T
+piles hot experts up, so C_T without imbalance flatters it too. `compare_layouts` shows all of them, with the
+mean of random layouts G (1 - C(E - E/G, k) / C(E, k)) and a lower bound for scale.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from noptoolkit.allocation.bounds import c_t_bound
+from noptoolkit.allocation.fit import Objective, allocate
+from noptoolkit.allocation.layout import Allocation
+from noptoolkit.allocation.package_time import PackageTime, package_time
+from noptoolkit.allocation.problem import slots_of
+from noptoolkit.errors import InfeasibleError
+from noptoolkit.package import Package
+from noptoolkit.trace import RoutingTrace
+
+__all__ = ["LayoutReport", "LayoutRow", "compare_layouts", "layouts_by_cap", "random_c_t"]
+
+
+@dataclass(frozen=True, eq=False)
+class LayoutRow:
+    """One layout, judged.
+
+    Parameters
+    ----------
+    allocation
+        The layout.
+    fitted, held_out
+        C_T on the tokens it was fitted to, and on others.
+    out_of_domain
+        Mean over the domains of C_T on all others of a layout fitted to one; ``None`` where not asked for.
+    c_g, imbalance
+        C_G and imbalance, both held out.
+    layer_time
+        Time of dispatch, experts and combine of one layer by the package's time model, in s per held-out
+        token.
+    seconds
+        What finding it took.
+    """
+
+    allocation: Allocation
+    fitted: float
+    held_out: float
+    out_of_domain: float | None
+    c_g: float
+    imbalance: float
+    layer_time: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LayoutReport:
+    """Layouts side by side.
+
+    Parameters
+    ----------
+    rows
+        One for each method.
+    package, trace
+        What they were made for; ``trace`` is the whole trace.
+    bound
+        No layout has a smaller fitted C_T.
+    random
+        Mean C_T of random layouts, whatever the routing.
+    split
+        How the held-out tokens were chosen.
+    """
+
+    rows: tuple[LayoutRow, ...]
+    package: Package
+    trace: RoutingTrace
+    bound: float
+    random: float
+    split: str
+
+    def __repr__(self) -> str:
+        best = min(self.rows, key=lambda row: row.held_out)
+        return (
+            f"LayoutReport({len(self.rows)} layouts on {self.package.name!r}, "
+            f"least held-out C_T {best.held_out:.3f} by {best.allocation.method!r})"
+        )
+
+    def cells(self) -> tuple[list[str], list[list[str]]]:
+        """Return heading and body of the table as text; times are relative to the first row's."""
+        domains = any(row.out_of_domain is not None for row in self.rows)
+        head = ["layout", "C_T fitted", "C_T held out", "C_G", "imbalance", "time", "seconds"]
+        if domains:
+            head.insert(3, "C_T other domains")
+        body = []
+        for row in self.rows:
+            line = [
+                row.allocation.method,
+                f"{row.fitted:.3f}",
+                f"{row.held_out:.3f}",
+                f"{row.c_g:.3f}",
+                f"{row.imbalance:.2f}",
+                f"{row.layer_time / self.rows[0].layer_time:.3f}",
+                f"{row.seconds:.2f}",
+            ]
+            if domains:
+                line.insert(3, "-" if row.out_of_domain is None else f"{row.out_of_domain:.3f}")
+            body.append(line)
+        return head, body
+
+    def notes(self) -> list[str]:
+        """Return what must be said with the table, a line each."""
+        origin = {
+            "recorded": "recorded routing",
+            "loads": "routing drawn from recorded loads alone: co-activation is not known",
+            "synthetic": "synthetic routing",
+        }[self.trace.origin]
+        return [
+            f"{self.trace!r}: {origin}.",
+            f"C_T: chiplets per token. Held out: half of the {self.split}s. Random layouts have "
+            f"{self.random:.3f} in the mean; no layout has less than {self.bound:.3f} on the fitted half.",
+            f"Imbalance: hottest chiplet over the mean. Time: dispatch, experts and combine of one layer on "
+            f"{self.package.name}, by fixed trees, relative to the first row.",
+        ]
+
+
+def compare_layouts(
+    trace: RoutingTrace,
+    package: Package,
+    methods: Sequence[str] = ("contiguous", "random", "mozart", "agglomerative", "leiden", "auto"),
+    *,
+    objective: Objective = "c_t",
+    by: Literal["token", "document"] = "token",
+    domains: bool = False,
+    layer_time: PackageTime | None = None,
+    rng: int | np.random.Generator | None = 0,
+    **options: Any,
+) -> LayoutReport:
+    """Return layouts by several methods, fitted to one half of a trace and judged on the other.
+
+    Parameters
+    ----------
+    trace, package, objective, layer_time
+        As for `noptoolkit.allocation.allocate`, which also takes the further ``options``.
+    methods
+        Names in `ALLOCATORS`.
+    by
+        Whether tokens or whole documents are held out.
+    domains
+        Whether to fit to each domain of the trace too, and judge on the others.
+    rng
+        Splits the trace and seeds every method alike.
+
+    Examples
+    --------
+    >>> from noptoolkit import Chiplet, Link, SyntheticRouting
+    >>> from noptoolkit.synthetic import draw_trace
+    >>> ring = Package("ring", [Chiplet(n, role="expert") for n in "abcd"],
+    ...                [Link(*pair, "1 GB/s") for pair in ("ab", "bc", "cd", "da")])
+    >>> trace = draw_trace(SyntheticRouting(32, 4, 500, 1, affinity=4.0))
+    >>> report = compare_layouts(trace, ring, ["contiguous", "mozart", "auto"])
+    >>> report.rows[2].held_out < report.rows[1].held_out < report.rows[0].held_out
+    True
+    """
+    generator = np.random.default_rng(rng)
+    ((fit, held_out),) = trace.split(rng=generator, by=by)
+    seed = int(generator.integers(2**32))
+    model = layer_time or package_time(package)
+    options = {"objective": objective, "layer_time": layer_time, **options}
+    rows = []
+    for method in methods:
+        start = time.perf_counter()
+        layout = allocate(fit, package, method=method, rng=seed, **options)
+        seconds = time.perf_counter() - start
+        elsewhere = None
+        if domains:
+            judged = [
+                allocate(inside, package, method=method, rng=seed, **options).c_t(outside)
+                for inside, outside in trace.split(by="domain")
+            ]
+            elsewhere = float(np.mean(judged))
+        rows.append(
+            LayoutRow(
+                allocation=layout,
+                fitted=layout.c_t(fit),
+                held_out=layout.c_t(held_out),
+                out_of_domain=elsewhere,
+                c_g=layout.c_g(held_out),
+                imbalance=layout.imbalance(held_out),
+                layer_time=model.time(layout, held_out) / held_out.num_tokens,
+                seconds=seconds,
+            )
+        )
+    limits = {key: options[key] for key in ("per_layer", "capacity") if key in options}
+    bound = c_t_bound(fit, package, **limits)
+    mean = random_c_t(package, trace.num_experts, trace.top_k, options.get("capacity"))
+    return LayoutReport(tuple(rows), package, trace, bound, mean, by)
+
+
+def random_c_t(
+    package: Package, num_experts: int, top_k: int, capacity: int | Sequence[int] | None = None
+) -> float:
+    """Return the mean C_T over all layouts: of each chiplet, the chance that it holds one of k experts.
+
+    Examples
+    --------
+    >>> from noptoolkit import Chiplet, Link
+    >>> pair = Package("pair", [Chiplet(n, role="expert") for n in "ab"], [Link("a", "b", "1 GB/s")])
+    >>> round(random_c_t(pair, 4, 2), 4)  # 2 (1 - C(2, 2) / C(4, 2))
+    1.6667
+    """
+    slots, _ = slots_of(package, num_experts, capacity)
+    total = int(slots.sum())  # empty slots are as likely as experts
+    return float(sum(1 - math.comb(total - int(s), top_k) / math.comb(total, top_k) for s in slots))
+
+
+def layouts_by_cap(
+    trace: RoutingTrace,
+    package: Package,
+    caps: Sequence[float] = (1.05, 1.1, 1.2, 1.3, 1.5, 2.0, 3.0),
+    **options: Any,
+) -> dict[str, Allocation]:
+    """Return the layout for each load cap of a chiplet: the curve of C_T against imbalance.
+
+    Parameters
+    ----------
+    trace, package
+        As for `noptoolkit.allocation.allocate`, which takes the further ``options``.
+    caps
+        Multiples of the mean load; those that no layout is found for are left out.
+
+    Returns
+    -------
+    dict
+        From ``"cap 1.2"`` and the like to layouts, ready for ``noptoolkit.plot.pareto``.
+    """
+    layouts = {}
+    for cap in caps:
+        try:
+            layouts[f"cap {cap:g}"] = allocate(trace, package, cap_chiplet=cap, **options)
+        except InfeasibleError:
+            continue
+    return layouts

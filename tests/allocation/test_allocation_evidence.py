@@ -1,0 +1,116 @@
+"""Lower bounds against brute force, and the report of fitted, held-out and out-of-domain C_T."""
+
+import numpy as np
+import pytest
+from conftest import grid, topical, tree
+from test_allocation_search import problem_of, set_partitions
+
+from noptoolkit import RoutingTrace
+from noptoolkit.allocation import allocate
+from noptoolkit.allocation.bounds import c_t_bound, connectivity_bound
+from noptoolkit.allocation.evidence import compare_layouts, layouts_by_cap, random_c_t
+from noptoolkit.allocation.portfolio import connectivity_of, search_portfolio
+
+
+@pytest.mark.parametrize(
+    ("experts", "chiplets", "k"), [(8, 4, 3), (9, 3, 3), (12, 4, 4), (12, 3, 5), (12, 2, 2)]
+)
+def test_bound_is_never_above_brute_force(experts: int, chiplets: int, k: int) -> None:
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        sharpness = 10.0**-seed  # from uniform to nearly fixed routing
+        scores = (
+            rng.gumbel(size=(80, experts)) * sharpness + rng.random(experts) + 2 * rng.random((80, 1, 1))[0]
+        )
+        problem = problem_of(RoutingTrace(np.argsort(-scores, axis=1)[:, :k], experts), 1, chiplets)
+        places = np.empty(experts, dtype=np.int64)
+        best = np.inf
+        for blocks in set_partitions(list(range(experts)), experts // chiplets):
+            for chiplet, block in enumerate(blocks):
+                places[block] = chiplet
+            best = min(best, connectivity_of(problem, places))
+        bound = connectivity_bound(problem)
+        assert bound <= best * (1 + 1e-12)
+        if experts == 2 * chiplets:
+            assert bound == best
+
+
+def test_bound_says_something_and_is_tight_where_topics_fill_chiplets() -> None:
+    trace = topical(64, 8)
+    problem = problem_of(trace)
+    places, _ = search_portfolio(problem, np.random.default_rng(0))
+    assert 0.7 < connectivity_bound(problem) / connectivity_of(problem, places) <= 1
+    fixed = RoutingTrace(np.repeat(np.arange(64).reshape(8, 8), 5, axis=0), 64)  # eight disjoint sets
+    assert c_t_bound(fixed, tree(4, 2)) == allocate(fixed, tree(4, 2)).c_t(fixed) == 1.0
+
+
+def test_bound_with_uneven_and_spare_slots() -> None:
+    trace = topical(32, 4)
+    for capacity in (4, [8, 1, 1, 1] * 4, [2] * 15 + [16]):
+        layout = allocate(trace, tree(4, 4), capacity=capacity)
+        assert c_t_bound(trace, tree(4, 4), capacity=capacity) <= layout.c_t(trace) + 1e-12
+
+
+def test_bound_averages_layers() -> None:
+    trace = topical(64, 8, layers=2)
+    each = [c_t_bound(trace.layer(i), tree(4, 4)) for i in range(2)]
+    assert c_t_bound(trace, tree(4, 4)) == pytest.approx(np.mean(each))
+    assert c_t_bound(trace, tree(4, 4), per_layer=False) <= allocate(trace, tree(4, 4), per_layer=False).c_t(
+        trace
+    )
+
+
+def test_report_shows_what_a_layout_is_worth_on_tokens_it_has_not_seen() -> None:
+    trace = topical(64, 8, tokens=1200)
+    report = compare_layouts(trace, tree(4, 4), ["contiguous", "mozart", "auto"], rng=1)
+    ((fit, held_out),) = trace.split(rng=np.random.default_rng(1), by="token")
+    for row in report.rows:
+        assert row.fitted == row.allocation.c_t(fit)
+        assert row.held_out == row.allocation.c_t(held_out)
+        assert row.imbalance == row.allocation.imbalance(held_out)
+    auto = report.rows[2]
+    assert report.bound <= auto.fitted < auto.held_out < report.rows[1].held_out
+    assert report.random == pytest.approx(random_c_t(tree(4, 4), 64, 8))
+    head, body = report.cells()
+    assert head == ["layout", "C_T fitted", "C_T held out", "C_G", "imbalance", "time", "seconds"]
+    assert body[0][0] == "contiguous"
+    assert body[0][5] == "1.000"
+    assert all(len(line) == len(head) for line in body)
+    assert "synthetic routing" in report.notes()[0]
+    assert "least held-out C_T" in repr(report)
+
+
+def test_report_by_domain_is_worse_than_in_domain() -> None:
+    parts = [topical(64, 8, tokens=400, seed=seed) for seed in (1, 2)]  # two seeds: two sets of topics
+    ids = np.concatenate([part.topk for part in parts], axis=1)
+    trace = RoutingTrace(ids, 64, domain=np.repeat([0, 1], 400), domains=("code", "prose"))
+    report = compare_layouts(trace, tree(4, 4), ["auto"], domains=True)
+    assert report.rows[0].out_of_domain > report.rows[0].held_out
+    assert report.cells()[0][3] == "C_T other domains"
+
+
+def test_curve_of_c_t_against_load_cap_is_monotone_and_leaves_impossible_caps_out() -> None:
+    trace = topical(64, 8)
+    layouts = layouts_by_cap(trace, tree(4, 4), caps=(0.9, 1.03, 1.3, 3.0))
+    assert list(layouts) == ["cap 1.03", "cap 1.3", "cap 3"]
+    sent = [layout.c_t(trace) for layout in layouts.values()]
+    assert sent == sorted(sent, reverse=True)
+    assert layouts["cap 1.03"].imbalance(trace) <= 1.03 + 1e-9
+
+
+def test_time_in_the_report_is_the_objective(gptoss: RoutingTrace) -> None:
+    trace = gptoss.layer(5).tokens(slice(0, 4000))
+    fewest = compare_layouts(trace, grid(4, 4), ["mozart", "auto"])
+    fastest = compare_layouts(trace, grid(4, 4), ["mozart", "auto"], objective="time")
+    assert fastest.rows[1].layer_time < 0.95 * fewest.rows[1].layer_time
+
+
+def test_recorded_routing_reaches_the_goal(gptoss: RoutingTrace) -> None:
+    """Held-out C_T of auto at most 0.90 of Mozart's; every fourth layer here, all in the benchmark."""
+    ((fit, held_out),) = gptoss.split(rng=0)
+    auto, mozart = [], []
+    for layer in range(0, 24, 4):
+        for method, found in (("auto", auto), ("mozart", mozart)):
+            layout = allocate(fit.layer(layer), tree(4, 4), method=method)
+            found.append(layout.c_t(held_out.layer(layer)))
+    assert np.mean(auto) <= 0.90 * np.mean(mozart)
