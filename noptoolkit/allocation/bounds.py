@@ -80,5 +80,5 @@ def _least_share(problem: LayoutProblem, expert: int, size: int) -> float:
         taken[best] = True
         holds: NDArray[np.bool_] = (sets == best).any(axis=1)
         together += holds
-    least = float(weight.sum()) / min(size, sets.shape[1])
+    least: float = float(weight.sum()) / min(size, sets.shape[1])
     return max(float(weight.sum()) - most, least)
