@@ -73,6 +73,8 @@ def find_grid(package: Package) -> Grid:
             break
         smallest = size.sum(axis=0)
         keep = keep[smallest > smallest.min()]
+        if len(keep) == 0:
+            raise RoutingError(f"{place}, but the positions of its nodes form no full lattice; {WAY_OUT}")
     rows, columns = int(row.max()) + 1, int(column.max()) + 1
     if len(keep) != rows * columns or len(keep) < 2:
         raise RoutingError(f"{place}, but the positions of its nodes form no full lattice; {WAY_OUT}")

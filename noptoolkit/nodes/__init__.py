@@ -1,5 +1,6 @@
 """Time and energy of one operation on one node of a package."""
 
+from noptoolkit.nodes.energy import access_energy, compute_energy, link_energy
 from noptoolkit.nodes.operations import (
     OPTIMISERS,
     Optimiser,
@@ -30,14 +31,17 @@ __all__ = [
     "Optimiser",
     "RooflinePoint",
     "Work",
+    "access_energy",
     "array_flops",
     "attention_work",
+    "compute_energy",
     "compute_time",
     "dense_work",
     "embedding_work",
     "expert_work",
     "head_work",
     "kv_bytes_per_token",
+    "link_energy",
     "memory_time",
     "roofline",
     "router_work",

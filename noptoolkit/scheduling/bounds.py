@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from noptoolkit.scheduling.task_graph import TaskGraph
 
-__all__ = ["LowerBound", "lower_bound"]
+__all__ = ["LowerBound", "lone_times", "lower_bound", "uses_of_resources"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -82,7 +82,7 @@ def lower_bound(graph: TaskGraph, order: Ints, head: Floats, tail: Floats) -> Lo
     time = lone_times(graph)
     critical = float((head + time + tail).max())
     load = graph.load
-    owner, resource, work = _work(graph)
+    owner, resource, work = uses_of_resources(graph)
     best, where = 0.0, -1
     by_resource = np.argsort(resource, kind="stable")
     ends = np.cumsum(np.bincount(resource, minlength=len(graph.resources)))
@@ -112,7 +112,7 @@ def lone_times(graph: TaskGraph) -> Floats:
     return time
 
 
-def _work(graph: TaskGraph) -> tuple[Ints, Ints, Floats]:
+def uses_of_resources(graph: TaskGraph) -> tuple[Ints, Ints, Floats]:
     """Return every use of a resource as task, resource and time over the resource's capacity, by task."""
     held = np.array([r for resources, _ in graph.needs for r in resources], np.int64)
     count = np.array([len(resources) for resources, _ in graph.needs], np.int64)

@@ -24,7 +24,7 @@ from noptoolkit.nodes import (
     update_work,
 )
 from noptoolkit.package import Chiplet, Package
-from noptoolkit.scheduling.memory_routes import MemoryRoutes
+from noptoolkit.scheduling.memory_routes import MemoryRoutes, add_up
 from noptoolkit.scheduling.step import Block, Slice, Step, StepOptions
 from noptoolkit.scheduling.transfers import Transfer, transfer
 from noptoolkit.trace import RoutingTrace
@@ -103,6 +103,8 @@ class _Maker:
             layers,
             head,
             self.count,
+            self.hosts,
+            self.routes,
         )
 
     def moe_block(self, trace: RoutingTrace, layer: int) -> Block:
@@ -156,15 +158,17 @@ class _Maker:
         whole = attention_work(self.model, self.batch, sequences)
         return (tokens / self.tokens) * whole + router_work(self.model, tokens)
 
-    def cache(self) -> tuple[dict[str, float], dict[str, float]]:
+    def cache(self) -> tuple[dict[str, float], dict[str, float], dict[str, tuple[float, float]]]:
+        """Return what a micro-batch's keys and values occupy, read and written, and their bytes by host."""
         work = attention_work(self.model, self.batch, self.batch.sequences // self.count)
-        read: dict[str, float] = {}
-        written: dict[str, float] = {}
-        for host in self.hosts:
-            for total, size, back in ((read, work.read, False), (written, work.written, True)):
-                for name, time in self.move(host, size / len(self.hosts), back).items():
-                    total[name] = total.get(name, 0.0) + time
-        return read, written
+        each = (work.read / len(self.hosts), work.written / len(self.hosts))
+        if not any(each):
+            return {}, {}, {}
+        read, written = (
+            add_up(self.move(host, size, back) for host in self.hosts)
+            for size, back in zip(each, (False, True), strict=True)
+        )
+        return read, written, dict.fromkeys(self.hosts, each)
 
     def hosted(self, kind: str, parameters: int, work: Callable[[float], Work]) -> tuple[Slice, ...]:
         """Return the slices of an operation that every host does for its share of the tokens."""
@@ -212,8 +216,9 @@ class _Maker:
             chiplet,
             kind,
             size,
-            self.move(chiplet, size + update.read, False),
-            self.move(chiplet, size + update.written, True),
+            update.written,
+            self.move(chiplet, size, False),
+            add_up([self.move(chiplet, update.read, False), self.move(chiplet, size + update.written, True)]),
             forward,
             compute_time(self.chiplet(chiplet), arithmetic, self.options.efficiency.compute),
             index,

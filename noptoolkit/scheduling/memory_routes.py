@@ -8,26 +8,27 @@ every other channel of a shortest path between stack and chiplet.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from noptoolkit.errors import NopWarning
 from noptoolkit.flow.network import flow_network
-from noptoolkit.nodes import Efficiency, memory_time
+from noptoolkit.nodes import Efficiency, access_energy, link_energy, memory_time
 from noptoolkit.package import Memory, Package
 from noptoolkit.scheduling.transfers import transfer
 from noptoolkit.traffic import from_matrix
 from noptoolkit.units import format_quantity
 
-__all__ = ["MemoryRoutes"]
+__all__ = ["MemoryRoutes", "add_up"]
 
 
 @dataclass(frozen=True)
 class _Way:
-    """One direction between a stack and a chiplet: s per byte on the stack's own link, and on others."""
+    """One direction between a stack and a chiplet: s per byte on its own link and on others, J per byte."""
 
     own: float
     others: tuple[tuple[str, float], ...]
+    energy: float
 
 
 class MemoryRoutes:
@@ -77,6 +78,12 @@ class MemoryRoutes:
                 uses[name] = uses.get(name, 0.0) + part * time / efficiency.network
         return uses
 
+    def energy(self, chiplet: str, size: float, back: bool) -> tuple[float, float]:
+        """Return what moving bytes to a chiplet, or back, costs in the stacks and on the links, in J."""
+        access = sum(access_energy(memory, share * size) for memory, share in self.shares(chiplet))
+        ways = [(self._ways[memory.name, chiplet][back], share) for memory, share in self.shares(chiplet)]
+        return access, sum(way.energy * share * size for way, share in ways)
+
     def warn_of_overrun(self, held: Iterable[tuple[str, float]]) -> None:
         """Warn, once, if weights given as (chiplet, bytes) are more than their stacks hold."""
         need = {memory.name: 0.0 for memory in self.package.memories}
@@ -108,7 +115,8 @@ def _hops(package: Package, memory: str) -> dict[str, int]:
 def _way(package: Package, source: str, sink: str, memory: str, on_network: bool) -> _Way:
     """Return what one byte from a node to another occupies."""
     one = from_matrix(package, [[0.0, 1.0], [0.0, 0.0]], endpoints=(source, sink))
-    uses = transfer(package, one, routing="shortest").uses
+    sent = transfer(package, one, routing="shortest")
+    uses = sent.uses
     network = flow_network(package)
     mine = {f"{memory} port"}
     for i, channel in enumerate(package.channels):
@@ -116,4 +124,21 @@ def _way(package: Package, source: str, sink: str, memory: str, on_network: bool
             mine.add(network.names[network.own[network.arc_of_channel[i]]])
     own = max(time for name, time in uses.items() if name in mine)
     others = tuple((name, time) for name, time in uses.items() if name not in mine)
-    return _Way(own, others if on_network else ())
+    loaded = zip(package.channels, sent.load, strict=True)
+    energy = sum(link_energy(package.links[channel.link], float(load)) for channel, load in loaded)
+    return _Way(own, others if on_network else (), energy)
+
+
+def add_up(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return the sum of occupations by resource.
+
+    Examples
+    --------
+    >>> add_up([{"hbm0": 1.0}, {"hbm0": 2.0, "sw0->e1": 0.5}])
+    {'hbm0': 3.0, 'sw0->e1': 0.5}
+    """
+    total: dict[str, float] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total.get(name, 0.0) + float(value)
+    return total

@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from noptoolkit.package import Package
 from noptoolkit.scheduling.bounds import LowerBound
 from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
+from noptoolkit.scheduling.retrospect import busy_share, critical_tasks
 from noptoolkit.scheduling.task_graph import TaskGraph
+from noptoolkit.scheduling.verify import occupancy_over_time
 from noptoolkit.units import Measured, format_quantity, measured
 from noptoolkit.workload import Workload
 
 if TYPE_CHECKING:
+    from noptoolkit.scheduling.energy import StepEnergy
     from noptoolkit.scheduling.policies import Policy
 
 __all__ = ["Breakdown", "Schedule", "TaskTable", "schedule_graph"]
@@ -100,7 +103,7 @@ class Schedule:
     package, workload, policy
         What it was made from; ``None`` for a task graph of one's own.
     energy
-        Dynamic energy of the step, in J by kind; empty for a task graph of one's own.
+        Dynamic energy of the step; ``None`` for a task graph of one's own.
     """
 
     graph: TaskGraph
@@ -110,6 +113,7 @@ class Schedule:
     package: Package | None = None
     workload: Workload | None = None
     policy: Policy | None = None
+    energy: StepEnergy | None = None
 
     def __repr__(self) -> str:
         what = [f"{format_quantity(self.makespan, 's')}"]
@@ -169,6 +173,29 @@ class Schedule:
         """Share of the busy time of compute, communication and memory that another of them covers."""
         apart = sum(float((edges[:, 1] - edges[:, 0]).sum()) for edges in self._busy_edges.values())
         return 1.0 - (self.makespan - self.breakdown.idle) / apart if apart > 0 else 0.0
+
+    @cached_property
+    def critical_path(self) -> Ints:
+        """A chain of tasks that decides the makespan, first to last; see `critical_tasks`."""
+        return critical_tasks(self.graph, self.start, self.end)
+
+    @cached_property
+    def high_water(self) -> dict[str, float]:
+        """Most bytes ever in each buffer (SRAM, by its chiplet's name)."""
+        return {
+            name: float(occupancy_over_time(self.graph, self.start, self.end, name)[1].max(initial=0.0))
+            for name in self.graph.buffers
+        }
+
+    def busy_share(self, edges: ArrayLike) -> Floats:
+        """Return the share of each time bin that each resource is occupied, [resources, bins].
+
+        Parameters
+        ----------
+        edges
+            Bounds of the bins in s, ascending, [bins + 1]. A flow counts as even over its run.
+        """
+        return busy_share(self.graph, self.start, self.end, np.asarray(edges, dtype=float))
 
     @cached_property
     def _busy_edges(self) -> dict[str, Floats]:

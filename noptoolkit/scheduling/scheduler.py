@@ -12,6 +12,7 @@ from noptoolkit.flow.routings import Routing
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Package
 from noptoolkit.scheduling.costing import step_of
+from noptoolkit.scheduling.energy import energy_of
 from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
 from noptoolkit.scheduling.plan import Schedule
 from noptoolkit.scheduling.policies import POLICIES, Policy
@@ -33,6 +34,7 @@ def schedule(
     slices: int | None = None,
     optimiser: str = "sgd",
     weights_on_network: bool = True,
+    energy_per_flop: float | None = None,
     **changes: Any,
 ) -> Schedule:
     """Return the schedule of one step of a workload on a package.
@@ -47,6 +49,8 @@ def schedule(
         Which ready task starts first, see `list_schedule`.
     efficiency, routing, slices, optimiser, weights_on_network
         See `StepOptions`.
+    energy_per_flop
+        In J, see `energy_of`.
     changes
         Fields of the policy to change: ``degree``, ``prefetch``, ``order``, ``micro_batches``, ...
 
@@ -82,7 +86,8 @@ def schedule(
         graph = chosen.graph(steps[count], prefetch, order)
         timeline = list_schedule(graph, priority=priority)
         used = dataclasses.replace(chosen, prefetch=prefetch, order=order, micro_batches=count)
-        plan = Schedule(graph, timeline.start, timeline.end, timeline.bounds, package, workload, used)
+        energy = energy_of(steps[count], None if energy_per_flop is None else float(energy_per_flop))
+        plan = Schedule(graph, timeline.start, timeline.end, timeline.bounds, package, workload, used, energy)
         if best is None or plan.makespan < best.makespan:
             best = plan
     assert best is not None  # candidates are never empty

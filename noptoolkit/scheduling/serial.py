@@ -5,8 +5,9 @@ A stage takes as long as its most occupied resource, and the step takes the sum 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
+from noptoolkit.scheduling.memory_routes import add_up
 from noptoolkit.scheduling.step import Block, Slice, Step
 from noptoolkit.scheduling.task_graph import TaskGraph, TaskGraphBuilder
 from noptoolkit.scheduling.transfers import Transfer
@@ -29,34 +30,34 @@ def serial_graph(step: Step) -> TaskGraph:
     def run(block: Block, name: str, backward: bool) -> None:
         where = f"{name} {'backward' if backward else 'forward'}"
         factor = 2.0 if backward else 1.0
-        stage("load", f"load {where}", _sum(part.load for part in block.slices))
-        stage("load", f"read cache {where}", _sum([block.cache_read] * step.micro_batches))
-        hosts = _sum({p.chiplet: factor * p.forward.sum()} for p in (*block.before, *block.beside))
-        experts = _sum({p.chiplet: factor * p.forward.sum()} for p in block.experts)
+        stage("load", f"load {where}", add_up(part.load for part in block.slices))
+        stage("load", f"read cache {where}", add_up([block.cache_read] * step.micro_batches))
+        hosts = add_up({p.chiplet: factor * p.forward.sum()} for p in (*block.before, *block.beside))
+        experts = add_up({p.chiplet: factor * p.forward.sum()} for p in block.experts)
         stages = [
             ("attention", hosts),
-            ("dispatch", _sum(t.uses for t in block.dispatch)),
+            ("dispatch", add_up(t.uses for t in block.dispatch)),
             ("expert", experts),
-            ("combine", _sum(t.uses for t in block.combine)),
+            ("combine", add_up(t.uses for t in block.combine)),
         ]
         for kind, uses in [*stages[1:], stages[0]] if backward else stages:
             stage(kind, f"{kind} {where}", uses)
-        stage("store", f"write cache {where}", _sum([block.cache_written] * step.micro_batches))
+        stage("store", f"write cache {where}", add_up([block.cache_written] * step.micro_batches))
         if backward:
             finish(block, where)
 
     def finish(block: Block, where: str) -> None:
         exchanged = [t.uses for p in block.slices for t in exchange_of(block, p)]
-        stage("exchange", f"exchange {where}", _sum(exchanged))
-        stage("update", f"update {where}", _sum({p.chiplet: p.update} for p in block.slices))
-        stage("store", f"store {where}", _sum(part.store for part in block.slices))
+        stage("exchange", f"exchange {where}", add_up(exchanged))
+        stage("update", f"update {where}", add_up({p.chiplet: p.update} for p in block.slices))
+        stage("store", f"store {where}", add_up(part.store for part in block.slices))
 
     blocks = [step.blocks[i] for i in step.layers]
     for layer, block in enumerate(blocks):
         run(block, f"L{layer}", backward=False)
-    stage("load", "load head", _sum(part.load for part in step.head.slices))
+    stage("load", "load head", add_up(part.load for part in step.head.slices))
     factor = 3.0 if step.training else 1.0
-    stage("head", "head", _sum({p.chiplet: factor * p.forward.sum()} for p in step.head.before))
+    stage("head", "head", add_up({p.chiplet: factor * p.forward.sum()} for p in step.head.before))
     if step.training:
         finish(step.head, "head")
         for layer, block in reversed(list(enumerate(blocks))):
@@ -68,11 +69,3 @@ def exchange_of(block: Block, part: Slice) -> list[Transfer]:
     """Return the exchange that a serial step does for a slice: once for all hosts."""
     first = next(other for other in block.slices if (other.kind, other.index) == (part.kind, part.index))
     return [block.exchange[part.kind]] if first is part and part.kind in block.exchange else []
-
-
-def _sum(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    total: dict[str, float] = {}
-    for part in parts:
-        for name, value in part.items():
-            total[name] = total.get(name, 0.0) + float(value)
-    return total

@@ -31,6 +31,7 @@ from noptoolkit.allocation import Allocation
 from noptoolkit.flow.routings import Routing
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Package
+from noptoolkit.scheduling.memory_routes import MemoryRoutes
 from noptoolkit.scheduling.transfers import Transfer, used_towards
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
@@ -82,10 +83,11 @@ class Slice:
         Name.
     kind
         ``attention``, ``shared``, ``dense``, ``head`` or ``expert``.
-    size
-        Of the weights, in B.
+    size, state
+        Of the weights, and of the optimiser's state that an update reads and writes, in B.
     load, store
-        How long reading and writing them back occupies each port and channel, in s, by name.
+        How long reading the weights, and writing them back with the state read and written, occupies each
+        port and channel, in s, by name.
     forward
         Time to compute each micro-batch forward, in s, [micro-batches]; backward takes twice that.
     update
@@ -97,6 +99,7 @@ class Slice:
     chiplet: str
     kind: str
     size: float
+    state: float
     load: Mapping[str, float]
     store: Mapping[str, float]
     forward: Floats
@@ -119,6 +122,8 @@ class Block:
     cache_read, cache_written
         How long keys and values of one micro-batch occupy ports and channels, in s, by name (in decode and
         prefill).
+    cached
+        The same in B, read and written, by host.
     """
 
     before: tuple[Slice, ...]
@@ -129,6 +134,7 @@ class Block:
     exchange: Mapping[str, Transfer] = field(default_factory=dict)
     cache_read: Mapping[str, float] = field(default_factory=dict)
     cache_written: Mapping[str, float] = field(default_factory=dict)
+    cached: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def slices(self) -> tuple[Slice, ...]:
@@ -152,6 +158,10 @@ class Step:
         The output head as a block of its own.
     micro_batches
         How many.
+    hosts
+        Chiplets on which the tokens live.
+    routes
+        Between memory stacks and chiplets.
     """
 
     package: Package
@@ -162,6 +172,8 @@ class Step:
     layers: tuple[int, ...]
     head: Block
     micro_batches: int
+    hosts: tuple[str, ...]
+    routes: MemoryRoutes
 
     @property
     def training(self) -> bool:
