@@ -1,8 +1,9 @@
 """The stages in order: package + workload -> allocation -> traffic -> congestion -> schedule.
 
-Layouts are fitted on one half of the trace's tokens; C_T, traffic and schedule are those of the other half,
-so no number profits from tokens that the layout has seen. Dispatch and combine are those of one MoE layer
-(mean over the trace's layers) for all tokens of one step, replicated and reduced where the network can.
+Layouts are fitted on one half of the trace's tokens (of its documents, where they are known); C_T, traffic and
+schedule are those of the other half, so no number profits from tokens that the layout has seen. Dispatch and
+combine are those of one MoE layer (mean over the trace's layers) for all tokens of one step, replicated and
+reduced where the network can.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from noptoolkit import traffic
-from noptoolkit.allocation import Allocation, Allocator, allocate
+from noptoolkit.allocation import Allocation, Allocator, allocate, package_time
+from noptoolkit.allocation.fit import Objective
 from noptoolkit.flow import FlowResult, congestion
 from noptoolkit.flow.routings import Routing
 from noptoolkit.formats import load_topology, load_workload
+from noptoolkit.nodes import expert_work
 from noptoolkit.package import Package
 from noptoolkit.scheduling import Policy, Schedule, schedule
 from noptoolkit.trace import RoutingTrace
@@ -71,10 +74,11 @@ def run(
     package: str | Path | Package,
     workload: str | Path | Workload,
     *,
-    allocator: str | Allocator = "mozart",
+    allocator: str | Allocator = "auto",
     routing: str | Routing = "optimal",
     policy: str | Policy = "streaming",
     degree: Degree = "in-network",
+    objective: Objective = "time",
     tol: float = 0.01,
     rng: int | np.random.Generator | None = 0,
     progress: Progress | None = None,
@@ -90,6 +94,9 @@ def run(
     degree
         Copies of a token: one for each expert (``copies``) or each chiplet (``chiplets``), or as few as the
         network's own replication and reduction need (``in-network``).
+    objective
+        What the allocator ``auto`` minimises: the ``time`` of dispatch, experts and combine on this package,
+        or ``c_t``.
     tol
         How far apart a congestion time and its bound may be, relative.
     rng
@@ -116,11 +123,17 @@ def run(
     tell(f"{place.name}: routing trace")
     load = load_workload(workload)
     rng = np.random.default_rng(rng)
-    fit, held_out = _halves(load.trace, rng)
+    fit, held_out = halves(load.trace, rng)
     load = dataclasses.replace(load, routing=held_out)
 
     tell(f"{place.name}: expert allocation")
-    allocation = allocate(fit, place, method=allocator, rng=rng)
+    layer_time = package_time(
+        place,
+        token_bytes=load.model.hidden * load.batch.bytes_per_value,
+        flops_per_choice=expert_work(load.model, 1).flops,
+        degree="in-network" if degree == "in-network" else "chiplets",
+    )
+    allocation = allocate(fit, place, method=allocator, objective=objective, layer_time=layer_time, rng=rng)
 
     tell(f"{place.name}: dispatch and combine")
     # The trace is a sample: each of its tokens stands for this many of the step's.
@@ -142,9 +155,10 @@ def run(
     return Run(place, load, allocation, dispatch, combine, uniform, plan, degree)
 
 
-def _halves(trace: RoutingTrace, rng: np.random.Generator) -> tuple[RoutingTrace, RoutingTrace]:
+def halves(trace: RoutingTrace, rng: np.random.Generator) -> tuple[RoutingTrace, RoutingTrace]:
+    """Return tokens to fit a layout on and tokens to judge it on; whole documents where they are known."""
     if trace.num_tokens < 2:
         return trace, trace
-    order = rng.permutation(trace.num_tokens)
-    half = trace.num_tokens // 2
-    return trace.tokens(np.sort(order[:half])), trace.tokens(np.sort(order[half:]))
+    documents = trace.document is not None and len(np.unique(trace.document)) > 1
+    [(fit, held_out)] = trace.split(rng=rng, by="document" if documents else "token")
+    return fit, held_out

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from noptoolkit.allocation.fit import Objective
 from noptoolkit.cli.pictures import made_folder, save_picture, write_comparison
 from noptoolkit.cli.screen import errors, output, progress, table
 from noptoolkit.formats import load_topology, load_workload
@@ -28,6 +29,7 @@ def compare(
     routing: Annotated[str, typer.Option(help="How traffic is routed.")] = "optimal",
     policy: Annotated[str, typer.Option(help="How the step is scheduled.")] = "streaming",
     degree: Annotated[Degree, typer.Option(help="Copies of a token.")] = "in-network",
+    objective: Annotated[Objective, typer.Option(help="What the allocator auto minimises.")] = "time",
     seed: Annotated[int, typer.Option(help="Seed of the trace's split and of the allocator.")] = 0,
 ) -> None:
     """Compare topologies on workloads: one table per workload, and pictures with -o."""
@@ -40,6 +42,7 @@ def compare(
             routing=routing,
             policy=policy,
             degree=degree,
+            objective=objective,
             rng=seed,
             progress=tell,
         )

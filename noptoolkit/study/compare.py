@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noptoolkit.allocation import Allocator
+from noptoolkit.allocation.fit import Objective
 from noptoolkit.errors import NopError
 from noptoolkit.flow.routings import Routing
 from noptoolkit.formats import load_topology, load_workload
@@ -125,10 +126,11 @@ def compare_packages(
     packages: Sequence[str | Path | Package],
     workloads: Sequence[str | Path | Workload],
     *,
-    allocator: str | Allocator = "mozart",
+    allocator: str | Allocator = "auto",
     routing: str | Routing = "optimal",
     policy: str | Policy = "streaming",
     degree: Degree = "in-network",
+    objective: Objective = "time",
     tol: float = 0.01,
     rng: int | None = 0,
     progress: Progress | None = None,
@@ -139,7 +141,7 @@ def compare_packages(
     ----------
     packages, workloads
         Presets' names, files' paths, or the things themselves.
-    allocator, routing, policy, degree, tol, rng, progress
+    allocator, routing, policy, degree, objective, tol, rng, progress
         As `run` takes them.
 
     Raises
@@ -165,6 +167,7 @@ def compare_packages(
         "routing": routing,
         "policy": policy,
         "degree": degree,
+        "objective": objective,
         "tol": tol,
         "rng": rng,
         "progress": progress,
