@@ -1,9 +1,9 @@
 """The stages in order: package + workload -> allocation -> traffic -> congestion -> schedule.
 
-Layouts are fitted on one half of the trace's tokens (of its documents, where they are known); C_T, traffic and
-schedule are those of the other half, so no number profits from tokens that the layout has seen. Dispatch and
-combine are those of one MoE layer (mean over the trace's layers) for all tokens of one step, replicated and
-reduced where the network can.
+Layouts are fitted on one half of the trace's tokens (of its documents, where they are known); C_T,
+traffic and schedule are those of the other half, so no number profits from tokens that the layout has
+seen. Dispatch and combine are those of one MoE layer (mean over the trace's layers) for all tokens of one
+step, replicated and reduced where the network can.
 """
 
 from __future__ import annotations
