@@ -41,6 +41,10 @@ class Layout:
         The least distance between the centres of two chiplets (the larger of its components).
     kind
         ``physical`` (the package's own positions), ``tree``, ``layers`` or ``circle``.
+    on_circle
+        Which nodes are on the circle itself, [nodes].
+    crowded
+        Whether two ways round share the space between two rows, so that lines must be thin.
     """
 
     centre: NDArray[np.float64]
@@ -48,6 +52,8 @@ class Layout:
     bevel: NDArray[np.float64]
     pitch: float
     kind: LayoutKind
+    on_circle: NDArray[np.bool_]
+    crowded: bool = False
 
     @property
     def low(self) -> NDArray[np.float64]:
@@ -74,10 +80,11 @@ def place(package: Package, *, physical: bool = True, gap: float = GAP) -> Layou
     """
     positions = [node.position for node in package.nodes if node.position is not None]
     kind: LayoutKind = "physical"
+    ring: list[int] = []
     if physical and len(positions) == len(package.nodes):
         centre = np.array(positions)
     else:
-        centre, kind = _drawn(package)
+        centre, kind, ring = _drawn(package)
     chiplets = [i for i, node in enumerate(package.nodes) if isinstance(node, Chiplet)]
     pitch = _pitch(centre[chiplets]) or _pitch(centre) or 1.0
     half = np.array([PLAIN[type(node)] for node in package.nodes]) * min(pitch, _pitch(centre) or pitch)
@@ -90,7 +97,8 @@ def place(package: Package, *, physical: bool = True, gap: float = GAP) -> Layou
     elif gap > GAP:
         half *= (1.0 - gap) / (1.0 - GAP)
     bevel = np.array([BEVEL[type(node)] for node in package.nodes])
-    return Layout(centre, half, bevel, pitch, kind)
+    on_circle = np.isin(np.arange(len(package.nodes)), ring)
+    return Layout(centre, half, bevel, pitch, kind, on_circle)
 
 
 def _pitch(centre: NDArray[np.float64]) -> float:
@@ -111,7 +119,8 @@ def _touching(centre: NDArray[np.float64], half: NDArray[np.float64]) -> float:
     return float(ratio.min())
 
 
-def _drawn(package: Package) -> tuple[NDArray[np.float64], LayoutKind]:
+def _drawn(package: Package) -> tuple[NDArray[np.float64], LayoutKind, list[int]]:
+    """Return the centres of a layout made from the graph, its kind, and what is on its circle."""
     index = package.index
     neighbours: dict[int, list[int]] = {i: [] for i in range(len(package.nodes))}
     for link in package.links:
@@ -123,20 +132,37 @@ def _drawn(package: Package) -> tuple[NDArray[np.float64], LayoutKind]:
     forwards = set(bearers)
     core = {i: [j for j in neighbours[i] if j in forwards] for i in bearers}
     centre = np.zeros((len(package.nodes), 2))
+    placed = ring = bearers
     kind: LayoutKind = "circle"
+    level = _levels(package, core)
     if sum(map(len, core.values())) // 2 == len(bearers) - 1:
         kind = "tree"
         hanging = [i for i in neighbours if i not in core and len(neighbours[i]) == 1]
         branches = {i: [j for j in neighbours[i] if j in core or j in hanging] for i in [*core, *hanging]}
         _place_tree(centre, branches, _root(package, core))
-        bearers += hanging
-    elif package.switches:
+        placed = bearers + hanging
+    elif package.switches and not any(level[i] == level[j] for i in core for j in core[i]):
         kind = "layers"
-        _place_layers(centre, core, _root(package, core))
+        _place_layers(centre, core, level)
     else:
-        _place_circle(centre, bearers)
-    _place_memories(centre, neighbours, bearers)
-    return centre, kind
+        leaves = [i for i in bearers if len(core[i]) == 1 and isinstance(package.nodes[core[i][0]], Switch)]
+        ring = placed = [i for i in bearers if i not in set(leaves)]
+        _place_circle(centre, ring, spread=1.0 + 1.1 * len(leaves) / len(ring))
+    _place_outside(centre, neighbours, placed)
+    return centre, kind, ring if kind == "circle" else []
+
+
+def _levels(package: Package, core: dict[int, list[int]]) -> dict[int, int]:
+    """Return the hops from each node to the nearest chiplet."""
+    level = {i: 0 for i in core if isinstance(package.nodes[i], Chiplet)}
+    queue = deque(level)
+    while queue:
+        i = queue.popleft()
+        for j in core[i]:
+            if j not in level:
+                level[j] = level[i] + 1
+                queue.append(j)
+    return level
 
 
 def _root(package: Package, core: dict[int, list[int]]) -> int:
@@ -193,35 +219,32 @@ def _rise(width: int) -> float:
     return max(1.0, 0.18 * width)
 
 
-def _place_layers(centre: NDArray[np.float64], core: dict[int, list[int]], root: int) -> None:
-    """Layers by hops from the root, each ordered by the mean place of its neighbours above."""
-    depth = _hops(core, root)
-    layers: list[list[int]] = [[] for _ in range(max(depth.values()) + 1)]
+def _place_layers(centre: NDArray[np.float64], core: dict[int, list[int]], level: dict[int, int]) -> None:
+    """Chiplets below, each layer of switches ordered by the mean place of its neighbours below."""
+    layers: list[list[int]] = [[] for _ in range(max(level.values()) + 1)]
     for i in core:
-        layers[depth[i]].append(i)
+        layers[level[i]].append(i)
     widest = max(map(len, layers))
-    for level, members in enumerate(layers):
-        if level:
-            above = {i: [centre[j, 0] for j in core[i] if depth[j] < level] for i in members}
-            members = sorted(members, key=lambda i: (float(np.mean(above[i])), i))
-        step = (widest - 1) / max(len(members) - 1, 1) if len(members) > 1 else 0.0
+    for height, members in enumerate(layers):
+        if height:
+            below = {i: [centre[j, 0] for j in core[i] if level[j] < height] for i in members}
+            members = sorted(members, key=lambda i: (float(np.mean(below[i])), i))
+        step = min((widest - 1) / max(len(members) - 1, 1), widest / len(members))
         for k, i in enumerate(members):
-            centre[i] = (k - (len(members) - 1) / 2) * step, -_rise(widest) * level
+            centre[i] = (k - (len(members) - 1) / 2) * step, _rise(widest) * height
 
 
-def _place_circle(centre: NDArray[np.float64], bearers: list[int]) -> None:
-    angle = np.pi / 2 - 2 * np.pi * np.arange(len(bearers)) / len(bearers)
-    radius = len(bearers) / (2 * np.pi)
-    centre[bearers] = radius * np.column_stack([np.cos(angle), np.sin(angle)])
+def _place_circle(centre: NDArray[np.float64], ring: list[int], spread: float = 1.0) -> None:
+    angle = np.pi / 2 - 2 * np.pi * np.arange(len(ring)) / len(ring)
+    radius = spread * len(ring) / (2 * np.pi)
+    centre[ring] = radius * np.column_stack([np.cos(angle), np.sin(angle)])
 
 
-def _place_memories(
-    centre: NDArray[np.float64], neighbours: dict[int, list[int]], bearers: list[int]
-) -> None:
-    """Each stack one step outside the nodes it hangs on, seen from the middle of the picture."""
-    middle = (centre[bearers].min(axis=0) + centre[bearers].max(axis=0)) / 2
-    taken = [tuple(centre[i]) for i in bearers]
-    for i in sorted(set(neighbours) - set(bearers)):
+def _place_outside(centre: NDArray[np.float64], neighbours: dict[int, list[int]], placed: list[int]) -> None:
+    """Each other node one step outside the nodes that it hangs on, seen from the middle of the picture."""
+    middle = (centre[placed].min(axis=0) + centre[placed].max(axis=0)) / 2
+    taken = [tuple(centre[i]) for i in placed]
+    for i in sorted(set(neighbours) - set(placed)):
         at = np.mean([centre[j] for j in neighbours[i]], axis=0) if neighbours[i] else middle
         out = at - middle
         turn = np.arctan2(out[1], out[0]) if np.hypot(*out) > 1e-9 else -np.pi / 2
@@ -235,6 +258,6 @@ def _free_spot(at: NDArray[np.float64], turn: float, taken: list[tuple[float, fl
         for swing in (0, 1, -1, 2, -2, 3, -3):
             angle = turn + swing * np.pi / 6
             spot = at + reach * np.array([np.cos(angle), np.sin(angle)])
-            if np.abs(others - spot).max(axis=1).min() >= 0.9:
+            if np.abs(others - spot).max(axis=1).min() >= 0.85:
                 return np.asarray(spot)
     return np.asarray(at + 4.0 * np.array([np.cos(turn), np.sin(turn)]))

@@ -9,12 +9,13 @@ bandwidth, its end a tip. Parallel links lie side by side.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.package import Memory, Package
+from noptoolkit.package import Package
 from noptoolkit.plot._layout import GAP, Layout, place
 
 __all__ = ["arrange", "channel_ribbons", "channel_widths", "lane_width", "link_lines", "link_widths"]
@@ -28,6 +29,7 @@ TANGLED = 0.04  # share of tangled links beyond which positions are given up
 THINNEST = 0.12  # thinnest lane, in widest lanes: what is there stays visible
 
 Points = NDArray[np.float64]
+Track = tuple[int, float, float, float]  # axis along which a way round runs, where across, from, to
 
 
 def lane_width(package: Package, layout: Layout, *, border: float = BORDER) -> float:
@@ -44,6 +46,10 @@ def lane_width(package: Package, layout: Layout, *, border: float = BORDER) -> f
         for name in pair:
             degree[package.index[name]] += len(members)
     share = float((4.0 * layout.half.sum(axis=1) / np.maximum(degree, 1.0)).min())
+    if layout.crowded:
+        room *= 0.5
+    if layout.kind == "circle":
+        border *= 0.5
     return min(LANE * room / (1.0 if parallel == 1 else 0.85 * parallel), border * share)
 
 
@@ -78,9 +84,13 @@ def arrange(
     """
     layout = place(package, physical=physical is not False, gap=gap)
     lines, tangled = link_lines(package, layout)
+    if tangled:
+        crowded = dataclasses.replace(layout, crowded=True)
+        again, left = link_lines(package, crowded)
+        if left < tangled:
+            layout, lines, tangled = crowded, again, left
     if physical is None and layout.kind == "physical" and tangled > TANGLED * len(package.links):
-        layout = place(package, physical=False, gap=gap)
-        lines, _ = link_lines(package, layout)
+        return arrange(package, physical=False, gap=gap)
     return layout, lines
 
 
@@ -101,12 +111,12 @@ def link_lines(package: Package, layout: Layout) -> tuple[list[list[Points]], in
     lines = [[line] for line in np.stack([start, stop], axis=1)]
     middle = np.median(layout.centre, axis=0)
     if layout.kind == "circle":
-        for i in np.flatnonzero(length > 1.3):
-            if not any(isinstance(package.nodes[end], Memory) for end in ends[i]):
-                lines[i] = [_chord(start[i], stop[i])]
+        round_ = layout.on_circle[ends].all(axis=1) & (length > 1.3)
+        for i in np.flatnonzero(round_):
+            lines[i] = [_chord(start[i], stop[i])]
         return lines, 0
     tangled = 0
-    tracks: list[tuple[int, float, float, float]] = []
+    tracks: list[Track] = []
     for i in np.flatnonzero(_blocked(layout, ends, start, stop)):
         axis = int(np.argmax(np.abs(along[i])))
         straight = abs(along[i, 1 - axis]) < 1e-6 * length[i]
@@ -114,19 +124,22 @@ def link_lines(package: Package, layout: Layout) -> tuple[list[list[Points]], in
             stub = STUB * layout.pitch * along[i] / length[i]
             lines[i] = [np.stack([start[i], start[i] - stub]), np.stack([stop[i] + stub, stop[i]])]
             continue
-        detour = _detour(start[i], stop[i], layout, middle)
-        lines[i] = [detour]
         near, far = sorted((start[i, axis], stop[i, axis]))
-        track = (axis, float(detour[len(detour) // 2, 1 - axis]), float(near), float(far))
-        tangled += not straight or any(_overlap(track, other, layout.pitch) for other in tracks)
+        for outer_side in (True, False):
+            detour = _detour(start[i], stop[i], layout, middle, outer_side=outer_side)
+            track = (axis, float(detour[len(detour) // 2, 1 - axis]), float(near), float(far))
+            if not any(_overlap(track, other, layout.pitch) for other in tracks):
+                break
+        else:
+            tangled += straight
+        tangled += not straight
+        lines[i] = [detour]
         tracks.append(track)
     return lines, tangled
 
 
-def _overlap(
-    one: tuple[int, float, float, float], other: tuple[int, float, float, float], pitch: float
-) -> bool:
-    beside = one[0] == other[0] and abs(one[1] - other[1]) < 0.1 * pitch
+def _overlap(one: Track, other: Track, pitch: float) -> bool:
+    beside = one[0] == other[0] and abs(one[1] - other[1]) < 0.06 * pitch
     return beside and one[2] < other[3] - 0.1 * pitch and other[2] < one[3] - 0.1 * pitch
 
 
@@ -239,8 +252,10 @@ def _blocked(layout: Layout, ends: NDArray[np.int64], start: Points, stop: Point
     return blocked
 
 
-def _detour(start: Points, stop: Points, layout: Layout, middle: Points) -> Points:
-    """Return a line that runs beside the straight one, on its outer side, in the middle of the free lane."""
+def _detour(
+    start: Points, stop: Points, layout: Layout, middle: Points, *, outer_side: bool = True
+) -> Points:
+    """Return a line that runs beside the straight one, in the free lane on its outer or its inner side."""
     along = stop - start
     length = float(np.hypot(*along))
     direction = along / length
@@ -248,7 +263,7 @@ def _detour(start: Points, stop: Points, layout: Layout, middle: Points) -> Poin
     outward = float(np.dot((start + stop) / 2 - middle, side))
     if abs(outward) < 1e-9 * layout.pitch:
         outward = 1.0 if (side[1], side[0]) > (0.0, 0.0) else -1.0
-    side = side * np.sign(outward)
+    side = side * np.sign(outward) * (1 if outer_side else -1)
     ramp = min(0.55 * layout.pitch, length / 2)
     part = np.linspace(0.0, 1.0, 17)
     rise = _free_lane(start, direction, length, side, layout) * part * part * (3.0 - 2.0 * part)
@@ -258,7 +273,7 @@ def _detour(start: Points, stop: Points, layout: Layout, middle: Points) -> Poin
 
 
 def _free_lane(start: Points, direction: Points, length: float, side: Points, layout: Layout) -> float:
-    """Return how far beside a line the middle of the space lies that the boxes leave free."""
+    """Return how far beside a line to run: in the middle of the free space, or in the near third of it."""
     offset = layout.centre - start
     reach_along, reach_across = (layout.half @ np.abs(axis) for axis in (direction, side))
     across = offset @ side
@@ -267,7 +282,8 @@ def _free_lane(start: Points, direction: Points, length: float, side: Points, la
     beyond = near & ~on_line
     inner = float((across + reach_across)[on_line].max(initial=0.0))
     outer = float((across - reach_across)[beyond].min(initial=np.inf))
-    return min((inner + outer) / 2, inner + 0.2 * layout.pitch)
+    share = 1 / 3 if layout.crowded else 1 / 2
+    return inner + min(share * (outer - inner), 0.4 * share * layout.pitch)
 
 
 def _cut_end(line: Points, layout: Layout, node: int) -> Points:

@@ -13,7 +13,7 @@ from packages_to_draw import grid
 from noptoolkit import Chiplet, Link, Package, plot
 from noptoolkit.plot._layout import place
 from noptoolkit.plot._ribbons import arrange, channel_ribbons, channel_widths, lane_width
-from noptoolkit.topology import fully_connected
+from noptoolkit.topology import dragonfly, fat_tree, folded_torus, fully_connected, hypercube
 
 
 def by_gid(ax, gid):
@@ -74,12 +74,28 @@ def test_layout_depends_on_nothing_but_the_graph(tree: Package) -> None:
 def test_tangled_positions_are_given_up() -> None:
     assert arrange(fully_connected(16))[0].kind == "circle"
     assert arrange(fully_connected(16), physical=True)[0].kind == "physical"
-    assert arrange(grid(4, wrap=True))[0].kind == "physical"
+    for package in (grid(4, wrap=True), folded_torus(4), hypercube(4)):
+        assert arrange(package)[0].kind == "physical"
 
 
-@pytest.mark.parametrize("side", [3, 4, 9])
-def test_wrap_links_cross_no_box(side: int) -> None:
-    package = grid(side, wrap=True)
+def test_layers_and_circles_where_positions_do_not_serve() -> None:
+    layout = arrange(fat_tree(4))[0]
+    assert layout.kind == "layers"
+    bare = dragonfly()
+    layout = arrange(bare)[0]
+    assert layout.kind == "circle"
+    on = {bare.nodes[i].name for i in np.flatnonzero(layout.on_circle)}
+    assert on == {node.name for node in bare.switches}
+    assert (
+        np.hypot(*layout.centre[~layout.on_circle].T).min()
+        > np.hypot(*layout.centre[layout.on_circle].T).max()
+    )
+
+
+@pytest.mark.parametrize(
+    "package", [grid(3, wrap=True), grid(4, wrap=True), grid(9, wrap=True), folded_torus(4)], ids=repr
+)
+def test_ways_round_cross_no_box(package: Package) -> None:
     layout, lines = arrange(package)
     for link, pieces in zip(package.links, lines, strict=True):
         ends = {package.index[link.a], package.index[link.b]}
