@@ -5,6 +5,7 @@ The stages, in the order in which a value walks through them::
     Package + Workload -> Allocation -> Traffic -> FlowResult -> Schedule -> Run -> Comparison -> plots
 """
 
+from noptoolkit import notebook as notebook
 from noptoolkit import topology, traffic
 from noptoolkit.allocation import Allocation, allocate
 from noptoolkit.flow import FlowResult, congestion

@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from noptoolkit._names import did_you_mean
+from noptoolkit._pictures import picture_of
 from noptoolkit.errors import TopologyError, UnknownNameError
 from noptoolkit.units import (
     Measured,
@@ -298,6 +299,9 @@ class Package:
 
     def __repr__(self) -> str:
         return f"Package({self.name!r}: {self.describe()})"
+
+    def _repr_svg_(self) -> str | None:
+        return picture_of(self)
 
     def __reduce__(self) -> tuple[type[Package], tuple[Any, ...]]:
         return Package, (self.name, self.nodes, self.links, self.source, self.assumed)

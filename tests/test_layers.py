@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "noptoolkit"
 LAYERS = [
-    {"errors", "units", "text", "_names"},
+    {"errors", "units", "text", "_names", "_pictures"},
     {"package", "_package_checks", "package_views", "hypergraph", "trace", "synthetic", "workload"},
     {"topology", "allocation", "nodes"},
     {"formats", "traffic"},
@@ -19,7 +19,7 @@ LAYERS = [
     {"metrics", "physical"},
     {"study"},
     {"plot", "report"},
-    {"cli", "__main__", "__init__"},
+    {"cli", "notebook", "__main__", "__init__"},
 ]
 LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}
 

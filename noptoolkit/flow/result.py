@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from noptoolkit._pictures import picture_of
 from noptoolkit.flow.network import FlowNetwork
 from noptoolkit.flow.routed import Routed, Status
 from noptoolkit.package import Package
@@ -73,6 +74,9 @@ class FlowResult:
             f"{format_quantity(self.time, 's')}, at best {format_quantity(self.time_bound, 's')}, "
             f"bottleneck {self.bottleneck or 'none'}, {self.status})"
         )
+
+    def _repr_svg_(self) -> str | None:
+        return picture_of(self)
 
     @property
     def gap(self) -> float:

@@ -18,7 +18,7 @@ from noptoolkit.metrics import METRICS
 from noptoolkit.package import Package
 from noptoolkit.pipeline import Progress, Run, run
 from noptoolkit.scheduling import Policy
-from noptoolkit.text import text_table
+from noptoolkit.text import html_table, text_table
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
@@ -45,6 +45,9 @@ class Comparison:
 
     def __str__(self) -> str:
         return "\n\n".join(self.table(workload) for workload in self.workloads)
+
+    def _repr_html_(self) -> str:
+        return "\n".join(html_table(*self.cells(name), title=self.title(name)) for name in self.workloads)
 
     @property
     def packages(self) -> tuple[str, ...]:

@@ -1,0 +1,75 @@
+"""What values show in a notebook and in a terminal, asked the way IPython's formatters ask."""
+
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+import noptoolkit as nop
+from noptoolkit._pictures import picture_of
+from noptoolkit.text import html_table, text_table
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def square() -> nop.Package:
+    return nop.topology.mesh(2)
+
+
+def test_package_draws_its_nodes_and_no_figure_stays_open(square: nop.Package) -> None:
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    picture = ElementTree.fromstring(square._repr_svg_())
+    assert picture.tag == f"{SVG}svg"
+    assert len(list(picture.iter(f"{SVG}path"))) > len(square.nodes) + len(square.links)
+    assert plt.get_fignums() == before
+
+
+def test_flow_draws_its_loads(square: nop.Package) -> None:
+    flow = nop.congestion(square, nop.traffic.all_to_all(square, "1 MB"), routing="dor")
+    picture = flow._repr_svg_()
+    assert ElementTree.fromstring(picture).tag == f"{SVG}svg"
+    assert picture != square._repr_svg_()
+
+
+def test_same_value_same_picture(square: nop.Package) -> None:
+    assert square._repr_svg_() == nop.topology.mesh(2)._repr_svg_()
+
+
+def test_a_type_that_nobody_draws_has_no_picture() -> None:
+    assert picture_of(object()) is None
+
+
+def test_comparison_is_a_table_in_html_and_in_text() -> None:
+    result = nop.compare(["mesh-4x4"], ["olmoe-1b-7b"], allocator="contiguous", routing="ecmp")
+    shown = result._repr_html_()
+    head, rows = result.cells("olmoe-1b-7b")
+    table = ElementTree.fromstring(shown)
+    assert [cell.text or "" for cell in table.iter("th")][: len(head)] == head
+    assert len(list(table.iter("tr"))) == len(rows) + 1
+    assert table.findtext("caption") == result.title("olmoe-1b-7b")
+    assert "mesh-4x4" in str(result)
+
+
+def test_html_is_the_text_table_escaped() -> None:
+    head, rows = ["link", "load"], [["a->b", "<3 GB & more>"]]
+    table = ElementTree.fromstring(html_table(head, rows, title="a < b"))
+    cells = [[cell.text for cell in row] for row in table.iter("tr")]
+    assert cells == [head, *rows]
+    assert "<3 GB & more>" in text_table(head, rows)
+
+
+def test_notes_stand_below_the_table() -> None:
+    assert html_table(["x"], [["1"]], notes=["a & b"]).endswith("</table>\n<p>a &amp; b</p>")
+
+
+def test_pictures_are_registered_without_importing_matplotlib() -> None:
+    code = (
+        "import sys, noptoolkit.package as p; from noptoolkit._pictures import PICTURES;"
+        "print(p.Package in PICTURES, 'matplotlib' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
