@@ -1,4 +1,4 @@
-"""The place where a type that stands below the plots finds its picture; filled in by `noptoolkit.notebook`."""
+"""Where a type that stands below the plots finds its picture; filled in by `noptoolkit.notebook`."""
 
 from __future__ import annotations
 
