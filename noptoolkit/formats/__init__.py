@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from noptoolkit.formats.conversion import (
+    FORMATS,
+    Conversion,
+    convert,
+    import_topology,
+    load_topology,
+    save_topology,
+)
 from noptoolkit.formats.files import descriptions, preset_names
-from noptoolkit.formats.topology_toml import dump_topology, load_topology
+from noptoolkit.formats.topology_toml import dump_topology
 from noptoolkit.formats.traces import load_trace, save_trace
 from noptoolkit.formats.workload_toml import load_workload
 
 __all__ = [
+    "FORMATS",
+    "Conversion",
+    "convert",
     "dump_topology",
+    "import_topology",
     "list_topologies",
     "list_workloads",
     "load_topology",
     "load_trace",
     "load_workload",
+    "save_topology",
     "save_trace",
     "topology_descriptions",
     "workload_descriptions",

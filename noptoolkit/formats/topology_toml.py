@@ -17,12 +17,12 @@ from typing import Any
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import FormatError, NopError, raise_collected
-from noptoolkit.formats.files import find, parse_toml, read_text
+from noptoolkit.formats.files import parse_toml
 from noptoolkit.package import Chiplet, Link, Memory, Node, Package, Switch
 from noptoolkit.topology import BUILDERS
 from noptoolkit.units import format_quantity, parse_quantity
 
-__all__ = ["dump_topology", "load_topology", "parse_topology"]
+__all__ = ["check_schema", "dump_topology", "parse_topology"]
 
 SCHEMA = 1
 MOST_ENTRIES = 500_000
@@ -32,32 +32,6 @@ KINDS: dict[str, Any] = {
     "memory": Memory,
     "link": Link,
 }
-
-
-def load_topology(ref: str | Path | Package) -> Package:
-    """Return the package that a preset name, a TOML file or a package means.
-
-    Parameters
-    ----------
-    ref
-        One of `noptoolkit.formats.list_topologies`, a path, or a package (returned as it is).
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no such preset.
-    FormatError
-        If the file is not a topology, with all faults.
-
-    Examples
-    --------
-    >>> load_topology("mozart-nop-tree").experts[:3]
-    ('e0', 'e1', 'e2')
-    """
-    if isinstance(ref, Package):
-        return ref
-    path = find(ref, "topologies")
-    return parse_topology(read_text(path), path.name)
 
 
 def parse_topology(text: str, place: str) -> Package:
@@ -171,7 +145,7 @@ def _place(kind: str, entry: Mapping[str, Any], number: int) -> str:
 
 
 def dump_topology(package: Package) -> str:
-    """Return a package as explicit TOML; `load_topology` of it is an equal package.
+    """Return a package as explicit TOML; `parse_topology` of it is an equal package.
 
     Examples
     --------

@@ -1,0 +1,199 @@
+"""BookSim2: ``anynet`` network files in and out, with a matching configuration and traffic matrix.
+
+Every chiplet and switch becomes a router, every chiplet also a node; memory stacks are left out. BookSim
+knows channel latency in cycles but no bandwidth per channel, and merges parallel links: a channel carries
+one flit per cycle, so that a flit is the bandwidth of the slowest link divided by the clock. A direction
+that a file does not list has a latency of one cycle (comments in BookSim2's ``anynet.cpp``), so both are
+always written.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from noptoolkit.errors import FormatError, TopologyError
+from noptoolkit.formats.attributes import MOST_EDGES, Imported
+from noptoolkit.package import Chiplet, Link, Memory, Package, Switch
+from noptoolkit.units import Quantity, format_quantity, parse_quantity
+
+__all__ = ["anynet_losses", "dump_anynet", "dump_anynet_config", "parse_anynet"]
+
+CLOCK = 1e9
+"""Hz; only turns latencies into cycles."""
+
+MOST_ROUTERS = 100_000
+
+
+def dump_anynet(package: Package, *, clock: Quantity = CLOCK) -> str:
+    """Return a package's network as an anynet file.
+
+    Parameters
+    ----------
+    package
+        Memory stacks are left out.
+    clock
+        Of the routers, in Hz; latencies are rounded up to cycles, at least one.
+
+    Raises
+    ------
+    TopologyError
+        If a one-way link makes it something BookSim has no words for.
+
+    Examples
+    --------
+    >>> from noptoolkit.topology import ring
+    >>> print(dump_anynet(ring(3)), end="")
+    router 0 node 0 router 1 1 router 2 1
+    router 1 node 1 router 0 1 router 2 1
+    router 2 node 2 router 1 1 router 0 1
+    """
+    frequency = parse_quantity(clock, "Hz", "clock")
+    routers = [node for node in package.nodes if not isinstance(node, Memory)]
+    number = {node.name: i for i, node in enumerate(routers)}
+    lines = [[f"router {i}"] for i in range(len(routers))]
+    for node, name in enumerate(package.terminals):
+        lines[number[name]].append(f"node {node}")
+    seen: set[tuple[str, str]] = set()
+    for channel in package.channels:
+        ends = (channel.tail, channel.head)
+        if channel.tail not in number or channel.head not in number or ends in seen:
+            continue
+        seen.add(ends)
+        latency = package.links[channel.link].latency
+        cycles = max(1, -int(-latency * frequency // 1))
+        lines[number[channel.tail]].append(f"router {number[channel.head]} {cycles}")
+    for a, b in seen:
+        if (b, a) not in seen:
+            raise TopologyError(f"package {package.name!r}: {a!r}->{b!r} is one-way; BookSim adds a way back")
+    return "".join(" ".join(line) + "\n" for line in lines)
+
+
+def anynet_losses(package: Package) -> tuple[str, ...]:
+    """Return what an anynet file of a package cannot say."""
+    lost = ["names, roles, compute, positions"]
+    if package.memories:
+        lost.append(f"{len(package.memories)} memory stacks and their links")
+    network = [link for link in package.links if link.kind != "memory"]
+    widths = {width for link in network for width in (link.bandwidth, link.backward_bandwidth)}
+    if len(widths) > 1:
+        shown = ", ".join(format_quantity(width, "B/s") for width in sorted(widths)[:4])
+        lost.append(f"different bandwidths ({shown}): every channel carries one flit per cycle")
+    pairs = [frozenset((link.a, link.b)) for link in network]
+    if len(set(pairs)) < len(pairs):
+        lost.append(f"{len(pairs) - len(set(pairs))} parallel links: merged")
+    if any(getattr(node, "replicates", False) or getattr(node, "reduces", False) for node in package.nodes):
+        lost.append("replication and reduction in the network")
+    return tuple(lost)
+
+
+def dump_anynet_config(package: Package, network_file: str, *, clock: Quantity = CLOCK) -> str:
+    """Return a BookSim configuration for a network file: uniform traffic, shortest paths, packets of a flit.
+
+    Examples
+    --------
+    >>> from noptoolkit.topology import ring
+    >>> dump_anynet_config(ring(3), "ring.anynet").splitlines()[1]
+    'topology = anynet;'
+    """
+    frequency = parse_quantity(clock, "Hz", "clock")
+    slowest = min(channel.bandwidth for channel in package.channels)
+    flit = format_quantity(slowest / frequency, "B")
+    return (
+        f"// {package.name}: a flit is {flit} at {format_quantity(frequency, 'Hz')}\n"
+        "topology = anynet;\n"
+        "routing_function = min;\n"
+        f"network_file = {network_file};\n"
+        "traffic = uniform;\n"
+        "injection_rate = 0.1;\n"
+        "packet_size = 1;\n"
+        "num_vcs = 8;\n"
+        "vc_buf_size = 16;\n"
+        "sim_type = latency;\n"
+    )
+
+
+def parse_anynet(text: str, place: str, *, bandwidth: float, clock: Quantity = CLOCK) -> Imported:
+    """Return the package of an anynet file: a router with a node is a chiplet, one without a switch.
+
+    Parameters
+    ----------
+    text, place
+        Of the file.
+    bandwidth
+        Of every link, in B/s: the file has none.
+    clock
+        Of the routers, in Hz.
+    """
+    frequency = parse_quantity(clock, "Hz", "clock")
+    nodes_of: dict[int, list[int]] = {}
+    latency: dict[tuple[int, int], int] = {}
+    for line, words in enumerate((line.split() for line in text.splitlines()), start=1):
+        if not words:
+            continue
+        where = f"{place}: line {line}"
+        if len(words) < 2 or words[0] != "router":
+            raise FormatError(f"{where}: it must start with 'router' and a number, not {words[0][:20]!r}")
+        router = _number(words[1], where)
+        nodes_of.setdefault(router, [])
+        i = 2
+        while i < len(words):
+            if words[i] not in ("router", "node") or i + 1 >= len(words):
+                raise FormatError(f"{where}: {words[i][:20]!r} in place of 'router' or 'node' and a number")
+            kind, other = words[i], _number(words[i + 1], where)
+            i += 2
+            cycles = 1
+            if i < len(words) and words[i] not in ("router", "node"):
+                cycles = _number(words[i], where)
+                i += 1
+            if kind == "node":
+                nodes_of[router].append(other)
+            else:
+                nodes_of.setdefault(other, [])
+                latency[router, other] = cycles
+        if len(latency) > 2 * MOST_EDGES:
+            raise FormatError(f"{place}: more than {MOST_EDGES} links; is it the right file?")
+    return _routers(nodes_of, latency, place, bandwidth, frequency)
+
+
+def _routers(
+    nodes_of: dict[int, list[int]],
+    latency: dict[tuple[int, int], int],
+    place: str,
+    bandwidth: float,
+    frequency: float,
+) -> Imported:
+    name_of: dict[int, str] = {}
+    nodes: list[Chiplet | Switch] = []
+    links = []
+    for router, attached in sorted(nodes_of.items()):
+        if len(attached) == 1:
+            name_of[router] = f"n{attached[0]}"
+            nodes.append(Chiplet(f"n{attached[0]}", role="expert"))
+        else:
+            name_of[router] = f"r{router}"
+            nodes.append(Switch(f"r{router}"))
+            nodes += [Chiplet(f"n{node}", role="expert") for node in attached]
+            links += [Link(f"r{router}", f"n{node}", bandwidth) for node in attached]
+    for a, b in latency:
+        if a < b or (b, a) not in latency:
+            cycles = max(latency[a, b], latency.get((b, a), 1))
+            links.append(Link(name_of[a], name_of[b], bandwidth, latency=cycles / frequency))
+    uneven = sum(latency.get((b, a), 1) != cycles for (a, b), cycles in latency.items())
+    assumed = [
+        f"{format_quantity(bandwidth, 'B/s')} for every link: the file has no bandwidth",
+        f"a clock of {format_quantity(frequency, 'Hz')}",
+        "every node is an expert chiplet",
+    ]
+    if uneven:
+        assumed.append("the longer latency where the two directions of a link differ")
+    try:
+        package = Package(Path(place).stem, nodes, links)
+    except TopologyError as error:
+        raise FormatError(f"{place}: {error}") from error
+    return Imported(package, tuple(assumed))
+
+
+def _number(text: str, where: str) -> int:
+    if not text.isdecimal() or len(text) > 9 or int(text) > MOST_ROUTERS:
+        raise FormatError(f"{where}: {text[:20]!r} is no number from 0 to {MOST_ROUTERS}")
+    return int(text)

@@ -1,0 +1,290 @@
+"""Topologies in and out of every format: one table, one loader, one writer, and what a conversion loses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from noptoolkit._names import did_you_mean
+from noptoolkit.errors import FormatError, UnknownNameError
+from noptoolkit.formats.astrasim import dump_astrasim, parse_astrasim
+from noptoolkit.formats.attributes import Imported, parse_json
+from noptoolkit.formats.booksim import anynet_losses, dump_anynet, dump_anynet_config, parse_anynet
+from noptoolkit.formats.dot import dump_dot, parse_dot
+from noptoolkit.formats.files import find, preset_names, read_text
+from noptoolkit.formats.floorplan_svg import dump_svg
+from noptoolkit.formats.graphml import dump_graphml, parse_graphml
+from noptoolkit.formats.node_link import dump_node_link, parse_node_link
+from noptoolkit.formats.rapidchiplet import load_rapidchiplet, save_rapidchiplet
+from noptoolkit.formats.topology_toml import dump_topology, parse_topology
+from noptoolkit.package import Package
+from noptoolkit.units import Quantity, parse_quantity
+
+__all__ = ["FORMATS", "Conversion", "Format", "convert", "import_topology", "load_topology", "save_topology"]
+
+BANDWIDTH = "128 GB/s"
+"""Of links in files that have no bandwidth; reported wherever it is used."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One file format.
+
+    Parameters
+    ----------
+    description
+        One line.
+    suffixes
+        Of its files; a folder where empty.
+    read
+        From a path and a default bandwidth in B/s to a package; ``None`` where it is only written.
+    write
+        From a package and a path to what the format cannot say.
+    """
+
+    description: str
+    suffixes: tuple[str, ...]
+    read: Callable[[Path, float], Imported] | None
+    write: Callable[[Package, Path], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What a conversion did.
+
+    Parameters
+    ----------
+    package
+        What was converted.
+    path
+        What was written.
+    assumed
+        What the source did not say and was assumed.
+    ignored
+        What the source says and a package has no place for.
+    lost
+        What the target cannot say.
+    """
+
+    package: Package
+    path: Path
+    assumed: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+def _text(
+    dump: Callable[[Package], str], losses: Callable[[Package], tuple[str, ...]] | None = None
+) -> Callable[[Package, Path], tuple[str, ...]]:
+    def write(package: Package, path: Path) -> tuple[str, ...]:
+        path.write_text(dump(package), encoding="utf-8")
+        return losses(package) if losses else ()
+
+    return write
+
+
+def _read_toml(path: Path, bandwidth: float) -> Imported:
+    return Imported(parse_topology(read_text(path), path.name))
+
+
+def _read_graphml(path: Path, bandwidth: float) -> Imported:
+    return parse_graphml(read_text(path), path.name, bandwidth=bandwidth)
+
+
+def _read_dot(path: Path, bandwidth: float) -> Imported:
+    return parse_dot(read_text(path), path.name, bandwidth=bandwidth)
+
+
+def _read_json(path: Path, bandwidth: float) -> Imported:
+    """Read node-link JSON, or the design that names RapidChiplet's files."""
+    text = read_text(path)
+    data = parse_json(text, path.name)
+    if isinstance(data, dict) and "placement" in data and "nodes" not in data:
+        return load_rapidchiplet(path)
+    return parse_node_link(text, path.name, bandwidth=bandwidth)
+
+
+def _read_anynet(path: Path, bandwidth: float) -> Imported:
+    return parse_anynet(read_text(path), path.name, bandwidth=bandwidth)
+
+
+def _read_astrasim(path: Path, bandwidth: float) -> Imported:
+    return parse_astrasim(read_text(path), path.name, bandwidth=bandwidth)
+
+
+def _read_rapidchiplet(path: Path, bandwidth: float) -> Imported:
+    return load_rapidchiplet(path)
+
+
+def _write_anynet(package: Package, path: Path) -> tuple[str, ...]:
+    path.write_text(dump_anynet(package), encoding="utf-8")
+    path.with_suffix(".cfg").write_text(dump_anynet_config(package, path.name), encoding="utf-8")
+    return anynet_losses(package)
+
+
+def _astrasim_losses(package: Package) -> tuple[str, ...]:
+    lost = ["names, roles, compute, positions"]
+    if package.memories:
+        lost.append(f"{len(package.memories)} memory stacks and their links")
+    return tuple(lost)
+
+
+def _svg_losses(package: Package) -> tuple[str, ...]:
+    return ("everything but outlines, positions and names: SVG is for looking at",)
+
+
+FORMATS: dict[str, Format] = {
+    "toml": Format("noptoolkit's own", (".toml",), _read_toml, _text(dump_topology)),
+    "graphml": Format("GraphML (networkx, yEd, Gephi)", (".graphml",), _read_graphml, _text(dump_graphml)),
+    "dot": Format("Graphviz DOT", (".dot", ".gv"), _read_dot, _text(dump_dot)),
+    "node-link": Format("networkx node-link JSON", (".json",), _read_json, _text(dump_node_link)),
+    "booksim": Format("BookSim2 anynet, with a .cfg", (".anynet",), _read_anynet, _write_anynet),
+    "astra-sim": Format(
+        "ASTRA-sim analytical network",
+        (".yml", ".yaml"),
+        _read_astrasim,
+        _text(dump_astrasim, _astrasim_losses),
+    ),
+    "rapidchiplet": Format("RapidChiplet design folder", (), _read_rapidchiplet, save_rapidchiplet),
+    "svg": Format("floor plan", (".svg",), None, _text(dump_svg, _svg_losses)),
+}
+
+
+def import_topology(
+    ref: str | Path, *, format: str | None = None, bandwidth: Quantity = BANDWIDTH
+) -> Imported:
+    """Return the package of a preset, a file or a folder, and what had to be assumed or ignored.
+
+    Parameters
+    ----------
+    ref
+        A preset's name or a path.
+    format
+        A name in `FORMATS`; told by the suffix where ``None``.
+    bandwidth
+        Of links in files that have none, in B/s.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such preset or format.
+    FormatError
+        If the file is not what it should be.
+    """
+    width = parse_quantity(bandwidth, "B/s", "bandwidth")
+    path = find(ref, "topologies")
+    chosen = (
+        FORMATS["toml"] if ref in preset_names("topologies") and format is None else _format(path, format)
+    )
+    if chosen.read is None:
+        raise FormatError(f"{path}: {chosen.description} is only written, not read")
+    return chosen.read(path, width)
+
+
+def load_topology(
+    ref: str | Path | Package, *, format: str | None = None, bandwidth: Quantity = BANDWIDTH
+) -> Package:
+    """Return the package that a preset name, a file of any format or a package means.
+
+    Parameters
+    ----------
+    ref
+        One of `noptoolkit.formats.list_topologies`, a path, or a package (returned as it is).
+    format
+        A name in `noptoolkit.formats.FORMATS`; told by the suffix where ``None``.
+    bandwidth
+        Of links in files that have none, in B/s.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such preset or format.
+    FormatError
+        If the file is not a topology, with all faults.
+
+    Examples
+    --------
+    >>> load_topology("mozart-nop-tree").experts[:3]
+    ('e0', 'e1', 'e2')
+    """
+    return (
+        ref if isinstance(ref, Package) else import_topology(ref, format=format, bandwidth=bandwidth).package
+    )
+
+
+def save_topology(package: Package, path: str | Path, *, format: str | None = None) -> tuple[str, ...]:
+    """Write a package to a file (a folder for RapidChiplet); return what the format cannot say.
+
+    Parameters
+    ----------
+    package
+        What to write.
+    path
+        Its suffix tells the format where ``format`` is ``None``.
+    format
+        A name in `noptoolkit.formats.FORMATS`.
+
+    Raises
+    ------
+    FormatError
+        If the file cannot be written or the suffix is unknown.
+    TopologyError
+        If the format has no words for such a package.
+    """
+    target = Path(path)
+    chosen = _format(target, format)
+    try:
+        return chosen.write(package, target)
+    except OSError as error:
+        raise FormatError(f"{target}: cannot be written ({error.strerror or error})") from None
+
+
+def convert(
+    source: str | Path | Package,
+    target: str | Path,
+    *,
+    source_format: str | None = None,
+    target_format: str | None = None,
+    bandwidth: Quantity = BANDWIDTH,
+) -> Conversion:
+    """Write a topology in another format and report what was assumed, ignored and lost.
+
+    Parameters
+    ----------
+    source
+        A preset's name, a path or a package.
+    target
+        A path.
+    source_format, target_format
+        Names in `noptoolkit.formats.FORMATS`; told by the suffixes where ``None``.
+    bandwidth
+        Of links in files that have none, in B/s.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     convert("mesh-4x4", Path(folder) / "mesh.anynet").lost[1]
+    '6 memory stacks and their links'
+    """
+    if isinstance(source, Package):
+        read = Imported(source)
+    else:
+        read = import_topology(source, format=source_format, bandwidth=bandwidth)
+    lost = save_topology(read.package, target, format=target_format)
+    return Conversion(read.package, Path(target), read.assumed, read.ignored, lost)
+
+
+def _format(path: Path, name: str | None) -> Format:
+    if name is not None:
+        if name not in FORMATS:
+            raise UnknownNameError(f"no topology format named {name!r}; {did_you_mean(name, FORMATS)}")
+        return FORMATS[name]
+    if path.is_dir() or not path.suffix:
+        return FORMATS["rapidchiplet"]
+    for candidate in FORMATS.values():
+        if path.suffix.lower() in candidate.suffixes:
+            return candidate
+    known = ", ".join(suffix for candidate in FORMATS.values() for suffix in candidate.suffixes)
+    raise FormatError(f"{path}: the suffix {path.suffix!r} tells no format; known: {known}; or name one")

@@ -1,0 +1,297 @@
+"""Other tools' files: written by hand, written by networkx, and written by an enemy."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+from noptoolkit import Package, Switch
+from noptoolkit.errors import FormatError, NopError, TopologyError, UnknownNameError
+from noptoolkit.formats import convert, import_topology, load_topology, save_topology
+from noptoolkit.formats.arithmetic import parse_formula
+from noptoolkit.topology import connect, mesh, nop_tree, ring
+
+DATA = Path(__file__).parent / "data"
+
+
+def test_anynet_by_hand() -> None:
+    read = import_topology(DATA / "five.anynet", bandwidth="64 GB/s")
+    package = read.package
+    assert package.terminals == ("n0", "n1", "n2", "n3")
+    assert [switch.name for switch in package.switches] == ["r1"]
+    latency = {frozenset((link.a, link.b)): link.latency for link in package.links}
+    assert latency[frozenset(("n0", "r1"))] == pytest.approx(15e-9)
+    assert latency[frozenset(("n0", "n3"))] == pytest.approx(1e-9)
+    assert latency[frozenset(("r1", "n3"))] == pytest.approx(4e-9)
+    assert {link.bandwidth for link in package.links} == {64e9}
+    assert any("no bandwidth" in text for text in read.assumed)
+    assert any("longer latency" in text for text in read.assumed)
+
+
+def test_anynet_reports_what_it_cannot_say(tmp_path: Path) -> None:
+    fat = nop_tree(2, 2, uplink_bandwidth="512 GB/s")
+    lost = " ".join(save_topology(fat, tmp_path / "x.anynet"))
+    assert "different bandwidths" in lost
+    assert "replication" in lost
+    double = connect(ring(4), [("e0", "e1")], "128 GB/s")
+    assert "1 parallel links" in " ".join(save_topology(double, tmp_path / "y.anynet"))
+    one_way = connect(ring(4), [("e0", "e2")], "128 GB/s", reverse_bandwidth=0.0)
+    with pytest.raises(TopologyError, match="one-way"):
+        save_topology(one_way, tmp_path / "z.anynet")
+
+
+def test_rapidchiplet_by_hand() -> None:
+    read = import_topology(DATA / "rapid" / "design.json")
+    package = read.package
+    assert package.name == "by hand"
+    assert package.terminals == ("c0", "c1")
+    assert package["c1"].position == pytest.approx((0.017, 0.004))
+    assert package["m2"].size == pytest.approx((0.006, 0.004))
+    assert isinstance(package["r0"], Switch)
+    assert package["r0"].latency == pytest.approx(5e-9)
+    first, _, last = package.links
+    # 0.05 x 0.5 x 80 mm2 / (50 um)^2 = 800 bumps, 12 of them no data: 788 wires of 0.125 GB/s
+    assert first.bandwidth == pytest.approx(788 * 0.125e9)
+    # c0's PHY at (9, 4), c1's turned by 180 degrees at (12 + 1, 4): 4 mm, 2 x 12 + 1 cycles
+    assert first.length == pytest.approx(4e-3)
+    assert first.latency == pytest.approx(25e-9)
+    # the memory's PHY (0, 3) of 4 x 6, turned by 90 degrees: at (3, 0) of 6 x 4
+    assert last.length == pytest.approx((abs(27 - 11) + abs(0 - 10)) * 1e-3)
+    assert package["m2"].bandwidth == last.bandwidth
+    assert any("1 GHz" in text for text in read.assumed)
+    assert read.ignored
+
+
+def test_rapidchiplet_refuses(tmp_path: Path) -> None:
+    def broken(file: str, old: str, new: str) -> Path:
+        shutil.rmtree(tmp_path / "d", ignore_errors=True)
+        shutil.copytree(DATA / "rapid", tmp_path / "d")
+        path = tmp_path / "d" / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+        return tmp_path / "d"
+
+    cases = [
+        ("packaging.json", "0.25 * x", "__import__('os').system('touch /tmp/x')", "no arithmetic"),
+        ("packaging.json", "0.25 * x", "x ** 9999999", "no arithmetic"),
+        ("packaging.json", "0.25 * x", "1 / (x - x)", "no value at"),
+        ("packaging.json", "0.25 * x", "x" + "+x" * 500, "characters"),
+        ("packaging.json", '"bump_pitch": 0.05', '"bump_pitch": 0', "ZeroDivision|not as RapidChiplet"),
+        ("topology.json", '"outer_id": 0', '"outer_id": 99', "not between"),
+        ("topology.json", '"inner_id": 0', '"inner_id": true', "not between"),
+        ("topology.json", '"ep1"', '"ep3"', "not as RapidChiplet"),
+        ("placement.json", '"name": "core"', '"name": "bore"', "not as RapidChiplet"),
+        ("chiplets.json", '"x": 10', '"x": "ten"', "not as RapidChiplet"),
+        ("chiplets.json", '"fraction_bump_area": 0.05', '"fraction_bump_area": 0', "no data wires"),
+        ("design.json", '"topology.json"', '"../../../etc/passwd"', "leaves the design"),
+        ("design.json", '"topology.json"', '"/etc/passwd"', "leaves the design"),
+        ("design.json", '"topology.json"', '"none.json"', "no file"),
+        ("design.json", '"topology.json"', "7", "must name a file"),
+    ]
+    for file, old, new, reason in cases:
+        with pytest.raises(NopError, match=reason):
+            import_topology(broken(file, old, new))
+
+
+@pytest.mark.parametrize(
+    ("text", "x", "value"),
+    [
+        ("lambda x : 0.25 * x", 8, 2),
+        ("lambda length: -length + 2 ** 3 - (1 / 4)", 1, 6.75),
+        ("lambda x: math.ceil(x / 2) + max(1, min(x, 9))", 3, 5),
+        ("lambda x: math.sqrt(x)", 9, 3),
+        ("12", 5, 12),
+    ],
+)
+def test_formulas(text: str, x: float, value: float) -> None:
+    assert parse_formula(text, "f")(x) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lambda x: x.__class__",
+        "lambda x: [x]",
+        "lambda x: (lambda y: y)(x)",
+        "lambda x, y: x",
+        "lambda x=1: x",
+        "lambda *x: x",
+        "lambda x: y",
+        "lambda x: True",
+        "lambda x: 'a'",
+        "lambda x: open(x)",
+        "lambda x: math.factorial(x)",
+        "lambda x: x ** x",
+        "lambda x: x if x else 1",
+        "import os",
+        "(" * 150,
+        "",
+    ],
+)
+def test_formulas_that_are_none(text: str) -> None:
+    with pytest.raises(FormatError):
+        parse_formula(text, "f")
+
+
+@pytest.mark.parametrize("suffix", [".graphml", ".json"])
+@pytest.mark.parametrize("directed", [False, True])
+def test_graphs_of_networkx(suffix: str, directed: bool, tmp_path: Path) -> None:
+    graph = nx.petersen_graph()
+    graph.nodes[0]["colour"] = "red"
+    if directed:
+        graph = graph.to_directed()
+    path = tmp_path / f"petersen{suffix}"
+    if suffix == ".json":
+        path.write_text(json.dumps(nx.node_link_data(graph, edges="links")))
+    else:
+        nx.write_graphml(graph, path)
+    read = import_topology(path, bandwidth="32 GB/s")
+    assert len(read.package.experts) == 10
+    assert len(read.package.links) == 15
+    assert {link.backward_bandwidth for link in read.package.links} == {32e9}
+    assert read.ignored == ("attribute 'colour' of a chiplet",)
+    assert len(read.assumed) == 2
+
+
+def test_networkx_reads_ours(tmp_path: Path) -> None:
+    package = connect(mesh(3, memory=True), [("e0", "e1")], "64 GB/s")
+    save_topology(package, tmp_path / "m.graphml")
+    save_topology(package, tmp_path / "m.json")
+    graphs = [
+        nx.read_graphml(tmp_path / "m.graphml", force_multigraph=True),
+        nx.node_link_graph(json.loads((tmp_path / "m.json").read_text()), edges="edges"),
+    ]
+    for graph in graphs:
+        assert graph.number_of_nodes() == len(package.nodes)
+        assert graph.number_of_edges() == len(package.links)
+        assert graph.number_of_edges("e0", "e1") == 2
+        assert graph.nodes["hbm0"]["bandwidth"] == 256e9
+
+
+def test_dot_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "x.dot"
+    path.write_text(
+        """// a package
+        strict graph "two words" {
+          node [kind=chiplet, role=expert]; edge [bandwidth="64 GB/s"];
+          rankdir = LR
+          a -- b -- "c \\"d\\"" [latency="2 ns"] # a chain
+          subgraph cluster_1 { node [role=io]; e:north -- a; }
+          f [kind=switch, replicates=true]; f -- a [bandwidth=1e9]
+          /* end */
+        }"""
+    )
+    read = import_topology(path)
+    package = read.package
+    assert package.name == "two words"
+    assert package.terminals == ("a", "b", 'c "d"', "e")
+    assert package.with_role("io") == ("e",)
+    assert package["f"] == Switch("f", replicates=True)
+    assert [link.bandwidth for link in package.links] == [64e9, 64e9, 64e9, 1e9]
+    assert package.links[1].latency == 2e-9
+
+
+HOSTILE = {
+    "expansion.graphml": '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><graphml>&b;</graphml>',
+    "deep.graphml": "<a>" * 100_000,
+    "no.graphml": "<graphml><graph/></graphml>",
+    "two.graphml": "<graphml><graph/><graph/></graphml>",
+    "text.graphml": "hello",
+    "ends.graphml": "<graphml><graph><node id='a'/><edge source='a'/></graph></graphml>",
+    "lost.graphml": "<graphml><graph><node id='a'/><edge source='a' target='b'/></graph></graphml>",
+    "deep.json": "[" * 100_000,
+    "nan.json": '{"nodes": [{"id": 1, "flops": NaN}], "edges": []}',
+    "list.json": "[]",
+    "twice.json": '{"nodes": [{"id": 1}, {"id": 1}], "edges": []}',
+    "bare.json": '{"nodes": [1], "edges": []}',
+    "edge.json": '{"nodes": [{"id": 1}], "edges": [3]}',
+    "kind.json": '{"nodes": [{"id": 1, "kind": "chip"}], "edges": []}',
+    "bool.json": '{"nodes": [{"id": 1, "replicates": "maybe"}], "edges": []}',
+    "unit.json": '{"nodes": [{"id": 1, "flops": "3 GB"}], "edges": []}',
+    "place.json": '{"nodes": [{"id": 1, "x": "here", "y": 1}], "edges": []}',
+    "digits.json": '{"nodes": [{"id": ' + "9" * 5000 + "}]}",
+    "open.dot": "graph {",
+    "digraph.dot": "graph { a -> b }",
+    "html.dot": "graph { a [label=<b>] }",
+    "deep.dot": "graph { " + "{" * 1000,
+    "junk.dot": "graph { [[[ }",
+    "tail.dot": "graph { a } graph { b }",
+    "quote.dot": 'graph { "' + "\\" * 9999,
+    "name.dot": "digraph subgraph subgraph",
+    "words.anynet": "router zero node 0",
+    "huge.anynet": "router 999999999999999 node 0",
+    "short.anynet": "router",
+    "tail.anynet": "router 0 node",
+    "node.anynet": "node 0 router 0",
+    "apart.anynet": "router 0 node 0\nrouter 1 node 1",
+    "keys.yml": "topology: [ Ring ]\ncolour: red",
+    "some.yml": "topology: [ Ring ]",
+    "count.yml": "topology: [ Ring ]\nnpus_count: [ 99999999 ]\nbandwidth: [ 1 ]\nlatency: [ 1 ]",
+    "dims.yml": "topology: [ Ring, Ring ]\nnpus_count: [ 4 ]\nbandwidth: [ 1 ]\nlatency: [ 1 ]",
+    "kind.yml": "topology: [ Rong ]\nnpus_count: [ 4 ]\nbandwidth: [ 1 ]\nlatency: [ 1 ]",
+    "minus.yml": "topology: [ Ring ]\nnpus_count: [ 4 ]\nbandwidth: [ -1 ]\nlatency: [ 1 ]",
+    "nan.yml": "topology: [ Ring ]\nnpus_count: [ 4 ]\nbandwidth: [ nan ]\nlatency: [ 1 ]",
+    "zero.yml": "topology: [ Ring ]\nnpus_count: [ 4 ]\nbandwidth: [ 0 ]\nlatency: [ 1 ]",
+    "tag.yml": "topology: !!python/object/apply:os.system ['ls']",
+    "some.svg": "<svg/>",
+    "some.xyz": "",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(HOSTILE[name])
+    began = time.process_time()
+    with pytest.raises(NopError) as caught:
+        load_topology(path)
+    assert name in str(caught.value)
+    assert len(str(caught.value)) < 3000
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("suffix", [".graphml", ".json", ".dot", ".anynet", ".yml"])
+def test_truncated_and_binary_files(suffix: str, tmp_path: Path) -> None:
+    whole = tmp_path / f"whole{suffix}"
+    package = ring(4) if suffix == ".yml" else mesh(2, memory=suffix != ".anynet")
+    save_topology(package, whole)
+    text = whole.read_text()
+    path = tmp_path / f"cut{suffix}"
+    for end in range(0, len(text), max(len(text) // 40, 1)):
+        path.write_text(text[:end])
+        try:
+            assert isinstance(load_topology(path), Package)
+        except NopError as error:
+            assert "cut" in str(error)
+    path.write_bytes(bytes(range(256)))
+    with pytest.raises(FormatError, match="UTF-8"):
+        load_topology(path)
+
+
+def test_astrasim_dimensions(tmp_path: Path) -> None:
+    path = tmp_path / "n.yml"
+    path.write_text(
+        "# three dimensions\ntopology: [ Ring, FullyConnected, Switch ]\nnpus_count: [ 2, 3, 4 ]\n"
+        "bandwidth: [ 200.0, 100.0, 50.0 ]  # GB/s\nlatency: [ 50.0, 500.0, 2000.0 ]\n"
+    )
+    package = load_topology(path)
+    assert len(package.chiplets) == 24
+    assert len(package.switches) == 6
+    assert sum(link.bandwidth == 200e9 for link in package.links) == 12
+    assert sum(link.bandwidth == 100e9 for link in package.links) == 8 * 3
+    assert sum(link.latency == 2000e-9 for link in package.links) == 24
+
+
+def test_names_of_formats(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'graphml'"):
+        convert("mesh-4x4", tmp_path / "x", target_format="graphlm")
+    with pytest.raises(FormatError, match="tells no format"):
+        convert("mesh-4x4", tmp_path / "x.doc")
+    with pytest.raises(FormatError, match="cannot be written"):
+        convert("mesh-4x4", tmp_path / "none" / "x.dot")
+    done = convert("mesh-4x4", tmp_path / "x.txt", target_format="dot")
+    assert load_topology(tmp_path / "x.txt", format="dot") == done.package
