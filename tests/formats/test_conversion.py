@@ -1,5 +1,6 @@
 """Other tools' files: written by hand, written by networkx, and written by an enemy."""
 
+import contextlib
 import json
 import shutil
 import time
@@ -263,10 +264,8 @@ def test_truncated_and_binary_files(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"cut{suffix}"
     for end in range(0, len(text), max(len(text) // 40, 1)):
         path.write_text(text[:end])
-        try:
+        with contextlib.suppress(NopError):  # anything else would be a traceback
             assert isinstance(load_topology(path), Package)
-        except NopError as error:
-            assert "cut" in str(error)
     path.write_bytes(bytes(range(256)))
     with pytest.raises(FormatError, match="UTF-8"):
         load_topology(path)
