@@ -87,9 +87,8 @@ def _moved(step: Step, block: Block) -> tuple[float, float]:
             memory += step.micro_batches * access
             network += step.micro_batches * links
     network += passes * _sent(step, [*block.dispatch, *block.combine])
-    network += sum(
-        _sent(step, [block.exchange[p.kind]]) for p in block.slices if p.kind in block.exchange
-    ) / max(len(step.hosts), 1)
+    exchanged = {(p.kind, p.index): p.kind for p in block.slices if p.kind in block.exchange}
+    network += _sent(step, [block.exchange[kind] for kind in exchanged.values()])
     return memory, network
 
 

@@ -209,6 +209,51 @@ class Schedule:
             result[name] = _union(self.start[chosen], self.end[chosen])
         return result
 
+    def cells(self, busiest: int = 8) -> tuple[list[str], list[list[str]]]:
+        """Return heading and body of a table of the schedule: times, energy, SRAM, busiest resources."""
+        parts = self.breakdown
+        body = [
+            ["makespan", format_quantity(self.makespan, "s"), ""],
+            ["lower bound", format_quantity(self.lower_bound, "s"), self.bounds.method],
+            ["gap", f"{100 * self.gap:.2f} %", "at most above the best possible"],
+        ]
+        for name, time in (
+            ("compute", parts.compute),
+            ("exposed communication", parts.communication),
+            ("exposed loading", parts.load),
+            ("idle", parts.idle),
+        ):
+            share = time / self.makespan if self.makespan else 0.0
+            body.append([name, format_quantity(time, "s"), f"{100 * share:.1f} %"])
+        body.append(["overlap", f"{100 * self.overlap:.1f} %", "of the busy time is hidden"])
+        if self.energy is not None:
+            unknown = f"without {', '.join(self.energy.unknown)}" if self.energy.unknown else ""
+            body.append(["dynamic energy", format_quantity(self.energy.total, "J"), unknown])
+        if self.high_water:
+            name = max(self.high_water, key=lambda n: self.high_water[n] / self._buffer_size[n])
+            most, size = self.high_water[name], self._buffer_size[name]
+            body.append(
+                ["SRAM, fullest", format_quantity(most, "B"), f"of {format_quantity(size, 'B')} in {name}"]
+            )
+        for r in np.argsort(-self.utilisation, kind="stable")[:busiest]:
+            body.append([f"busy: {self.resources[r]}", f"{100 * self.utilisation[r]:.1f} %", ""])
+        return ["what", "value", "remark"], body
+
+    def notes(self) -> list[str]:
+        """Return what must be said with the table, a line each."""
+        lines = [
+            f"{len(self.graph)} tasks; {self.gap:.2%} is certified, the schedule may be better than that."
+        ]
+        if self.policy is not None:
+            lines.append(f"Policy: {self.policy}.")
+        if self.workload is not None and self.workload.trace.origin != "recorded":
+            lines.append(f"Routing: {self.workload.trace.origin}.")
+        return lines
+
+    @cached_property
+    def _buffer_size(self) -> dict[str, float]:
+        return dict(zip(self.graph.buffers, map(float, self.graph.buffer_size), strict=True))
+
     def to_chrome_trace(self, path: str | Path) -> None:
         """Write the schedule as a trace that Perfetto and chrome://tracing open."""
         from noptoolkit.scheduling.chrome_trace import write_chrome_trace
