@@ -65,7 +65,8 @@ def find_grid(package: Package) -> Grid:
         raise RoutingError(f"{place}, but its nodes have no positions; {WAY_OUT}")
     xy = np.array([package.nodes[i].position for i in placed])
     keep = np.arange(len(placed))
-    while True:
+    row = column = np.zeros(0, np.int64)
+    while len(keep):
         column, row = (_ranks(xy[keep, axis]) for axis in (0, 1))
         size = np.stack([np.bincount(row)[row], np.bincount(column)[column]])
         alone = (size < size.max(axis=1, keepdims=True)).any(axis=0)
@@ -73,9 +74,7 @@ def find_grid(package: Package) -> Grid:
             break
         smallest = size.sum(axis=0)
         keep = keep[smallest > smallest.min()]
-        if len(keep) == 0:
-            raise RoutingError(f"{place}, but the positions of its nodes form no full lattice; {WAY_OUT}")
-    rows, columns = int(row.max()) + 1, int(column.max()) + 1
+    rows, columns = int(row.max(initial=0)) + 1, int(column.max(initial=0)) + 1
     if len(keep) != rows * columns or len(keep) < 2:
         raise RoutingError(f"{place}, but the positions of its nodes form no full lattice; {WAY_OUT}")
     nodes = np.full((rows, columns), -1)

@@ -109,10 +109,9 @@ def run_highs(
     lp.row_lower_, lp.row_upper_ = lower, upper
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
-    new_solver: Any = highspy.Highs
-    highs = new_solver()
+    solver: Any = highspy.Highs.__base__  # the class itself prints a banner when it is made
+    highs = solver()
     highs.setOptionValue("output_flag", False)
-    highs.setOptionValue("log_to_console", False)
     if time_limit is not None:
         highs.setOptionValue("time_limit", max(time_limit, 1e-3))
     for name, value in options.items():

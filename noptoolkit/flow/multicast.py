@@ -23,13 +23,35 @@ from noptoolkit.flow.forwarding import Forwarding
 from noptoolkit.flow.network import FlowNetwork
 from noptoolkit.flow.problem import Messages, RoutingProblem, membership
 
-__all__ = ["TreeLoads", "farthest_member_cost", "tree_loads"]
+__all__ = ["Tree", "TreeLoads", "farthest_member_cost", "tree_loads"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 ForwardingRule = Callable[[FlowNetwork, Ints], Forwarding]
 
 ROOT = -1  # stands for the root's own injection (or ejection) among the arcs of a tree
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """A tree that messages of one root follow.
+
+    Parameters
+    ----------
+    reverse
+        Whether they are reductions.
+    parent_arc
+        The arc that ties each vertex to the tree, on the side of the root, -1 without, [vertices].
+    messages
+        Indices into the traffic's multicasts or reductions.
+    shares
+        The share of each that goes this way, [messages].
+    """
+
+    reverse: bool
+    parent_arc: Ints
+    messages: Ints
+    shares: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +64,14 @@ class TreeLoads:
         In B, [arcs].
     injected, ejected
         What each node sends and receives, in B, [nodes].
+    trees
+        That the messages follow.
     """
 
     arc_load: Floats
     injected: Floats
     ejected: Floats
+    trees: tuple[Tree, ...] = ()
 
     def use(self, network: FlowNetwork) -> Floats:
         """Return what the messages use of each resource, in B, [resources]."""
@@ -65,8 +90,10 @@ def tree_loads(problem: RoutingProblem, rule: ForwardingRule) -> TreeLoads:
     load = np.zeros(network.num_arcs)
     nodes = len(network.origin)
     injected, ejected = np.zeros(nodes), np.zeros(nodes)
+    trees = []
     for part in problem.messages:
         for root, rows, parent_arc, order in _trees(network, part, rule):
+            trees.append(Tree(part.reverse, parent_arc, rows, np.ones(len(rows))))
             amount = part.bytes[rows]
             members = part.members[rows]
             at_root = injected if not part.reverse else ejected
@@ -81,12 +108,12 @@ def tree_loads(problem: RoutingProblem, rule: ForwardingRule) -> TreeLoads:
             for bit, node in enumerate(part.endpoints):
                 if node != root:
                     far[node] += float(amount[membership(members, bit)].sum())
-    return TreeLoads(load, injected, ejected)
+    return TreeLoads(load, injected, ejected, tuple(trees))
 
 
 def _trees(
     network: FlowNetwork, part: Messages, rule: ForwardingRule
-) -> Iterator[tuple[int, NDArray[np.bool_] | Ints, Ints, Ints]]:
+) -> Iterator[tuple[int, Ints, Ints, Ints]]:
     """Yield each root, its messages, the arc that ties each vertex to the tree, vertices far first."""
     roots, start = np.unique(part.root, return_inverse=True)
     by_root = np.split(np.argsort(start, kind="stable"), np.cumsum(np.bincount(start))[:-1])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -77,6 +78,8 @@ def solve_program(
     if columns <= SMALL_COLUMNS:
         left = deadline - time.perf_counter()
         solution = solve_linear_program(small, time_limit=left if np.isfinite(left) else None)
+        if solution is None or _gap(small, solution) > tol:  # interior point lost its way
+            solution = _better(solution, solve_first_order(small, tol=tol, deadline=deadline, report=report))
     elif is_sparse(program):
         return solve_path_columns(program, tol=tol, deadline=deadline, report=report)
     else:
@@ -91,6 +94,19 @@ def solve_program(
         solution.bound,
         f"{solution.method}, folded by symmetry",
     )
+
+
+def _gap(program: FlowProgram, solution: Solution) -> float:
+    return solution.time / max(solution.bound, program.known) - 1
+
+
+def _better(one: Solution | None, other: Solution) -> Solution:
+    """Return the best flow and the best prices of two answers."""
+    if one is None:
+        return other
+    if one.time < other.time:
+        one, other = other, one
+    return replace(other, bound=one.bound, prices=one.prices) if one.bound > other.bound else other
 
 
 def _forced_bounds(problem: RoutingProblem, peeled: Peeled) -> tuple[Bound, ...]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit._pictures import picture_of
+from noptoolkit.flow.cuts import Cut, sweep_cut
 from noptoolkit.flow.network import FlowNetwork
+from noptoolkit.flow.problem import routing_problem
 from noptoolkit.flow.routed import Routed, Status
 from noptoolkit.package import Package
 from noptoolkit.traffic import Traffic
@@ -97,6 +99,31 @@ class FlowResult:
         first = int(self.network.own.max(initial=-1)) + 1
         share = self.use / (self.network.capacity * self.time) if self.time > 0 else 0.0 * self.use
         return {name: float(x) for name, x in zip(self.network.names[first:], share[first:], strict=True)}
+
+    def verify(self) -> bool:
+        """Return True once the result is checked by code that shares nothing with the solvers.
+
+        See `noptoolkit.flow.verification` for what is checked.
+
+        Raises
+        ------
+        RoutingError
+            If something does not hold, with every fault.
+        """
+        from noptoolkit.flow.verification import verify_flow
+
+        verify_flow(self)
+        return True
+
+    @cached_property
+    def cut(self) -> Cut | None:
+        """The slowest cut that the prices point at: the bottleneck as nodes and channels.
+
+        Of the unicast demand, ``None`` without; its time equals ``time_bound`` where one cut decides.
+        """
+        problem = routing_problem(self.package, self.traffic)
+        found = sweep_cut(self.network, problem.demand, self.prices)
+        return None if found is None else replace(found, time=found.time / self.efficiency)
 
     @cached_property
     def dual(self) -> Floats:
