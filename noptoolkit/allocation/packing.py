@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from noptoolkit.allocation.limits import Floats, Ints
 
-__all__ = ["pack_clusters"]
+__all__ = ["pack_clusters", "rebalance"]
 
 
 def pack_clusters(cluster: Ints, coactivation: Floats, slots: Ints) -> Ints:
@@ -63,3 +63,24 @@ def _grown(core: NDArray[np.bool_], free: NDArray[np.bool_], coactivation: Float
         left[best] = rest[best] = False
         affinity += coactivation[best]
     return np.array(taken, dtype=np.int64)
+
+
+def rebalance(places: Ints, coactivation: Floats, slots: Ints) -> Ints:
+    """Return a layout with experts moved out of overfull chiplets, each where it has most co-activation.
+
+    Examples
+    --------
+    >>> rebalance(np.array([0, 0, 0, 1]), np.ones((4, 4)), np.array([2, 2]))
+    array([1, 0, 0, 1])
+    """
+    balanced = places.astype(np.int64)
+    while True:
+        held = np.bincount(balanced, minlength=len(slots))
+        over = np.flatnonzero((held > slots)[balanced])
+        room = np.flatnonzero(held < slots)
+        if not len(over):
+            return balanced
+        inside = coactivation @ np.eye(len(slots))[balanced]
+        gain = inside[np.ix_(over, room)] - inside[over, balanced[over]][:, None]
+        i, j = divmod(int(np.argmax(gain)), len(room))
+        balanced[over[i]] = room[j]

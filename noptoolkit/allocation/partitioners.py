@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from noptoolkit.allocation.limits import Ints
+from noptoolkit.allocation.packing import rebalance
 from noptoolkit.allocation.problem import LayoutProblem
 from noptoolkit.errors import NopError
 
@@ -50,7 +51,7 @@ def place_by_mtkahypar(problem: LayoutProblem, rng: np.random.Generator) -> Ints
     )
     partition = hypergraph.partition(context)
     block = np.array([partition.block_id(expert) for expert in range(problem.num_experts)])
-    return _rebalanced(used[block], problem)
+    return rebalance(used[block], problem.coactivation, problem.slots)
 
 
 def place_by_metis(problem: LayoutProblem, rng: np.random.Generator) -> Ints:
@@ -62,7 +63,7 @@ def place_by_metis(problem: LayoutProblem, rng: np.random.Generator) -> Ints:
     together = problem.coactivation
     used = np.flatnonzero(problem.slots > 0)
     if len(used) < 2 or not together.any():
-        return _rebalanced(np.full(problem.num_experts, used[0]), problem)
+        return rebalance(np.full(problem.num_experts, used[0]), together, problem.slots)
     weight = np.where(together > 0, np.maximum(np.rint(together * (EDGE_SCALE / together.max())), 1), 0)
     starts = np.concatenate([[0], np.cumsum((weight > 0).sum(axis=1))])
     _, block = pymetis.part_graph(
@@ -73,19 +74,4 @@ def place_by_metis(problem: LayoutProblem, rng: np.random.Generator) -> Ints:
         recursive=False,
         options=pymetis.Options(seed=int(rng.integers(2**31)), ufactor=1),
     )
-    return _rebalanced(used[np.array(block)], problem)
-
-
-def _rebalanced(places: Ints, problem: LayoutProblem) -> Ints:
-    """Return the layout with experts moved out of overfull chiplets, each where it has most co-activation."""
-    places = places.astype(np.int64)
-    while True:
-        held = np.bincount(places, minlength=problem.num_chiplets)
-        over = np.flatnonzero((held > problem.slots)[places])
-        room = np.flatnonzero(held < problem.slots)
-        if not len(over):
-            return places
-        inside = problem.coactivation @ np.eye(problem.num_chiplets)[places]
-        gain = inside[np.ix_(over, room)] - inside[over, places[over]][:, None]
-        i, j = divmod(int(np.argmax(gain)), len(room))
-        places[over[i]] = room[j]
+    return rebalance(used[np.array(block)], together, problem.slots)
