@@ -107,9 +107,8 @@ def quality() -> None:
 
 def seconds() -> None:
     package = load_topology("mozart-nop-tree")
-    print(
-        f"{'experts':>8}{'top-k':>7}{'tokens':>8}{'auto, c_t':>11}{'auto, time':>12}   CPU seconds of one layer"
-    )
+    print("CPU seconds of one layer")
+    print(f"{'experts':>8}{'top-k':>7}{'tokens':>8}{'auto, c_t':>11}{'auto, time':>12}")
     for experts, k, topics in ((32, 4, 8), (64, 8, 8), (128, 8, 16), (256, 8, 32)):
         trace = draw_trace(SyntheticRouting(experts, k, 8192, 1, topics, 2.5, 0.3, 0.0, seed=3))
         allocate(trace.tokens(slice(0, 64)), package, objective="time")  # compiles the kernels

@@ -6,6 +6,7 @@ from noptoolkit.allocation.fit import allocate
 from noptoolkit.allocation.layout import Allocation
 from noptoolkit.allocation.package_time import PackageTime, package_time
 from noptoolkit.allocation.problem import Allocator, LayoutProblem
+from noptoolkit.allocation.replication import replicate_by_load, replicate_by_traffic
 from noptoolkit.allocation.table import ALLOCATORS
 
 __all__ = [
@@ -21,4 +22,6 @@ __all__ = [
     "layouts_by_cap",
     "package_time",
     "random_c_t",
+    "replicate_by_load",
+    "replicate_by_traffic",
 ]

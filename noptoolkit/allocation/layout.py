@@ -13,8 +13,9 @@ All three are means over the layers of the trace.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +27,7 @@ from noptoolkit.trace import RoutingTrace
 __all__ = ["Allocation", "count_distinct"]
 
 Ids = NDArray[np.integer[Any]]
+Choice = Literal["balanced", "local"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -42,11 +44,16 @@ class Allocation:
         Indices into ``experts`` of the chiplets of each group, as in ``package.expert_groups``.
     method
         Which allocator made it; ``auto`` adds the winner.
+    replicas
+        Further copies of experts as pairs (expert, chiplet), [layers, copies, 2]; (-1, -1) is none.
+    choice
+        Which copy a token uses: they take turns (``balanced``), or one on a chiplet that the token visits
+        anyway and else in turns (``local``).
 
     Raises
     ------
     WorkloadError
-        If a chiplet index is out of range.
+        If an index is out of range, or two copies of an expert share a chiplet.
 
     Examples
     --------
@@ -62,6 +69,8 @@ class Allocation:
     chiplet_of_expert: NDArray[np.int64]
     groups: tuple[tuple[int, ...], ...]
     method: str
+    replicas: NDArray[np.int64]
+    choice: Choice
 
     def __init__(
         self,
@@ -69,6 +78,8 @@ class Allocation:
         chiplet_of_expert: ArrayLike,
         groups: tuple[tuple[int, ...], ...] | None = None,
         method: str = "given",
+        replicas: ArrayLike | None = None,
+        choice: Choice = "balanced",
     ) -> None:
         places = np.array(chiplet_of_expert, dtype=np.int64)
         if places.ndim == 1:
@@ -78,11 +89,15 @@ class Allocation:
         if places.min() < 0 or places.max() >= len(experts):
             wrong = int(places.min() if places.min() < 0 else places.max())
             raise WorkloadError(f"allocation: chiplet {wrong} is out of range 0 to {len(experts) - 1}")
-        places.flags.writeable = False
+        copies = np.zeros((len(places), 0, 2), np.int64) if replicas is None else np.array(replicas, np.int64)
+        _check_replicas(copies, places, len(experts))
+        places.flags.writeable = copies.flags.writeable = False
         object.__setattr__(self, "experts", tuple(experts))
         object.__setattr__(self, "chiplet_of_expert", places)
         object.__setattr__(self, "groups", groups or tuple((i,) for i in range(len(experts))))
         object.__setattr__(self, "method", method)
+        object.__setattr__(self, "replicas", copies)
+        object.__setattr__(self, "choice", choice)
 
     def __repr__(self) -> str:
         layouts = f"{self.num_layers} layout" + ("s" if self.num_layers != 1 else "")
@@ -113,7 +128,9 @@ class Allocation:
             return self
         if not -self.num_layers <= index < self.num_layers:
             raise WorkloadError(f"no layer {index}: the allocation has layers 0 to {self.num_layers - 1}")
-        return Allocation(self.experts, self.chiplet_of_expert[index], self.groups, self.method)
+        return dataclasses.replace(
+            self, chiplet_of_expert=self.chiplet_of_expert[index], replicas=self.replicas[index][None]
+        )
 
     def check_fits(self, package: Package) -> None:
         """Raise WorkloadError if the package has other expert chiplets."""
@@ -140,11 +157,17 @@ class Allocation:
                 f"the trace has {trace.num_layers} layers, the allocation {self.num_layers} layouts; "
                 "take allocation.layer(i) and trace.layer(i) of the same layer"
             )
-        places = self.chiplet_of_expert.astype(np.min_scalar_type(len(self.experts) - 1))
-        if self.num_layers == 1:
+        places = self.chiplet_of_expert.astype(np.min_scalar_type(len(self.experts)))
+        if self.num_layers == 1 and not self.replicas.size:
             shared: Ids = places[0][trace.topk]
             return shared
-        return np.stack([places[i][trace.topk[i]] for i in range(trace.num_layers)])
+        rows = range(trace.num_layers) if self.num_layers > 1 else [0] * trace.num_layers
+        return np.stack(
+            [
+                _serving(trace.topk[layer], places[row], self.replicas[row], self.choice)
+                for layer, row in enumerate(rows)
+            ]
+        )
 
     def load(self, trace: RoutingTrace) -> NDArray[np.int64]:
         """Return the activations that each chiplet computes, [layers, chiplets]."""
@@ -171,6 +194,53 @@ class Allocation:
         load = self.load(trace)
         per_group = np.stack([load[:, list(members)].mean(axis=1) for members in self.groups])
         return float((per_group.max(axis=0) / load.mean(axis=1)).mean())
+
+
+def _serving(topk: Ids, places: Ids, replicas: NDArray[np.int64], choice: Choice) -> Ids:
+    """Return the chiplet that serves each choice of each token of one layer, [tokens, k]."""
+    served: Ids = places[topk]
+    if not replicas.size:
+        return served
+    hosts = [[place] for place in places]
+    for expert, chiplet in replicas[replicas[:, 0] >= 0]:
+        hosts[expert].append(places.dtype.type(chiplet))
+    number = np.array([len(row) for row in hosts])
+    table = np.array([row + row[:1] * (int(number.max()) - len(row)) for row in hosts], dtype=places.dtype)
+    several = number[topk] > 1
+    turn: Ids = table[topk, np.arange(len(topk))[:, None] % number[topk]]
+    if choice == "balanced":
+        return turn
+    visited = np.zeros((len(topk), int(table.max()) + 1), dtype=np.bool_)
+    tokens = np.arange(len(topk))
+    for j in range(topk.shape[1]):
+        single = ~several[:, j]
+        visited[tokens[single], served[single, j]] = True
+    for j in range(topk.shape[1]):
+        rows = tokens[several[:, j]]
+        options = table[topk[rows, j]]
+        near = visited[rows[:, None], options]
+        chosen = np.where(near.any(axis=1), options[np.arange(len(rows)), near.argmax(axis=1)], turn[rows, j])
+        served[rows, j] = chosen
+        visited[rows, chosen] = True
+    return served
+
+
+def _check_replicas(replicas: NDArray[np.int64], places: NDArray[np.int64], chiplets: int) -> None:
+    layers, count = places.shape
+    if replicas.ndim != 3 or replicas.shape[0] != layers or replicas.shape[2] != 2:
+        raise WorkloadError(
+            f"replicas have shape {replicas.shape}; give (expert, chiplet) pairs as [{layers}, copies, 2]"
+        )
+    for layer, pairs in enumerate(replicas.tolist()):
+        real = [tuple(pair) for pair in pairs if pair != [-1, -1]]
+        for expert, chiplet in real:
+            if not (0 <= expert < count and 0 <= chiplet < chiplets):
+                raise WorkloadError(
+                    f"layer {layer}: no expert {expert} or no chiplet {chiplet} for a replica"
+                )
+        everywhere = [*real, *((i, int(place)) for i, place in enumerate(places[layer]))]
+        if len(set(everywhere)) < len(everywhere):
+            raise WorkloadError(f"layer {layer}: two copies of an expert share a chiplet; place them apart")
 
 
 def count_distinct(ids: Ids) -> NDArray[np.uint8]:

@@ -5,6 +5,8 @@
     chiplets = ["e0", "e1"]
     groups = [[0], [1]]
     chiplet_of_expert = [[0, 0, 1, 1]]
+    replicas = [[[0, 1]]]         # further copies: (expert, chiplet) pairs for each row; optional
+    choice = "local"              # which copy a token uses; optional
 
 Indices are into ``chiplets``. Nothing else is in the file, so that a layout made by other software is easily
 written.
@@ -24,7 +26,7 @@ from noptoolkit.formats.results import replace_file
 
 __all__ = ["load_allocation", "save_allocation"]
 
-KEYS = ("schema", "method", "chiplets", "groups", "chiplet_of_expert")
+KEYS = ("schema", "method", "chiplets", "groups", "chiplet_of_expert", "replicas", "choice")
 
 
 def save_allocation(path: str | Path, allocation: Allocation) -> None:
@@ -49,6 +51,8 @@ def save_allocation(path: str | Path, allocation: Allocation) -> None:
         "groups": [list(members) for members in allocation.groups],
         "chiplet_of_expert": rows,
     }
+    if allocation.replicas.size:
+        content |= {"replicas": allocation.replicas.tolist(), "choice": allocation.choice}
     quoted = {key: json.dumps(value) for key, value in content.items() if key != "chiplet_of_expert"}
     table = ",\n".join(f"  {json.dumps(row)}" for row in rows)  # one layer per line: arrays alike in both
     if Path(path).suffix == ".json":
@@ -75,7 +79,12 @@ def load_allocation(path: str | Path) -> Allocation:
     groups = tuple(tuple(members) for members in content["groups"]) if "groups" in content else None
     try:
         return Allocation(
-            tuple(content["chiplets"]), content["chiplet_of_expert"], groups, content.get("method", "given")
+            tuple(content["chiplets"]),
+            content["chiplet_of_expert"],
+            groups,
+            content.get("method", "given"),
+            content.get("replicas"),
+            content.get("choice", "balanced"),
         )
     except WorkloadError as error:
         raise FormatError(f"{place}: {error}") from None
@@ -107,6 +116,14 @@ def _faults(content: dict[str, Any]) -> list[str]:
         faults.append(
             "chiplet_of_expert: give rows of equally many chiplet indices, one per layer or one for all"
         )
+    if content.get("choice", "balanced") not in ("balanced", "local"):
+        faults.append(f"choice is {content['choice']!r}; give 'balanced' or 'local'")
+    replicas = content.get("replicas", [])
+    if not isinstance(replicas, list) or not all(
+        _is_rows(layer) and all(len(pair) == 2 for pair in layer) and len(layer) == len(replicas[0])
+        for layer in replicas
+    ):
+        faults.append("replicas: give equally many pairs of whole numbers for each row")
     if "groups" in content:
         groups = content["groups"]
         whole = _is_rows(groups) and sorted(i for row in groups for i in row) == list(range(len(names)))

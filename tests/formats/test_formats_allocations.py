@@ -83,3 +83,17 @@ def test_missing_and_binary_files(tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_bytes(bytes(range(256)))
     with pytest.raises(FormatError, match="not text"):
         load_allocation(tmp_path / "b.toml")
+
+
+def test_replicas_round_trip(tmp_path: Path) -> None:
+    layout = Allocation(("a", "b"), [[0, 1]], replicas=[[(0, 1), (-1, -1)]], choice="local")
+    for name in ("r.toml", "r.json"):
+        save_allocation(tmp_path / name, layout)
+        found = load_allocation(tmp_path / name)
+        assert found.choice == "local"
+        assert found.replicas.tolist() == [[[0, 1], [-1, -1]]]
+    (tmp_path / "bad.toml").write_text(
+        'schema = 1\nchiplets = ["a"]\nchiplet_of_expert = [[0]]\nreplicas = [[[0]]]\nchoice = "near"'
+    )
+    with pytest.raises(FormatError, match=r"2 faults[\s\S]*choice is 'near'[\s\S]*pairs of whole numbers"):
+        load_allocation(tmp_path / "bad.toml")
