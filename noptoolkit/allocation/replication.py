@@ -83,9 +83,8 @@ def _packed(share: Floats, copies: Ints, slots: Ints) -> tuple[Ints, list[tuple[
     held = np.zeros(len(slots))
     first = np.full(len(share), -1, dtype=np.int64)
     more: list[tuple[int, int]] = []
-    for expert in np.repeat(np.arange(len(share)), copies)[
-        np.argsort(-np.repeat(share, copies), kind="stable")
-    ]:
+    every = np.repeat(np.arange(len(share)), copies)
+    for expert in every[np.argsort(-share[every], kind="stable")].tolist():
         without = np.ones(len(slots), dtype=np.bool_)
         without[[chiplet for other, chiplet in more if other == expert]] = False
         if first[expert] >= 0:
