@@ -121,6 +121,7 @@ def loads(
     *,
     show: Measure = "time",
     vmax: float | None = None,
+    titles: Sequence[str] | None = None,
     columns: int = 3,
     labels: bool = True,
 ) -> list[Axes]:
@@ -134,6 +135,8 @@ def loads(
         One for each flow; a new figure of the active `style` where ``None``.
     show, vmax, labels
         See `load`.
+    titles
+        Over the panels; what tells them apart where ``None``, package or routing.
     columns
         Panels beside each other on a new figure.
 
@@ -151,8 +154,8 @@ def loads(
     rows = [max(heights[i : i + columns]) for i in range(0, len(flows), columns)]
     with canvas_grid(axes, columns, rows, 0.08) as grid:
         drawn = [
-            load(flow, ax, show=show, vmax=top, reference=reference, bar=False, labels=labels)
-            for flow, ax in zip(flows, grid, strict=False)
+            load(flow, ax, show=show, vmax=top, reference=reference, bar=False, labels=labels, title=name)
+            for flow, ax, name in zip(flows, grid, titles or _titles(flows), strict=False)
         ]
         shown, multiple = scaled([top], found[0][1])
         colour_bar(grid, with_unit(LABELS[show], multiple), float(shown[0]), below=True)
@@ -161,6 +164,18 @@ def loads(
         for spare in grid[len(drawn) :]:
             spare.axis("off")
         return drawn
+
+
+def _titles(flows: Sequence[FlowResult]) -> list[str]:
+    """Return what tells flows apart: the package, else the routing, else the traffic."""
+    for names in (
+        [flow.package.name for flow in flows],
+        [flow.routing for flow in flows],
+        [flow.traffic.name for flow in flows],
+    ):
+        if len(set(names)) > 1:
+            return names
+    return [flow.package.name for flow in flows]
 
 
 def measure(flow: FlowResult, show: Measure) -> tuple[NDArray[np.float64], str]:

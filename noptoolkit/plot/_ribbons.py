@@ -46,10 +46,8 @@ def lane_width(package: Package, layout: Layout, *, border: float = BORDER) -> f
         for name in pair:
             degree[package.index[name]] += len(members)
     share = float((4.0 * layout.half.sum(axis=1) / np.maximum(degree, 1.0)).min())
-    if layout.crowded:
-        room *= 0.5
-    if layout.kind == "circle":
-        border *= 0.5
+    if layout.crowded or layout.kind == "circle":
+        room, border = 0.5 * room, 0.5 * border
     return min(LANE * room / (1.0 if parallel == 1 else 0.85 * parallel), border * share)
 
 
