@@ -1,15 +1,16 @@
 """Operations and bytes of the parts of a mixture-of-experts transformer, counted exactly.
 
 One multiply-add is 2 FLOP. Matrix products are counted, element-wise work (norms, softmax, activations,
-rotary embedding) is not. With T tokens in sequences of length S, hidden width d, h heads, g key-value
-heads of width w, and L(m) the weights of m that are matrices:
+rotary embedding) is not. With T tokens in sequences of length S, hidden width d, h heads and g key-value
+heads of width w:
 
-* a linear map costs 2 T L forward and twice that backward (gradients of input and of weight);
+* a linear map from m to n features costs 2 T m n forward and twice that backward (gradients of input and of
+  weight); it reads its weights and T m values from SRAM and writes T n;
 * causal attention sees S (S + 1) / 2 pairs per sequence in training and prefill, S per new token in
   decode; a pair costs 2 h (w_qk + w_v), and twice that backward;
 * MLA decodes in the absorbed form (DeepSeek-V2, arXiv 2405.04434): a pair costs 2 h (2 c + r) over the cached
   latent of c + r values;
-* an expert costs 2 * 3 d f per token that it gets; a router 2 d E; a head 2 d V;
+* an expert is three maps, gate, up and down: 2 * 3 d f per token that it gets; a router 2 d E; a head 2 d V;
 * an optimiser update touches every weight once (`OPTIMISERS`).
 """
 
@@ -28,11 +29,13 @@ __all__ = [
     "Phase",
     "Work",
     "attention_work",
+    "cache_traffic",
     "dense_work",
     "embedding_work",
     "expert_work",
     "head_work",
     "kv_bytes_per_token",
+    "linear_work",
     "router_work",
     "shared_work",
     "step_flops",
@@ -51,7 +54,7 @@ class Work:
     flops
         Floating-point operations.
     read, written
-        Activations and cached values that it moves, in B; weights are loaded by tasks of their own.
+        Weights and activations that it reads from SRAM, and results that it writes there, in B.
 
     Examples
     --------
@@ -95,14 +98,27 @@ OPTIMISERS: Mapping[str, Optimiser] = {
 }
 
 
-def attention_linear(model: MoEModel) -> int:
-    """Return the weights of one layer's attention that are matrices."""
-    if (mla := model.latent_attention) is not None:
-        queries = model.hidden * mla.query_rank + mla.query_rank * model.heads * (mla.nope_dim + mla.rope_dim)
-        keys = model.hidden * (mla.kv_rank + mla.rope_dim)
-        keys += mla.kv_rank * model.heads * (mla.nope_dim + mla.value_dim)
-        return queries + keys + model.heads * mla.value_dim * model.hidden
-    return 2 * model.hidden * model.head_dim * (model.heads + model.kv_heads)
+def linear_work(tokens: float, inputs: float, outputs: float, value: int = 2, copies: float = 1.0) -> Work:
+    """Return the forward work of a linear map.
+
+    Parameters
+    ----------
+    tokens
+        Rows that pass through it.
+    inputs, outputs
+        Features of a row before and after.
+    value
+        Bytes per value.
+    copies
+        Maps of this shape that share the tokens: how many sets of weights are read.
+
+    Examples
+    --------
+    >>> linear_work(10, 8, 4)
+    Work(flops=640.0, read=224.0, written=80.0)
+    """
+    read = (tokens * inputs + copies * inputs * outputs) * value
+    return Work(2.0 * tokens * inputs * outputs, float(read), float(tokens * outputs * value))
 
 
 def attention_work(model: MoEModel, batch: Batch, sequences: int | None = None) -> Work:
@@ -111,7 +127,7 @@ def attention_work(model: MoEModel, batch: Batch, sequences: int | None = None) 
     Parameters
     ----------
     model, batch
-        Shape of the step; ``batch.mode`` decides which pairs are seen and what the cache moves.
+        Shape of the step; ``batch.mode`` decides which pairs are seen.
     sequences
         How many of the sequences; all where ``None``.
 
@@ -123,18 +139,30 @@ def attention_work(model: MoEModel, batch: Batch, sequences: int | None = None) 
     1344.0
     """
     count = batch.sequences if sequences is None else sequences
-    length = batch.sequence_length
-    tokens = count * (1 if batch.mode == "decode" else length)
-    pairs = count * (length if batch.mode == "decode" else length * (length + 1) / 2)
-    linear = 2.0 * tokens * attention_linear(model)
-    cache = kv_bytes_per_token(model, batch)
-    mla = model.latent_attention
-    if batch.mode == "decode":
-        width = 2 * model.head_dim if mla is None else 2 * mla.kv_rank + mla.rope_dim
-        return Work(linear + 2.0 * pairs * model.heads * width, count * length * cache, tokens * cache)
-    width = 2 * model.head_dim if mla is None else mla.nope_dim + mla.rope_dim + mla.value_dim
-    written = tokens * cache if batch.mode == "prefill" else 0.0
-    return Work(linear + 2.0 * pairs * model.heads * width, written=written)
+    length, value, heads = batch.sequence_length, batch.bytes_per_value, model.heads
+    decode = batch.mode == "decode"
+    tokens = count * (1 if decode else length)
+    pairs = count * (length if decode else length * (length + 1) / 2)
+    seen = count * length * kv_bytes_per_token(model, batch)  # keys and values, read once
+    if (mla := model.latent_attention) is None:
+        projected = (heads + 2 * model.kv_heads) * model.head_dim
+        maps = [(model.hidden, projected), (heads * model.head_dim, model.hidden)]
+        width, result = 2 * model.head_dim, heads * model.head_dim
+    else:
+        maps = [
+            (model.hidden, mla.query_rank),
+            (mla.query_rank, heads * (mla.nope_dim + mla.rope_dim)),
+            (model.hidden, mla.kv_rank + mla.rope_dim),
+            (mla.kv_rank, heads * (mla.nope_dim + mla.value_dim)),
+            (heads * mla.value_dim, model.hidden),
+        ]
+        expanded = mla.nope_dim + mla.rope_dim + mla.value_dim
+        width = 2 * mla.kv_rank + mla.rope_dim if decode else expanded
+        result = heads * mla.value_dim
+    total = Work(2.0 * pairs * heads * width, float(seen), float(tokens * result * value))
+    for inputs, outputs in maps:
+        total += linear_work(tokens, inputs, outputs, value)
+    return total
 
 
 def kv_bytes_per_token(model: MoEModel, batch: Batch) -> float:
@@ -144,13 +172,34 @@ def kv_bytes_per_token(model: MoEModel, batch: Batch) -> float:
     return float(batch.bytes_per_value * 2 * model.kv_heads * model.head_dim)
 
 
-def router_work(model: MoEModel, tokens: float) -> Work:
+def cache_traffic(model: MoEModel, batch: Batch, sequences: int | None = None) -> tuple[float, float]:
+    """Return the bytes of keys and values that one layer reads from memory and writes there.
+
+    Decode reads the context's and writes one token's, prefill writes all, training keeps none.
+
+    Examples
+    --------
+    >>> tiny = MoEModel("tiny", hidden=8, layers=1, heads=2, kv_heads=1, head_dim=4, vocab=16,
+    ...                 expert_width=4, experts=4, top_k=2)
+    >>> cache_traffic(tiny, Batch(sequences=2, sequence_length=100, micro_batches=1, mode="decode"))
+    (3200.0, 32.0)
+    """
+    count = batch.sequences if sequences is None else sequences
+    each = kv_bytes_per_token(model, batch)
+    if batch.mode == "training":
+        return 0.0, 0.0
+    if batch.mode == "prefill":
+        return 0.0, count * batch.sequence_length * each
+    return count * batch.sequence_length * each, count * each
+
+
+def router_work(model: MoEModel, tokens: float, value: int = 2) -> Work:
     """Return the forward work of one layer's router."""
-    return Work(2.0 * tokens * model.hidden * model.experts)
+    return linear_work(tokens, model.hidden, model.experts, value)
 
 
-def expert_work(model: MoEModel, tokens: float) -> Work:
-    """Return the forward work of routed experts on ``tokens`` activations.
+def expert_work(model: MoEModel, tokens: float, experts: float = 1.0, value: int = 2) -> Work:
+    """Return the forward work of routed experts on ``tokens`` activations, spread over ``experts`` of them.
 
     Examples
     --------
@@ -159,27 +208,34 @@ def expert_work(model: MoEModel, tokens: float) -> Work:
     >>> expert_work(tiny, 10).flops
     1920.0
     """
-    return Work(6.0 * tokens * model.hidden * model.expert_width)
+    return _feed_forward(tokens, model.hidden, model.expert_width, value, experts)
 
 
-def shared_work(model: MoEModel, tokens: float) -> Work:
+def shared_work(model: MoEModel, tokens: float, value: int = 2) -> Work:
     """Return the forward work of one layer's shared experts, which every token uses."""
-    return Work(2.0 * tokens * model.shared_parameters)
+    width = model.shared_width or model.expert_width
+    return model.shared_experts * _feed_forward(tokens, model.hidden, width, value)
 
 
-def dense_work(model: MoEModel, tokens: float) -> Work:
+def dense_work(model: MoEModel, tokens: float, value: int = 2) -> Work:
     """Return the forward work of one dense layer's feed-forward network."""
-    return Work(2.0 * tokens * model.dense_parameters)
+    return _feed_forward(tokens, model.hidden, model.dense_width, value)
 
 
-def embedding_work(model: MoEModel, tokens: float, bytes_per_value: int = 2) -> Work:
+def _feed_forward(tokens: float, hidden: int, width: int, value: int, copies: float = 1.0) -> Work:
+    up = linear_work(tokens, hidden, 2 * width, value, copies)  # gate and up side by side
+    return up + linear_work(tokens, width, hidden, value, copies)
+
+
+def embedding_work(model: MoEModel, tokens: float, value: int = 2) -> Work:
     """Return the work of looking up the tokens' embeddings: one row each, no arithmetic."""
-    return Work(read=tokens * model.hidden * bytes_per_value)
+    row = float(tokens * model.hidden * value)
+    return Work(read=row, written=row)
 
 
-def head_work(model: MoEModel, tokens: float) -> Work:
+def head_work(model: MoEModel, tokens: float, value: int = 2) -> Work:
     """Return the forward work of the output head."""
-    return Work(2.0 * tokens * model.hidden * model.vocab)
+    return linear_work(tokens, model.hidden, model.vocab, value)
 
 
 def update_work(parameters: float, optimiser: Optimiser) -> Work:

@@ -15,6 +15,7 @@ from noptoolkit.nodes import (
     OPTIMISERS,
     Work,
     attention_work,
+    cache_traffic,
     compute_time,
     dense_work,
     expert_work,
@@ -123,8 +124,12 @@ class _Maker:
                 )
                 sent.append(self.transfer(asked))
         counts = np.stack([part.load() for part in parts]).astype(float)
-        before = self.hosted("attention", self.attention_parameters + model.router_parameters, self.attend)
-        shared = self.hosted("shared", model.shared_parameters, lambda n: shared_work(model, n))
+        before = self.hosted(
+            "attention",
+            self.attention_parameters + model.router_parameters,
+            lambda n: self.attend(n) + router_work(model, n, width),
+        )
+        shared = self.hosted("shared", model.shared_parameters, lambda n: shared_work(model, n, width))
         return Block(
             before,
             shared,
@@ -138,15 +143,15 @@ class _Maker:
     def dense_block(self) -> Block:
         model = self.model
         before = self.hosted("attention", self.attention_parameters, self.attend)
-        dense = self.hosted("dense", model.dense_parameters, lambda n: dense_work(model, n))
+        width = self.batch.bytes_per_value
+        dense = self.hosted("dense", model.dense_parameters, lambda n: dense_work(model, n, width))
         return Block(before, dense, (), (), (), self.exchange(before, dense), *self.cache())
 
     def head_block(self) -> Block:
         model = self.model
-        share = 1.0 if self.batch.mode == "training" else 1.0 / self.batch.sequence_length
-        if self.batch.mode == "decode":
-            share = 1.0
-        head = self.hosted("head", model.vocab * model.hidden, lambda n: head_work(model, n * share))
+        width = self.batch.bytes_per_value
+        share = 1.0 / self.batch.sequence_length if self.batch.mode == "prefill" else 1.0  # last tokens only
+        head = self.hosted("head", model.vocab * model.hidden, lambda n: head_work(model, n * share, width))
         return Block(head, exchange=self.exchange(head))
 
     @property
@@ -155,13 +160,12 @@ class _Maker:
 
     def attend(self, tokens: float) -> Work:
         sequences = self.batch.sequences // self.count
-        whole = attention_work(self.model, self.batch, sequences)
-        return (tokens / self.tokens) * whole + router_work(self.model, tokens)
+        return (tokens / self.tokens) * attention_work(self.model, self.batch, sequences)
 
     def cache(self) -> tuple[dict[str, float], dict[str, float], dict[str, tuple[float, float]]]:
         """Return what a micro-batch's keys and values occupy, read and written, and their bytes by host."""
-        work = attention_work(self.model, self.batch, self.batch.sequences // self.count)
-        each = (work.read / len(self.hosts), work.written / len(self.hosts))
+        traffic = cache_traffic(self.model, self.batch, self.batch.sequences // self.count)
+        each = (traffic[0] / len(self.hosts), traffic[1] / len(self.hosts))
         if not any(each):
             return {}, {}, {}
         read, written = (
@@ -176,7 +180,8 @@ class _Maker:
             return ()
         made: list[Slice] = []
         size = parameters * self.batch.bytes_per_value
-        parts = max(self.slices_for(self.chiplet(host), size) for host in self.hosts)
+        rooms = [self.chiplet(host).sram for host in self.hosts]
+        parts = max(1 if room is None else math.ceil(2 * size / room) for room in rooms)
         for host in self.hosts:
             chiplet = self.chiplet(host)
             share = work(self.tokens / len(self.hosts))
@@ -195,18 +200,17 @@ class _Maker:
             if len(held) == 0:
                 continue
             held = held[np.argsort(-counts[:, held].sum(axis=0), kind="stable")]
-            parts = self.slices_for(chiplet, len(held) * model.expert_parameters * width, self.options.slices)
-            split = max(1, -(-parts // len(held)))  # slices of one expert
-            for group in np.array_split(held, min(parts, len(held))):
+            groups, split = self.cut(chiplet, len(held), model.expert_parameters * width)
+            for group in np.array_split(held, groups):
                 parameters = len(group) * model.expert_parameters / split
-                tokens = counts[:, group].sum(axis=1) / split
-                forward = np.array([self.expert_time(chiplet, float(n)) for n in tokens])
+                works = [
+                    expert_work(model, float(n) / split, len(group) / split, width)
+                    for n in counts[:, group].sum(axis=1)
+                ]
+                forward = np.array([compute_time(chiplet, w, self.options.efficiency.compute) for w in works])
                 for _ in range(split):
                     made.append(self.slice(name, "expert", parameters, forward))
         return tuple(made)
-
-    def expert_time(self, chiplet: Chiplet, tokens: float) -> float:
-        return compute_time(chiplet, expert_work(self.model, tokens), self.options.efficiency.compute)
 
     def slice(self, chiplet: str, kind: str, parameters: float, forward: Floats, index: int = 0) -> Slice:
         size = parameters * self.batch.bytes_per_value
@@ -224,19 +228,27 @@ class _Maker:
             index,
         )
 
-    def slices_for(self, chiplet: Chiplet, size: float, asked: int | None = None) -> int:
-        """Return into how many slices weights of ``size`` bytes are cut on a chiplet."""
+    def cut(self, chiplet: Chiplet, experts: int, size: float) -> tuple[int, int]:
+        """Return into how many groups a chiplet's experts are cut, and each group into how many slices.
+
+        A slice is at most half of the SRAM, so that one is used while the next loads.
+        """
+        if (asked := self.options.slices) is not None:
+            groups, split = min(asked, experts), max(1, math.ceil(asked / experts))
+            largest = math.ceil(experts / groups) * size / split
+            if chiplet.sram is not None and largest > chiplet.sram:
+                raise ScheduleError(
+                    f"chiplet {chiplet.name!r}: a slice of {format_quantity(largest, 'B')} of weights "
+                    f"does not fit in {format_quantity(chiplet.sram, 'B')} of SRAM; use more than "
+                    f"slices={asked}, or leave it out for as many as it takes"
+                )
+            return groups, split
         if chiplet.sram is None:
-            return asked or 1
-        if asked is None:
-            return math.ceil(2 * size / chiplet.sram) if size > 0 else 1
-        if size / asked > chiplet.sram:
-            raise ScheduleError(
-                f"chiplet {chiplet.name!r}: a slice of {format_quantity(size / asked, 'B')} of weights "
-                f"does not fit in {format_quantity(chiplet.sram, 'B')} of SRAM; "
-                f"use slices={math.ceil(size / chiplet.sram)} or more (twice that to load while computing)"
-            )
-        return asked
+            return 1, 1
+        at_once = int(chiplet.sram / 2 // size)
+        if at_once >= 1:
+            return math.ceil(experts / at_once), 1
+        return experts, math.ceil(2 * size / chiplet.sram)
 
     def move(self, chiplet: str, size: float, back: bool) -> dict[str, float]:
         """Return how long moving bytes between a chiplet and its stacks occupies ports and channels."""

@@ -136,8 +136,7 @@ class MozartReproduction:
 
     def table(self) -> str:
         """Return the table and its notes as text."""
-        head, body = self.cells()
-        return "\n".join([text_table(head, body), "", *self.notes()])
+        return "\n".join([text_table(*self.cells()), "", *self.notes()])
 
     def __str__(self) -> str:
         return self.table()

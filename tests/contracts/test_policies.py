@@ -33,7 +33,7 @@ MODES = ("training", "prefill", "decode")
 def package_of(family: str) -> Package:
     kinds = {
         "tree": ("nop_tree", {"groups": 4, "experts_per_group": 4, "attention": True}),
-        "mesh": ("mesh", {"rows": 4, "columns": 4, "attention": False}),
+        "mesh": ("mesh", {"rows": 2, "columns": 4, "attention": False}),
     }
     builder, sizes = kinds[family]
     parts = {"flops": "1 TFLOP/s", "sram": "1 MB", "memory": True, "link_bandwidth": "128 GB/s"}
