@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape, quoteattr
-
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Chiplet, Memory, Node, Package
 from noptoolkit.topology.composition import extent
@@ -30,6 +28,8 @@ def dump_svg(package: Package) -> str:
     >>> dump_svg(mesh(2)).count("<rect")
     4
     """
+    from xml.sax.saxutils import escape, quoteattr
+
     for node in package.nodes:
         if node.position is None or node.size is None:
             raise TopologyError(

@@ -7,8 +7,7 @@ needs, and GraphML has no use for them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any
 
 from noptoolkit.errors import FormatError
 from noptoolkit.formats.attributes import (
@@ -20,6 +19,9 @@ from noptoolkit.formats.attributes import (
     to_package,
 )
 from noptoolkit.package import Package
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree
 
 __all__ = ["dump_graphml", "parse_graphml"]
 
@@ -35,6 +37,8 @@ def dump_graphml(package: Package) -> str:
     >>> dump_graphml(ring(3)).count("<edge")
     3
     """
+    from xml.etree import ElementTree
+
     root = ElementTree.Element("graphml", {"xmlns": SPACE})
     keys: dict[tuple[str, str], str] = {}
     graph = ElementTree.Element("graph", {"edgedefault": "undirected"})
@@ -57,6 +61,8 @@ def _data(
     keys: dict[tuple[str, str], str],
     root: ElementTree.Element,
 ) -> None:
+    from xml.etree import ElementTree
+
     for name, value in attributes.items():
         if (domain, name) not in keys:
             keys[domain, name] = f"d{len(keys)}"
@@ -77,6 +83,8 @@ def parse_graphml(text: str, place: str, *, bandwidth: float) -> Imported:
     bandwidth
         Of the edges that do not say, in B/s.
     """
+    from xml.etree import ElementTree
+
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise FormatError(f"{place}: it declares a document type or entities; take them out")
     try:
