@@ -1,0 +1,188 @@
+"""What a package costs to make: dies by yield, a carrier by area, assembly by known good dies.
+
+Gross dies of area A on a wafer of radius r: pi r^2 / A - 2 pi r / sqrt(2 A) (the usual estimate, de Vries,
+IEEE Transactions on Semiconductor Manufacturing 18, 2005). Yield with defect density D: Poisson exp(-A D);
+Murphy ((1 - exp(-A D)) / (A D))^2; negative binomial (1 + A D / c)^-c with clustering c (Stapper, IBM
+Journal 27, 1983). A known good die costs (wafer / gross dies + test) / yield. A package of n dies, each
+placed with yield y, costs (dies + carrier + assembly) / y^n. The prices in `Process` are examples of
+RapidChiplet (arXiv 2311.06081) or assumed: compare packages with them, do not quote them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from noptoolkit.errors import TopologyError
+from noptoolkit.package import Package
+from noptoolkit.physical.geometry import area
+from noptoolkit.units import Measured, measured
+
+__all__ = ["Cost", "Process", "YieldModel", "die_cost", "die_yield", "gross_dies", "package_cost"]
+
+YieldModel = Literal["poisson", "murphy", "negative binomial"]
+
+
+@dataclass(frozen=True)
+class Process:
+    """A wafer process.
+
+    Parameters
+    ----------
+    wafer_radius
+        In m.
+    wafer_cost
+        In any currency.
+    defect_density
+        Defects per m2.
+    clustering
+        Of the negative binomial.
+    test_cost
+        Per die.
+    """
+
+    wafer_radius: Measured = measured("m", default=0.15)
+    wafer_cost: float = 1000.0
+    defect_density: float = 1000.0
+    clustering: float = 3.0
+    test_cost: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("wafer_radius", "wafer_cost", "clustering"):
+            if not (0 < getattr(self, name) < math.inf):
+                raise TopologyError(f"process: {name} {getattr(self, name)} must be above 0 and finite")
+        for name in ("defect_density", "test_cost"):
+            if not (0 <= getattr(self, name) < math.inf):
+                raise TopologyError(f"process: {name} {getattr(self, name)} must be finite and not negative")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one good package, in the currency of the processes.
+
+    Parameters
+    ----------
+    dies, carrier, assembly
+        Known good dies, interposer or wafer, and putting them together.
+    yield_
+        Share of assembled packages that work.
+    total
+        Of a good one.
+    """
+
+    dies: float
+    carrier: float
+    assembly: float
+    yield_: float
+    total: float
+
+
+def die_yield(
+    die_area: float, defect_density: float, model: YieldModel = "negative binomial", clustering: float = 3.0
+) -> float:
+    """Return the share of dies without a defect.
+
+    Parameters
+    ----------
+    die_area
+        In m2.
+    defect_density
+        Defects per m2.
+    model, clustering
+        How defects spread.
+
+    Examples
+    --------
+    >>> round(die_yield(1e-4, 1000, "poisson"), 4), round(die_yield(1e-4, 1000, "murphy"), 4)
+    (0.9048, 0.9056)
+    """
+    expected = die_area * defect_density
+    if expected == 0:
+        return 1.0
+    if model == "poisson":
+        return math.exp(-expected)
+    if model == "murphy":
+        return (-math.expm1(-expected) / expected) ** 2
+    if model == "negative binomial":
+        return float((1 + expected / clustering) ** -clustering)
+    raise TopologyError(f"no yield model {model!r}; known: poisson, murphy, negative binomial")
+
+
+def gross_dies(die_area: float, wafer_radius: float) -> float:
+    """Return about how many dies a wafer holds, at least 0.
+
+    Examples
+    --------
+    >>> round(gross_dies(1e-4, 0.15))
+    640
+    """
+    edge = 2 * math.pi * wafer_radius / math.sqrt(2 * die_area)
+    return max(math.pi * wafer_radius**2 / die_area - edge, 0.0)
+
+
+def die_cost(die_area: float, process: Process, model: YieldModel = "negative binomial") -> float:
+    """Return the cost of one known good die.
+
+    Raises
+    ------
+    TopologyError
+        If a wafer holds none.
+    """
+    gross = gross_dies(die_area, process.wafer_radius)
+    if gross < 1:
+        size, radius = f"{die_area * 1e6:.4g} mm2", f"{process.wafer_radius * 1e3:g} mm"
+        raise TopologyError(f"a die of {size} does not fit a wafer of {radius} radius")
+    good = die_yield(die_area, process.defect_density, model, process.clustering)
+    return (process.wafer_cost / gross + process.test_cost) / good
+
+
+def package_cost(
+    package: Package,
+    *,
+    die_process: Process | None = None,
+    carrier_process: Process | None = None,
+    assembly_cost_per_die: float = 0.0,
+    assembly_yield: float = 0.99,
+    model: YieldModel = "negative binomial",
+) -> Cost:
+    """Return the cost of one good package.
+
+    Parameters
+    ----------
+    package
+        Every node needs a size; memory stacks are bought like dies of their outline.
+    die_process, carrier_process
+        Of the dies, and of the interposer under the whole package: by default one of fewer defects (100 per
+        m2).
+    assembly_cost_per_die, assembly_yield
+        Of placing each die.
+    model
+        How defects spread.
+
+    Raises
+    ------
+    TopologyError
+        If a node has no size or a die or the carrier does not fit a wafer.
+
+    Examples
+    --------
+    >>> from noptoolkit.topology import mesh
+    >>> cost = package_cost(mesh(4))
+    >>> round(cost.yield_, 3), cost.total > cost.dies
+    (0.851, True)
+    """
+    lost = [node.name for node in package.nodes if node.size is None]
+    if lost:
+        raise TopologyError(f"package {package.name!r}: {lost[0]!r} has no size")
+    if not 0 < assembly_yield <= 1:
+        raise TopologyError(f"assembly_yield {assembly_yield} is a share above 0, up to 1")
+    process = die_process or Process()
+    under = carrier_process or Process(defect_density=100.0)
+    areas = Counter(node.size[0] * node.size[1] for node in package.nodes if node.size is not None)
+    dies = sum(count * die_cost(size, process, model) for size, count in areas.items())
+    carrier = die_cost(area(package), under, model)
+    assembly = assembly_cost_per_die * len(package.nodes)
+    share = assembly_yield ** len(package.nodes)
+    return Cost(dies, carrier, assembly, share, (dies + carrier + assembly) / share)

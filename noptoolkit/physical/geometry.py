@@ -1,0 +1,161 @@
+"""Where links leave the dies and how long they are.
+
+A link leaves a die through the side that faces the other die: the side where the line between the centres
+crosses the outline. Its length is measured between those points, Manhattan or Euclidean, unless the link
+states its own; hybrid bonds are vertical and have none. Nodes without size are points.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noptoolkit.errors import TopologyError
+from noptoolkit.package import LinkKind, Package
+from noptoolkit.physical.technology import Technology
+
+__all__ = ["Ports", "area", "link_lengths", "link_ports", "measured_links", "wire_length"]
+
+Wiring = Literal["manhattan", "euclidean"]
+SIDES = ("right", "left", "top", "bottom")
+
+
+@dataclass(frozen=True, eq=False)
+class Ports:
+    """Where both ends of every link are.
+
+    Parameters
+    ----------
+    node
+        Index of the node at each end, [links, 2].
+    point
+        Position of each end, in m, [links, 2 ends, 2 coordinates].
+    side
+        Index into `SIDES` of the side of the die it is on, [links, 2].
+    """
+
+    node: NDArray[np.int64]
+    point: NDArray[np.float64]
+    side: NDArray[np.int64]
+
+
+def link_ports(package: Package) -> Ports:
+    """Return where every link leaves its dies.
+
+    Raises
+    ------
+    TopologyError
+        If a node has no position.
+
+    Examples
+    --------
+    >>> from noptoolkit.topology import mesh
+    >>> ports = link_ports(mesh(2))
+    >>> [SIDES[i] for i in ports.side[0]], ports.point[0, 0].round(6).tolist()
+    (['right', 'left'], [0.005, 0.0])
+    """
+    lost = [node.name for node in package.nodes if node.position is None]
+    if lost:
+        raise TopologyError(
+            f"package {package.name!r}: {lost[0]!r} has no position; place() the package first"
+        )
+    centre = np.array([node.position for node in package.nodes], dtype=float)
+    size = np.array([node.size or (0.0, 0.0) for node in package.nodes], dtype=float)
+    index = package.index
+    ends = np.array([(index[link.a], index[link.b]) for link in package.links], dtype=np.int64).reshape(-1, 2)
+    towards = centre[ends[:, ::-1]] - centre[ends]
+    half = size[ends] / 2
+    # the way to the other centre in half dies, per axis: the larger axis hits the outline first
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(half > 0, np.abs(towards) / half, np.inf * np.sign(np.abs(towards)))
+    share = np.nan_to_num(share, nan=0.0, posinf=np.inf)
+    across = share[..., 0] >= share[..., 1]
+    largest = np.maximum(share.max(axis=2), 1.0)
+    point = centre[ends] + np.where(np.isinf(largest)[..., None], 0.0, towards / largest[..., None])
+    sign = np.where(across, towards[..., 0], towards[..., 1]) < 0
+    return Ports(ends, point, np.where(across, 0, 2) + sign)
+
+
+def link_lengths(package: Package, wiring: Wiring = "manhattan") -> NDArray[np.float64]:
+    """Return the length of every link, in m, [links].
+
+    Parameters
+    ----------
+    package
+        A link's own ``length`` counts where it has one.
+    wiring
+        How wires run between the edges of the dies.
+
+    Examples
+    --------
+    >>> from noptoolkit.topology import mesh
+    >>> link_lengths(mesh(2)).round(6).tolist()
+    [0.001, 0.001, 0.001, 0.001]
+    """
+    if wiring not in ("manhattan", "euclidean"):
+        raise TopologyError(f"no wiring {wiring!r}; known: manhattan, euclidean")
+    given = np.array([np.nan if link.length is None else link.length for link in package.links])
+    bond = np.array([link.kind is LinkKind.HYBRID_BOND for link in package.links], dtype=bool)
+    given[bond & np.isnan(given)] = 0.0
+    if not np.isnan(given).any():
+        return given
+    apart = np.diff(link_ports(package).point, axis=1)[:, 0]
+    reach = np.abs(apart).sum(axis=1) if wiring == "manhattan" else np.hypot(apart[:, 0], apart[:, 1])
+    return np.where(np.isnan(given), reach, given)
+
+
+def wire_length(package: Package, wiring: Wiring = "manhattan") -> float:
+    """Return the total length of all links, in m."""
+    return float(link_lengths(package, wiring).sum())
+
+
+def area(package: Package) -> float:
+    """Return the area of the smallest rectangle round all outlines, in m2: the interposer or wafer needed.
+
+    Examples
+    --------
+    >>> from noptoolkit.topology import mesh
+    >>> round(area(mesh(2)), 8)
+    0.000441
+    """
+    from noptoolkit.topology.composition import extent
+
+    _, (width, height) = extent(package)
+    return width * height
+
+
+def measured_links(package: Package, technology: Technology, wiring: Wiring = "manhattan") -> Package:
+    """Return a package whose die-to-die links have the length, latency and energy that their geometry gives.
+
+    Parameters
+    ----------
+    package
+        With positions.
+    technology
+        Latency = PHYs + length x latency per length; energy where the technology has one.
+    wiring
+        How wires run.
+
+    Examples
+    --------
+    >>> from noptoolkit.physical import TECHNOLOGIES
+    >>> from noptoolkit.topology import mesh
+    >>> measured_links(mesh(2), TECHNOLOGIES["rapidchiplet"]).links[0].latency
+    2.425e-08
+    """
+    links = []
+    for link, length in zip(package.links, link_lengths(package, wiring).tolist(), strict=True):
+        if link.kind in (LinkKind.D2D, LinkKind.SUBSTRATE):
+            energy = technology.energy_per_bit
+            link = dataclasses.replace(
+                link,
+                length=length,
+                latency=technology.phy_latency + length * technology.latency_per_length,
+                energy_per_bit=link.energy_per_bit if energy is None else energy,
+            )
+        links.append(link)
+    return package.replace(links=links)

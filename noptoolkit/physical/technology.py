@@ -1,0 +1,86 @@
+"""What a die-to-die link costs in edge, energy, time and reach: one record per packaging technology.
+
+Sources. UCIe: Das Sharma, Hot Interconnects 2025, as reported (edge density, energy, 2 ns round trip), and
+the UCIe 1.0 specification (reach 25 mm on standard, 2 mm on advanced packages). Wires: Mozart (arXiv
+2603.07006) publishes 0.125 GB/s per wire at 50 um pitch. RapidChiplet (arXiv 2311.06081): 12 cycles per
+PHY, 0.25 cycle per mm, 0.85 mm2 per PHY. Densities are taken to count both directions; what a source does
+not say is ``None`` and then not checked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["TECHNOLOGIES", "Technology"]
+
+
+@dataclass(frozen=True)
+class Technology:
+    """A way to join dies.
+
+    Parameters
+    ----------
+    name
+        As in `TECHNOLOGIES`.
+    edge_density
+        Bandwidth, both directions together, per length of die edge, in B/s per m.
+    energy_per_bit
+        In J/bit, or ``None``.
+    reach
+        Longest link, in m, or ``None``.
+    phy_latency, latency_per_length
+        Of the PHYs at both ends together, in s, and of the wire, in s per m.
+    phy_area
+        Of one PHY, in m2, or ``None``.
+    source, assumed
+        Where the numbers come from, and what was assumed.
+    """
+
+    name: str
+    edge_density: float
+    energy_per_bit: float | None = None
+    reach: float | None = None
+    phy_latency: float = 0.0
+    latency_per_length: float = 0.0
+    phy_area: float | None = None
+    source: str = ""
+    assumed: tuple[str, ...] = ()
+
+
+MM = 1e-3
+UCIE = "Das Sharma, Hot Interconnects 2025, as reported; reach: UCIe 1.0 specification"
+TECHNOLOGIES: dict[str, Technology] = {
+    "ucie-2d": Technology(
+        "ucie-2d",
+        edge_density=224e9 / MM,
+        energy_per_bit=0.6e-12,
+        reach=25 * MM,
+        phy_latency=1e-9,
+        source=UCIE,
+        assumed=("half of the 2 ns round trip per crossing",),
+    ),
+    "ucie-2.5d": Technology(
+        "ucie-2.5d",
+        edge_density=1.3e12 / MM,
+        energy_per_bit=0.3e-12,
+        reach=2 * MM,
+        phy_latency=1e-9,
+        source=UCIE,
+        assumed=("half of the 2 ns round trip per crossing",),
+    ),
+    "wires-50um": Technology(
+        "wires-50um",
+        edge_density=0.125e9 / 50e-6,
+        source="Mozart, arXiv 2603.07006: 0.125 GB/s per wire at 50 um pitch",
+        assumed=("one row of wires",),
+    ),
+    "rapidchiplet": Technology(
+        "rapidchiplet",
+        edge_density=0.125e9 / 50e-6,
+        phy_latency=24e-9,
+        latency_per_length=0.25e-9 / MM,
+        phy_area=0.85 * MM * MM,
+        source="Iff et al., RapidChiplet, arXiv 2311.06081, defaults, at 1 GHz; wires as in wires-50um",
+        assumed=("one row of wires", "a clock of 1 GHz"),
+    ),
+}

@@ -1,0 +1,124 @@
+"""Yield, cost, power and temperature against closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+
+from noptoolkit import Chiplet, Package
+from noptoolkit.errors import NopError, TopologyError
+from noptoolkit.physical import (
+    TECHNOLOGIES,
+    Process,
+    die_cost,
+    die_yield,
+    gross_dies,
+    link_power,
+    measured_links,
+    package_cost,
+    temperature,
+)
+from noptoolkit.topology import mesh, nop_tree
+
+
+def test_yields() -> None:
+    small, density = 1e-4, 1000.0
+    assert die_yield(small, density, "poisson") == pytest.approx(math.exp(-0.1))
+    assert die_yield(small, density, "murphy") == pytest.approx(((1 - math.exp(-0.1)) / 0.1) ** 2)
+    assert die_yield(small, density, "negative binomial", 2.0) == pytest.approx((1 + 0.05) ** -2)
+    assert die_yield(small, density, "negative binomial", 1e9) == pytest.approx(math.exp(-0.1))
+    assert die_yield(small, 0.0, "murphy") == 1
+    ordered = [die_yield(8e-4, density, model) for model in ("poisson", "murphy", "negative binomial")]
+    assert ordered == sorted(ordered)
+    with pytest.raises(TopologyError, match="no yield model"):
+        die_yield(small, density, "seeds")
+
+
+def test_die_cost() -> None:
+    process = Process(wafer_cost=6000.0, defect_density=0.0, test_cost=2.0)
+    assert die_cost(1e-4, process) == pytest.approx(6000 / gross_dies(1e-4, 0.15) + 2)
+    four_small, one_large = 4 * die_cost(2e-4, Process()), die_cost(8e-4, Process())
+    assert four_small < one_large  # what chiplets are for
+    with pytest.raises(TopologyError, match="does not fit a wafer"):
+        die_cost(0.1, Process())
+
+
+@pytest.mark.parametrize("wrong", [{"wafer_cost": 0}, {"defect_density": -1}, {"clustering": math.nan}])
+def test_processes_that_are_none(wrong: dict[str, float]) -> None:
+    with pytest.raises(NopError):
+        Process(**wrong)
+
+
+def test_package_cost() -> None:
+    free = package_cost(mesh(3), assembly_yield=1.0)
+    assert free.total == pytest.approx(9 * die_cost(1e-4, Process()) + free.carrier)
+    lossy = package_cost(mesh(3), assembly_yield=0.9, assembly_cost_per_die=1.0)
+    assert lossy.total == pytest.approx((free.total + 9) / 0.9**9)
+    with pytest.raises(TopologyError, match="no size"):
+        package_cost(Package("bare", [Chiplet("a")], []))
+    with pytest.raises(TopologyError, match="a share"):
+        package_cost(mesh(2), assembly_yield=0.0)
+
+
+def test_link_power() -> None:
+    package = measured_links(nop_tree(2, 2), TECHNOLOGIES["ucie-2d"])
+    full = link_power(package)
+    assert full.sum() == pytest.approx(8 * package.total_bandwidth * 0.6e-12)
+    assert link_power(package, np.linspace(0, 1, len(full)))[0] == 0
+    with pytest.raises(TopologyError, match="no energy_per_bit"):
+        link_power(mesh(2))
+    with pytest.raises(TopologyError, match="not negative"):
+        link_power(package, -1.0)
+
+
+def test_uniform_heat_rises_by_flux_over_sink() -> None:
+    die = Package("die", [Chiplet("a", position=(0, 0), size=(0.02, 0.01))], [])
+    hot = temperature(die, {"a": 100.0}, ambient=300.0, sink=1e4)
+    assert hot.cells == pytest.approx(np.full_like(hot.cells, 300 + 100 / (0.02 * 0.01) / 1e4))
+    assert hot.of_node["a"] == pytest.approx(hot.hottest)
+
+
+def test_heat_in_is_heat_out() -> None:
+    package = mesh(3, memory=True)
+    hot = temperature(package, {"e0": "40 W", "e4": 15.0, "hbm1": 5.0}, ambient=300.0, sink=5e3)
+    dx, dy = hot.cell
+    assert (5e3 * (hot.cells - 300) * dx * dy).sum() == pytest.approx(60.0)
+    assert hot.of_node["e0"] == max(hot.of_node.values())
+    again = temperature(package, {"e0": 80.0, "e4": 30.0, "hbm1": 10.0}, ambient=300.0, sink=5e3)
+    assert again.cells - 300 == pytest.approx(2 * (hot.cells - 300))
+
+
+def test_a_strip_is_a_fin() -> None:
+    """Heat put into a short end of a long strip falls off as cosh(m (L - x)), m^2 = h / (k d)."""
+    length, width, end = 0.04, 0.001, 0.0002
+    nodes = [
+        Chiplet("end", position=(end / 2, 0), size=(end, width)),
+        Chiplet("strip", position=(end + (length - end) / 2, 0), size=(length - end, width)),
+    ]
+    from noptoolkit import Link
+
+    package = Package("strip", nodes, [Link("end", "strip", 1.0)])
+    sink, depth = 5e3, 0.5e-3
+    hot = temperature(package, {"end": 1.0}, ambient=300.0, sink=sink, thickness=depth, cell=end)
+    m = math.sqrt(sink / (150.0 * depth))
+    rise = hot.cells.mean(axis=0) - 300
+    x = (np.arange(len(rise)) + 0.5) * hot.cell[0]
+    fin = 1.0 / (150.0 * depth * width * m) * np.cosh(m * (length - x)) / np.sinh(m * length)
+    assert rise[5:-5] == pytest.approx(fin[5:-5], rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"sink": 0.0}, "sink"),
+        ({"conductivity": math.inf}, "conductivity"),
+        ({"thickness": "-1 mm"}, "thickness"),
+        ({"cell": "1 um"}, "cells per side"),
+        ({"power": {"e0": -1.0}}, "negative"),
+        ({"power": {"e9": 1.0}}, "no node named"),
+    ],
+)
+def test_temperatures_that_make_no_sense(options: dict, reason: str) -> None:
+    power = options.pop("power", {"e0": 1.0})
+    with pytest.raises(NopError, match=reason):
+        temperature(mesh(2), power, **options)

@@ -1,0 +1,167 @@
+"""Edges, lengths, placements and rules, by hand and by property."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from noptoolkit import Chiplet, Link, Package
+from noptoolkit.errors import TopologyError, UnknownNameError
+from noptoolkit.formats import list_topologies, load_topology
+from noptoolkit.physical import (
+    MEASURES,
+    TECHNOLOGIES,
+    area,
+    beachfront,
+    edge_use,
+    link_lengths,
+    link_ports,
+    measured_links,
+    normalise,
+    place,
+    violations,
+    wire_length,
+)
+from noptoolkit.topology import (
+    BUILDERS,
+    folded_torus,
+    mesh,
+    mesh_3d,
+    nop_tree,
+    random_regular,
+    stack_sram,
+    torus,
+)
+
+
+def pair(x: float, y: float, **fields: float) -> Package:
+    """Return two dies of 10 mm x 6 mm, the second at (x, y) mm."""
+    nodes = [
+        Chiplet("a", position=(0, 0), size=(0.01, 0.006)),
+        Chiplet("b", position=(x / 1e3, y / 1e3), size=(0.01, 0.006)),
+    ]
+    return Package("pair", nodes, [Link("a", "b", "112 GB/s", **fields)])
+
+
+def test_links_leave_through_the_facing_side() -> None:
+    ports = link_ports(pair(20, 0))
+    assert ports.side.tolist() == [[0, 1]]
+    assert ports.point[0].round(9).tolist() == [[0.005, 0], [0.015, 0]]
+    assert link_ports(pair(0, -20)).side.tolist() == [[3, 2]]
+    slanted = link_ports(pair(12, 15))  # 2.4 half-widths right, 5 half-heights up: through the top
+    assert slanted.side.tolist() == [[2, 3]]
+    assert slanted.point[0].round(9).tolist() == [[0.0024, 0.003], [0.0096, 0.012]]
+
+
+def test_lengths() -> None:
+    assert link_lengths(pair(20, 10)) == pytest.approx([0.015])
+    assert link_lengths(pair(20, 10), "euclidean") == pytest.approx([np.hypot(0.010, 0.005)])
+    assert link_lengths(pair(20, 10, length=0.5)) == pytest.approx([0.5])
+    assert wire_length(mesh(4)) == pytest.approx(24 * 1e-3)
+    assert wire_length(torus(4)) == pytest.approx(24 * 1e-3 + 8 * 23e-3)
+    assert wire_length(folded_torus(4)) < wire_length(torus(4))
+    bonds = [link.kind == "hybrid_bond" for link in mesh_3d(2, 2, 2).links]
+    assert (link_lengths(mesh_3d(2, 2, 2))[bonds] == 0).all()
+    with pytest.raises(TopologyError, match="no wiring"):
+        link_lengths(pair(20, 0), "diagonal")
+
+
+def test_area() -> None:
+    assert area(pair(20, 10)) == pytest.approx(0.03 * 0.016)
+
+
+def test_links_by_geometry() -> None:
+    package = measured_links(pair(20, 0), TECHNOLOGIES["rapidchiplet"])
+    assert package.links[0].length == pytest.approx(0.01)
+    assert package.links[0].latency == pytest.approx(24e-9 + 10 * 0.25e-9)
+    ucie = measured_links(mesh(2, memory=True), TECHNOLOGIES["ucie-2d"])
+    assert {link.energy_per_bit for link in ucie.links} == {0.6e-12, None}
+
+
+def test_edge_use() -> None:
+    use = edge_use(pair(20, 0), "ucie-2d")
+    assert use["a", "right"] == pytest.approx((1e-3, 6e-3))  # 2 x 112 GB/s at 224 GB/s per mm
+    assert set(use) == {("a", "right"), ("b", "left")}
+    assert beachfront(pair(20, 0), "ucie-2d") == pytest.approx(2e-3)
+    with pytest.raises(UnknownNameError, match="did you mean 'ucie-2d'"):
+        edge_use(pair(20, 0), "ucie2d")
+
+
+def test_rules() -> None:
+    assert violations(pair(20, 0), "ucie-2d") == ()
+    (reach,) = violations(pair(40, 0), "ucie-2d")
+    assert (reach.rule, reach.thing) == ("reach", "link a-b")
+    assert reach.excess == pytest.approx(30 / 25)
+    assert str(reach) == "reach: link a-b needs 30 mm of 25 mm"
+    overlap = violations(pair(5, 0), "ucie-2d")[0]
+    assert (overlap.rule, overlap.needed) == ("overlap", pytest.approx(5e-3 * 6e-3))
+    wide = pair(20, 0)
+    wide = wide.replace(links=[Link("a", "b", "1 TB/s")])
+    sides = {violation.thing for violation in violations(wide, "ucie-2d")}
+    assert sides == {"right side of a", "left side of b"}
+    huge = wide.replace(
+        nodes=[dataclasses.replace(wide.nodes[0], size=(0.03, 0.03), position=(-0.02, 0)), wide.nodes[1]]
+    )
+    assert "reticle" in {violation.rule for violation in violations(huge, "ucie-2d")}
+    small = [dataclasses.replace(node, size=(1e-3, 1e-3)) for node in pair(1.5, 0).nodes]
+    crowded = pair(1.5, 0).replace(nodes=small)
+    assert "phy area" in {violation.rule for violation in violations(crowded, "rapidchiplet")}
+    assert violations(stack_sram(mesh(2), capacity="1 MB", bandwidth="1 TB/s"), "ucie-2d") == ()
+
+
+def test_presets_are_drawn_without_overlaps() -> None:
+    for name in list_topologies():
+        rules = {violation.rule for violation in violations(load_topology(name), "ucie-2d")}
+        assert "overlap" not in rules
+        assert "beachfront" not in rules
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.sampled_from(sorted(BUILDERS)),
+    st.sampled_from(["grid", "hexagonal", "annealed"]),
+    st.floats(0, 5),
+    st.integers(0, 99),
+)
+def test_placements_do_not_overlap(name: str, method: str, spacing: float, seed: int) -> None:
+    package = BUILDERS[name](memory=True, attention=True, attention_size=("25 mm", "12 mm"))
+    placed = place(package, method, spacing=spacing / 1e3, moves=500, rng=seed)
+    assert {violation.rule for violation in violations(placed, "wires-50um")} <= {"beachfront"}
+    assert [node.name for node in placed.nodes] == [node.name for node in package.nodes]
+
+
+def test_annealing() -> None:
+    package = random_regular(36, 3, seed=2)
+    before, after = place(package), place(package, "annealed", rng=1)
+    assert wire_length(after) < 0.8 * wire_length(before)
+    assert after == place(package, "annealed", rng=1)
+    scrambled = mesh(4).replace(nodes=[mesh(4).nodes[i] for i in np.random.default_rng(0).permutation(16)])
+    found = place(scrambled, "annealed", moves=60_000)
+    assert wire_length(found) <= 1.3 * wire_length(mesh(4))
+    with pytest.raises(TopologyError, match="no method"):
+        place(package, "spiral")
+
+
+@pytest.mark.parametrize("by", MEASURES)
+def test_normalise(by: str) -> None:
+    packages = normalise([nop_tree(4, 4, memory=True), mesh(4, memory=True), torus(4)], by=by)
+    totals = [MEASURES[by](package) for package in packages]
+    assert totals == pytest.approx([totals[0]] * 3)
+    assert {link.bandwidth for link in packages[1].links if link.kind == "memory"} == {256e9}
+
+
+def test_normalise_refuses() -> None:
+    with pytest.raises(TopologyError, match="not proportional"):
+        normalise([mesh(2), mesh(3)], by=lambda package: len(package.links))
+    with pytest.raises(TopologyError, match="nothing to scale"):
+        normalise([mesh(2), mesh(3)], by=lambda package: 0.0)
+    assert normalise([]) == ()
+
+
+def test_unplaced_packages_are_named() -> None:
+    package = Package("bare", [Chiplet("a"), Chiplet("b")], [Link("a", "b", 1e9)])
+    with pytest.raises(TopologyError, match="place"):
+        link_lengths(package)
+    assert wire_length(place(package)) > 0
