@@ -1,7 +1,22 @@
 """Load on every channel of a package under a traffic: fixed routings, the optimal one, and proofs of both."""
 
+from noptoolkit.flow.cuts import Cut
+from noptoolkit.flow.deadlock import Deadlock, check_deadlock
+from noptoolkit.flow.degradation import Resilience, resilience
 from noptoolkit.flow.measure import congestion
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.flow.routings import ROUTINGS
+from noptoolkit.flow.zero_load import Latency, zero_load_latency
 
-__all__ = ["ROUTINGS", "FlowResult", "congestion"]
+__all__ = [
+    "ROUTINGS",
+    "Cut",
+    "Deadlock",
+    "FlowResult",
+    "Latency",
+    "Resilience",
+    "check_deadlock",
+    "congestion",
+    "resilience",
+    "zero_load_latency",
+]

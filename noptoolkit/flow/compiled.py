@@ -171,26 +171,28 @@ def spread_equally(
     first: Ints,
     tail: Ints,
     head: Ints,
+    width: Floats,
     demand: Floats,
     ends: Ints,
-    flow: Singles,
-    scale: Singles,
+    flow: Any,
+    scale: Any,
 ) -> None:
-    """Write a first flow of some commodities, and the scale that their flow has on each arc.
+    """Write a flow of some commodities, and the scale that their flow has on each arc where it is not empty.
 
-    The flow splits equally, hop by hop, over minimum-hop paths. What passes an arc that starts h hops
-    from the commodity's end is, on average, what is owed beyond, over the arcs there; its scale is the
-    root of that share.
+    The flow [blocks, arcs, lanes] splits, hop by hop, over minimum-hop paths in proportion to ``width``.
+    What passes an arc that starts h hops from the commodity's end is, on average, what is owed beyond,
+    over the arcs there; its scale is the root of that share.
     """
     vertices = len(first) - 1
     queue = np.empty(vertices, np.int64)
     hops = np.empty(vertices, np.int64)
-    fathers = np.empty(vertices, np.int64)
+    fathers = np.empty(vertices)
+    lanes = flow.shape[2]
     beyond = np.empty(vertices + 1)
     count = np.empty(vertices)
     need = np.empty(vertices)
     for q in range(begin, end):
-        b, lane = q // LANES, q % LANES
+        b, lane = q // lanes, q % lanes
         hops[:] = -1
         beyond[:] = 0
         count[:] = 0
@@ -210,17 +212,19 @@ def spread_equally(
                     queue[seen] = v
                     seen += 1
                 if hops[v] == hops[u] + 1:
-                    fathers[v] += 1
+                    fathers[v] += width[a]
         for i in range(seen - 1, -1, -1):
             u = queue[i]
             for a in range(first[u], first[u + 1]):
                 v = head[a]
                 if hops[v] == hops[u] + 1:
-                    share = need[v] / fathers[v]
+                    share = need[v] * width[a] / fathers[v]
                     flow[b, a, lane] = share
                     need[u] += share
             beyond[hops[u]] += demand[q, u]
             count[hops[u]] += first[u + 1] - first[u]
+        if len(scale) == 0:
+            continue
         last = hops[queue[seen - 1]]
         for h in range(last - 1, -1, -1):
             beyond[h] += beyond[h + 1]

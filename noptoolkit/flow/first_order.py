@@ -93,8 +93,8 @@ class Kernels:
         """Fill a first flow and the scale of each commodity's flow on each arc."""
 
         def run(part: tuple[int, int]) -> None:
-            arrays = (self.first, self.tail, self.head, self.demand, self.ends)
-            self.compiled.spread_equally(*part, *arrays, flow, scale)
+            graph = (self.first, self.tail, self.head, np.ones(len(self.tail)))
+            self.compiled.spread_equally(*part, *graph, self.demand, self.ends, flow, scale)
 
         list(self.pool.map(run, self.ranges(len(self.ends))))
 

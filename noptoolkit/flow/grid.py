@@ -170,7 +170,39 @@ def dimension_order(network: FlowNetwork, destinations: Ints) -> Forwarding:
         share[d, leaving] = own[place[tails]] / exits[tails]
     _enter(network, place, gates, reach, share)
     to, arc = np.nonzero(share)
-    return Forwarding(destinations, to, arc, share[to, arc], reach[to, network.tail[arc]].astype(np.int64))
+    return Forwarding(
+        destinations=destinations,
+        to=to,
+        arc=arc,
+        share=share[to, arc],
+        level=reach[to, network.tail[arc]].astype(np.int64),
+        tail=network.tail[arc],
+        head=network.head[arc],
+        num_states=network.num_vertices,
+        virtual_channel=_datelines(network, grid, place, destinations, to, arc),
+    )
+
+
+def _datelines(
+    network: FlowNetwork, grid: Grid, place: Ints, destinations: Ints, to: Ints, arc: Ints
+) -> Ints:
+    """Return 1 where a packet in a ring has no more wrap link to cross, else 0 (two virtual channels).
+
+    On the last ring towards a node off the grid both may occur; such packets stay on channel 0.
+    """
+    columns = grid.nodes.shape[1]
+    tail, head, target = place[network.tail[arc]], place[network.head[arc]], place[destinations][to]
+    channel = np.zeros(len(to), np.int64)
+    on_grid = (tail >= 0) & (head >= 0) & (target >= 0)
+    for axis, (length, wrap) in enumerate(zip(grid.nodes.shape[::-1], grid.wraps, strict=True)):
+        if not wrap:
+            continue
+        here, there, last = ((x % columns if axis == 0 else x // columns) for x in (tail, head, target))
+        along = on_grid & (here != there)
+        onward = (there - here) % length == 1
+        channel[along & onward & (here < last)] = 1
+        channel[along & ~onward & (here > last)] = 1
+    return channel
 
 
 def _core_steps(network: FlowNetwork, grid: Grid, place: Ints) -> tuple[Floats, Floats]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from noptoolkit.flow.certificate import node_cut_bounds, price_bound
 from noptoolkit.flow.problem import RoutingProblem, routing_problem
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.flow.routed import Bound, Routed, Status
-from noptoolkit.flow.routings import ROUTINGS, Effort, Routing
+from noptoolkit.flow.routings import ROUTINGS, Effort, Routing, along_paths
 from noptoolkit.package import Package
 from noptoolkit.traffic import Traffic
 
@@ -35,6 +36,7 @@ def congestion(
     tol: float = 0.01,
     time_limit: float | None = None,
     efficiency: float = 1.0,
+    report: Callable[[str], None] | None = None,
 ) -> FlowResult:
     """Return how long a traffic takes on a package, on which channels, and how long it must take at best.
 
@@ -45,13 +47,16 @@ def congestion(
     traffic
         Demands in bytes and messages to sets.
     routing
-        A name in ``ROUTINGS`` or such a function. ``optimal`` is the best of all routings, with proof.
+        A name in ``ROUTINGS``; or the path of every pair, as a table ``{(source, destination): nodes}`` or
+        a function ``(source, destination) -> nodes``. ``optimal`` is the best of all, with proof.
     tol
         Gap between time and bound at which ``optimal`` may stop.
     time_limit
         In s; the interval reached by then is returned.
     efficiency
         Share of its bandwidth that a real router sustains, in (0, 1]; divides time and bound.
+    report
+        Is told the progress of long solves, one line at a time; ``print`` will do.
 
     Raises
     ------
@@ -81,18 +86,27 @@ def congestion(
     if time_limit is not None and not time_limit > 0:
         raise RoutingError(f"time_limit {time_limit!r} must be above 0 s; leave it out for none")
     start = time.perf_counter()
-    route = resolve(routing, ROUTINGS, "routing")
+    route = resolve(routing, ROUTINGS, "routing") if isinstance(routing, str) else along_paths(routing)
     problem = routing_problem(package, traffic)
-    routed = route(problem, Effort(tol, time_limit))
-    return _assemble(problem, routed, _name(routing), tol, efficiency, start)
+    effort = Effort(tol, time_limit, report)
+    routed = route(problem, effort)
+    seconds = time.perf_counter() - start
+    return _assemble(problem, routed, _name(routing), effort, efficiency, seconds)
 
 
 def _name(routing: str | Routing) -> str:
-    return routing if isinstance(routing, str) else str(getattr(routing, "__name__", "callable"))
+    if isinstance(routing, str):
+        return routing
+    return str(getattr(routing, "__name__", "table"))
 
 
 def _assemble(
-    problem: RoutingProblem, routed: Routed, routing: str, tol: float, efficiency: float, start: float
+    problem: RoutingProblem,
+    routed: Routed,
+    routing: str,
+    effort: Effort,
+    efficiency: float,
+    seconds: float,
 ) -> FlowResult:
     network = problem.network
     use = routed.use(network, problem.ports)
@@ -109,7 +123,8 @@ def _assemble(
     elif routing != "optimal":
         status = "fixed routing"
     else:
-        status = "certified" if gap <= tol else "time limit"
+        limited = effort.time_limit is not None and seconds >= effort.time_limit
+        status = "certified" if gap <= effort.tol else "time limit" if limited else "interval"
     for array in (load, use, bound.prices):
         array.flags.writeable = False
     return FlowResult(
@@ -124,7 +139,7 @@ def _assemble(
         status=status,
         method=routed.method,
         bound_method=bound.method,
-        seconds=time.perf_counter() - start,
+        seconds=seconds,
         use=use,
         prices=bound.prices,
         network=network,

@@ -135,7 +135,8 @@ def _largest_share(network: FlowNetwork, forwarding: Forwarding) -> Ints:
     """Return the arc that each vertex takes to each destination, -1 without, [destinations, vertices]."""
     choice = np.full((len(forwarding.destinations), network.num_vertices), -1)
     best = np.lexsort((-forwarding.arc, forwarding.share))  # the last one written stays
-    choice[forwarding.to[best], network.tail[forwarding.arc[best]]] = forwarding.arc[best]
+    best = best[forwarding.tail[best] < network.num_vertices]
+    choice[forwarding.to[best], forwarding.tail[best]] = forwarding.arc[best]
     return choice
 
 

@@ -29,6 +29,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 METHOD = "path column generation"
+MASTERS = 60  # after which the first-order method takes over
 ROUNDS = 40  # of the greedy start
 STEEP = 15.0  # its prices are exp(STEEP x relative congestion)
 
@@ -68,7 +69,7 @@ def solve_path_columns(
         return best_time / max(best_bound, program.known) - 1
 
     accuracy, stalled, turn = 3e-4, False, 0
-    while gap_now() > tol and time.perf_counter() < deadline:
+    while gap_now() > tol and turn < MASTERS and time.perf_counter() < deadline:
         turn += 1
         before = gap_now()
         pool = pool.joined(search.found())

@@ -36,7 +36,7 @@ def route_best(
     tol: float,
     time_limit: float | None = None,
     report: Callable[[str], None] | None = None,
-) -> Routed | None:
+) -> Routed:
     """Return the best routing of a problem's demand beside messages along given trees.
 
     Parameters
@@ -47,11 +47,6 @@ def route_best(
         In s; ``None`` is without limit.
     report
         Is told the progress, one line at a time.
-
-    Returns
-    -------
-    Routed or None
-        ``None`` where no solver had an answer in time.
     """
     peeled = peel(problem, trees)
     if peeled.program is None:
@@ -61,7 +56,7 @@ def route_best(
     started = time.perf_counter()
     deadline = started + time_limit if time_limit is not None else float("inf")
     solution = solve_program(peeled.program, tol=tol, deadline=deadline, report=report)
-    return None if solution is None else _unpeel(problem, peeled, trees, solution)
+    return _unpeel(problem, peeled, trees, solution)
 
 
 def solve_program(
@@ -70,7 +65,7 @@ def solve_program(
     tol: float,
     deadline: float = float("inf"),
     report: Callable[[str], None] | None = None,
-) -> Solution | None:
+) -> Solution:
     """Return the answer of whichever solver suits a program, folded by symmetry where it has any."""
     folded = fold(program) if len(program.ends) > 2 else None
     small = program if folded is None else folded.program
@@ -81,10 +76,13 @@ def solve_program(
         if solution is None or _gap(small, solution) > tol:  # interior point lost its way
             solution = _better(solution, solve_first_order(small, tol=tol, deadline=deadline, report=report))
     elif is_sparse(program):
-        return solve_path_columns(program, tol=tol, deadline=deadline, report=report)
+        folded, small = None, program
+        solution = solve_path_columns(program, tol=tol, deadline=deadline, report=report)
+        if _gap(program, solution) > tol and time.perf_counter() < deadline:
+            solution = _better(solution, solve_first_order(small, tol=tol, deadline=deadline, report=report))
     else:
         solution = solve_first_order(small, tol=tol, deadline=deadline, report=report)
-    if solution is None or folded is None:
+    if folded is None:
         return solution
     flow = folded.unfold_flow(solution.flow)
     return Solution(

@@ -1,4 +1,4 @@
-"""The table of routings, each a function from a problem to flows.
+"""The table of routings, each a function from a problem to loads.
 
 Fixed routings forward by destination (`noptoolkit.flow.forwarding`, `noptoolkit.flow.grid`); ``optimal``
 is the best that any routing can do, and proves it.
@@ -13,16 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow.forwarding import push, split_equally, take_first
+from noptoolkit.flow.equal_split import ecmp_flow
+from noptoolkit.flow.forwarding import climb_then_descend, push, split_equally, take_first
 from noptoolkit.flow.grid import dimension_order
 from noptoolkit.flow.multicast import ForwardingRule, TreeLoads, tree_loads
+from noptoolkit.flow.paths import PathFunction, PathTable, path_flow
 from noptoolkit.flow.portfolio import route_best
 from noptoolkit.flow.problem import RoutingProblem
 from noptoolkit.flow.routed import CommodityFlow, Routed
 
-__all__ = ["ROUTINGS", "Effort", "Routing"]
+__all__ = ["FORWARDING", "ROUTINGS", "Effort", "Router", "Routing", "along_paths"]
 
 Floats = NDArray[np.float64]
+Routing = PathFunction | PathTable
+"""What may stand for the name of a routing: the path of every pair, as a function or a table."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,16 @@ class Effort:
         Gap at which to stop.
     time_limit
         In s; ``None`` is without limit.
+    report
+        Is told the progress of long solves, one line at a time.
     """
 
     tol: float = 0.01
     time_limit: float | None = None
+    report: Callable[[str], None] | None = None
 
 
-Routing = Callable[[RoutingProblem, Effort], Routed]
+Router = Callable[[RoutingProblem, Effort], Routed]
 
 
 def route_shortest(problem: RoutingProblem, effort: Effort) -> Routed:
@@ -51,12 +58,33 @@ def route_shortest(problem: RoutingProblem, effort: Effort) -> Routed:
 
 def route_ecmp(problem: RoutingProblem, effort: Effort) -> Routed:
     """Route by per-hop equal splitting over all minimum-hop paths."""
-    return _forward(problem, split_equally, "ecmp")
+    flow = ecmp_flow(problem.network, problem.destinations, problem.demand)
+    return _by_destination(problem, flow, tree_loads(problem, split_equally), "ecmp")
 
 
 def route_dor(problem: RoutingProblem, effort: Effort) -> Routed:
     """Route X first, then Y, on a mesh or torus."""
     return _forward(problem, dimension_order, "dor")
+
+
+def route_up_down(problem: RoutingProblem, effort: Effort) -> Routed:
+    """Route up towards the root of a spanning tree, then down: free of deadlock on any graph."""
+    return _forward(problem, climb_then_descend, "up*/down*")
+
+
+def route_valiant(problem: RoutingProblem, effort: Effort) -> Routed:
+    """Route every packet by way of a random chiplet, by ecmp both times (Valiant and Brebner, 1981)."""
+    network, demand = problem.network, problem.demand
+    middle = np.array([network.package.index[name] for name in network.package.terminals])
+    there, onward = np.zeros_like(demand), np.zeros_like(demand)
+    there[:, middle] = demand.sum(axis=1, keepdims=True) / len(middle)
+    onward[middle, :] = demand.sum(axis=0, keepdims=True) / len(middle)
+    load = np.zeros(network.num_arcs)
+    for phase in (there, onward):
+        np.fill_diagonal(phase, 0.0)
+        ends = np.flatnonzero(phase.any(axis=0))
+        load += ecmp_flow(network, ends, phase).sum(axis=0)
+    return Routed(load, tree_loads(problem, split_equally), "valiant")
 
 
 def route_optimally(problem: RoutingProblem, effort: Effort) -> Routed:
@@ -67,29 +95,57 @@ def route_optimally(problem: RoutingProblem, effort: Effort) -> Routed:
     except RoutingError:
         candidates.append(route_shortest(problem, effort))
     trees = min((routed.trees for routed in candidates), key=lambda trees: _time(problem, trees))
-    best = route_best(problem, trees, tol=effort.tol, time_limit=effort.time_limit)
-    if best is not None:
-        candidates.insert(0, best)
-    bounds = tuple(bound for routed in candidates for bound in routed.bounds)
+    best = route_best(problem, trees, tol=effort.tol, time_limit=effort.time_limit, report=effort.report)
+    candidates.insert(0, best)
     winner = min(candidates, key=lambda routed: _time(problem, routed.trees, routed.arc_load))
-    return replace(winner, bounds=bounds)
+    return replace(winner, bounds=best.bounds)
 
 
-ROUTINGS: dict[str, Routing] = {
+ROUTINGS: dict[str, Router] = {
     "optimal": route_optimally,
     "shortest": route_shortest,
     "ecmp": route_ecmp,
     "dor": route_dor,
+    "up-down": route_up_down,
+    "valiant": route_valiant,
 }
+
+FORWARDING: dict[str, ForwardingRule] = {
+    "shortest": take_first,
+    "ecmp": split_equally,
+    "dor": dimension_order,
+    "up-down": climb_then_descend,
+}
+"""The routings that forward by destination alone: what latency and deadlock are asked of."""
+
+
+def along_paths(paths: Routing) -> Router:
+    """Return the router that follows given paths; messages to sets follow shortest-path trees."""
+
+    def route_along_paths(problem: RoutingProblem, effort: Effort) -> Routed:
+        flow = path_flow(problem, paths)
+        proof = CommodityFlow(
+            flow,
+            np.arange(problem.network.num_arcs),
+            True,
+            problem.sources,
+            np.arange(problem.network.num_vertices),
+        )
+        return Routed(flow.sum(axis=0), tree_loads(problem, take_first), "given paths", proof=proof)
+
+    return route_along_paths
 
 
 def _forward(problem: RoutingProblem, rule: ForwardingRule, method: str) -> Routed:
-    network = problem.network
-    destinations = problem.destinations
-    flow = push(network, rule(network, destinations), problem.demand)
-    everywhere = np.arange(network.num_vertices)
-    proof = CommodityFlow(flow, np.arange(network.num_arcs), False, destinations, everywhere)
-    return Routed(flow.sum(axis=0), tree_loads(problem, rule), method, proof=proof)
+    flow = push(problem.network, rule(problem.network, problem.destinations), problem.demand)
+    return _by_destination(problem, flow, tree_loads(problem, rule), method)
+
+
+def _by_destination(problem: RoutingProblem, flow: Floats, trees: TreeLoads, method: str) -> Routed:
+    everywhere = np.arange(problem.network.num_vertices)
+    arcs = np.arange(problem.network.num_arcs)
+    proof = CommodityFlow(flow, arcs, False, problem.destinations, everywhere)
+    return Routed(flow.sum(axis=0), trees, method, proof=proof)
 
 
 def _time(problem: RoutingProblem, trees: TreeLoads, arc_load: Floats | None = None) -> float:

@@ -136,7 +136,8 @@ def test_all_routings_agree_on_a_tree():
     leaves = [Chiplet(f"e{i}", role="expert", position=(i * 1e-2, 0.0)) for i in range(5)]
     tree = Package("path", leaves, [Link(f"e{i}", f"e{i + 1}", "1 GB/s") for i in range(4)])
     traffic = random_traffic(tree, 4)
-    flows = [congestion(tree, traffic, routing=routing) for routing in ROUTINGS]
+    flows = [congestion(tree, traffic, routing=routing) for routing in ROUTINGS if routing != "valiant"]
+    assert (congestion(tree, traffic, routing="valiant").load >= flows[0].load).all()  # it detours on purpose
     for flow in flows:
         np.testing.assert_allclose(flow.load, flows[0].load, rtol=1e-9)
         assert flow.status == "exact"

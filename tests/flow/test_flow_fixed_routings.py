@@ -1,0 +1,209 @@
+"""Fixed routings against path enumeration, closed forms and each other."""
+
+import itertools
+
+import networkx as nx
+import numpy as np
+import pytest
+from flow_cases import all_to_all, from_graph, random_package, random_traffic
+
+from noptoolkit import Chiplet, Link, Memory, Package
+from noptoolkit.errors import RoutingError
+from noptoolkit.flow import check_deadlock, congestion, equal_split, resilience, zero_load_latency
+from noptoolkit.traffic import from_matrix
+
+
+def grid(rows, columns, wrap=False, extras=False):
+    nodes = [
+        Chiplet(f"e{r},{c}", role="expert", position=(c * 1e-2, r * 1e-2), latency=1.0)
+        for r, c in np.ndindex(rows, columns)
+    ]
+    links = []
+    for r, c in np.ndindex(rows, columns):
+        for dr, dc, length, at in ((0, 1, columns, c), (1, 0, rows, r)):
+            if at + 1 < length or (wrap and length > 2):
+                other = f"e{(r + dr) % rows},{(c + dc) % columns}"
+                links.append(Link(f"e{r},{c}", other, 1.0, latency=0.25))
+    if extras:
+        nodes.append(Chiplet("attn", role="attention", position=(-1e-2, (rows - 1) / 2 * 1e-2)))
+        links += [Link("attn", f"e{r},0", 1.0) for r in range(rows)]
+        nodes.append(Memory("hbm", bandwidth=4.0))
+        links += [Link("hbm", f"e{r},{columns - 1}", 1.0) for r in range(rows)]
+    return Package("grid", nodes, links)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(4, 4), (3, 5), (2, 6), (1, 5)])
+def test_dor_on_a_mesh_walks_x_then_y(rows, columns):
+    package = grid(rows, columns)
+    traffic = random_traffic(package, 1)
+    load = dict.fromkeys((channel.name for channel in package.channels), 0.0)
+    names = traffic.endpoints
+    for i, j in np.argwhere(traffic.demand > 0):
+        (r, c), (r2, c2) = (tuple(map(int, names[k][1:].split(","))) for k in (i, j))
+        while (r, c) != (r2, c2):
+            step = (r, c + np.sign(c2 - c)) if c != c2 else (r + np.sign(r2 - r), c)
+            load[f"e{r},{c}->e{step[0]},{step[1]}"] += traffic.demand[i, j]
+            r, c = step
+    flow = congestion(package, traffic, routing="dor")
+    np.testing.assert_allclose(flow.load, list(load.values()), rtol=1e-12)
+    assert flow.verify()
+
+
+@pytest.mark.parametrize(("size", "expected"), [(4, 8), (6, 27), (5, 15)])
+def test_dor_on_a_torus_is_optimal_for_all_to_all(size, expected):
+    package = grid(size, size, wrap=True)
+    assert congestion(package, all_to_all(package), routing="dor").time == pytest.approx(expected)
+
+
+def test_dor_with_attention_and_memory_on_the_edges():
+    package = grid(3, 4, extras=True)
+    demand = np.zeros((14, 14))
+    names = (*package.terminals, "hbm")
+    demand[names.index("attn"), names.index("e2,1")] = 1.0
+    demand[names.index("hbm"), names.index("e0,0")] = 2.0
+    demand[names.index("e1,2"), names.index("attn")] = 4.0
+    flow = congestion(package, from_matrix(package, demand, endpoints=names), routing="dor")
+    used = {c.name: x for c, x in zip(package.channels, flow.load, strict=True) if x > 0}
+    assert used == {
+        "attn->e2,0": 1.0, "e2,0->e2,1": 1.0,
+        "hbm->e0,3": 2.0, "e0,3->e0,2": 2.0, "e0,2->e0,1": 2.0, "e0,1->e0,0": 2.0,
+        "e1,2->e1,1": 4.0, "e1,1->e1,0": 4.0, "e1,0->attn": 4.0,
+    }  # fmt: skip
+    assert flow.verify()
+
+
+def test_dor_needs_a_whole_grid():
+    package = grid(3, 3)
+    for broken in (package.without("e1,1"), package.without("e0,0->e0,1"), from_graph(nx.petersen_graph())):
+        with pytest.raises(RoutingError, match="dor needs a grid"):
+            congestion(broken, all_to_all(broken), routing="dor")
+
+
+def ecmp_by_hand(package, traffic):
+    graph = nx.DiGraph()
+    for channel in package.channels:
+        count = graph.get_edge_data(channel.tail, channel.head, {"n": 0})["n"]
+        graph.add_edge(channel.tail, channel.head, n=count + 1)
+    memory = {stack.name for stack in package.memories}
+    load = {}
+    for i, j in np.argwhere(traffic.demand > 0):
+        source, target = traffic.endpoints[i], traffic.endpoints[j]
+        view = graph.subgraph(set(graph) - (memory - {source, target}))
+        hops = nx.single_source_shortest_path_length(view.reverse(), target)
+
+        def send(node, amount, hops=hops, view=view, target=target):
+            if node == target:
+                return
+            nexts = [v for v in view[node] if hops.get(v, np.inf) == hops[node] - 1]
+            total = sum(view[node][v]["n"] for v in nexts)
+            for v in nexts:
+                part = amount * view[node][v]["n"] / total
+                load[node, v] = load.get((node, v), 0.0) + part
+                send(v, part)
+
+        send(source, traffic.demand[i, j])
+    return load
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ecmp_against_recursion(seed):
+    package = random_package(seed, rich=seed > 1)
+    if seed > 1:  # parallel links of one kind only, whose shares go by bandwidth
+        package = package.replace(links=[link for link in package.links if not link.half_duplex])
+    traffic = random_traffic(package, seed)
+    flow = congestion(package, traffic, routing="ecmp")
+    pairs = {}
+    for channel, load in zip(package.channels, flow.load, strict=True):
+        pairs[channel.tail, channel.head] = pairs.get((channel.tail, channel.head), 0.0) + load
+    expected = ecmp_by_hand(package, traffic)
+    for pair, load in pairs.items():
+        assert load == pytest.approx(expected.get(pair, 0.0), rel=1e-9, abs=1e-12)
+    assert flow.verify()
+
+
+def test_compiled_ecmp_is_the_same(monkeypatch):
+    package = random_package(5)
+    traffic = random_traffic(package, 5)
+    small = congestion(package, traffic, routing="ecmp")
+    monkeypatch.setattr(equal_split, "LARGE", 0)
+    large = congestion(package, traffic, routing="ecmp")
+    np.testing.assert_allclose(small.load, large.load, rtol=1e-12)
+
+
+def test_valiant_of_a_permutation_on_a_complete_graph():
+    """Half of each way is direct: 1/n per hop and phase from each source, twice on every channel."""
+    package = from_graph(nx.complete_graph(8))
+    demand = np.roll(np.eye(8), 1, axis=1)
+    flow = congestion(package, from_matrix(package, demand), routing="valiant")
+    np.testing.assert_allclose(flow.load, 2 / 8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_up_down_never_climbs_after_a_descent(seed):
+    package = from_graph(nx.random_regular_graph(3, 12, seed=seed))
+    traffic = random_traffic(package, seed)
+    flow = congestion(package, traffic, routing="up-down")
+    assert flow.verify()
+    assert check_deadlock(package, routing="up-down").free
+
+
+def test_given_paths():
+    package = grid(2, 2)
+    traffic = from_matrix(package, [[0, 1], [2, 0]], endpoints=("e0,0", "e1,1"))
+    table = {("e0,0", "e1,1"): ["e0,0", "e1,0", "e1,1"], ("e1,1", "e0,0"): ["e1,1", "e0,1", "e0,0"]}
+    for routing in (table, lambda a, b: table[a, b]):
+        flow = congestion(package, traffic, routing=routing)
+        assert flow.time == 2
+        assert flow.verify()
+    for path, message in (
+        (["e0,0", "e1,1"], "no channel 'e0,0->e1,1'"),
+        (["e0,0", "e0,1"], "must begin with 'e0,0' and end with 'e1,1'"),
+        (["e0,0", "e9", "e1,1"], "no node named 'e9'"),
+    ):
+        with pytest.raises(RoutingError, match=message):
+            congestion(package, traffic, routing=table | {("e0,0", "e1,1"): path})
+    with pytest.raises(RoutingError, match="no path from 'e1,1' to 'e0,0'"):
+        congestion(package, traffic, routing={("e0,0", "e1,1"): table["e0,0", "e1,1"]})
+
+
+def test_zero_load_latency_is_links_plus_routers():
+    package = grid(3, 4)
+    latency = zero_load_latency(package, routing="dor")
+    for (i, a), (j, b) in itertools.product(enumerate(np.ndindex(3, 4)), repeat=2):
+        hops = abs(a[0] - b[0]) + abs(a[1] - b[1])
+        assert latency.per_pair[i, j] == pytest.approx(1.25 * hops + 1 if hops else 0)
+    assert latency.max == pytest.approx(1.25 * 5 + 1)
+    for routing in ("shortest", "ecmp"):
+        np.testing.assert_allclose(zero_load_latency(package, routing=routing).per_pair, latency.per_pair)
+
+
+def test_deadlock_of_meshes_and_tori():
+    assert check_deadlock(grid(4, 4), routing="dor").free
+    assert check_deadlock(grid(3, 3, extras=True), routing="dor").free
+    assert not check_deadlock(grid(4, 4), routing="ecmp").free
+    torus = grid(5, 5, wrap=True)
+    plain = check_deadlock(torus, routing="dor")
+    assert not plain.free
+    ends = [name.split("->") for name in plain.cycle]
+    assert all(a[1] == b[0] for a, b in zip(ends, [*ends[1:], ends[0]], strict=True))
+    assert check_deadlock(torus, routing="dor", datelines=True).free
+    assert check_deadlock(torus, routing="up-down").free
+
+
+def test_resilience():
+    package = grid(2, 3)
+    traffic = all_to_all(package)
+    after = resilience(package, traffic)
+    assert len(after.lost) == len(package.links)
+    assert (after.time >= after.intact.time * (1 - 1e-6)).all()
+    single = congestion(package.without(*after.worst), traffic)
+    assert after.time.max() == pytest.approx(single.time)
+    path = grid(1, 3)
+    cut = resilience(path, all_to_all(path))
+    assert np.isinf(cut.time).all()
+    lost = resilience(package, traffic, of="chiplets")
+    assert np.isfinite(lost.time).all()
+    pairs = resilience(package, traffic, 2, trials=3, rng=0)
+    assert len(pairs.lost) == 3
+    with pytest.raises(RoutingError, match="cannot fail"):
+        resilience(package, traffic, 99)
