@@ -126,7 +126,8 @@ def split_groups(names: Sequence[str], groups: int | None) -> list[list[str]]:
 def grid_positions(count: int, parts: Parts, columns: int | None = None) -> dict[str, Point]:
     """Return ``e0``, ``e1``, ... row by row on a grid, near square where ``columns`` is not given."""
     columns = columns or math.ceil(math.sqrt(count))
-    return {f"e{i}": (i % columns * parts.pitch, -(i // columns) * parts.pitch) for i in range(count)}
+    wide, tall = parts.pitches
+    return {f"e{i}": (i % columns * wide, -(i // columns) * tall) for i in range(count)}
 
 
 def grid_sketch(

@@ -297,9 +297,9 @@ def _stack(family: str, shape: tuple[int, int, int], options: PartsOptions, patt
     wires = [Wire(*pair) for axis in flat for pair in wire_lines(axis, pattern)]
     wires += [Wire(*pair, None, LinkKind.HYBRID_BOND) for pair in wire_lines(vertical, pattern)]
     positions = {}
+    wide, tall = parts.pitches
     for i in range(rows * columns * layers):
         row, column, layer = i // (columns * layers), i // layers % columns, i % layers
-        x = (layer * (columns + 1) + column) * parts.pitch
-        positions[f"e{i}"] = (x, -row * parts.pitch)
+        positions[f"e{i}"] = ((layer * (columns + 1) + column) * wide, -row * tall)
     name = f"{family}-{rows}x{columns}x{layers}"
     return assemble(name, grid_sketch(positions, wires, parts, groups=rows), parts, source=DALLY)

@@ -69,7 +69,7 @@ def _hexagon(family: str, radius: int, options: PartsOptions, pattern: Pattern, 
     need(family, "radius", radius, 1, 147)
     parts = parts_of(options)
     cells, lines = hexagon_lines(radius)
-    pitch = parts.pitch
-    positions = {f"e{i}": ((q + r / 2) * pitch, -r * pitch) for i, (q, r) in enumerate(cells)}
+    wide, tall = parts.pitches
+    positions = {f"e{i}": ((q + r / 2) * wide, -r * tall) for i, (q, r) in enumerate(cells)}
     sketch = grid_sketch(positions, wire_lines(lines, pattern), parts)
     return assemble(f"{family}-{radius}", sketch, parts, source=source)

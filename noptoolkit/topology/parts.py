@@ -156,9 +156,9 @@ class Parts:
         return _floats(self.memory_size)
 
     @property
-    def pitch(self) -> float:
-        """Distance between the centres of neighbours on a grid, in m."""
-        return max(self.die) + self.spacing
+    def pitches(self) -> Point:
+        """Distances between the centres of neighbours in a row and in a column of a grid, in m."""
+        return self.die[0] + self.spacing, self.die[1] + self.spacing
 
     def chiplet(self, name: str, position: Point, group: str | None) -> Chiplet:
         """Return one chiplet of the array."""

@@ -70,8 +70,9 @@ def express_ring(count: int = 16, stride: int = 4, **options: Unpack[PartsOption
 
 def _drawn(name: str, count: int, pairs: list[tuple[int, int]], parts: Parts, source: str) -> Package:
     half = (count + 1) // 2
+    wide, tall = parts.pitches
     positions = {
-        f"e{i}": (0.0, -i * parts.pitch) if i < half else (parts.pitch, -(count - 1 - i) * parts.pitch)
+        f"e{i}": (0.0, -i * tall) if i < half else (wide, -(count - 1 - i) * tall)
         for i in range(count)
     }
     wires = [(f"e{i}", f"e{j}") for i, j in pairs]

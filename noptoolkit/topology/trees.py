@@ -151,7 +151,7 @@ class _Square:
 
     def __init__(self, side: int, parts: Parts, places_per_stack: int) -> None:
         self.side = side
-        self.pitch = max(parts.pitch, (max(parts.stack) + parts.spacing) / places_per_stack)
+        self.pitch = max(*parts.pitches, (max(parts.stack) + parts.spacing) / places_per_stack)
         self.gap = parts.spacing
         self.die = max(parts.die)
         self.switch = max(parts.switch_die)
