@@ -72,8 +72,7 @@ def _drawn(name: str, count: int, pairs: list[tuple[int, int]], parts: Parts, so
     half = (count + 1) // 2
     wide, tall = parts.pitches
     positions = {
-        f"e{i}": (0.0, -i * tall) if i < half else (wide, -(count - 1 - i) * tall)
-        for i in range(count)
+        f"e{i}": (0.0, -i * tall) if i < half else (wide, -(count - 1 - i) * tall) for i in range(count)
     }
     wires = [(f"e{i}", f"e{j}") for i, j in pairs]
     return assemble(name, grid_sketch(positions, wires, parts), parts, source=source)
