@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from noptoolkit import traffic
+from noptoolkit._names import resolve
 from noptoolkit.allocation import Allocation, Allocator, allocate, package_time
 from noptoolkit.allocation.fit import Objective
 from noptoolkit.flow import FlowResult, congestion
@@ -23,12 +24,12 @@ from noptoolkit.flow.routings import Routing
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.nodes import expert_work
 from noptoolkit.package import Package
-from noptoolkit.scheduling import Policy, Schedule, schedule
+from noptoolkit.scheduling import POLICIES, Policy, Schedule, schedule
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
-__all__ = ["Progress", "Run", "run"]
+__all__ = ["Progress", "Run", "halves", "plan_step", "run"]
 
 Progress = Callable[[str], None]
 """Called with the name of each stage as it begins."""
@@ -74,10 +75,10 @@ def run(
     package: str | Path | Package,
     workload: str | Path | Workload,
     *,
-    allocator: str | Allocator = "auto",
+    allocator: str | Allocator | Allocation = "auto",
     routing: str | Routing = "optimal",
     policy: str | Policy = "streaming",
-    degree: Degree = "in-network",
+    degree: Degree | None = None,
     objective: Objective = "time",
     tol: float = 0.01,
     rng: int | np.random.Generator | None = 0,
@@ -90,10 +91,10 @@ def run(
     package, workload
         A preset's name, a file's path, or the thing itself.
     allocator, routing, policy
-        Names in `ALLOCATORS`, `ROUTINGS` and `POLICIES`, or callables.
+        Names in `ALLOCATORS`, `ROUTINGS` and `POLICIES`, or callables; an `Allocation` is taken as it is.
     degree
         Copies of a token: one for each expert (``copies``) or each chiplet (``chiplets``), or as few as the
-        network's own replication and reduction need (``in-network``).
+        network's own replication and reduction need (``in-network``); as the policy says where ``None``.
     objective
         What the allocator ``auto`` minimises: the ``time`` of dispatch, experts and combine on this package,
         or ``c_t``.
@@ -122,18 +123,13 @@ def run(
     place = load_topology(package)
     tell(f"{place.name}: routing trace")
     load = load_workload(workload)
+    chosen = resolve(policy, POLICIES, "policy")
+    degree = degree or chosen.degree
     rng = np.random.default_rng(rng)
     fit, held_out = halves(load.trace, rng)
-    load = dataclasses.replace(load, routing=held_out)
-
     tell(f"{place.name}: expert allocation")
-    layer_time = package_time(
-        place,
-        token_bytes=load.model.hidden * load.batch.bytes_per_value,
-        flops_per_choice=expert_work(load.model, 1).flops,
-        degree="in-network" if degree == "in-network" else "chiplets",
-    )
-    allocation = allocate(fit, place, method=allocator, objective=objective, layer_time=layer_time, rng=rng)
+    allocation = _layout(place, load, fit, allocator, objective, degree, rng)
+    load = dataclasses.replace(load, routing=held_out)
 
     tell(f"{place.name}: dispatch and combine")
     # The trace is a sample: each of its tokens stands for this many of the step's.
@@ -151,8 +147,57 @@ def run(
     uniform = congestion(place, even, routing=routing, tol=tol)
 
     tell(f"{place.name}: schedule of one step")
-    plan = schedule(place, load, allocation, policy=policy, degree=degree)
+    plan = schedule(place, load, allocation, policy=chosen, degree=degree)
     return Run(place, load, allocation, dispatch, combine, uniform, plan, degree)
+
+
+def plan_step(
+    package: Package,
+    workload: Workload,
+    *,
+    allocator: str | Allocator | Allocation | None = None,
+    policy: str | Policy = "streaming",
+    micro_batches: int | None = None,
+    objective: Objective = "time",
+    rng: int | np.random.Generator | None = 0,
+    progress: Progress | None = None,
+) -> Schedule:
+    """Return the schedule of one step alone: layout and schedule as in `run`, without the congestion study.
+
+    Parameters and errors are those of `run` and `noptoolkit.scheduling.schedule`; without an allocator the
+    policy's own is asked.
+    """
+    tell = progress or (lambda stage: None)
+    chosen = resolve(policy, POLICIES, "policy")
+    if micro_batches is not None:
+        chosen = dataclasses.replace(chosen, micro_batches=micro_batches)
+    rng = np.random.default_rng(rng)
+    tell(f"{package.name}: expert allocation")
+    fit, held_out = halves(workload.trace, rng)
+    allocation = _layout(package, workload, fit, allocator or chosen.layout, objective, chosen.degree, rng)
+    tell(f"{package.name}: schedule of one step")
+    return schedule(package, dataclasses.replace(workload, routing=held_out), allocation, policy=chosen)
+
+
+def _layout(
+    package: Package,
+    workload: Workload,
+    fit: RoutingTrace,
+    allocator: str | Allocator | Allocation,
+    objective: Objective,
+    degree: Degree,
+    rng: np.random.Generator,
+) -> Allocation:
+    if isinstance(allocator, Allocation):
+        allocator.check_fits(package)
+        return allocator
+    layer_time = package_time(
+        package,
+        token_bytes=workload.model.hidden * workload.batch.bytes_per_value,
+        flops_per_choice=expert_work(workload.model, 1).flops,
+        degree="in-network" if degree == "in-network" else "chiplets",
+    )
+    return allocate(fit, package, method=allocator, objective=objective, layer_time=layer_time, rng=rng)
 
 
 def halves(trace: RoutingTrace, rng: np.random.Generator) -> tuple[RoutingTrace, RoutingTrace]:

@@ -1,26 +1,60 @@
-import os
+import json
 import re
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-
-def noptoolkit(*words: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "200"}
-    command = [sys.executable, "-m", "noptoolkit", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
+from noptoolkit.cli import main
 
 
-def test_list_names_the_presets() -> None:
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def noptoolkit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+
+    def command(*words: str | Path) -> Done:
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            with pytest.raises(SystemExit) as stopped:
+                main([str(word) for word in words])
+        shown = capsys.readouterr()
+        assert isinstance(stopped.value.code, int)
+        return Done(stopped.value.code, shown.out, shown.err)
+
+    return command
+
+
+def test_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "noptoolkit", "show", "mehs-4x4"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == "error: no topology or workload named 'mehs-4x4'; did you mean 'mesh-4x4'?\n"
+
+
+def test_list_names_the_presets(noptoolkit: Command) -> None:
     done = noptoolkit("list")
     assert done.returncode == 0
     for name in ("mozart-nop-tree", "mesh-4x4", "torus-4x4", "qwen3-30b-a3b", "deepseek-v3"):
         assert name in done.stdout
 
 
-def test_show_tells_channels_and_source() -> None:
+def test_show_tells_channels_and_source(noptoolkit: Command) -> None:
     done = noptoolkit("show", "mozart-nop-tree")
     assert done.returncode == 0
     assert "26 links" in done.stdout
@@ -29,7 +63,7 @@ def test_show_tells_channels_and_source() -> None:
     assert "experts" in noptoolkit("show", "qwen3-30b-a3b").stdout
 
 
-def test_compare_writes_tables_and_pictures(tmp_path: Path) -> None:
+def test_compare_writes_tables_and_pictures(noptoolkit: Command, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     done = noptoolkit(
         "compare",
@@ -49,6 +83,41 @@ def test_compare_writes_tables_and_pictures(tmp_path: Path) -> None:
     for name in ("comparison.csv", "comparison.json", "topology-mesh-4x4.png", "load-olmoe-1b-7b.svg"):
         assert name in names
     assert "all_to_all [s]" in (out / "comparison.csv").read_text()
+
+
+def test_allocate_writes_a_layout_that_schedule_takes(noptoolkit: Command, tmp_path: Path) -> None:
+    layout = tmp_path / "layout.toml"
+    words = (
+        "allocate",
+        "stdlib-moe",
+        "--on",
+        "mozart-nop-tree",
+        "--method",
+        "contiguous",
+        "--method",
+        "mozart",
+    )
+    done = noptoolkit(*words, "-o", layout, "--pictures", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "recorded routing" in done.stdout
+    assert (tmp_path / "coactivation-after.png").exists()
+    done = noptoolkit(
+        "schedule", "mozart-nop-tree", "--on", "stdlib-moe", "--allocation", layout, "-o", tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "lower bound" in done.stdout
+    trace = json.loads((tmp_path / "schedule.trace.json").read_text())
+    assert trace["traceEvents"]
+    assert (tmp_path / "schedule.png").stat().st_size > 10_000
+
+
+def test_convert_reports_what_is_lost(noptoolkit: Command, tmp_path: Path) -> None:
+    done = noptoolkit("convert", "mesh-4x4", tmp_path / "mesh.anynet")
+    assert done.returncode == 0, done.stderr
+    assert "lost: 6 memory stacks" in done.stdout
+    done = noptoolkit("convert", tmp_path / "mesh.anynet", tmp_path / "mesh.toml", "--bandwidth", "1 GB/s")
+    assert done.returncode == 0, done.stderr
+    assert "17 chiplets" in noptoolkit("show", tmp_path / "mesh.toml").stdout
 
 
 TOPOLOGY = """schema = 1
@@ -85,7 +154,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_topology_is_one_message(case: str, tmp_path: Path) -> None:
+def test_bad_topology_is_one_message(noptoolkit: Command, case: str, tmp_path: Path) -> None:
     text, says = BAD[case]
     path = tmp_path / "mine.toml"
     path.write_bytes(text.encode("latin-1"))
@@ -109,11 +178,25 @@ def test_bad_topology_is_one_message(case: str, tmp_path: Path) -> None:
         (["plot", "mesh-4x4", "-o", "mesh.xyz"], 1, "mesh.xyz"),
         (["compare", "mesh-4x4", "--on", "olmoe-1b-7b", "--degree", "many"], 2, "many"),
         (["reproduce", "mozrat"], 2, "mozart"),
+        (["allocate", "no.npz", "--on", "mesh-4x4"], 1, "no.npz"),
+        (["allocate", "stdlib-moe", "--on", "mesh-4x4", "--cap-chiplet", "0.5"], 1, "cap"),
+        (["schedule", "mesh-4x4", "--on", "stdlib-moe", "--policy", "strea"], 1, "policy"),
+        (["schedule", "mesh-4x4", "--on", "stdlib-moe", "--micro-batches", "3"], 1, "micro-batches"),
+        (["convert", "mesh-4x4", "mesh.doc"], 1, "mesh.doc"),
+        (["convert", "mesh-4x4", "no/such/mesh.toml"], 1, "no/such"),
         (["frobnicate"], 2, "frobnicate"),
     ],
 )
-def test_bad_words(words: list[str], code: int, says: str, tmp_path: Path) -> None:
-    done = noptoolkit(*words, cwd=tmp_path)
+def test_bad_words(
+    noptoolkit: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    code: int,
+    says: str,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = noptoolkit(*words)
     assert done.returncode == code, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr

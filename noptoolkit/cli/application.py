@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 
 import typer
 
-from noptoolkit.cli import comparing, listing, reproducing
+from noptoolkit.cli import allocating, comparing, converting, listing, reproducing, scheduling
 from noptoolkit.cli.screen import errors
 from noptoolkit.errors import NopError
 
@@ -26,15 +27,24 @@ app.command("list")(listing.list_presets)
 app.command("show")(listing.show)
 app.command("compare")(comparing.compare)
 app.command("plot")(comparing.plot)
+app.command("allocate")(allocating.allocate)
+app.command("schedule")(scheduling.schedule)
+app.command("convert")(converting.convert)
 app.command("reproduce")(reproducing.reproduce)
 
 
-def main() -> None:
-    """Run the command line; the only place where errors become text and an exit code."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Run the command line; the only place where errors become text and an exit code.
+
+    Parameters
+    ----------
+    words
+        What stands behind ``noptoolkit``; the process's own arguments where ``None``.
+    """
     os.environ.setdefault("MPLBACKEND", "Agg")  # pictures go to files; no screen is needed
     warnings.showwarning = _show_warning
     try:
-        app()
+        app(args=words)
     except NopError as error:
         errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)

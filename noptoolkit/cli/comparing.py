@@ -11,6 +11,7 @@ from noptoolkit.allocation.fit import Objective
 from noptoolkit.cli.pictures import made_folder, save_picture, write_comparison
 from noptoolkit.cli.screen import errors, output, progress, table
 from noptoolkit.formats import load_topology, load_workload
+from noptoolkit.formats.allocations import load_allocation
 from noptoolkit.study import compare_packages
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
@@ -26,9 +27,12 @@ def compare(
     ],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for tables and pictures.")] = None,
     allocator: Annotated[str, typer.Option(help="How experts are placed.")] = "auto",
+    allocation: Annotated[Path | None, typer.Option(help="A layout written by allocate, instead.")] = None,
     routing: Annotated[str, typer.Option(help="How traffic is routed.")] = "optimal",
     policy: Annotated[str, typer.Option(help="How the step is scheduled.")] = "streaming",
-    degree: Annotated[Degree, typer.Option(help="Copies of a token.")] = "in-network",
+    degree: Annotated[
+        Degree | None, typer.Option(help="Copies of a token, if not as the policy says.")
+    ] = None,
     objective: Annotated[Objective, typer.Option(help="What the allocator auto minimises.")] = "time",
     seed: Annotated[int, typer.Option(help="Seed of the trace's split and of the allocator.")] = 0,
 ) -> None:
@@ -38,7 +42,7 @@ def compare(
         result = compare_packages(
             topologies,
             [with_trace(reference) for reference in on],
-            allocator=allocator,
+            allocator=allocator if allocation is None else load_allocation(allocation),
             routing=routing,
             policy=policy,
             degree=degree,

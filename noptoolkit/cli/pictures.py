@@ -5,13 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noptoolkit.allocation import Allocation
 from noptoolkit.errors import FormatError
+from noptoolkit.package import Package
+from noptoolkit.scheduling import Schedule
 from noptoolkit.study import Comparison
+from noptoolkit.trace import RoutingTrace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["made_folder", "save_picture", "write_comparison"]
+__all__ = ["made_folder", "save_picture", "write_comparison", "write_layout", "write_schedule"]
 
 
 def made_folder(path: Path) -> Path:
@@ -78,5 +82,30 @@ def write_comparison(result: Comparison, folder: Path) -> tuple[str, ...]:
             keep(draw.loads([one.dispatch for one in runs])[0], f"load-{workload}")
             keep(draw.comparison(result, workload)[0], f"comparison-{workload}")
             for one in runs:
-                keep(draw.schedule(one.plan), f"schedule-{one.package.name}-{workload}")
+                name = f"schedule-{one.package.name}-{workload}.png"  # an SVG of 40,000 tasks is no use
+                save_picture(draw.schedule(one.plan), folder / name)
+                written.append(name)
     return tuple(written)
+
+
+def write_layout(package: Package, trace: RoutingTrace, allocation: Allocation, folder: Path) -> None:
+    """Write pictures of a layout: co-activation before and after, and the experts on their chiplets."""
+    import noptoolkit.plot as draw
+
+    with draw.style("page"):
+        for name, picture in (
+            ("coactivation-before", draw.coactivation(trace)),
+            ("coactivation-after", draw.coactivation(trace, allocation)),
+            ("layout", draw.layout(package, allocation, trace)),
+        ):
+            save_picture(picture, folder / f"{name}.png", folder / f"{name}.svg")
+
+
+def write_schedule(plan: Schedule, folder: Path) -> tuple[str, ...]:
+    """Write a schedule's Gantt chart, and its trace for Perfetto; return the names of the files."""
+    import noptoolkit.plot as draw
+
+    with draw.style("page"):
+        save_picture(draw.schedule(plan, critical=True), folder / "schedule.png")
+    plan.to_chrome_trace(folder / "schedule.trace.json")
+    return "schedule.png", "schedule.trace.json"

@@ -13,6 +13,8 @@ from noptoolkit.pipeline import Progress
 
 __all__ = ["errors", "output", "progress", "table"]
 
+NAME_WIDTH = 13  # characters that a name keeps where a table is wider than the screen
+
 output = Console()
 errors = Console(stderr=True)
 
@@ -23,7 +25,11 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, wor
         title=title or None, title_justify="left", title_style="bold", header_style="bold", box=SIMPLE_HEAD
     )
     for i, name in enumerate(head):
-        grid.add_column(name, justify="left" if i == 0 or words else "right", no_wrap=i == 0)
+        if i == 0 or words:
+            longest = max((len(row[i]) for row in rows), default=0)
+            grid.add_column(name, overflow="fold", min_width=min(longest, NAME_WIDTH))
+        else:  # a heading may wrap, a number may not
+            grid.add_column(name, justify="right", min_width=max((len(row[i]) for row in rows), default=0))
     for row in rows:
         grid.add_row(*row)
     return grid

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noptoolkit.allocation import Allocator
+from noptoolkit.allocation import Allocation, Allocator
 from noptoolkit.allocation.fit import Objective
 from noptoolkit.errors import NopError
 from noptoolkit.flow.routings import Routing
@@ -129,10 +129,10 @@ def compare_packages(
     packages: Sequence[str | Path | Package],
     workloads: Sequence[str | Path | Workload],
     *,
-    allocator: str | Allocator = "auto",
+    allocator: str | Allocator | Allocation = "auto",
     routing: str | Routing = "optimal",
     policy: str | Policy = "streaming",
-    degree: Degree = "in-network",
+    degree: Degree | None = None,
     objective: Objective = "time",
     tol: float = 0.01,
     rng: int | None = 0,

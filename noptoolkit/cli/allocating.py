@@ -1,0 +1,86 @@
+"""``noptoolkit allocate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from noptoolkit.allocation import LayoutReport, compare_layouts
+from noptoolkit.allocation.fit import Objective
+from noptoolkit.cli.pictures import made_folder, write_layout
+from noptoolkit.cli.screen import errors, output, progress, table
+from noptoolkit.formats import list_workloads, load_topology, load_trace, load_workload
+from noptoolkit.formats.allocations import save_allocation
+from noptoolkit.trace import RoutingTrace
+
+__all__ = ["allocate"]
+
+METHODS = ("contiguous", "random", "mozart", "agglomerative", "leiden", "auto")
+
+
+def allocate(
+    trace: Annotated[str, typer.Argument(help="A file of routing, or a workload whose routing to use.")],
+    on: Annotated[str, typer.Option(help="The topology: preset or file.")],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="An allocator; may be repeated; the last one's layout is written."),
+    ] = None,
+    objective: Annotated[Objective, typer.Option(help="What the allocator auto minimises.")] = "c_t",
+    by: Annotated[Literal["token", "document"], typer.Option(help="What is held out.")] = "token",
+    domains: Annotated[
+        bool, typer.Option("--domains", help="Also fit on each domain and judge on the others.")
+    ] = False,
+    cap_chiplet: Annotated[
+        float | None, typer.Option(help="Largest load of a chiplet over the mean.")
+    ] = None,
+    cap_group: Annotated[float | None, typer.Option(help="Largest load of a group over the mean.")] = None,
+    experts: Annotated[int | None, typer.Option(help="Experts, where the file does not say.")] = None,
+    top_k: Annotated[int | None, typer.Option(help="Experts per token, for a file of loads.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the split and of the allocators.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Write the layout here: .toml or .json.")
+    ] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for pictures of the layout.")] = None,
+) -> None:
+    """Compare layouts of a trace's experts on a topology, judged on tokens they were not fitted to."""
+    package = load_topology(on)
+    with progress() as tell:
+        tell(f"{trace}: routing trace")
+        routing = _routing(trace, experts, top_k)
+        tell(f"{package.name}: expert allocation")
+        report = compare_layouts(
+            routing,
+            package,
+            method or METHODS,
+            objective=objective,
+            by=by,
+            domains=domains,
+            cap_chiplet=cap_chiplet,
+            cap_group=cap_group,
+            rng=seed,
+        )
+        written = report.rows[-1].allocation
+        if out is not None:
+            save_allocation(out, written)
+        if pictures is not None:
+            tell("pictures")
+            write_layout(package, routing, written, made_folder(pictures))
+    _print(report)
+    for path in (out, pictures):
+        if path is not None:
+            errors.print(f"written to {path}: the layout of {written.method}", markup=False, highlight=False)
+
+
+def _routing(reference: str, experts: int | None, top_k: int | None) -> RoutingTrace:
+    if reference in list_workloads():
+        return load_workload(reference).trace
+    return load_trace(reference, num_experts=experts, top_k=top_k)
+
+
+def _print(report: LayoutReport) -> None:
+    head, rows = report.cells()
+    output.print(table("", head, rows))
+    for note in report.notes():
+        output.print(note, markup=False, highlight=False)
