@@ -8,16 +8,19 @@ from typing import Literal
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
 from noptoolkit._names import resolve
 from noptoolkit.flow import FlowResult
+from noptoolkit.flow.cuts import Cut
+from noptoolkit.package import Package
 from noptoolkit.plot._channels import IDLE, ROOMY, draw_channels
 from noptoolkit.plot._layout import Layout
 from noptoolkit.plot._matrix import colour_bar
-from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, points_per_unit
+from noptoolkit.plot._nodes import Colour, aspect_of, draw_labels, draw_nodes, frame, points_per_unit
 from noptoolkit.plot._ribbons import arrange
 from noptoolkit.plot._style import (
     MARK,
@@ -36,6 +39,7 @@ from noptoolkit.units import unit_of
 __all__ = ["load", "loads"]
 
 Measure = Literal["time", "load", "utilisation"]
+CUT_FILL = "#CFE3F1"
 LABELS = {"time": "Time that a channel is busy", "load": "Load of a channel", "utilisation": "Utilisation"}
 
 
@@ -46,6 +50,7 @@ def load(
     show: Measure = "time",
     vmax: float | None = None,
     reference: float | None = None,
+    cut: bool = False,
     bar: bool = True,
     labels: bool = True,
     title: str | None = None,
@@ -69,6 +74,8 @@ def load(
         or let `loads` do it.
     reference
         Bandwidth in B/s of the widest ribbon; the fastest channel in use where ``None``.
+    cut
+        Whether to mark the cut that the bound is about: its nodes are tinted, its channels crossed.
     bar, labels
         Whether to draw a colour bar, and to name nodes.
     title
@@ -99,7 +106,8 @@ def load(
     layout, lines = arrange(package, physical=physical, gap=ROOMY)
     with canvas(ax, aspect_of(layout) + 0.1) as ax:
         frame(ax, layout, lines)
-        heading(ax, package.name if title is None else title, *_notes(flow))
+        parted = flow.cut if cut else None
+        heading(ax, package.name if title is None else title, *_notes(flow, parted))
         if bar:
             shown, multiple = scaled([top], unit)
             colour_bar(ax, with_unit(LABELS[show], multiple), float(shown[0]), below=True)
@@ -108,7 +116,10 @@ def load(
         ribbons, owner = draw_channels(
             ax, package, layout, lines, colours, values, reference or used_bandwidth(flow)
         )
-        draw_nodes(ax, package, layout, coloured=False)
+        fills: dict[str, Colour] = dict.fromkeys(parted.inside if parted else (), CUT_FILL)
+        draw_nodes(ax, package, layout, coloured=False, fills=fills)
+        if parted:
+            _cross(ax, parted, package, layout, ribbons, owner)
         if labels:
             draw_labels(ax, package, layout)
         _mark_bottleneck(ax, flow, layout, ribbons, owner)
@@ -195,12 +206,39 @@ def used_bandwidth(flow: FlowResult) -> float:
     return float(bandwidth[used].max() if used.any() else bandwidth.max())
 
 
-def _notes(flow: FlowResult) -> tuple[list[str], str]:
-    """Return what was routed, how long it takes with its bound, and what sets that time."""
+def _notes(flow: FlowResult, cut: Cut | None) -> tuple[list[str], list[str]]:
+    """Return what was routed, how long it takes with its bound; what sets that time, and the cut."""
     unit = unit_of(FlowResult, "time")
     time, bound = quantity(flow.time, unit), quantity(flow.time_bound, unit)
     what = origin_note(f"{flow.traffic.name or 'traffic'}, {flow.routing}", flow.traffic.origin)
-    return [what, f"{time}, at best {bound}"], f"○ bottleneck {flow.bottleneck}" if flow.bottleneck else ""
+    marks = [f"○ bottleneck {flow.bottleneck}"] if flow.bottleneck else []
+    if cut is not None:
+        share = f"{quantity(cut.demand, 'B')} over {quantity(cut.capacity, 'B/s')}"
+        marks.append(f"| cut of {len(cut.channels)} channels: {share}, {quantity(cut.time, 's')}")
+    return [what, f"{time}, at best {bound}"], marks
+
+
+def _cross(
+    ax: Axes,
+    cut: Cut,
+    package: Package,
+    layout: Layout,
+    ribbons: list[NDArray[np.float64]],
+    owner: NDArray[np.int64],
+) -> None:
+    """Draw a stroke across each channel of a cut."""
+    chosen = [r for r, i in zip(ribbons, owner, strict=True) if package.channels[i].name in cut.channels]
+    strokes = []
+    for ribbon in chosen:
+        half = len(ribbon) // 2
+        middle = ribbon[[0, half - 1, half + 1, -1]].mean(axis=0)
+        across = (ribbon[0] - ribbon[-1]) / 2
+        across *= 1.0 + 0.04 * layout.pitch / max(float(np.hypot(*across)), 1e-12)
+        strokes.append(np.stack([middle - across, middle + across]))
+    for width, colour in ((3.6, "white"), (1.8, MARK)):
+        drawn = LineCollection(strokes, colors=colour, linewidths=width, zorder=5)
+        drawn.set_gid("cut" if colour == MARK else "")
+        ax.add_collection(drawn, autolim=False)
 
 
 def _mark_bottleneck(

@@ -45,6 +45,7 @@ KIND_COLOURS = {
     "exchange": OKABE_ITO["purple"],
 }
 SPARE_COLOURS = [OKABE_ITO["sky"], OKABE_ITO["yellow"], "#999999", "#117733", "#882255"]
+APART = 600  # bars up to which a pale line parts neighbours
 MERGED = 4000  # tasks beyond which neighbours closer than a pixel become one bar
 
 
@@ -213,7 +214,8 @@ def _draw_bars(
         left, right, middle = start[chosen] * factor, stop[chosen] * factor, row[chosen]
         low, high = middle - 0.4, middle + 0.4
         corners = np.stack([left, low, right, low, right, high, left, high], axis=1).reshape(-1, 4, 2)
-        bars = PolyCollection(list(corners), facecolors=colours[name], linewidths=0, zorder=2)
+        bars = PolyCollection(list(corners), facecolors=colours[name], edgecolors="white", zorder=2)
+        bars.set_linewidth(0.4 if len(row) < APART else 0.0)
         bars.set_gid(name)
         ax.add_collection(bars, autolim=False)
     return colours

@@ -270,7 +270,7 @@ def with_unit(label: str, unit: str) -> str:
     return f"{label} ({unit})" if unit else label
 
 
-def heading(ax: Axes, title: str, notes: Sequence[str] = (), mark: str = "") -> None:
+def heading(ax: Axes, title: str, notes: Sequence[str] = (), marks: Sequence[str] = ()) -> None:
     """Put a title over the axes; in small type under it what the reader must know, and what is marked.
 
     Lines are wrapped to the width of the axes: a long one must not push its neighbours aside.
@@ -279,7 +279,7 @@ def heading(ax: Axes, title: str, notes: Sequence[str] = (), mark: str = "") -> 
     width = axes_points(ax)[0]
     letters = max(int(width / (0.56 * (size - 1))), 12)
     lines = [(text, MUTED) for note in notes for text in textwrap.wrap(note, letters)]
-    lines += [(text, MARK) for text in textwrap.wrap(mark, letters)]
+    lines += [(text, MARK) for mark in marks for text in textwrap.wrap(mark, letters)]
     for i, (text, colour) in enumerate(reversed(lines)):
         ax.annotate(
             text,

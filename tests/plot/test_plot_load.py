@@ -98,3 +98,14 @@ def test_synthetic_routing_is_said(flow: FlowResult) -> None:
     traffic = dataclasses.replace(flow.traffic, origin="synthetic")
     ax = plot.load(dataclasses.replace(flow, traffic=traffic))
     assert any("synthetic routing" in text.get_text() for text in ax.texts)
+
+
+def test_the_cut_is_struck_and_tinted() -> None:
+    package = grid(4)
+    flow = congestion(package, all_to_all(package, "1 MB"), routing="optimal")
+    ax = plot.load(flow, cut=True)
+    (strokes,) = [part for part in ax.collections if part.get_gid() == "cut"]
+    assert flow.cut is not None
+    assert len(strokes.get_segments()) == len(flow.cut.channels) > 0
+    assert any(f"cut of {len(flow.cut.channels)} channels" in text.get_text() for text in ax.texts)
+    assert not [part for part in plot.load(flow).collections if part.get_gid() == "cut"]
