@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.testing.compare import compare_images
-from packages_to_draw import grid
+from packages_to_draw import grid, nop_tree, wired_grid
 
-from noptoolkit import RoutingTrace, load_topology, plot, topology
+from noptoolkit import RoutingTrace, plot, topology
 from noptoolkit.allocation import Allocation
 from noptoolkit.flow import congestion
 from noptoolkit.scheduling import Schedule, TaskGraphBuilder, schedule_graph
@@ -35,7 +35,7 @@ def _steps() -> Schedule:
 
 
 def _token() -> Axes:
-    package = load_topology("mozart-nop-tree")
+    package = nop_tree()
     layout = Allocation(package.experts, [[expert // 4 for expert in range(64)]])
     token = RoutingTrace([[0, 1, 5, 22, 23, 26, 40, 63]], num_experts=64)
     return plot.multicast(
@@ -49,13 +49,13 @@ def _traffic() -> Axes:
 
 
 def _load() -> Axes:
-    package = load_topology("torus-4x4")
+    package = wired_grid(4, wrap=True)
     return plot.load(congestion(package, all_to_all(package, "1 MB", among="terminals"), routing="ecmp"))
 
 
 PICTURES: dict[str, Callable[[], Axes]] = {
-    "nop-tree": lambda: plot.topology(load_topology("mozart-nop-tree")),
-    "torus": lambda: plot.topology(load_topology("torus-4x4")),
+    "nop-tree": lambda: plot.topology(nop_tree()),
+    "torus": lambda: plot.topology(wired_grid(4, wrap=True)),
     "fat-tree": lambda: plot.topology(topology.fat_tree(4)),
     "load": _load,
     "token": _token,
