@@ -2,7 +2,7 @@
 
     python benchmarks/bench_allocation.py quality     # all methods, every layer of the recorded trace
     python benchmarks/bench_allocation.py seconds     # auto at 32, 64, 128 and 256 experts
-    python benchmarks/bench_allocation.py time        # the objective "time" against "c_t" on three packages
+    python benchmarks/bench_allocation.py time        # the objective "time" against "c_t" on six packages
 
 Everything in one table runs in one process, one after the other, so that ratios are of like with like. KaHIP,
 METIS and Mt-KaHyPar take part where installed (``pip install kahip pymetis mtkahypar``). The recorded
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from noptoolkit import RoutingTrace, SyntheticRouting, load_topology
+from noptoolkit import RoutingTrace, SyntheticRouting, load_topology, topology
 from noptoolkit.allocation import ALLOCATORS, LayoutProblem, allocate, package_time
 from noptoolkit.allocation.packing import rebalance
 from noptoolkit.flow import congestion
@@ -121,13 +121,16 @@ def seconds() -> None:
 
 
 def package_times() -> None:
-    print("Dispatch + combine of one layer, held out, by flow (routing optimal); relative to auto with c_t")
+    print("Dispatch + combine of one layer, held out, by flow (routing optimal); relative to auto with c_t.")
+    print(
+        "Presets dispatch from an attention chiplet, copying where they can; the others from every chiplet."
+    )
     print(f"{'trace':<26}{'package':<18}{'mozart':>9}{'c_t':>9}{'time':>9}{'C_T: c_t':>11}{'time':>8}")
+    presets = [load_topology(name) for name in ("mozart-nop-tree", "mesh-4x4", "torus-4x4")]
     for name, trace in cases():
         one = trace.layer(trace.num_layers // 2)
         ((fit, held_out),) = one.split(rng=0)
-        for preset in ("mozart-nop-tree", "mesh-4x4", "torus-4x4"):
-            package = load_topology(preset)
+        for package in (*presets, topology.mesh(4), topology.torus(4), topology.ring(16)):
             layouts = [
                 allocate(fit, package, method="mozart"),
                 allocate(fit, package),
@@ -137,12 +140,15 @@ def package_times() -> None:
             for layout in layouts:
                 made = (
                     make(package, held_out, layout, token_bytes=4096, degree="in-network")
+                    if package in presets
+                    else make(package, held_out, layout, token_bytes=4096)
                     for make in (dispatch, combine)
                 )
                 taken.append(sum(congestion(package, traffic).time for traffic in made))
             ratios = "".join(f"{value / taken[1]:>9.3f}" for value in taken)
             copies = "".join(f"{layout.c_t(held_out):>9.3f}" for layout in layouts[1:])
-            print(f"{name:<26}{preset:<18}{ratios}  {copies}")
+            title = package.name if package in presets else f"{package.name}, plain"
+            print(f"{name:<26}{title:<18}{ratios}  {copies}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The time that a layout needs on a package: dispatch, experts and combine of one MoE layer.
 
-Tokens travel from their sources along trees of shortest paths (fewest hops, then the lowest channel index).
-A node that replicates needs one copy for all chiplets below it, another needs one for each part below; so
-every channel has *parts*, disjoint sets of chiplets, and carries a copy of each token for each part it meets.
+Where no node copies, tokens travel from their sources along all shortest paths (fewest hops) in equal shares
+of the last hops. Where some do, along trees of shortest paths (of equal ones, the lowest channel index): a
+node that replicates needs one copy for all chiplets below it, another needs one for each part below; so every
+channel has *parts*, disjoint sets of chiplets, and carries a copy of each token for each part that it meets.
 With n(P) tokens that meet part P, the load of every channel, crossbar and port is linear:
 
     load = sum over parts P of use[resource, P] n(P),
@@ -11,8 +12,8 @@ and so is that of combine, backwards, with nodes that reduce. The time of a laye
 
     max load / capacity out  +  max load / capacity back  +  max over chiplets of activations x time of one.
 
-This is a surrogate for the search, with one fixed tree per source: `noptoolkit.flow` routes better and bounds
-the error. It lives here because a search needs the linear form, and flow comes after allocation.
+This is a surrogate for the search, with fixed routes: `noptoolkit.flow` finds better ones and bounds the
+error. It lives here because a search needs the linear form, and flow comes after allocation.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ __all__ = ["PackageTime", "package_time"]
 
 Part = frozenset[int]  # indices into package.experts
 User = tuple[str, int | str]  # a channel by index; an injection, ejection or crossbar by node
+Use = tuple[User, Part, float]  # copies per token that meets the part
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -128,26 +130,36 @@ def package_time(
     size = parse_quantity(token_bytes, "B", "token_bytes")
     resources, capacity, resources_of = _resources(package)
     sources = package.with_role("attention") or package.experts
-    columns: dict[Part, int] = {}
-    entries: list[tuple[int, int, int, float]] = []  # direction, resource, part, seconds per token
+    columns = {Part({i}): i for i in range(len(package.experts))}
+    entries: list[tuple[int, int, int, float]] = []  # direction, resource, part, copies per token
     for source in sources:
         for direction, flag in enumerate(("replicates", "reduces")):
-            tree = _tree(package, source, backward=direction == 1)
-            for user, part in _uses(
-                package, source, tree, flag if degree == "in-network" else "", direction == 1
-            ):
+            ways = _shortest_ways(package, source, backward=direction == 1)
+            copies = degree == "in-network" and any(getattr(package[node], flag) for node in ways.order)
+            follow = _tree_uses if copies else _split_uses
+            for user, part, share in follow(package, source, ways, flag, direction == 1):
                 column = columns.setdefault(part, len(columns))
                 for resource in resources_of.get(user, ()):
-                    entries.append((direction, resource, column, size / capacity[resource] / len(sources)))
+                    entries.append((direction, resource, column, share))
+    seconds = np.zeros((2, len(resources), len(columns)))
+    for direction, resource, column, share in entries:
+        seconds[direction, resource, column] += share * size / capacity[resource] / len(sources)
     parts = np.zeros((len(columns), len(package.experts)), dtype=np.bool_)
     for part, column in columns.items():
         parts[column, list(part)] = True
-    seconds = np.zeros((2, len(resources), len(columns)))
-    for direction, resource, column, amount in entries:
-        seconds[direction, resource, column] += amount
+    used = seconds.any(axis=(0, 1))
     flops = [getattr(package[name], "flops", None) for name in package.experts]
     choice_time = np.array([flops_per_choice / rate if rate else 0.0 for rate in flops])
-    return PackageTime(package, parts, seconds[0], seconds[1], tuple(resources), choice_time)
+    out, back = np.ascontiguousarray(seconds[:, :, used])
+    return PackageTime(package, parts[used], out, back, tuple(resources), choice_time)
+
+
+@dataclass(frozen=True, eq=False)
+class _Ways:
+    """Nodes in order of hops from a source; channel and tail of the last hop of each shortest path to them."""
+
+    order: list[str]
+    entering: dict[str, list[tuple[int, str]]]
 
 
 def _resources(package: Package) -> tuple[list[str], list[float], dict[User, list[int]]]:
@@ -177,60 +189,77 @@ def _resources(package: Package) -> tuple[list[str], list[float], dict[User, lis
     return names, capacity, of
 
 
-def _tree(package: Package, source: str, backward: bool) -> dict[str, tuple[str, int]]:
-    """Return the parent and the channel of each node on the tree, in order of distance from the source."""
-    ways: dict[str, list[tuple[str, int]]] = {}
+def _shortest_ways(package: Package, source: str, backward: bool) -> _Ways:
+    """Return the shortest paths from a source, or backwards to it; memory stacks never forward."""
+    ahead: dict[str, list[tuple[str, int]]] = {}
     memories = {memory.name for memory in package.memories}
     for i, channel in enumerate(package.channels):
         tail, head = (channel.head, channel.tail) if backward else (channel.tail, channel.head)
         if tail not in memories and head not in memories:
-            ways.setdefault(tail, []).append((head, i))
+            ahead.setdefault(tail, []).append((head, i))
     hops = {source: 0}
-    queue = [source]
-    for node in queue:
-        for head, _ in ways.get(node, ()):
+    order = [source]
+    for node in order:
+        for head, _ in ahead.get(node, ()):
             if head not in hops:
                 hops[head] = hops[node] + 1
-                queue.append(head)
-    entering: dict[str, list[tuple[int, str]]] = {}
-    for node in queue:
-        for head, i in ways.get(node, ()):
-            if hops[head] == hops[node] + 1:
-                entering.setdefault(head, []).append((i, node))
-    needed = set(package.experts) - {source}
-    tree: dict[str, tuple[str, int]] = {}
-    for node in reversed(queue):
-        if node in needed and node != source:
-            first, parent = min(entering[node])
-            tree[node] = (parent, first)
-            needed.add(parent)
+                order.append(head)
     missing = [name for name in package.experts if name not in hops]
     if missing:
         raise InfeasibleError(f"package {package.name!r}: no way from {source!r} to {missing[0]!r}")
-    return dict(sorted(tree.items(), key=lambda item: hops[item[0]]))
+    entering: dict[str, list[tuple[int, str]]] = {}
+    for node in order:
+        for head, i in ahead.get(node, ()):
+            if hops[head] == hops[node] + 1:
+                entering.setdefault(head, []).append((i, node))
+    return _Ways(order, entering)
 
 
-def _uses(
-    package: Package, source: str, tree: dict[str, tuple[str, int]], flag: str, backward: bool
-) -> list[tuple[User, Part]]:
-    """Return which part's tokens use which channel, crossbar or port of a tree."""
+def _tree_uses(package: Package, source: str, ways: _Ways, flag: str, backward: bool) -> list[Use]:
+    """Return what each part's tokens use along the tree of lowest channels."""
     index = {name: i for i, name in enumerate(package.experts)}
     arriving: dict[str, list[Part]] = {}  # parts of a node's children
-    uses: list[tuple[User, Part]] = []
+    uses: list[Use] = []
     near, far = ("ejection", "injection") if backward else ("injection", "ejection")
-    for node in [*reversed(tree), source]:
+    for node in reversed(ways.order):
         below = arriving.get(node, [])
         own = [Part({index[node]})] if node in index and node != source else []
-        uses += [((far, node), part) for part in own]
+        uses += [((far, node), part, 1.0) for part in own]
         parts = [*own, *below]
-        if flag and getattr(package[node], flag):
-            parts = [Part().union(*parts)] if parts else []
+        if parts and getattr(package[node], flag):
+            parts = [Part().union(*parts)]
         if node == source:
-            uses += [((near, node), part) for part in parts]
-        else:
-            parent, channel = tree[node]
-            uses += [(("channel", channel), part) for part in parts]
+            uses += [((near, node), part, 1.0) for part in parts]
+        elif parts:
+            channel, parent = min(ways.entering[node])
+            uses += [(("channel", channel), part, 1.0) for part in parts]
             arriving.setdefault(parent, []).extend(parts)
-        entering = below if backward else parts if node != source else []
-        uses += [(("crossbar", node), part) for part in entering]
+        passing = below if backward else parts if node != source else []
+        uses += [(("crossbar", node), part, 1.0) for part in passing]
+    return uses
+
+
+def _split_uses(package: Package, source: str, ways: _Ways, flag: str, backward: bool) -> list[Use]:
+    """Return what each chiplet's tokens use when nothing copies: equal shares over the last hops."""
+    count = len(package.experts)
+    through = {node: np.zeros(count) for node in ways.order}  # share of each chiplet's tokens, [chiplets]
+    uses: list[Use] = []
+    near, far = ("ejection", "injection") if backward else ("injection", "ejection")
+    for i, name in enumerate(package.experts):
+        if name != source:
+            through[name][i] = 1.0
+            uses += [((far, name), Part({i}), 1.0), ((near, source), Part({i}), 1.0)]
+    for node in reversed(ways.order):
+        here = through[node]
+        for channel, tail in ways.entering.get(node, ()):
+            share = here / len(ways.entering[node])
+            through[tail] += share
+            uses += [(("channel", channel), Part({int(i)}), float(share[i])) for i in np.flatnonzero(share)]
+        arriving = here.copy()
+        if backward and node in package.experts and node != source:
+            arriving[package.experts.index(node)] = 0.0  # its own results are born there
+        if backward or node != source:
+            uses += [
+                (("crossbar", node), Part({int(i)}), float(arriving[i])) for i in np.flatnonzero(arriving)
+            ]
     return uses
