@@ -156,7 +156,7 @@ def package_time(
 
 @dataclass(frozen=True, eq=False)
 class _Ways:
-    """Nodes in order of hops from a source; channel and tail of the last hop of each shortest path to them."""
+    """Nodes by hops from a source; channel and tail of the last hop of each shortest path to a node."""
 
     order: list[str]
     entering: dict[str, list[tuple[int, str]]]
