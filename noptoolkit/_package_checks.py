@@ -7,11 +7,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from noptoolkit._names import did_you_mean
+from noptoolkit.elements import ROLES, Chiplet, Memory, Switch
 from noptoolkit.errors import TopologyError, raise_collected
 
 if TYPE_CHECKING:
     from noptoolkit.package import Package
-
 __all__ = ["check_package"]
 
 
@@ -27,8 +27,6 @@ def check_package(package: Package) -> None:
 
 
 def _node_faults(package: Package) -> list[str]:
-    from noptoolkit.package import ROLES, Chiplet, Memory, Switch
-
     faults: list[str] = []
     for node in package.nodes:
         if not isinstance(node, (Chiplet, Switch, Memory)):
@@ -100,8 +98,6 @@ def _link_faults(package: Package) -> list[str]:
 
 def _reach_faults(package: Package) -> list[str]:
     """Name the terminals and memories that cannot be reached from, or cannot reach, the first terminal."""
-    from noptoolkit.package import Memory
-
     forward: dict[str, list[str]] = {node.name: [] for node in package.nodes}
     backward: dict[str, list[str]] = {node.name: [] for node in package.nodes}
     for link in package.links:

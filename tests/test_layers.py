@@ -10,7 +10,16 @@ import pytest
 ROOT = Path(__file__).parents[1] / "noptoolkit"
 LAYERS = [
     {"errors", "units", "text", "_names", "_pictures"},
-    {"package", "_package_checks", "package_views", "hypergraph", "trace", "synthetic", "workload"},
+    {
+        "elements",
+        "package",
+        "_package_checks",
+        "package_views",
+        "hypergraph",
+        "trace",
+        "synthetic",
+        "workload",
+    },
     {"topology", "allocation", "nodes"},
     {"formats", "traffic"},
     {"flow"},

@@ -1,0 +1,234 @@
+"""What a package is made of: chiplets, switches, memory stacks and the links between them.
+
+Quantities are given as floats in SI units or as text such as ``"128 GB/s"``, and held as floats.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Literal
+
+from noptoolkit._names import did_you_mean
+from noptoolkit.errors import TopologyError, UnknownNameError
+from noptoolkit.units import Measured, MeasuredOrNone, convert_fields, measured
+
+__all__ = ["ROLES", "Channel", "Chiplet", "Link", "LinkKind", "Memory", "Node", "Role", "Switch"]
+
+Role = Literal["attention", "expert", "compute", "io"]
+ROLES: tuple[Role, ...] = ("attention", "expert", "compute", "io")
+
+
+class LinkKind(enum.StrEnum):
+    """What a link is made of."""
+
+    D2D = "d2d"
+    HYBRID_BOND = "hybrid_bond"
+    MEMORY = "memory"
+    SUBSTRATE = "substrate"
+
+
+@dataclass(frozen=True)
+class Chiplet:
+    """A die that computes; it injects and ejects traffic and may forward it.
+
+    Parameters
+    ----------
+    name
+        Unique in its package.
+    role
+        ``attention`` (the dispatcher), ``expert`` (holds experts), ``compute`` or ``io``.
+    flops
+        Peak rate in FLOP/s (FP16 multiply and add count as two).
+    sram, sram_bandwidth
+        On-chiplet memory in B and its bandwidth in B/s.
+    injection_bandwidth, ejection_bandwidth
+        What the chiplet can send and receive in all, in B/s; ``None`` is unlimited.
+    crossbar_bandwidth
+        What may pass through its router in all, in B/s; ``None`` is unlimited.
+    replicates, reduces
+        Whether its router can copy a packet to several outputs, or add partial results.
+    latency
+        Time to cross its router, in s.
+    position, size
+        Centre and outline on the package, in m; drawn by the plots, measured by `physical`.
+    group
+        Chiplets of one group share a memory port (the groups of Mozart's equation 5).
+    """
+
+    name: str
+    role: Role = "compute"
+    flops: MeasuredOrNone = measured("FLOP/s", default=None)
+    sram: MeasuredOrNone = measured("B", default=None)
+    sram_bandwidth: MeasuredOrNone = measured("B/s", default=None)
+    injection_bandwidth: MeasuredOrNone = measured("B/s", default=None)
+    ejection_bandwidth: MeasuredOrNone = measured("B/s", default=None)
+    crossbar_bandwidth: MeasuredOrNone = measured("B/s", default=None)
+    replicates: bool = False
+    reduces: bool = False
+    latency: Measured = measured("s", default=0.0)
+    position: tuple[float, float] | None = None
+    size: tuple[float, float] | None = None
+    group: str | None = None
+
+    def __post_init__(self) -> None:
+        _convert_node(self)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A router on the package that holds no compute.
+
+    Parameters
+    ----------
+    name
+        Unique in its package.
+    crossbar_bandwidth
+        What may pass through it in all, in B/s; ``None`` is unlimited.
+    replicates, reduces
+        Whether it can copy a packet to several outputs, or add partial results.
+    latency
+        Time to cross it, in s.
+    position, size
+        Centre and outline on the package, in m.
+    """
+
+    name: str
+    crossbar_bandwidth: MeasuredOrNone = measured("B/s", default=None)
+    replicates: bool = False
+    reduces: bool = False
+    latency: Measured = measured("s", default=0.0)
+    position: tuple[float, float] | None = None
+    size: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        _convert_node(self)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A memory stack: an end point of weight traffic that never forwards.
+
+    Parameters
+    ----------
+    name
+        Unique in its package.
+    bandwidth
+        What its port reads and writes in all, in B/s.
+    capacity
+        In B; ``None`` is not checked.
+    kind
+        ``HBM2``, ``SSD``, ...: a label.
+    latency
+        Access time, in s.
+    energy_per_bit
+        Access energy, in J/bit.
+    serves
+        Names of the chiplets whose weights live here; empty means every chiplet that is nearest to it.
+    position, size
+        Centre and outline on the package, in m.
+    """
+
+    name: str
+    bandwidth: Measured = measured("B/s")
+    capacity: MeasuredOrNone = measured("B", default=None)
+    kind: str = "HBM2"
+    latency: Measured = measured("s", default=0.0)
+    energy_per_bit: MeasuredOrNone = measured("J/bit", default=None)
+    serves: tuple[str, ...] = ()
+    position: tuple[float, float] | None = None
+    size: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        _convert_node(self)
+        object.__setattr__(self, "serves", tuple(self.serves))
+
+
+Node = Chiplet | Switch | Memory
+
+
+@dataclass(frozen=True)
+class Link:
+    """One physical link between two nodes.
+
+    Parameters
+    ----------
+    a, b
+        Names of its ends.
+    bandwidth
+        From ``a`` to ``b``, in B/s.
+    reverse_bandwidth
+        From ``b`` to ``a``; ``None`` is the same as ``bandwidth``, 0 makes the link one-way.
+    kind
+        What it is made of.
+    latency
+        Time of flight with both PHYs, in s.
+    energy_per_bit
+        In J/bit.
+    half_duplex
+        Whether both directions share ``bandwidth``.
+    length
+        In m; ``None`` lets `physical` measure it from the positions.
+    """
+
+    a: str
+    b: str
+    bandwidth: Measured = measured("B/s")
+    reverse_bandwidth: MeasuredOrNone = measured("B/s", default=None)
+    kind: LinkKind = LinkKind.D2D
+    latency: Measured = measured("s", default=0.0)
+    energy_per_bit: MeasuredOrNone = measured("J/bit", default=None)
+    half_duplex: bool = False
+    length: MeasuredOrNone = measured("m", default=None)
+
+    def __post_init__(self) -> None:
+        convert_fields(self, f"link {self.a!r}-{self.b!r}")
+        try:
+            object.__setattr__(self, "kind", LinkKind(self.kind))
+        except ValueError:
+            hint = did_you_mean(str(self.kind), [kind.value for kind in LinkKind])
+            place = f"link {self.a!r}-{self.b!r}"
+            raise UnknownNameError(f"{place}: no link kind named {self.kind!r}; {hint}") from None
+
+    @property
+    def backward_bandwidth(self) -> float:
+        """Bandwidth from ``b`` to ``a``, in B/s."""
+        return self.bandwidth if self.reverse_bandwidth is None else self.reverse_bandwidth
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One direction of a link.
+
+    Parameters
+    ----------
+    name
+        ``tail->head``, with ``#2``, ``#3``, ... on parallel links.
+    tail, head
+        Names of the nodes it leaves and enters.
+    bandwidth
+        In B/s.
+    link
+        Index of its link in ``package.links``.
+    """
+
+    name: str
+    tail: str
+    head: str
+    bandwidth: Measured = measured("B/s")
+    link: int = 0
+
+
+def _convert_node(node: Node) -> None:
+    kind = type(node).__name__.lower()
+    convert_fields(node, f"{kind} {node.name!r}")
+    for field in ("position", "size"):
+        value = getattr(node, field)
+        if value is not None:
+            try:
+                x, y = (float(part) for part in value)
+            except (TypeError, ValueError):
+                raise TopologyError(
+                    f"{kind} {node.name!r}: {field} {value!r} is not two numbers in m"
+                ) from None
+            object.__setattr__(node, field, (x, y))
