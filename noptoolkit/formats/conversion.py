@@ -73,6 +73,15 @@ class Conversion:
     ignored: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
+    def cells(self) -> tuple[list[str], list[list[str]]]:
+        """Return heading and body of the report as text."""
+        said = [("assumed", self.assumed), ("ignored", self.ignored), ("lost", self.lost)]
+        return ["what", "which"], [[what, text] for what, texts in said for text in texts]
+
+    def notes(self) -> list[str]:
+        """Return what was done, a line each."""
+        return [f"{self.package!r} written to {self.path}", *([] if self.lost else ["nothing was lost"])]
+
 
 def _text(
     dump: Callable[[Package], str], losses: Callable[[Package], tuple[str, ...]] | None = None

@@ -8,6 +8,7 @@ from noptoolkit.physical.feasibility import Violation, beachfront, edge_use, vio
 from noptoolkit.physical.geometry import Ports, area, link_lengths, link_ports, measured_links, wire_length
 from noptoolkit.physical.heat import Temperature, link_power, temperature
 from noptoolkit.physical.placement import place
+from noptoolkit.physical.profiles import Profile, profile
 from noptoolkit.physical.technology import TECHNOLOGIES, Technology
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Cost",
     "Ports",
     "Process",
+    "Profile",
     "Technology",
     "Temperature",
     "Violation",
@@ -32,6 +34,7 @@ __all__ = [
     "normalise",
     "package_cost",
     "place",
+    "profile",
     "temperature",
     "violations",
     "wire_length",

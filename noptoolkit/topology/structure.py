@@ -31,6 +31,7 @@ __all__ = [
     "degrees",
     "diameter",
     "distances",
+    "edge_connectivity",
     "mean_hops",
     "path_diversity",
     "spectral_gap",
@@ -177,6 +178,23 @@ def _multiplicity(package: Package) -> csr_array[Any]:
     ends = [(index[c.tail], index[c.head]) for c in package.channels if c.tail in index and c.head in index]
     tail, head = np.array(ends, dtype=np.int64).reshape(-1, 2).T
     return coo_array((np.ones(len(tail)), (tail, head)), shape=(len(names),) * 2).tocsr()
+
+
+def edge_connectivity(package: Package) -> int:
+    """Return the fewest die-to-die links whose loss cuts some chiplet or switch off (Menger 1927; by igraph).
+
+    Examples
+    --------
+    >>> from noptoolkit.topology import nop_tree, torus
+    >>> edge_connectivity(torus(4)), edge_connectivity(nop_tree(4, 4))
+    (4, 1)
+    """
+    import igraph
+
+    names, _, _ = _network(package)
+    index = {name: i for i, name in enumerate(names)}
+    edges = [(index[link.a], index[link.b]) for link in package.links if {link.a, link.b} <= index.keys()]
+    return int(igraph.Graph(n=len(names), edges=edges).edge_connectivity()) if len(names) > 1 else 0
 
 
 def spectral_gap(package: Package) -> float:

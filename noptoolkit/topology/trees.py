@@ -38,6 +38,8 @@ def nop_tree(
 ) -> Package:
     """Return Mozart's tree: a root, one switch per group, expert chiplets as leaves.
 
+    It is laid out as the paper draws it, leaves on the sides of a square; `tree` packs the same graph tightly.
+
     Parameters
     ----------
     groups, experts_per_group

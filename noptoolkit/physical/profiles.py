@@ -1,0 +1,172 @@
+"""Everything that can be said of a package before anything runs on it, as one table.
+
+Structure from `noptoolkit.topology.structure`, latency from `noptoolkit.flow`, the rest from this room.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from noptoolkit._names import resolve
+from noptoolkit.errors import TopologyError
+from noptoolkit.flow import zero_load_latency
+from noptoolkit.package import Package
+from noptoolkit.physical.cost import package_cost
+from noptoolkit.physical.feasibility import Violation, beachfront, edge_use, violations
+from noptoolkit.physical.geometry import area, link_lengths, measured_links
+from noptoolkit.physical.heat import link_power
+from noptoolkit.physical.technology import TECHNOLOGIES, Technology
+from noptoolkit.topology import structure
+from noptoolkit.units import format_quantity
+
+__all__ = ["Entry", "Profile", "profile"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One measurement: its value, its unit (empty for a pure number) and what it means."""
+
+    value: float
+    unit: str
+    meaning: str
+
+    def text(self) -> str:
+        """Return the value with its unit."""
+        if self.unit == "m2":
+            return f"{self.value * 1e6:.4g} mm2"
+        if self.unit:
+            return format_quantity(self.value, self.unit)
+        return f"{self.value:g}" if float(self.value).is_integer() else f"{self.value:.4g}"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The measurements of one package.
+
+    Parameters
+    ----------
+    package, technology
+        What was measured, and how its dies are joined.
+    entries
+        By name.
+    violations
+        What keeps it from being built.
+    remarks
+        What could not be measured, and why; which values are bounds.
+    """
+
+    package: Package
+    technology: Technology
+    entries: Mapping[str, Entry]
+    violations: tuple[Violation, ...]
+    remarks: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> float:
+        """Return the value of a measurement."""
+        return resolve(name, self.entries, "measurement").value
+
+    def cells(self) -> tuple[list[str], list[list[str]]]:
+        """Return heading and body of the table as text."""
+        body = [[name, entry.text(), entry.meaning] for name, entry in self.entries.items()]
+        return ["measurement", "value", "what it is"], body
+
+    def notes(self) -> list[str]:
+        """Return what must be said with the table, a line each."""
+        counts = Counter(violation.rule for violation in self.violations)
+        worst: dict[str, Violation] = {}
+        for violation in self.violations:
+            if violation.excess >= worst.get(violation.rule, violation).excess:
+                worst[violation.rule] = violation
+        lines = [
+            f"not buildable with {self.technology.name}: {count} x {rule}, the worst: {worst[rule]}"
+            for rule, count in counts.items()
+        ]
+        if not self.violations:
+            lines.append(f"buildable with {self.technology.name}, as far as its rules go")
+        return [*lines, *self.remarks, f"{self.technology.name}: {self.technology.source}"]
+
+
+def profile(package: Package, technology: str | Technology = "ucie-2d") -> Profile:
+    """Return what can be measured of a package: structure, latency, wires, area, power, cost.
+
+    Parameters
+    ----------
+    package
+        Physical measurements need positions and sizes; without, they are left out and it is said.
+    technology
+        A name in `TECHNOLOGIES` or a record.
+
+    Examples
+    --------
+    >>> from noptoolkit.topology import mesh
+    >>> found = profile(mesh(4))
+    >>> found["diameter"], found["longest link"], found.violations
+    (6.0, 0.001, ())
+    """
+    chosen = resolve(technology, TECHNOLOGIES, "technology")
+    remarks: list[str] = []
+    entries = _structure(package, remarks)
+    broken: tuple[Violation, ...] = ()
+    try:
+        entries |= _physical(package, chosen, remarks)
+        broken = violations(package, chosen)
+    except TopologyError as error:
+        remarks.append(f"no physical measurements: {error}")
+    return Profile(package, chosen, entries, broken, tuple(remarks))
+
+
+def _structure(package: Package, remarks: list[str]) -> dict[str, Entry]:
+    degree = structure.degrees(package).values()
+    entries = {
+        "chiplets": Entry(len(package.chiplets), "", "dies that compute"),
+        "switches": Entry(len(package.switches), "", "dies that only forward"),
+        "links": Entry(len(package.links), "", "physical links, memory buses included"),
+        "bandwidth": Entry(package.total_bandwidth, "B/s", "of all links, both directions"),
+        "least degree": Entry(min(degree), "", "die-to-die links at the node with the fewest"),
+        "greatest degree": Entry(max(degree), "", "die-to-die links at the node with the most"),
+        "diameter": Entry(float(structure.diameter(package)), "", "hops between the two farthest chiplets"),
+        "mean hops": Entry(structure.mean_hops(package), "", "hops between two chiplets, on average"),
+        "path diversity": Entry(
+            structure.path_diversity(package), "", "shortest paths between two chiplets, geometric mean"
+        ),
+        "connectivity": Entry(
+            structure.edge_connectivity(package), "", "fewest links whose loss cuts the network"
+        ),
+        "spectral gap": Entry(structure.spectral_gap(package), "", "second Laplacian eigenvalue"),
+    }
+    if len(package.chiplets) > 1:
+        cut = structure.bisection(package)
+        entries["bisection"] = Entry(cut.bandwidth, "B/s", f"between halves of the chiplets, {cut.status}")
+        if cut.status != "exact":
+            bound = format_quantity(cut.bound, "B/s")
+            remarks.append(f"bisection is the best cut found; none has less than {bound}")
+        latency = zero_load_latency(package)
+        entries["latency"] = Entry(latency.mean, "s", "zero-load latency between two chiplets, on average")
+        entries["greatest latency"] = Entry(latency.max, "s", "zero-load latency, the largest")
+    return entries
+
+
+def _physical(package: Package, technology: Technology, remarks: list[str]) -> dict[str, Entry]:
+    lengths = link_lengths(package)
+    shares = [needed / there for needed, there in edge_use(package, technology).values() if there > 0]
+    entries = {
+        "wire length": Entry(float(lengths.sum()), "m", "of all links, Manhattan between die edges"),
+        "longest link": Entry(round(float(lengths.max(initial=0.0)), 12), "m", "likewise"),
+        "area": Entry(area(package), "m2", "of the rectangle round all dies"),
+        "beachfront": Entry(beachfront(package, technology), "m", f"die edge that {technology.name} takes"),
+        "fullest edge": Entry(max(shares, default=0.0), "", "share of the fullest die side that links take"),
+    }
+    measured = measured_links(package, technology)
+    if all(link.energy_per_bit is not None for link in measured.links):
+        entries["link power"] = Entry(float(link_power(measured).sum()), "W", "all channels fully used")
+    else:
+        remarks.append(f"no link power: {technology.name} or a memory bus has no energy per bit")
+    try:
+        cost = package_cost(package)
+        entries["cost"] = Entry(cost.total, "", "of a good package, in thousandths of a wafer (assumed)")
+        entries["assembly yield"] = Entry(cost.yield_, "", "at 99 % per die (assumed)")
+    except TopologyError as error:
+        remarks.append(f"no cost: {error}")
+    return entries

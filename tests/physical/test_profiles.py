@@ -1,0 +1,51 @@
+"""One table of everything: complete where it can be, and honest where it cannot."""
+
+import dataclasses
+
+import networkx as nx
+import pytest
+
+from noptoolkit.errors import UnknownNameError
+from noptoolkit.formats import load_topology
+from noptoolkit.physical import profile
+from noptoolkit.topology import BUILDERS, mesh, nop_tree, torus
+from noptoolkit.topology.structure import edge_connectivity
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_every_family(name: str) -> None:
+    package = BUILDERS[name](attention=True, memory=True, link_latency="1 ns", memory_energy="4 pJ/bit")
+    found = profile(package)
+    head, body = found.cells()
+    assert all(len(row) == len(head) for row in body)
+    assert found["mean hops"] <= found["diameter"]
+    assert found["latency"] == pytest.approx(found["mean hops"] * 1e-9, rel=1e-6)
+    assert found["greatest latency"] == pytest.approx(found["diameter"] * 1e-9, rel=1e-6)
+    assert "cost" in found.entries or any("does not fit a wafer" in line for line in found.notes())
+    graph = nx.MultiGraph(
+        (link.a, link.b) for link in package.links if "hbm" not in link.a and "hbm" not in link.b
+    )
+    simple = nx.Graph()
+    for a, b in graph.edges():
+        weight = simple.get_edge_data(a, b, {"weight": 0})["weight"] + 1
+        simple.add_edge(a, b, weight=weight)
+    assert edge_connectivity(package) == nx.stoer_wagner(simple)[0]
+
+
+def test_notes_say_what_cannot_be_built() -> None:
+    found = profile(load_topology("mozart-nop-tree"))
+    assert any("reach" in line and "16 x" in line for line in found.notes())
+    fine = profile(mesh(4))
+    assert fine.notes()[0].startswith("buildable with ucie-2d")
+    assert fine["connectivity"] == 2
+    assert profile(torus(4))["connectivity"] == 4
+
+
+def test_what_is_not_placed_has_no_physics() -> None:
+    package = nop_tree(2, 2)
+    bare = package.replace(nodes=[dataclasses.replace(node, position=None) for node in package.nodes])
+    found = profile(bare)
+    assert "area" not in found.entries
+    assert any("no physical measurements" in line for line in found.notes())
+    with pytest.raises(UnknownNameError, match="did you mean 'diameter'"):
+        found["diametre"]
