@@ -38,7 +38,7 @@ def nop_tree(
 ) -> Package:
     """Return Mozart's tree: a root, one switch per group, expert chiplets as leaves.
 
-    It is laid out as the paper draws it, leaves on the sides of a square; `tree` packs the same graph tightly.
+    Its leaves lie on the sides of a square, as the paper draws it; `tree` packs the same graph tightly.
 
     Parameters
     ----------
