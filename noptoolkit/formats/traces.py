@@ -1,11 +1,14 @@
 """Recorded routing from files, one reader for each kind.
 
-| file | holds |
-|---|---|
-| ``.npz`` | ``topk`` [layers, tokens, k] and ``num_experts``, or ``loads`` and ``top_k``; more below |
-| ``.npy`` | ids [layers, tokens, k] or [tokens, k] |
-| ``.csv``, ``.json``, ``.jsonl`` | tables of ids: `noptoolkit.formats.trace_tables`; vLLM's responses |
-| ``.pt`` | SGLang's expert distribution recorder: `noptoolkit.formats.serving_dumps` |
+===============================  ==========================================================================
+file                             holds
+===============================  ==========================================================================
+``.npz``                         ``topk`` [layers, tokens, k] and ``num_experts``, or ``loads`` and
+                                 ``top_k``; more below
+``.npy``                         ids [layers, tokens, k] or [tokens, k]
+``.csv``, ``.json``, ``.jsonl``  tables of ids: `noptoolkit.formats.trace_tables`; vLLM's responses
+``.pt``                          SGLang's expert distribution recorder: `noptoolkit.formats.serving_dumps`
+===============================  ==========================================================================
 
 An ``.npz`` may also have ``weights`` [layers, tokens, k], ``domain`` [tokens] with the names ``domains``,
 ``document`` (or ``doc``) [tokens], ``layers``, ``origin`` and ``source``; further arrays are not read.

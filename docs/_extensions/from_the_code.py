@@ -1,0 +1,262 @@
+"""The pages that are made from the code at build time, so that they cannot fall behind it.
+
+Written to ``docs/generated`` before Sphinx reads its sources:
+
+* ``command-line.md``: every command and option, from the typer application;
+* ``model.rst``: the module docstrings in the order of the stages: equations, assumptions, sources;
+* ``api/*.rst``: the public names of every room, from ``__all__``;
+* ``tables.rst``: builders, routings, allocators, policies and metrics, from the tables that hold them;
+* ``provenance.md``: source and assumptions of every preset, from the TOML files.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+
+from sphinx.application import Sphinx
+
+ROOMS = {
+    "units": "Units",
+    "errors": "Errors",
+    "package": "The package graph",
+    "package_views": "Views of the graph",
+    "trace": "Routing traces",
+    "hypergraph": "Hypergraph of a trace",
+    "synthetic": "Synthetic routing",
+    "workload": "Workloads",
+    "topology": "Topologies",
+    "nodes": "Nodes: time and energy of an operation",
+    "allocation": "Expert allocation",
+    "formats": "Files",
+    "traffic": "Traffic",
+    "flow": "Congestion",
+    "scheduling": "Schedules",
+    "simulate": "Simulation",
+    "pipeline": "The pipeline",
+    "metrics": "Metrics",
+    "physical": "Geometry, area, cost and power",
+    "study": "Studies",
+    "plot": "Plots",
+    "report": "Reports",
+    "notebook": "Notebooks",
+}
+"""Rooms in the order in which a value walks through them; one that does not exist is left out."""
+
+Rows = list[tuple[str, ...]]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("config-inited", write_pages)  # before Sphinx looks for its sources
+    app.connect("autodoc-process-docstring", show_equations)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def show_equations(
+    app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]
+) -> None:
+    """Make the indented blocks of a module's docstring, its equations, literal; escape bars in its prose."""
+    if what != "module":
+        return
+    shown: list[str] = []
+    literal = False
+    for i, line in enumerate(lines):
+        indented = line.startswith("    ")
+        if line and not indented:
+            literal = line.endswith("::")
+        begins = indented and not literal and not (i and lines[i - 1])
+        if begins:
+            shown += ["::", ""]
+            literal = True
+        shown.append(line if literal and indented else line.replace("|", "\\|"))
+    lines[:] = shown
+
+
+def write_pages(app: Sphinx, config: object) -> None:
+    """Write every generated page; a page that did not change keeps its date."""
+    folder = Path(app.srcdir) / "generated"
+    pages = {
+        "command-line.md": command_line(),
+        "model.rst": model_reference(),
+        "tables.rst": tables(),
+        "provenance.md": provenance(),
+        **api_pages(),
+    }
+    for name, text in pages.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def rooms() -> dict[str, ModuleType]:
+    """Return the rooms that there are, by name."""
+    import noptoolkit
+
+    there = {module.name for module in pkgutil.iter_modules(noptoolkit.__path__)}
+    return {name: importlib.import_module(f"noptoolkit.{name}") for name in ROOMS if name in there}
+
+
+def modules_of(room: ModuleType) -> list[ModuleType]:
+    """Return a room and its modules that have something to say to a reader of the model."""
+    inner = pkgutil.iter_modules(getattr(room, "__path__", []))
+    names = [f"{room.__name__}.{m.name}" for m in inner if not m.name.startswith("_")]
+    return [room, *(importlib.import_module(name) for name in names)]
+
+
+def command_line() -> str:
+    """Return the page of the command line."""
+    from typer import Context
+    from typer.cli import get_docs_for_click
+    from typer.main import get_command
+
+    from noptoolkit.cli.application import app
+
+    command = get_command(app)
+    text = get_docs_for_click(obj=command, ctx=Context(command), name="noptoolkit", title="Command line")
+    return text.rstrip() + (
+        "\n\n## Exit codes\n\n"
+        "0: done. 1: the input is at fault; one message names the file, the thing and the way out. "
+        "2: the command was not understood. 130: stopped by Ctrl-C.\n"
+    )
+
+
+def model_reference() -> str:
+    """Return the page of the module docstrings."""
+    lines = [
+        heading("Model reference", "="),
+        "What is computed, from what assumptions, after which source: the docstrings of the modules, in the "
+        "order in which a value walks through them.\n",
+    ]
+    for name, room in rooms().items():
+        if name in ("plot", "report", "notebook", "errors"):
+            continue
+        lines.append(heading(ROOMS[name], "-"))
+        for module in modules_of(room):
+            if not module.__doc__:
+                continue
+            if module is not room:
+                lines.append(heading(module.__name__.removeprefix("noptoolkit."), "~"))
+            last = module.__name__.rpartition(".")[2]
+            taken = inspect.isfunction(getattr(room, last, None))  # a function of the room has the same name
+            index = "   :no-index:\n" if taken else ""
+            lines.append(f".. automodule:: {module.__name__}\n   :no-members:\n{index}")
+    return "\n".join(lines)
+
+
+def api_pages() -> dict[str, str]:
+    """Return the pages of the public names: the whole package first, then each room."""
+    import noptoolkit
+
+    def summary(module: ModuleType, names: list[str]) -> str:
+        return "\n".join(
+            [
+                f".. currentmodule:: {module.__name__}\n",
+                ".. autosummary::\n   :toctree: names\n",
+                *(f"   {name}" for name in names),
+                "",
+            ]
+        )
+
+    top = [name for name in noptoolkit.__all__ if not inspect.ismodule(getattr(noptoolkit, name))]
+    at_top = {id(getattr(noptoolkit, name)) for name in top}
+    found = rooms()
+    index = [
+        heading("API", "="),
+        "Names that stand in ``noptoolkit`` itself (``import noptoolkit as nop``):\n",
+        summary(noptoolkit, top),
+        heading("Rooms", "-"),
+        "Further names, by room:\n",
+        ".. toctree::\n   :maxdepth: 1\n",
+    ]
+    pages: dict[str, str] = {}
+    for name, room in found.items():
+        public = [n for n in getattr(room, "__all__", ()) if documented(room, n)]
+        further = [n for n in public if id(getattr(room, n)) not in at_top]
+        if not further:
+            continue
+        index.append(f"   {name}")
+        title = f"noptoolkit.{name}: {ROOMS[name][:1].lower()}{ROOMS[name][1:]}"
+        pages[f"api/{name}.rst"] = f"{heading(title, '=')}\n{summary(room, further)}"
+    return {"api/index.rst": "\n".join(index) + "\n", **pages}
+
+
+def documented(room: ModuleType, name: str) -> bool:
+    """Return whether a public name is a class or function; constants are told of where they are used."""
+    value = getattr(room, name)
+    return inspect.isclass(value) or inspect.isfunction(value)
+
+
+def tables() -> str:
+    """Return the page of everything that goes by name."""
+    from noptoolkit.allocation import ALLOCATORS
+    from noptoolkit.flow import ROUTINGS
+    from noptoolkit.metrics import METRICS
+    from noptoolkit.scheduling import POLICIES
+    from noptoolkit.topology import BUILDERS
+
+    families: dict[str, Mapping[str, Callable[..., object]]] = {
+        "Topologies": BUILDERS,
+        "Allocators": ALLOCATORS,
+        "Routings": ROUTINGS,
+    }
+    text = [heading("Everything that goes by name", "=")]
+    text.append("An option that chooses an algorithm takes one of these names, or a callable of one's own.\n")
+    for title, table in families.items():
+        rows = [(f"``{name}``", first_line(value)) for name, value in table.items()]
+        text += [heading(title, "-"), list_table(("name", "what it does"), rows)]
+    rows = [(f"``{name}``", first_line(value)) for name, value in POLICIES.items()]
+    text += [heading("Schedule policies", "-"), list_table(("name", "what it is"), rows)]
+    rows = [
+        (f"``{n}``", m.title.strip(), m.unit or "-", m.better or "-", m.meaning) for n, m in METRICS.items()
+    ]
+    text += [heading("Metrics", "-"), list_table(("name", "heading", "unit", "better", "meaning"), rows)]
+    return "\n".join(text)
+
+
+def first_line(value: object) -> str:
+    """Return what a member of a table says of itself in one sentence."""
+    if inspect.isfunction(value) or inspect.isclass(value):
+        sentence = (inspect.getdoc(value) or "").partition("\n\n")[0].replace("\n", " ")
+        return sentence.removeprefix("Return ").replace("`", "``").replace("````", "``")
+    return f"``{value}``"
+
+
+def provenance() -> str:
+    """Return the page of where the presets' numbers come from."""
+    from noptoolkit.formats import (
+        list_topologies,
+        list_workloads,
+        load_topology,
+        load_workload,
+        topology_descriptions,
+        workload_descriptions,
+    )
+
+    text = ["# Provenance of the presets", "", "As their TOML files state it."]
+    for title, names, described in (
+        ("Topologies", list_topologies(), topology_descriptions()),
+        ("Workloads", list_workloads(), workload_descriptions()),
+    ):
+        text += ["", f"## {title}"]
+        for name in names:
+            preset = load_topology(name) if title == "Topologies" else load_workload(name)
+            text += ["", f"### {name}", "", described[name] + ".", "", preset.source]
+            if preset.assumed:
+                text += ["", "Assumed:", "", *(f"- {line}" for line in preset.assumed)]
+    return "\n".join(text) + "\n"
+
+
+def heading(text: str, mark: str) -> str:
+    return f"{text}\n{mark * len(text)}\n"
+
+
+def list_table(head: tuple[str, ...], rows: Rows) -> str:
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in (head, *rows):
+        lines += [f"   {'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(row)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,66 @@
+"""Sphinx settings: `make docs`, or sphinx-build -W --keep-going -b html docs docs/_build/html."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE / "_extensions")]
+
+import noptoolkit  # noqa: E402
+
+project = "noptoolkit"
+author = "The noptoolkit developers"
+copyright = "2026, the noptoolkit developers"
+version = release = noptoolkit.__version__
+language = "en-GB"
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "numpydoc",
+    "from_the_code",
+    "pictures",
+]
+exclude_patterns = ["_build", "auto_gallery/**/*.ipynb", "auto_gallery/**/*.py"]
+templates_path = ["_templates"]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+nitpicky = False
+default_role = "py:obj"
+
+html_theme = "furo"
+html_title = f"noptoolkit {release}"
+html_static_path = ["_static"]
+html_css_files = ["noptoolkit.css"]
+html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
+
+myst_enable_extensions = ["deflist", "dollarmath", "colon_fence"]
+myst_heading_anchors = 3
+
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autosummary_ignore_module_all = False
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+numpydoc_xref_param_type = False
+
+suppress_warnings = ["config.cache"]
+
+if list((HERE.parent / "gallery").glob("plot_*.py")):
+    extensions.append("sphinx_gallery.gen_gallery")
+    sphinx_gallery_conf = {
+        "examples_dirs": "../gallery",
+        "gallery_dirs": "auto_gallery",
+        "filename_pattern": r"plot_\d+_",
+        "within_subsection_order": "FileNameSortKey",
+        "download_all_examples": False,
+        "remove_config_comments": True,
+        "abort_on_example_error": True,
+        "show_memory": False,
+        "show_signature": False,
+        "image_srcset": ["2x"],
+        "image_scrapers": ("matplotlib",),
+        "plot_gallery": "True",
+    }
