@@ -1,7 +1,7 @@
 """The directive ``picture``: code, and the picture that it draws when the pages are built.
 
-``nop`` and ``plot`` are there without an import; the last figure that is open afterwards is the picture. It is
-written as SVG to ``docs/generated/pictures``; with ``:nocode:`` the code is not shown.
+``nop`` and ``plot`` are there without an import; the last figure that is open afterwards is the picture.
+It is written as SVG to ``docs/generated/pictures``; with ``:nocode:`` the code is not shown.
 """
 
 from __future__ import annotations
