@@ -68,7 +68,7 @@ def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     import noptoolkit.plot
 
     monkeypatch.chdir(tmp_path)
-    scope: dict[str, object] = {"__name__": page.stem, "nop": nop, "picture": noptoolkit.plot}
+    scope: dict[str, object] = {"__name__": page.stem, "nop": nop, "plot": noptoolkit.plot}
     for block in blocks(page):
         if block.kind not in ("python", "picture"):
             continue
