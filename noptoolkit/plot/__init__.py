@@ -7,7 +7,7 @@ or saved, and nothing is computed: what is drawn is what the result says.
 from noptoolkit.plot._allocation import coactivation, layout
 from noptoolkit.plot._breakdown import breakdown
 from noptoolkit.plot._comparison import comparison
-from noptoolkit.plot._curves import pareto, scaling
+from noptoolkit.plot._curves import layouts, pareto, scaling
 from noptoolkit.plot._degradation import degradation
 from noptoolkit.plot._load import load, loads
 from noptoolkit.plot._multicast import multicast
@@ -15,6 +15,7 @@ from noptoolkit.plot._published import published
 from noptoolkit.plot._roofline import roofline
 from noptoolkit.plot._schedule import schedule
 from noptoolkit.plot._style import save, style
+from noptoolkit.plot._temperature import temperature
 from noptoolkit.plot._topology import topology
 from noptoolkit.plot._traffic import traffic
 from noptoolkit.plot._utilisation import utilisation
@@ -25,6 +26,7 @@ __all__ = [
     "comparison",
     "degradation",
     "layout",
+    "layouts",
     "load",
     "loads",
     "multicast",
@@ -35,6 +37,7 @@ __all__ = [
     "scaling",
     "schedule",
     "style",
+    "temperature",
     "topology",
     "traffic",
     "utilisation",

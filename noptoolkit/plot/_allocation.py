@@ -120,7 +120,7 @@ def layout(
     bar: bool = True,
     title: str | None = None,
 ) -> Axes:
-    """Draw which experts sit on which chiplet, and how hot each chiplet gets.
+    """Draw which experts sit on which chiplet (copies in brackets), and how hot each chiplet gets.
 
     Parameters
     ----------
@@ -191,12 +191,14 @@ def _write_experts(
     members: dict[str, list[int]] = {name: [] for name in allocation.experts}
     for expert, chiplet in enumerate(allocation.chiplet_of_expert[0]):
         members[allocation.experts[chiplet]].append(expert)
+    for expert, chiplet in allocation.replicas[0]:
+        members[allocation.experts[chiplet]].append(-1 - int(expert))
     scale = points_per_unit(ax)
     largest = float(mpl.rcParams["font.size"])
     texts: dict[int, tuple[str, float]] = {}
     for i, node in enumerate(package.nodes):
         box = 2 * place.half[i] * scale
-        ids = [str(expert) for expert in members.get(node.name, [])]
+        ids = [str(e) if e >= 0 else f"({-1 - e})" for e in members.get(node.name, [])]
         for body in (_wrapped(ids, box[0] / box[1]), []):
             rows = [node.name, *body]
             size = min(0.9 * box[0] / (GLYPH * max(map(len, rows))), 0.75 * box[1] / (1.2 * len(rows)))

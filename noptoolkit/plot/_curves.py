@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from noptoolkit.allocation import Allocation
+from noptoolkit.allocation.evidence import LayoutReport
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.metrics import METRICS
 from noptoolkit.plot._style import (
@@ -16,6 +17,7 @@ from noptoolkit.plot._style import (
     OKABE_ITO,
     PALE,
     canvas,
+    figure_width,
     heading,
     origin_note,
     plain_numbers,
@@ -24,7 +26,7 @@ from noptoolkit.plot._style import (
 )
 from noptoolkit.trace import RoutingTrace
 
-__all__ = ["pareto", "scaling"]
+__all__ = ["layouts", "pareto", "scaling"]
 
 COLOURS = [OKABE_ITO[name] for name in ("blue", "vermilion", "green", "orange", "purple", "sky")]
 MARKERS = "osD^vP"
@@ -169,6 +171,63 @@ def pareto(
             ax.set_title(
                 "hollow: held-out tokens", loc="right", fontsize="x-small", fontweight="normal", color=MUTED
             )
+        return ax
+
+
+def layouts(report: LayoutReport, ax: Axes | None = None, *, title: str | None = None) -> Axes:
+    """Draw C_T of several layouts: on the tokens they were fitted to (hollow) and on others (full).
+
+    Parameters
+    ----------
+    report
+        Of `noptoolkit.allocation.compare_layouts`.
+    ax
+        Where; a new figure of the active `style` where ``None``.
+    title
+        The package's name where ``None``; empty for none.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    places = np.arange(len(report.rows))
+    with canvas(ax, (0.22 * len(places) + 0.75) / figure_width()) as ax:
+        note = origin_note(f"held out: half of the {report.split}s", report.trace.origin)
+        heading(ax, report.package.name if title is None else title, [note])
+        for value, text, style in ((report.bound, "bound", "-"), (report.random, "random", "--")):
+            ax.axvline(value, color=MUTED, linewidth=0.8, linestyle=style, zorder=1)
+            ax.annotate(
+                text,
+                (value, 0.0),
+                (2, 2),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                fontsize="x-small",
+                color=MUTED,
+            )
+        fitted = np.array([row.fitted for row in report.rows])
+        held_out = np.array([row.held_out for row in report.rows])
+        colour = COLOURS[0]
+        ax.hlines(places, fitted, held_out, color=colour, linewidth=1.2, zorder=2)
+        ax.plot(
+            fitted, places, "o", markersize=4.5, markerfacecolor="white", markeredgecolor=colour, gid="fitted"
+        )
+        ax.plot(held_out, places, "o", markersize=4.5, color=colour, gid="held out")
+        for place, row in zip(places, report.rows, strict=True):
+            ax.annotate(
+                f"{row.held_out:.2f}, imbalance {row.imbalance:.2f}",
+                (max(row.held_out, row.fitted), place),
+                (6, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize="x-small",
+            )
+        low, high = min(report.bound, fitted.min()), max(report.random, held_out.max())
+        ax.set_xlim(low - 0.05 * (high - low), high + 0.4 * (high - low))
+        ax.set_ylim(len(places) - 0.2, -0.6)
+        ax.set_yticks(places, [row.allocation.method for row in report.rows])
+        ax.tick_params(axis="y", length=0)
+        ax.set_xlabel("C_T: copies sent per token")
         return ax
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,36 +10,40 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize, to_hex
 from matplotlib.patches import Patch
 
-from noptoolkit._names import did_you_mean
-from noptoolkit.errors import UnknownNameError
-from noptoolkit.package import Package
+from noptoolkit.errors import RoutingError
+from noptoolkit.flow import Resilience
 from noptoolkit.plot._matrix import colour_bar
 from noptoolkit.plot._nodes import Colour, aspect_of, draw_nodes, frame, points_per_unit
 from noptoolkit.plot._ribbons import arrange, lane_width
-from noptoolkit.plot._style import MARK, PALE, QUANTITY_COLOURS, canvas, heading, legend_below
+from noptoolkit.plot._style import (
+    MARK,
+    PALE,
+    QUANTITY_COLOURS,
+    canvas,
+    heading,
+    legend_below,
+    origin_note,
+    quantity,
+)
 
 __all__ = ["degradation"]
 
 
 def degradation(
-    package: Package,
-    slowdown: Mapping[str, float],
+    results: Resilience | Sequence[Resilience],
     ax: Axes | None = None,
     *,
     vmax: float | None = None,
     bar: bool = True,
     title: str | None = None,
 ) -> Axes:
-    """Draw how much longer a traffic takes when one node or one link is lost.
+    """Draw how much longer a traffic takes when one link or one node is lost.
 
     Parameters
     ----------
-    package
-        The intact package.
-    slowdown
-        Time without a part over time with all parts, by the name that ``package.without`` takes: a node, or
-        a channel (``"sw0->e3"``) for its link. Infinite where the package falls apart. Parts without a
-        value stay grey.
+    results
+        Of `noptoolkit.flow.resilience`, one failure at a time; several (of links, of chiplets) share the
+        picture. Parts without a trial stay grey.
     ax
         Where; a new figure of the active `style` where ``None``.
     vmax
@@ -55,25 +59,32 @@ def degradation(
 
     Raises
     ------
-    UnknownNameError
-        If a name is neither a node nor a channel.
+    RoutingError
+        If a trial loses several parts at once, or the results are of several packages.
 
     Examples
     --------
     >>> import matplotlib.pyplot as plt
-    >>> from noptoolkit import plot, topology
-    >>> ax = plot.degradation(topology.mesh(2), {"e0->e1": 1.5, "e3": 1.25})
+    >>> from noptoolkit import plot, topology, traffic
+    >>> from noptoolkit.flow import resilience
+    >>> package = topology.mesh(2)
+    >>> ax = plot.degradation(resilience(package, traffic.all_to_all(package, "1 MB"), routing="ecmp"))
     >>> ax.figure.axes[1].get_xlabel()
     'Time lost without the part (%)'
     >>> plt.close(ax.figure)
     """
+    several = [results] if isinstance(results, Resilience) else list(results)
+    package = several[0].intact.package
+    if any(len(names) > 1 for result in several for names in result.lost):
+        raise RoutingError("the map shows the loss of one part at a time; run resilience(..., failures=1)")
+    if any(result.intact.package != package for result in several):
+        raise RoutingError("the map shows one package; give results of the same")
+    slowdown = {
+        names[0]: float(factor)
+        for result in several
+        for names, factor in zip(result.lost, result.slowdown, strict=True)
+    }
     link_of = {channel.name: channel.link for channel in package.channels}
-    for name in slowdown:
-        if name not in package.index and name not in link_of:
-            known = [*package.index, *link_of]
-            raise UnknownNameError(
-                f"package {package.name!r}: no node or channel {name!r}; {did_you_mean(name, known)}"
-            )
     lost = {name: 100.0 * (factor - 1.0) for name, factor in slowdown.items()}
     finite = [value for value in lost.values() if np.isfinite(value)]
     top = max(finite, default=0.0) if vmax is None else 100.0 * (vmax - 1.0)
@@ -86,7 +97,9 @@ def degradation(
     new = ax is None
     with canvas(ax, aspect_of(layout) + (0.1 if bar else 0.0)) as ax:
         frame(ax, layout, lines)
-        heading(ax, package.name if title is None else title)
+        intact = several[0].intact
+        note = f"{intact.traffic.name or 'traffic'}, {intact.routing}, intact {quantity(intact.time, 's')}"
+        heading(ax, package.name if title is None else title, [origin_note(note, intact.traffic.origin)])
         if bar:
             colour_bar(ax, "Time lost without the part (%)", top, below=True)
         if len(finite) < len(lost):

@@ -46,6 +46,7 @@ KIND_COLOURS = {
 }
 SPARE_COLOURS = [OKABE_ITO["sky"], OKABE_ITO["yellow"], "#999999", "#117733", "#882255"]
 APART = 600  # bars up to which a pale line parts neighbours
+VECTOR = 2000  # bars beyond which vector files hold them as an image; names and axes stay vector
 MERGED = 4000  # tasks beyond which neighbours closer than a pixel become one bar
 
 
@@ -216,6 +217,7 @@ def _draw_bars(
         corners = np.stack([left, low, right, low, right, high, left, high], axis=1).reshape(-1, 4, 2)
         bars = PolyCollection(list(corners), facecolors=colours[name], edgecolors="white", zorder=2)
         bars.set_linewidth(0.4 if len(row) < APART else 0.0)
+        bars.set_rasterized(len(row) > VECTOR)
         bars.set_gid(name)
         ax.add_collection(bars, autolim=False)
     return colours

@@ -8,14 +8,16 @@ import pytest
 from matplotlib.collections import PatchCollection
 from packages_to_draw import grid
 
-from noptoolkit import Chiplet, Package, RoutingTrace, plot
-from noptoolkit.allocation import Allocation
-from noptoolkit.errors import NopError, ScheduleError, UnknownNameError, WorkloadError
-from noptoolkit.flow import congestion
+from noptoolkit import Chiplet, Package, RoutingTrace, SyntheticRouting, plot
+from noptoolkit.allocation import Allocation, compare_layouts
+from noptoolkit.errors import NopError, RoutingError, ScheduleError, UnknownNameError, WorkloadError
+from noptoolkit.flow import congestion, resilience
 from noptoolkit.nodes import Work, roofline
+from noptoolkit.physical import temperature
 from noptoolkit.plot._utilisation import busy_share
 from noptoolkit.scheduling import Schedule, TaskGraphBuilder, schedule_graph
-from noptoolkit.topology import nop_tree
+from noptoolkit.synthetic import draw_trace
+from noptoolkit.topology import mesh, nop_tree
 from noptoolkit.traffic import all_to_all, dispatch
 
 
@@ -87,15 +89,51 @@ def test_more_than_one_message_is_refused() -> None:
 
 
 def test_degradation_colours_what_is_lost() -> None:
-    package = grid(2)
-    ax = plot.degradation(package, {"e0->e1": 1.5, "e3": 1.25, "e0": np.inf})
-    assert ax.figure.axes[1].get_xlim()[1] == pytest.approx(50.0)
+    package = grid(3)
+    demand = all_to_all(package, "1 MB")
+    links, dies = (resilience(package, demand, of=kind, routing="ecmp") for kind in ("links", "chiplets"))
+    ax = plot.degradation([links, dies])
+    top = 100 * (max(links.slowdown.max(), dies.slowdown.max()) - 1)
+    assert ax.figure.axes[1].get_xlim()[1] == pytest.approx(top)
     (boxes,) = [part for part in ax.collections if isinstance(part, PatchCollection)]
-    colours = [mpl.colors.to_hex(colour) for colour in boxes.get_facecolors()]
-    assert len(set(colours)) == 3  # falls apart, loses a quarter, unknown
-    assert colours[1] == colours[2]
-    with pytest.raises(UnknownNameError, match="did you mean 'e0->e1'"):
-        plot.degradation(package, {"e0->e11": 1.0})
+    assert len({mpl.colors.to_hex(colour) for colour in boxes.get_facecolors()}) == 3  # corner, side, middle
+    (strokes,) = [part for part in ax.collections if part.get_gid() == "links"]
+    assert len(strokes.get_segments()) == 12
+
+
+def test_what_falls_apart_is_said() -> None:
+    package = nop_tree(2, 2)
+    loss = resilience(package, all_to_all(package, "1 MB"), routing="shortest")
+    ax = plot.degradation(loss)
+    legend = ax.get_legend()
+    assert legend is not None
+    assert legend.get_texts()[0].get_text() == "without it the package falls apart"
+    with pytest.raises(RoutingError, match="one part at a time"):
+        plot.degradation(resilience(package, all_to_all(package, "1 MB"), 2, trials=1, routing="shortest"))
+
+
+def test_temperature_is_drawn_in_place() -> None:
+    package = mesh(2)
+    found = temperature(package, {"e0": "50 W"})
+    ax = plot.temperature(package, found)
+    cells = ax.images[0].get_array()
+    assert cells.max() == pytest.approx(found.hottest - 273.15)
+    row, column = np.unravel_index(np.argmax(cells), cells.shape)
+    left, right, bottom, top = ax.images[0].get_extent()
+    x, y = package["e0"].position
+    assert left + (column + 0.5) / cells.shape[1] * (right - left) == pytest.approx(1e3 * x, abs=5)
+    assert bottom + (row + 0.5) / cells.shape[0] * (top - bottom) == pytest.approx(1e3 * y, abs=5)
+    assert len(ax.patches) == 4
+
+
+def test_layouts_show_fitted_and_held_out() -> None:
+    trace = draw_trace(SyntheticRouting(16, 2, tokens=200, layers=1, topics=4))
+    report = compare_layouts(trace, grid(2), ("contiguous", "mozart"))
+    ax = plot.layouts(report)
+    drawn = {line.get_gid(): line.get_xdata() for line in ax.lines if line.get_gid()}
+    assert drawn["fitted"] == pytest.approx([row.fitted for row in report.rows])
+    assert drawn["held out"] == pytest.approx([row.held_out for row in report.rows])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["contiguous", "mozart"]
 
 
 def test_scaling_has_a_line_for_each_family_and_its_bound() -> None:

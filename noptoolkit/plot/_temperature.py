@@ -1,0 +1,87 @@
+"""How warm a package gets, and where."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from noptoolkit.package import Package
+from noptoolkit.physical import Temperature
+from noptoolkit.plot._layout import place
+from noptoolkit.plot._nodes import aspect_of
+from noptoolkit.plot._style import QUANTITY_COLOURS, canvas, figure_of, heading
+
+__all__ = ["temperature"]
+
+FREEZING = 273.15  # K
+
+
+def temperature(
+    package: Package,
+    found: Temperature,
+    ax: Axes | None = None,
+    *,
+    vmin: float | None = None,
+    vmax: float | None = None,
+    title: str | None = None,
+) -> Axes:
+    """Draw the temperature of a package, and the outlines of its nodes in their true size.
+
+    Parameters
+    ----------
+    package, found
+        What to draw: a package, and what `noptoolkit.physical.temperature` says of it.
+    ax
+        Where; a new figure of the active `style` where ``None``.
+    vmin, vmax
+        Ends of the scale, in K; the coolest and the hottest cell where ``None``.
+    title
+        The package's name where ``None``; empty for none.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Examples
+    --------
+    >>> import matplotlib.pyplot as plt
+    >>> from noptoolkit import plot, topology
+    >>> from noptoolkit.physical import temperature
+    >>> package = topology.mesh(2)
+    >>> ax = plot.temperature(package, temperature(package, {"e0": "50 W"}))
+    >>> ax.figure.axes[1].get_ylabel(), ax.get_xlabel()
+    ('Temperature (°C)', 'x (mm)')
+    >>> plt.close(ax.figure)
+    """
+    cells = found.cells - FREEZING
+    rows, columns = cells.shape
+    left, bottom = found.origin
+    right, top = left + columns * found.cell[0], bottom + rows * found.cell[1]
+    with canvas(ax, aspect_of(place(package))) as ax:
+        hottest = max(found.of_node, key=lambda name: found.of_node[name])
+        note = (
+            f"hottest {found.hottest - FREEZING:.1f} °C; {hottest} {found.of_node[hottest] - FREEZING:.1f} °C"
+        )
+        heading(ax, package.name if title is None else title, [note])
+        image = ax.imshow(
+            cells,
+            cmap=QUANTITY_COLOURS,
+            vmin=None if vmin is None else vmin - FREEZING,
+            vmax=None if vmax is None else vmax - FREEZING,
+            origin="lower",
+            extent=(1e3 * left, 1e3 * right, 1e3 * bottom, 1e3 * top),
+            interpolation="bilinear",
+        )
+        for node in package.nodes:
+            if node.position is not None and node.size is not None:
+                (x, y), (width, height) = node.position, node.size
+                corner = (1e3 * (x - width / 2), 1e3 * (y - height / 2))
+                ax.add_patch(
+                    Rectangle(corner, 1e3 * width, 1e3 * height, fill=False, edgecolor="white", linewidth=0.5)
+                )
+        bar = figure_of(ax).colorbar(
+            image, ax=ax, label="Temperature (°C)", pad=0.02, fraction=0.05, aspect=28
+        )
+        bar.outline.set_visible(False)
+        ax.set(xlabel="x (mm)", ylabel="y (mm)")
+        return ax
