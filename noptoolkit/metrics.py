@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from noptoolkit.physical import wire_length
 from noptoolkit.pipeline import Run
 from noptoolkit.units import format_quantity
 
@@ -61,6 +62,20 @@ class Metric:
 
 def _all_to_all_bottleneck(run: Run) -> str:
     return max((run.dispatch, run.combine), key=lambda flow: flow.time).bottleneck
+
+
+def _wire_length(run: Run) -> float | str:
+    package = run.package
+    if all(node.position is not None for node in package.nodes):
+        return wire_length(package)
+    return "no positions"
+
+
+def _moving_energy(run: Run) -> float | str:
+    energy = run.plan.energy
+    if energy is None or {"memory", "network"} & set(energy.unknown):
+        return "not given"
+    return energy.memory + energy.network
 
 
 METRICS: dict[str, Metric] = {
@@ -137,5 +152,19 @@ METRICS: dict[str, Metric] = {
         "lower",
         lambda run: run.package.total_bandwidth,
         "sum over all links and both directions: a proxy for what the network costs",
+    ),
+    "wire_length": Metric(
+        "wire length",
+        "m",
+        "lower",
+        _wire_length,
+        "sum over all links of the Manhattan distance between the edges that they join",
+    ),
+    "moving_energy": Metric(
+        "energy of moving",
+        "J",
+        "lower",
+        _moving_energy,
+        "what one step spends on links and memory stacks; arithmetic is left out",
     ),
 }

@@ -177,6 +177,7 @@ def test_bad_topology_is_one_message(noptoolkit: Command, case: str, tmp_path: P
         (["compare", "mesh-4x4", "--on", "olmoe-1b-7b@no.npz"], 1, "no.npz"),
         (["plot", "mesh-4x4", "-o", "mesh.xyz"], 1, "mesh.xyz"),
         (["compare", "mesh-4x4", "--on", "olmoe-1b-7b", "--degree", "many"], 2, "many"),
+        (["compare", "mesh-4x4", "--on", "olmoe-1b-7b", "--normalise", "prise"], 1, "measure"),
         (["reproduce", "mozrat"], 2, "mozart"),
         (["allocate", "no.npz", "--on", "mesh-4x4"], 1, "no.npz"),
         (["allocate", "stdlib-moe", "--on", "mesh-4x4", "--cap-chiplet", "0.5"], 1, "cap"),

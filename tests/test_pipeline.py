@@ -88,3 +88,26 @@ def test_bad_references() -> None:
         nop.run("mesh-4x5", OLMOE)
     with pytest.raises(UnknownNameError, match="routing"):
         nop.run("mesh-4x4", OLMOE, routing="optimum", allocator="contiguous")
+
+
+def test_normalised_packages_have_equal_totals() -> None:
+    options = {"allocator": "contiguous", "normalise": "bandwidth"}
+    tree, mesh = nop.compare(["mozart-nop-tree", "mesh-4x4"], ["stdlib-moe"], **options).runs
+    links = [sum(2 * x.bandwidth for x in p.links if x.kind == "d2d") for p in (tree.package, mesh.package)]
+    assert links[0] == pytest.approx(links[1], rel=1e-9)
+    assert tree.package == nop.load_topology("mozart-nop-tree")
+
+
+def test_an_allocation_of_ones_own_is_taken_as_it_is(result: nop.Comparison) -> None:
+    first = result.runs[0]
+    again = nop.run("mesh-4x4", OLMOE, allocator=first.allocation)
+    assert again.allocation is first.allocation
+
+
+def test_policies_bring_their_own_degree() -> None:
+    serial = nop.run("mozart-nop-tree", "stdlib-moe", allocator="contiguous", policy="serial")
+    assert serial.degree == "copies"
+    assert serial.plan.overlap == pytest.approx(0.0, abs=1e-12)
+    better = nop.run("mozart-nop-tree", "stdlib-moe", allocator="contiguous", policy="all-to-all")
+    assert better.dispatch.time < serial.dispatch.time
+    assert better.plan.makespan < serial.plan.makespan

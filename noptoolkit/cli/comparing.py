@@ -33,6 +33,10 @@ def compare(
     degree: Annotated[
         Degree | None, typer.Option(help="Copies of a token, if not as the policy says.")
     ] = None,
+    normalise: Annotated[
+        str | None,
+        typer.Option(help="Scale links to the first topology's total: beachfront, wire or bandwidth."),
+    ] = None,
     objective: Annotated[Objective, typer.Option(help="What the allocator auto minimises.")] = "time",
     seed: Annotated[int, typer.Option(help="Seed of the trace's split and of the allocator.")] = 0,
 ) -> None:
@@ -46,6 +50,7 @@ def compare(
             routing=routing,
             policy=policy,
             degree=degree,
+            normalise=normalise,
             objective=objective,
             rng=seed,
             progress=tell,

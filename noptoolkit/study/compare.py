@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noptoolkit import physical
 from noptoolkit.allocation import Allocation, Allocator
 from noptoolkit.allocation.fit import Objective
 from noptoolkit.errors import NopError
@@ -132,6 +133,7 @@ def compare_packages(
     allocator: str | Allocator | Allocation = "auto",
     routing: str | Routing = "optimal",
     policy: str | Policy = "streaming",
+    normalise: str | Callable[[Package], float] | None = None,
     degree: Degree | None = None,
     objective: Objective = "time",
     tol: float = 0.01,
@@ -146,6 +148,10 @@ def compare_packages(
         Presets' names, files' paths, or the things themselves.
     allocator, routing, policy, degree, objective, tol, rng, progress
         As `run` takes them.
+
+    normalise
+        Scale the links of every package so that this total equals the first package's: ``beachfront``,
+        ``wire``, ``bandwidth`` or a callable, see `noptoolkit.physical.normalise`. As given where ``None``.
 
     Raises
     ------
@@ -164,6 +170,8 @@ def compare_packages(
     if not packages or not workloads:
         raise NopError("nothing to compare: give at least one package and one workload")
     places = [load_topology(package) for package in packages]
+    if normalise is not None:
+        places = list(physical.normalise(places, normalise))
     loads: list[Workload] = [load_workload(workload) for workload in workloads]
     options: dict[str, Any] = {
         "allocator": allocator,
