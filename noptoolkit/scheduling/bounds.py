@@ -5,9 +5,17 @@
 * head + load + tail: of any set of tasks on a resource, the earliest that one can start, plus their load,
   plus the shortest time that must follow (Carlier, EJOR 1982). The sets tried are, for each resource, all
   tasks that cannot start before a given time, and all tasks that a given time must follow;
-* chain: between two tasks of the critical path, whatever comes after the one and before the other must fit.
-  With E_k the earliest end of the chain's task k of duration d_k, and W_r(j, k) the load of resource r by the
-  tasks between j and k, E_k >= d_k + max over j < k and r of E_j + W_r(j, k).
+* fronts: between two stages of the graph, whatever comes after the one and before the other must fit. A
+  front is a set of tasks, such as the releases of one block's weights on all chiplets. With X_f and Y_f the
+  earliest ends of its first and of its last member, d_f its shortest duration, and W_r(.) the load of
+  resource r by the tasks that are so placed, for all earlier fronts e and all r
+
+      X_f >= d_f + max(X_e + W_r(after some of e, before all of f),
+                       Y_e + W_r(after all of e, before all of f))
+      Y_f >= max(X_f, X_e + W_r(after some of e, before or in f),
+                      Y_e + W_r(after all of e, before or in f)).
+
+  The fronts are those that the graph names, and the tasks of its critical path, one by one.
 
 Buffers and the sharing of rates only make schedules longer, so the bounds hold with them too.
 """
@@ -28,8 +36,11 @@ __all__ = ["LowerBound", "lone_times", "lower_bound", "uses_of_resources"]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-CHAIN = 768
-"""Tasks of the critical path that the chain bound looks at: its time grows with the square."""
+FRONTS = 400
+"""Fronts that are looked at, evenly spread if there are more: the time grows with their number."""
+
+MEMBERS = 64
+"""Members of a front that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,7 @@ class LowerBound:
 
     Parameters
     ----------
-    critical_path, load, head_load_tail, chain
+    critical_path, load, head_load_tail, fronts
         As in the module's text.
     resource
         The resource with the largest load or head + load + tail, empty if there is none.
@@ -47,13 +58,13 @@ class LowerBound:
     critical_path: float
     load: float
     head_load_tail: float
-    chain: float
+    fronts: float
     resource: str = ""
 
     @property
     def value(self) -> float:
         """The largest of them."""
-        return max(self.critical_path, self.load, self.head_load_tail, self.chain)
+        return max(self.critical_path, self.load, self.head_load_tail, self.fronts)
 
     @property
     def method(self) -> str:
@@ -62,7 +73,7 @@ class LowerBound:
             return "critical path"
         if max(self.load, self.head_load_tail) >= self.value * (1 - 1e-12):
             return f"load of {self.resource}"
-        return "load between tasks of the critical path"
+        return "load between fronts"
 
 
 def lower_bound(graph: TaskGraph, order: Ints, head: Floats, tail: Floats) -> LowerBound:
@@ -75,7 +86,7 @@ def lower_bound(graph: TaskGraph, order: Ints, head: Floats, tail: Floats) -> Lo
     >>> for _ in range(4):
     ...     _ = tasks.add(3.0, "pe", after=[tasks.add(2.0, "dram")])
     >>> schedule_graph(tasks.build()).bounds
-    LowerBound(critical_path=5.0, load=12.0, head_load_tail=14.0, chain=12.0, resource='pe')
+    LowerBound(critical_path=5.0, load=12.0, head_load_tail=14.0, fronts=12.0, resource='pe')
     """
     if len(graph) == 0:
         return LowerBound(0.0, 0.0, 0.0, 0.0)
@@ -100,8 +111,8 @@ def lower_bound(graph: TaskGraph, order: Ints, head: Floats, tail: Floats) -> Lo
     heaviest = float(load.max(initial=0.0))
     if heaviest > best:
         where = int(load.argmax())
-    chain = _chain_bound(graph, order, time, head, tail, owner, resource, work)
-    return LowerBound(critical, heaviest, best, chain, graph.resources[where] if where >= 0 else "")
+    fronts = _front_bound(graph, order, time, head, tail, (owner, resource, work))
+    return LowerBound(critical, heaviest, best, fronts, graph.resources[where] if where >= 0 else "")
 
 
 def lone_times(graph: TaskGraph) -> Floats:
@@ -129,24 +140,36 @@ def uses_of_resources(graph: TaskGraph) -> tuple[Ints, Ints, Floats]:
     return owner[by_task], resource[by_task], (work / graph.capacity[resource])[by_task]
 
 
-def _chain_bound(
-    graph: TaskGraph,
-    order: Ints,
-    time: Floats,
-    head: Floats,
-    tail: Floats,
-    owner: Ints,
-    resource: Ints,
-    work: Floats,
+def _front_bound(
+    graph: TaskGraph, order: Ints, time: Floats, head: Floats, tail: Floats, uses: tuple[Ints, Ints, Floats]
 ) -> float:
-    from noptoolkit.scheduling._kernels import chain_bound, critical_chain
+    from noptoolkit.scheduling._bound_kernels import front_bound
+    from noptoolkit.scheduling._path_kernels import critical_chain, reach_of_fronts
 
+    owner, resource, work = uses
     succ_ptr, succ = graph.successors
-    chain = critical_chain(order, time, head, tail, succ_ptr, succ)
-    if len(chain) > CHAIN:
-        chain = chain[np.linspace(0, len(chain) - 1, CHAIN).astype(np.int64)]
     work_ptr = np.searchsorted(owner, np.arange(len(graph) + 1))
-    graph_arrays = (graph.pred_ptr, graph.pred, succ_ptr, succ)
-    return float(
-        chain_bound(chain, order, time, *graph_arrays, work_ptr, resource, work, len(graph.resources))
-    )
+    chain = critical_chain(order, time, head, tail, succ_ptr, succ)
+    best = 0.0
+    for fronts in ([chain[k : k + 1] for k in range(len(chain))], graph.fronts):
+        if len(fronts) == 0:
+            continue
+        chosen = np.unique(np.linspace(0, len(fronts) - 1, min(FRONTS, len(fronts))).astype(np.int64))
+        sets = [np.asarray(fronts[k])[:MEMBERS] for k in chosen]
+        front_ptr = np.cumsum([0, *map(len, sets)])
+        kept, after_some, after_all, before_some, before_all = reach_of_fronts(
+            front_ptr, np.concatenate(sets), order, graph.pred_ptr, graph.pred, succ_ptr, succ
+        )
+        bound = front_bound(
+            np.array([time[sets[k]].min() for k in kept]),
+            after_some,
+            after_all,
+            before_some,
+            before_all,
+            work_ptr,
+            resource,
+            work,
+            len(graph.resources),
+        )
+        best = max(best, float(bound))
+    return best

@@ -67,7 +67,8 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail") -> Tim
     >>> list_schedule(tasks.build()).end
     array([1., 1., 2., 2.])
     """
-    from noptoolkit.scheduling._kernels import heads_and_tails, run_events, topological_order
+    from noptoolkit.scheduling._event_kernels import run_events
+    from noptoolkit.scheduling._path_kernels import heads_and_tails, topological_order
 
     succ_ptr, succ = graph.successors
     order = topological_order(graph.pred_ptr, succ_ptr, succ)
@@ -108,7 +109,7 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail") -> Tim
 
 def longest_tail(graph: TaskGraph) -> Floats:
     """Return the longest path from each task's start to the end of the graph, in s."""
-    from noptoolkit.scheduling._kernels import heads_and_tails, topological_order
+    from noptoolkit.scheduling._path_kernels import heads_and_tails, topological_order
 
     succ_ptr, succ = graph.successors
     order = topological_order(graph.pred_ptr, succ_ptr, succ)

@@ -58,6 +58,8 @@ class TaskGraph:
     flow_size, use_ptr, use_resource, use_time
         Of each flow its bytes (0 for tasks that are none), [tasks], and for each resource that it uses how
         long it would take there alone, in s.
+    fronts
+        Sets of tasks that mark the stages of the graph, in order; the lower bound uses them.
     """
 
     resources: tuple[str, ...]
@@ -77,6 +79,7 @@ class TaskGraph:
     use_ptr: Ints
     use_resource: Ints
     use_time: Floats
+    fronts: tuple[Ints, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -155,6 +158,7 @@ class TaskGraphBuilder:
         self._need, self._kind = array("q"), array("q")
         self._pred_ptr, self._pred = array("q", [0]), array("q")
         self._late_task, self._late_pred = array("q"), array("q")
+        self._fronts: list[Ints] = []
         self._labels: list[str] = []
         self._use_ptr, self._use_resource, self._use_time = array("q", [0]), array("q"), array("d")
         for name, capacity in (capacities or {}).items():
@@ -262,6 +266,15 @@ class TaskGraphBuilder:
         self._late_task.append(task)
         self._late_pred.append(for_)
 
+    def front(self, tasks: Iterable[int]) -> None:
+        """Name tasks that together mark a stage of the graph, after the stages named before.
+
+        The schedule does not depend on it; the lower bound looks at what must run between stages.
+        """
+        members = np.fromiter(tasks, np.int64)
+        if len(members):
+            self._fronts.append(members)
+
     def build(self) -> TaskGraph:
         """Return the graph of what was added.
 
@@ -289,6 +302,7 @@ class TaskGraphBuilder:
             use_ptr=_frozen(self._use_ptr, np.int64),
             use_resource=_frozen(self._use_resource, np.int64),
             use_time=_frozen(self._use_time, np.float64),
+            fronts=tuple(self._fronts),
         )
         wrong = np.flatnonzero((graph.pred < 0) | (graph.pred >= len(graph)))
         if len(wrong):

@@ -1,5 +1,6 @@
 """Other people's schedulers: SimPy runs the same rule, CP-SAT proves what is optimal."""
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 
@@ -86,7 +87,7 @@ def test_bounds_and_makespan_enclose_the_optimum(graph: TaskGraph) -> None:
     assert best == proven
     plan = schedule_graph(graph)
     bounds = plan.bounds
-    for bound in (bounds.critical_path, bounds.load, bounds.head_load_tail, bounds.chain):
+    for bound in (bounds.critical_path, bounds.load, bounds.head_load_tail, bounds.fronts):
         assert bound <= best + 1e-9
     assert plan.makespan >= best - 1e-9
     verify_schedule(graph, plan.start, plan.end)
@@ -191,3 +192,29 @@ def test_flows_beside_tasks_are_verified(seed: int) -> None:
     plan = schedule_graph(tasks.build())
     verify_schedule(plan.graph, plan.start, plan.end)
     assert plan.makespan >= plan.lower_bound * (1 - 1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs(), st.data())
+def test_the_bound_holds_with_any_fronts(graph: TaskGraph, data: st.DataObject) -> None:
+    """Fronts may be nonsense: those that form no chain are left out."""
+    members = st.lists(st.integers(0, len(graph) - 1), min_size=1, max_size=4, unique=True)
+    fronts = tuple(np.array(front) for front in data.draw(st.lists(members, max_size=5)))
+    best, _ = optimum(graph)
+    plan = schedule_graph(dataclasses.replace(graph, fronts=fronts))
+    assert plan.bounds.fronts <= best + 1e-9
+
+
+def test_fronts_tighten_the_bound() -> None:
+    """Stages of two tasks each: only the fronts see that the machines never work side by side."""
+    tasks = TaskGraphBuilder()
+    first = [tasks.add(2, "a"), tasks.add(2, "a")]
+    middle = [tasks.add(3, "b", first), tasks.add(3, "b", first)]
+    for _ in range(2):
+        tasks.add(2, "a", middle)
+    loose = schedule_graph(tasks.build())
+    tasks.front(first)
+    tasks.front(middle)
+    tight = schedule_graph(tasks.build())
+    assert loose.makespan == tight.makespan == 14
+    assert loose.lower_bound < tight.lower_bound == 14

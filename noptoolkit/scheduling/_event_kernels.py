@@ -1,4 +1,4 @@
-"""The loops of the scheduler, compiled: topological order, heads and tails, the events themselves."""
+"""The event loop of the scheduler, compiled: heaps, shares of rates, starts and ends."""
 
 from __future__ import annotations
 
@@ -8,57 +8,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["chain_bound", "critical_chain", "heads_and_tails", "run_events", "topological_order"]
+__all__ = ["run_events"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-@njit(cache=True)
-def topological_order(pred_ptr: Ints, succ_ptr: Ints, succ: Ints) -> Any:
-    """Return the tasks in an order in which predecessors come first; tasks on cycles are left out."""
-    n = len(pred_ptr) - 1
-    waiting = np.diff(pred_ptr)
-    order = np.empty(n, np.int64)
-    count = 0
-    for i in range(n):
-        if waiting[i] == 0:
-            order[count] = i
-            count += 1
-    done = 0
-    while done < count:
-        i = order[done]
-        done += 1
-        for e in range(succ_ptr[i], succ_ptr[i + 1]):
-            j = succ[e]
-            waiting[j] -= 1
-            if waiting[j] == 0:
-                order[count] = j
-                count += 1
-    return order[:count]
-
-
-@njit(cache=True)
-def heads_and_tails(order: Ints, time: Floats, succ_ptr: Ints, succ: Ints) -> Any:
-    """Return the longest path before each task and the longest after it, both without its own time."""
-    n = len(order)
-    head = np.zeros(n)
-    tail = np.zeros(n)
-    for k in range(n):
-        i = order[k]
-        end = head[i] + time[i]
-        for e in range(succ_ptr[i], succ_ptr[i + 1]):
-            if end > head[succ[e]]:
-                head[succ[e]] = end
-    for k in range(n - 1, -1, -1):
-        i = order[k]
-        longest = 0.0
-        for e in range(succ_ptr[i], succ_ptr[i + 1]):
-            j = succ[e]
-            if time[j] + tail[j] > longest:
-                longest = time[j] + tail[j]
-        tail[i] = longest
-    return head, tail
 
 
 @njit(cache=True)
@@ -378,83 +331,3 @@ def run_events(
                     fresh[count] = j
                     count += 1
     return start, end, done
-
-
-@njit(cache=True)
-def critical_chain(order: Ints, time: Floats, head: Floats, tail: Floats, succ_ptr: Ints, succ: Ints) -> Any:
-    """Return the tasks of a longest path, first to last."""
-    n = len(order)
-    chain = np.empty(n, np.int64)
-    best = order[0]
-    for k in range(n):
-        i = order[k]
-        if head[i] == 0.0 and time[i] + tail[i] > time[best] + tail[best]:
-            best = i
-    chain[0] = best
-    count = 1
-    while succ_ptr[best] < succ_ptr[best + 1]:
-        follower = succ[succ_ptr[best]]
-        for e in range(succ_ptr[best], succ_ptr[best + 1]):
-            j = succ[e]
-            if time[j] + tail[j] > time[follower] + tail[follower]:
-                follower = j
-        best = follower
-        chain[count] = best
-        count += 1
-    return chain[:count]
-
-
-@njit(cache=True)
-def chain_bound(
-    chain: Ints,
-    order: Ints,
-    time: Floats,
-    pred_ptr: Ints,
-    pred: Ints,
-    succ_ptr: Ints,
-    succ: Ints,
-    work_ptr: Ints,
-    work_resource: Ints,
-    work: Floats,
-    resources: int,
-) -> Any:
-    """Return the earliest end of the graph, given that what must run between two tasks of a chain fits there.
-
-    ``work[work_ptr[i]:work_ptr[i + 1]]`` is how long task i needs each of its resources, over their capacity.
-    """
-    n = len(order)
-    m = len(chain)
-    place = np.full(n, -1, np.int64)
-    for k in range(m):
-        place[chain[k]] = k
-    low = np.full(n, -1, np.int64)  # last task of the chain that comes before
-    high = np.full(n, m, np.int64)  # first task of the chain that comes after
-    for k in range(n):
-        i = order[k]
-        for e in range(pred_ptr[i], pred_ptr[i + 1]):
-            p = pred[e]
-            low[i] = max(low[i], place[p] if place[p] >= 0 else low[p])
-    for k in range(n - 1, -1, -1):
-        i = order[k]
-        for e in range(succ_ptr[i], succ_ptr[i + 1]):
-            s = succ[e]
-            high[i] = min(high[i], place[s] if place[s] >= 0 else high[s])
-    by_high = np.argsort(high, kind="mergesort")
-    between = np.zeros((m + 1, resources))  # row j: work between task j - 1 of the chain and the current one
-    earliest = np.zeros(m + 2)  # when task j - 1 of the chain can have ended; row 0 is time 0
-    position = 0
-    for k in range(m + 1):
-        while position < n and high[by_high[position]] == k:
-            i = by_high[position]
-            position += 1
-            for e in range(work_ptr[i], work_ptr[i + 1]):
-                for j in range(low[i] + 2):
-                    between[j, work_resource[e]] += work[e]
-        start = 0.0
-        for j in range(k + 1):
-            longest = 0.0
-            for r in range(resources):
-                longest = max(longest, between[j, r])
-            start = max(start, earliest[j] + longest)
-        earliest[k + 1] = start + (time[chain[k]] if k < m else 0.0)
-    return earliest[m + 1]

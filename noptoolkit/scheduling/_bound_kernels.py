@@ -1,0 +1,71 @@
+"""Lower bounds from the load between stages of a task graph, compiled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["front_bound"]
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@njit(cache=True)
+def front_bound(
+    shortest: Floats,
+    after_some: Ints,
+    after_all: Ints,
+    before_some: Ints,
+    before_all: Ints,
+    work_ptr: Ints,
+    work_resource: Ints,
+    work: Floats,
+    resources: int,
+) -> Any:
+    """Return the earliest end of a graph, given that what must run between two fronts fits there.
+
+    ``shortest`` is the least duration of a member of each front. Row 0 of the tables is time 0, row f + 1 is
+    front f; ``first`` is when its first member can have ended, ``last`` when its last.
+    ``work[work_ptr[i]:work_ptr[i + 1]]`` is how long task i needs each of its resources, over their capacity.
+    """
+    n = len(after_some)
+    m = len(shortest)
+    first = np.zeros(m + 1)
+    last = np.zeros(m + 1)
+    # work after some (all) members of a front and before the current one, all or some of it
+    some_to_all = np.zeros((m + 1, resources))
+    all_to_all = np.zeros((m + 1, resources))
+    some_to_some = np.zeros((m + 1, resources))
+    all_to_some = np.zeros((m + 1, resources))
+    by_all = np.argsort(before_all, kind="mergesort")
+    by_some = np.argsort(before_some, kind="mergesort")
+    next_all = 0
+    next_some = 0
+    for f in range(m + 1):
+        while next_all < n and before_all[by_all[next_all]] == f:
+            i = by_all[next_all]
+            next_all += 1
+            for e in range(work_ptr[i], work_ptr[i + 1]):
+                some_to_all[: after_some[i] + 2, work_resource[e]] += work[e]
+                all_to_all[: after_all[i] + 2, work_resource[e]] += work[e]
+        while next_some < n and before_some[by_some[next_some]] == f:
+            i = by_some[next_some]
+            next_some += 1
+            for e in range(work_ptr[i], work_ptr[i + 1]):
+                some_to_some[: after_some[i] + 2, work_resource[e]] += work[e]
+                all_to_some[: after_all[i] + 2, work_resource[e]] += work[e]
+        start = 0.0
+        done = 0.0
+        for j in range(f + 1):
+            for r in range(resources):
+                start = max(start, first[j] + some_to_all[j, r], last[j] + all_to_all[j, r])
+                done = max(done, first[j] + some_to_some[j, r], last[j] + all_to_some[j, r])
+        if f == m:
+            return max(start, done)
+        first[f + 1] = start + shortest[f]
+        last[f + 1] = max(first[f + 1], done)
+    return 0.0
