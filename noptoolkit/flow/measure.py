@@ -124,7 +124,7 @@ def _assemble(
         status = "fixed routing"
     else:
         limited = effort.time_limit is not None and seconds >= effort.time_limit
-        status = "certified" if gap <= effort.tol else "time limit" if limited else "interval"
+        status = "certified" if gap <= effort.tol else "time limit" if limited else "bounded"
     for array in (load, use, bound.prices):
         array.flags.writeable = False
     return FlowResult(

@@ -23,7 +23,7 @@ from noptoolkit.flow.forwarding import Forwarding
 from noptoolkit.flow.network import FlowNetwork
 from noptoolkit.flow.problem import Messages, RoutingProblem, membership
 
-__all__ = ["Tree", "TreeLoads", "farthest_member_cost", "tree_loads"]
+__all__ = ["Branch", "Tree", "TreeLoads", "farthest_member_cost", "tree_loads"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -55,6 +55,29 @@ class Tree:
 
 
 @dataclass(frozen=True, eq=False)
+class Branch:
+    """The way of one message, or of a share of it.
+
+    Parameters
+    ----------
+    reverse
+        Whether it is a reduction.
+    message
+        Index into the traffic's multicasts or reductions.
+    share
+        Of its bytes that go this way.
+    arcs, copies
+        The arcs that it takes, and how many copies each carries, [arcs].
+    """
+
+    reverse: bool
+    message: int
+    share: float
+    arcs: Ints
+    copies: Ints
+
+
+@dataclass(frozen=True, eq=False)
 class TreeLoads:
     """What messages along trees put on a network.
 
@@ -65,13 +88,16 @@ class TreeLoads:
     injected, ejected
         What each node sends and receives, in B, [nodes].
     trees
-        That the messages follow.
+        That all messages of a root follow; or
+    branches
+        The way of each message; ``None`` where they are too many to keep.
     """
 
     arc_load: Floats
     injected: Floats
     ejected: Floats
     trees: tuple[Tree, ...] = ()
+    branches: tuple[Branch, ...] | None = ()
 
     def use(self, network: FlowNetwork) -> Floats:
         """Return what the messages use of each resource, in B, [resources]."""

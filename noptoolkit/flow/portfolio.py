@@ -52,7 +52,8 @@ def route_best(
     if peeled.program is None:
         load = peeled.forced
         nothing = CommodityFlow(np.zeros((0, 0)), peeled.arcs, True, np.zeros(0, np.int64), peeled.anchor)
-        return Routed(load, trees, "unique paths", _forced_bounds(problem, peeled), nothing)
+        method = "forced loads" if peeled.has_choice else "unique paths"
+        return Routed(load, trees, method, _forced_bounds(problem, peeled, trees), nothing)
     started = time.perf_counter()
     deadline = started + time_limit if time_limit is not None else float("inf")
     solution = solve_program(peeled.program, tol=tol, deadline=deadline, report=report)
@@ -107,10 +108,12 @@ def _better(one: Solution | None, other: Solution) -> Solution:
     return replace(other, bound=one.bound, prices=one.prices) if one.bound > other.bound else other
 
 
-def _forced_bounds(problem: RoutingProblem, peeled: Peeled) -> tuple[Bound, ...]:
+def _forced_bounds(problem: RoutingProblem, peeled: Peeled, trees: TreeLoads) -> tuple[Bound, ...]:
     """Return the bound of the resource that forced loads and ports alone keep busy the longest."""
     network = problem.network
     use = problem.ports + network.on_arcs @ peeled.forced
+    if not peeled.has_choice:
+        use = use + trees.use(network)
     worst = int(np.argmax(use / network.capacity))
     prices = np.zeros(network.num_resources)
     prices[worst] = 1 / network.capacity[worst]
@@ -132,4 +135,4 @@ def _unpeel(problem: RoutingProblem, peeled: Peeled, trees: TreeLoads, solution:
         bound = Bound(seconds, solution.method, prices / float(network.capacity @ prices))
     ends = peeled.vertices[peeled.program.ends]
     proof = CommodityFlow(flow, peeled.arcs, peeled.by_source, ends, peeled.anchor)
-    return Routed(load, trees, solution.method, (bound, *_forced_bounds(problem, peeled)), proof)
+    return Routed(load, trees, solution.method, (bound, *_forced_bounds(problem, peeled, trees)), proof)

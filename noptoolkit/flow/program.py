@@ -90,6 +90,8 @@ class Peeled:
         Load of each arc of the network that has no choice, in B, [arcs of the network].
     byte, rate
         The units of demand in B and of capacity in B/s.
+    has_choice
+        Whether the network has a cycle; without, every path and tree is the only one.
     """
 
     program: FlowProgram | None
@@ -101,6 +103,7 @@ class Peeled:
     forced: Floats
     byte: float
     rate: float
+    has_choice: bool
 
 
 def peel(problem: RoutingProblem, trees: TreeLoads) -> Peeled:
@@ -112,7 +115,7 @@ def peel(problem: RoutingProblem, trees: TreeLoads) -> Peeled:
     known = float(np.max(base / network.capacity))
     if not demand.any():
         none = np.zeros(0, np.int64)
-        return Peeled(None, True, none, none, none, anchor, forced, 1.0, 1.0)
+        return Peeled(None, True, none, none, none, anchor, forced, 1.0, 1.0, bool(kept_arc.any()))
     by_source = bool(demand.any(axis=1).sum() <= demand.any(axis=0).sum())
     tail, head = (network.tail, network.head) if by_source else (network.head, network.tail)
     demand = demand if by_source else demand.T
@@ -136,7 +139,7 @@ def peel(problem: RoutingProblem, trees: TreeLoads) -> Peeled:
         demand=np.ascontiguousarray(demand[np.ix_(ends, vertices)]) / byte,
         known=known * rate / byte,
     )
-    return Peeled(program, by_source, arcs, vertices, resources, anchor, forced, byte, rate)
+    return Peeled(program, by_source, arcs, vertices, resources, anchor, forced, byte, rate, True)
 
 
 def _strip(network: FlowNetwork, demand: Floats) -> tuple[Floats, Ints, NDArray[np.bool_], Floats]:

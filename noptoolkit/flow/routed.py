@@ -15,7 +15,7 @@ __all__ = ["Bound", "CommodityFlow", "Routed", "Status"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Status = Literal["exact", "certified", "time limit", "interval", "fixed routing"]
+Status = Literal["exact", "certified", "time limit", "bounded", "fixed routing"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ is the best that any routing can do, and proves it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ from noptoolkit.flow.paths import PathFunction, PathTable, path_flow
 from noptoolkit.flow.portfolio import route_best
 from noptoolkit.flow.problem import RoutingProblem
 from noptoolkit.flow.routed import CommodityFlow, Routed
+from noptoolkit.flow.tree_packing import can_pack, pack_trees
 
 __all__ = ["FORWARDING", "ROUTINGS", "Effort", "Router", "Routing", "along_paths"]
 
@@ -68,8 +70,12 @@ def route_dor(problem: RoutingProblem, effort: Effort) -> Routed:
 
 
 def route_up_down(problem: RoutingProblem, effort: Effort) -> Routed:
-    """Route up towards the root of a spanning tree, then down: free of deadlock on any graph."""
-    return _forward(problem, climb_then_descend, "up*/down*")
+    """Route up towards the root of a spanning tree, then down: free of deadlock on any graph.
+
+    Messages to sets follow shortest-path trees.
+    """
+    flow = push(problem.network, climb_then_descend(problem.network, problem.destinations), problem.demand)
+    return _by_destination(problem, flow, tree_loads(problem, take_first), "up*/down*")
 
 
 def route_valiant(problem: RoutingProblem, effort: Effort) -> Routed:
@@ -97,8 +103,16 @@ def route_optimally(problem: RoutingProblem, effort: Effort) -> Routed:
     trees = min((routed.trees for routed in candidates), key=lambda trees: _time(problem, trees))
     best = route_best(problem, trees, tol=effort.tol, time_limit=effort.time_limit, report=effort.report)
     candidates.insert(0, best)
+    bounds = best.bounds
+    network_has_choice = best.method != "unique paths"
+    if problem.messages and network_has_choice and can_pack(problem):
+        started = time.perf_counter()
+        deadline = started + effort.time_limit if effort.time_limit is not None else float("inf")
+        packed = pack_trees(problem, tol=effort.tol, deadline=deadline, report=effort.report)
+        candidates.insert(0, packed)
+        bounds = (*bounds, *packed.bounds)
     winner = min(candidates, key=lambda routed: _time(problem, routed.trees, routed.arc_load))
-    return replace(winner, bounds=best.bounds)
+    return replace(winner, bounds=bounds)
 
 
 ROUTINGS: dict[str, Router] = {

@@ -13,6 +13,7 @@ lengths?
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = ["verify_flow"]
 Floats = NDArray[np.float64]
 Vertex = tuple[str, str]  # node and "out" (where traffic starts) or "in" (where it ends)
 
+MOST_SUBSETS = 3e6  # pairs of subsets of all sets; beyond, a bound on messages is not rechecked
 ENOUGH = 20_000  # messages that are followed one by one; beyond, only their sum is looked at
 
 
@@ -206,6 +208,10 @@ class _Check:
             return
         load = np.zeros(len(arc_load))
         sent, received = np.zeros(len(self.package.nodes)), np.zeros(len(self.package.nodes))
+        if result.routed.trees.branches is None:
+            return
+        for branch in result.routed.trees.branches:
+            self._follow_branch(branch, load, sent, received)
         for tree in result.routed.trees.trees:
             for number, share in zip(tree.messages, tree.shares, strict=True):
                 self._follow(tree, int(number), float(share), load, sent, received)
@@ -259,6 +265,42 @@ class _Check:
         if names:
             (received if reverse else sent)[self.package.index[root_name]] += amount * copies(root)
 
+    def _follow_branch(self, branch: Any, load: Floats, sent: Floats, received: Floats) -> None:
+        """Check that copies reach every member, none made but where a node can; add what they carry."""
+        sets, reverse = next(part for part in self.parts if part[1] == branch.reverse)
+        network, traffic = self.result.network, self.result.traffic
+        capable = "reduces" if reverse else "replicates"
+        begin, finish = (network.head, network.tail) if reverse else (network.tail, network.head)
+        root_name = traffic.endpoints[int(sets.root[branch.message])]
+        root = self.end(root_name) if reverse else self.start(root_name)
+        words = sets.members[branch.message]
+        names = {name for i, name in enumerate(traffic.endpoints) if int(words[i // 64]) >> (i % 64) & 1}
+        names.discard(root_name)
+        members = {self.start(name) if reverse else self.end(name) for name in names}
+        amount = branch.share * float(sets.bytes[branch.message])
+        into = np.bincount(finish[branch.arcs], branch.copies, len(self.vertices))
+        out_of = np.bincount(begin[branch.arcs], branch.copies, len(self.vertices))
+        reached, frontier = {root}, [root]
+        while frontier:
+            here = frontier.pop()
+            ahead = set(finish[branch.arcs[begin[branch.arcs] == here]].tolist()) - reached
+            reached |= ahead
+            frontier += ahead
+        for vertex in {*members, *begin[branch.arcs].tolist()} - {root}:
+            needed = out_of[vertex] + (vertex in members)
+            if getattr(self.package[self.vertices[vertex][0]], capable, False):
+                needed = min(needed, 1)
+            if vertex not in reached or into[vertex] < needed:
+                self.faults.append(f"a message of {root_name!r} lacks copies at {self.vertices[vertex][0]!r}")
+                return
+        load[branch.arcs] += amount * branch.copies
+        copies = out_of[root]
+        if getattr(self.package[root_name], capable, False):
+            copies = min(copies, 1)
+        (received if reverse else sent)[self.package.index[root_name]] += amount * copies
+        for name in names:
+            (sent if reverse else received)[self.package.index[name]] += amount
+
     def uses_add_up(self) -> None:
         """Check channel loads, the time of every resource, and the bottleneck."""
         result, package = self.result, self.package
@@ -298,7 +340,7 @@ class _Check:
         network, prices = result.network, result.prices
         if result.time_bound > result.time * (1 + self.tolerance):
             self.faults.append("time_bound is above time: one of them is wrong")
-        if result.time_bound == 0:
+        if result.time_bound == 0 or self._too_many_subsets():
             return
         if not np.isfinite(prices).all() or prices.min() < 0:
             self.faults.append("a price is negative")
@@ -308,6 +350,14 @@ class _Check:
         bound = self._priced(prices) / float(prices @ network.capacity) / result.efficiency
         if bound < result.time_bound * (1 - self.tolerance):
             self.faults.append(f"the prices prove {bound:.9g} s, not {result.time_bound:.9g} s")
+
+    def _too_many_subsets(self) -> bool:
+        """Return whether the sets have so many subsets that their cheapest trees are not worked out again."""
+        work = 0.0
+        for sets, _ in self.parts:
+            size = np.bitwise_count(sets.members).sum(axis=1, dtype=float)
+            work += float(np.sum(3.0**size))
+        return work > MOST_SUBSETS
 
     def _priced(self, prices: Floats) -> float:
         """Return what the traffic costs at least under prices on the resources of the package."""
@@ -339,34 +389,83 @@ class _Check:
             self.faults.append("the priced capacities are not those of the package")
         distance = dijkstra(np.where(np.isfinite(length), length, 0.0))
         total = float(np.sum(self.demand * np.where(self.demand > 0, distance, 0.0)))
-        total += self._message_cost(distance)
-        for amounts, port in ((self.sent_once, "injection"), (self.received_once, "ejection")):
+        per_copy = {
+            node.name: (
+                price.get(f"{node.name} injection", price.get(f"{node.name} port", 0.0)),
+                price.get(f"{node.name} ejection", price.get(f"{node.name} port", 0.0)),
+            )
+            for node in package.nodes
+        }
+        total += self._message_cost(distance, per_copy)
+        for amounts, port in ((self.sent_once, 0), (self.received_once, 1)):
             for name, amount in amounts.items():
-                total += amount * price.get(f"{name} {port}", price.get(f"{name} port", 0.0))
+                total += amount * per_copy[name][port]
         return total
 
     def _far(self, a: dict[str, float], b: dict[str, float]) -> bool:
         return any(abs(a[name] - b[name]) > 1e-9 * a[name] for name in a)
 
-    def _message_cost(self, distance: Floats) -> float:
+    def _message_cost(self, distance: Floats, per_copy: dict[str, tuple[float, float]]) -> float:
+        """Return the least that the messages cost; what members send or receive is counted by the caller."""
         endpoints = self.result.traffic.endpoints
         self.sent_once = self._by_node(self.unicast.sum(axis=1))
         self.received_once = self._by_node(self.unicast.sum(axis=0))
         cost = 0.0
         for sets, reverse in self.parts:
-            root_side = self.received_once if reverse else self.sent_once
-            member_side = self.sent_once if reverse else self.received_once
+            trees = _SteinerTrees(self, distance.T if reverse else distance, reverse)
+            far = self.sent_once if reverse else self.received_once
             for root, words, amount in zip(sets.root, sets.members, sets.bytes, strict=True):
-                farthest = 0.0
-                reached = False
-                for i, name in enumerate(endpoints):
-                    if i == root or not int(words[i // 64]) >> (i % 64) & 1:
-                        continue
-                    reached = True
-                    member_side[name] += float(amount)
-                    pair = (name, endpoints[root]) if reverse else (endpoints[root], name)
-                    farthest = max(farthest, float(distance[self.start(pair[0]), self.end(pair[1])]))
-                cost += float(amount) * farthest
-                if reached:
-                    root_side[endpoints[root]] += float(amount)
+                names = {name for i, name in enumerate(endpoints) if int(words[i // 64]) >> (i % 64) & 1}
+                names.discard(endpoints[root])
+                for name in names:
+                    far[name] += float(amount)
+                if names:
+                    port = per_copy[endpoints[root]][1 if reverse else 0]
+                    cost += float(amount) * trees.cost(endpoints[root], frozenset(names), port)
         return cost
+
+
+class _SteinerTrees:
+    """The cheapest way to reach sets of end points, by recursion over their subsets (Dreyfus and Wagner)."""
+
+    def __init__(self, check: _Check, distance: Floats, reverse: bool) -> None:
+        self.check, self.distance, self.reverse = check, distance, reverse
+        capable = "reduces" if reverse else "replicates"
+        nodes = [check.package[name] for name, _ in check.vertices]
+        self.helps = np.array([bool(getattr(node, capable, False)) for node in nodes])
+        self.known: dict[frozenset[str], Floats] = {}
+        self.from_root: dict[tuple[str, frozenset[str]], float] = {}
+
+    def from_everywhere(self, names: frozenset[str]) -> Floats:
+        """Return the cost of reaching a set from one copy at each vertex, [vertices]."""
+        if names not in self.known:
+            at = np.full(len(self.helps), np.inf)
+            if len(names) == 1:
+                (name,) = names
+                at[self.check.start(name) if self.reverse else self.check.end(name)] = 0.0
+            for part in _halves(names):
+                both = self.from_everywhere(part) + self.from_everywhere(names - part)
+                at = np.where(self.helps, np.minimum(at, both), at)
+            self.known[names] = np.min(self.distance + at[None, :], axis=1)
+        return self.known[names]
+
+    def cost(self, root: str, names: frozenset[str], per_copy: float) -> float:
+        """Return the cost of reaching a set from a root that may send several copies, one if it helps."""
+        key = (root, names)
+        if key not in self.from_root:
+            vertex = self.check.end(root) if self.reverse else self.check.start(root)
+            best = float(self.from_everywhere(names)[vertex]) + per_copy
+            if not self.helps[vertex]:
+                for part in _halves(names):
+                    apart = self.cost(root, part, per_copy) + self.cost(root, names - part, per_copy)
+                    best = min(best, apart)
+            self.from_root[key] = best
+        return self.from_root[key]
+
+
+def _halves(names: frozenset[str]) -> list[frozenset[str]]:
+    """Return one of each two parts of a set."""
+    first, *others = sorted(names)
+    return [
+        frozenset((first, *chosen)) for size in range(len(others)) for chosen in combinations(others, size)
+    ]
