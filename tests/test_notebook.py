@@ -8,6 +8,7 @@ import pytest
 
 import noptoolkit as nop
 from noptoolkit._pictures import picture_of
+from noptoolkit.scheduling import TaskGraphBuilder, schedule_graph
 from noptoolkit.text import html_table, text_table
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -52,6 +53,23 @@ def test_comparison_is_a_table_in_html_and_in_text() -> None:
     assert len(list(table.iter("tr"))) == len(rows) + 1
     assert table.findtext("caption") == result.title("olmoe-1b-7b")
     assert "mesh-4x4" in str(result)
+
+
+def test_schedule_is_a_table_with_its_notes() -> None:
+    tasks = TaskGraphBuilder()
+    tasks.add(2.0, "pe", after=[tasks.add(3.0, "dram", kind="load")])
+    plan = schedule_graph(tasks.build())
+    table = ElementTree.fromstring(f"<div>{plan._repr_html_()}</div>")
+    assert table.findtext("table/caption") == repr(plan)
+    assert [note.text for note in table.iter("p")] == plan.notes()
+    assert ["makespan", "5 s", ""] in [["".join(cell.itertext()) for cell in row] for row in table.iter("tr")]
+
+
+def test_profile_of_a_package_is_a_table(square: nop.Package) -> None:
+    from noptoolkit.physical.profiles import profile
+
+    shown = profile(square)._repr_html_()
+    assert ElementTree.fromstring(f"<div>{shown}</div>").findtext("table/caption") == square.name
 
 
 def test_html_is_the_text_table_escaped() -> None:

@@ -22,6 +22,7 @@ from noptoolkit.allocation.package_time import PackageTime, package_time
 from noptoolkit.allocation.problem import slots_of
 from noptoolkit.errors import InfeasibleError
 from noptoolkit.package import Package
+from noptoolkit.text import html_table
 from noptoolkit.trace import RoutingTrace
 
 __all__ = ["LayoutReport", "LayoutRow", "compare_layouts", "layouts_by_cap", "random_c_t"]
@@ -89,6 +90,9 @@ class LayoutReport:
             f"LayoutReport({len(self.rows)} layouts on {self.package.name!r}, "
             f"least held-out C_T {best.held_out:.3f} by {best.allocation.method!r})"
         )
+
+    def _repr_html_(self) -> str:
+        return html_table(*self.cells(), title=repr(self), notes=self.notes())
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Return heading and body of the table as text; times are relative to the first row's."""

@@ -18,6 +18,7 @@ from noptoolkit.physical.feasibility import Violation, beachfront, edge_use, vio
 from noptoolkit.physical.geometry import area, link_lengths, measured_links
 from noptoolkit.physical.heat import link_power
 from noptoolkit.physical.technology import TECHNOLOGIES, Technology
+from noptoolkit.text import html_table
 from noptoolkit.topology import structure
 from noptoolkit.units import format_quantity
 
@@ -66,6 +67,9 @@ class Profile:
     def __getitem__(self, name: str) -> float:
         """Return the value of a measurement."""
         return resolve(name, self.entries, "measurement").value
+
+    def _repr_html_(self) -> str:
+        return html_table(*self.cells(), title=self.package.name, notes=self.notes())
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Return heading and body of the table as text."""

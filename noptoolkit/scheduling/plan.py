@@ -22,6 +22,7 @@ from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
 from noptoolkit.scheduling.retrospect import busy_share, critical_tasks
 from noptoolkit.scheduling.task_graph import TaskGraph
 from noptoolkit.scheduling.verify import occupancy_over_time
+from noptoolkit.text import html_table
 from noptoolkit.units import Measured, format_quantity, measured
 from noptoolkit.workload import Workload
 
@@ -208,6 +209,9 @@ class Schedule:
             chosen = running & np.isin(self.graph.kind, members)
             result[name] = _union(self.start[chosen], self.end[chosen])
         return result
+
+    def _repr_html_(self) -> str:
+        return html_table(*self.cells(), title=repr(self), notes=self.notes())
 
     def cells(self, busiest: int = 8) -> tuple[list[str], list[list[str]]]:
         """Return heading and body of a table of the schedule: times, energy, SRAM, busiest resources."""

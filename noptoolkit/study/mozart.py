@@ -33,7 +33,7 @@ from noptoolkit.study.calibration import (
     root_mean_square,
     step_times,
 )
-from noptoolkit.text import text_table
+from noptoolkit.text import html_table, text_table
 from noptoolkit.units import Quantity, parse_quantity
 from noptoolkit.workload import Workload
 
@@ -96,6 +96,9 @@ class MozartReproduction:
         """Root mean square error for models left out, of the model and of the null model."""
         ours = root_mean_square(self.left_out, lambda left: left.errors)
         return ours, root_mean_square(self.left_out, lambda left: left.null_errors)
+
+    def _repr_html_(self) -> str:
+        return html_table(*self.cells(), title="mozart", notes=self.notes())
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Return heading and body of the table as text."""
