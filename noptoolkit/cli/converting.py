@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from noptoolkit.cli.screen import output
+from noptoolkit.cli.screen import output, table
 from noptoolkit.formats import FORMATS
 from noptoolkit.formats import convert as convert_files
 
@@ -30,8 +30,8 @@ def convert(
     result = convert_files(
         source, target, source_format=source_format, target_format=target_format, **options
     )
-    output.print(f"{result.package!r}", markup=False, highlight=False, soft_wrap=True)
-    for verb, lines in (("assumed", result.assumed), ("ignored", result.ignored), ("lost", result.lost)):
-        for line in lines:
-            output.print(f"{verb}: {line}", markup=False, highlight=False, soft_wrap=True)
-    output.print(f"written to {result.path}", markup=False, highlight=False, soft_wrap=True)
+    head, rows = result.cells()
+    if rows:
+        output.print(table("", head, rows, words=True))
+    for note in result.notes():
+        output.print(note, markup=False, highlight=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from noptoolkit.formats import (
     topology_descriptions,
     workload_descriptions,
 )
+from noptoolkit.physical import profile
 from noptoolkit.units import format_quantity
 
 __all__ = ["list_presets", "show"]
@@ -33,22 +34,31 @@ def list_presets() -> None:
 
 
 def show(
-    reference: Annotated[str, typer.Argument(help="Name of a preset, or path of a TOML file.")],
+    reference: Annotated[str, typer.Argument(help="Name of a preset, or path of a file.")],
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="Measure the topology: structure, wires, edges, cost, power.")
+    ] = False,
 ) -> None:
     """Show what one topology or workload is, and where its numbers come from."""
     topologies, workloads = list_topologies(), list_workloads()
     if reference in workloads:
         _show_workload(reference)
     elif reference in topologies or "." in reference or "/" in reference:
-        _show_topology(reference)
+        _show_topology(reference, metrics)
     else:
         hint = did_you_mean(reference, [*topologies, *workloads])
         raise UnknownNameError(f"no topology or workload named {reference!r}; {hint}")
 
 
-def _show_topology(reference: str) -> None:
+def _show_topology(reference: str, metrics: bool) -> None:
     package = load_topology(reference)
     output.print(f"{package!r}", markup=False, highlight=False, soft_wrap=True)
+    if metrics:
+        measured = profile(package)
+        output.print(table("", *measured.cells(), words=True))
+        for note in measured.notes():
+            output.print(note, markup=False, highlight=False)
+        return
     rows = [
         [channel.name, package.links[channel.link].kind, format_quantity(channel.bandwidth, "B/s")]
         for channel in package.channels
