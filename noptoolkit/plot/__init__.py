@@ -5,6 +5,7 @@ or saved, and nothing is computed: what is drawn is what the result says.
 """
 
 from noptoolkit.plot._allocation import coactivation, layout
+from noptoolkit.plot._animation import animate
 from noptoolkit.plot._breakdown import breakdown
 from noptoolkit.plot._comparison import comparison
 from noptoolkit.plot._curves import layouts, pareto, scaling
@@ -21,6 +22,7 @@ from noptoolkit.plot._traffic import traffic
 from noptoolkit.plot._utilisation import utilisation
 
 __all__ = [
+    "animate",
     "breakdown",
     "coactivation",
     "comparison",

@@ -9,7 +9,7 @@ from noptoolkit.package import Package
 from noptoolkit.physical import Temperature
 from noptoolkit.plot._layout import place
 from noptoolkit.plot._nodes import aspect_of
-from noptoolkit.plot._style import QUANTITY_COLOURS, canvas, figure_of, heading
+from noptoolkit.plot._style import MUTED, QUANTITY_COLOURS, canvas, figure_of, heading
 
 __all__ = ["temperature"]
 
@@ -49,7 +49,7 @@ def temperature(
     >>> from noptoolkit.physical import temperature
     >>> package = topology.mesh(2)
     >>> ax = plot.temperature(package, temperature(package, {"e0": "50 W"}))
-    >>> ax.figure.axes[1].get_ylabel(), ax.get_xlabel()
+    >>> ax.figure.axes[1].get_xlabel(), ax.get_xlabel()
     ('Temperature (°C)', 'x (mm)')
     >>> plt.close(ax.figure)
     """
@@ -57,7 +57,7 @@ def temperature(
     rows, columns = cells.shape
     left, bottom = found.origin
     right, top = left + columns * found.cell[0], bottom + rows * found.cell[1]
-    with canvas(ax, aspect_of(place(package))) as ax:
+    with canvas(ax, aspect_of(place(package)) + 0.15) as ax:
         hottest = max(found.of_node, key=lambda name: found.of_node[name])
         note = (
             f"hottest {found.hottest - FREEZING:.1f} °C; {hottest} {found.of_node[hottest] - FREEZING:.1f} °C"
@@ -77,10 +77,10 @@ def temperature(
                 (x, y), (width, height) = node.position, node.size
                 corner = (1e3 * (x - width / 2), 1e3 * (y - height / 2))
                 ax.add_patch(
-                    Rectangle(corner, 1e3 * width, 1e3 * height, fill=False, edgecolor="white", linewidth=0.5)
+                    Rectangle(corner, 1e3 * width, 1e3 * height, fill=False, edgecolor=MUTED, linewidth=0.5)
                 )
         bar = figure_of(ax).colorbar(
-            image, ax=ax, label="Temperature (°C)", pad=0.02, fraction=0.05, aspect=28
+            image, ax=ax, label="Temperature (°C)", location="bottom", pad=0.02, shrink=0.7, aspect=45
         )
         bar.outline.set_visible(False)
         ax.set(xlabel="x (mm)", ylabel="y (mm)")

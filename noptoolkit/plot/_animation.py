@@ -1,0 +1,141 @@
+"""A schedule as a moving picture: how busy each chiplet, stack and channel is as the step goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.collections import PatchCollection, PolyCollection
+from matplotlib.colors import Normalize
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
+
+from noptoolkit.errors import FormatError, ScheduleError
+from noptoolkit.flow.network import flow_network
+from noptoolkit.plot._channels import IDLE, ROOMY
+from noptoolkit.plot._matrix import colour_bar
+from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, kind_of, points_per_unit
+from noptoolkit.plot._ribbons import arrange, channel_ribbons, channel_widths, lane_width
+from noptoolkit.plot._schedule import title_of, window_of
+from noptoolkit.plot._style import INK, QUANTITY_COLOURS, canvas, figure_of, heading, origin_note, quantity
+from noptoolkit.plot._utilisation import busy_share
+from noptoolkit.scheduling import Schedule
+from noptoolkit.units import Quantity
+
+__all__ = ["animate"]
+
+
+def animate(
+    plan: Schedule,
+    path: str | Path,
+    *,
+    window: tuple[Quantity, Quantity] | None = None,
+    frames: int = 60,
+    fps: float = 10.0,
+) -> Path:
+    """Write a schedule as an animation: GIF, or MP4 where ffmpeg is installed.
+
+    Each frame is an equal part of the time; the darker a chiplet, a stack or a channel, the more of it it is
+    busy.
+
+    Parameters
+    ----------
+    plan
+        A schedule on a package.
+    path
+        Ends in ``.gif`` or ``.mp4``; folders are made.
+    window
+        From when to when, in s or text with a unit; the whole schedule where ``None``.
+    frames, fps
+        How many, and how many per second.
+
+    Returns
+    -------
+    Path
+        The file that was written.
+
+    Raises
+    ------
+    ScheduleError
+        If the schedule is of no package.
+    FormatError
+        If the ending is another, or there is no ffmpeg for MP4.
+    """
+    from matplotlib.animation import FFMpegWriter, PillowWriter
+
+    if plan.package is None:
+        raise ScheduleError("only a schedule on a package can be animated; a bare task graph has no places")
+    target = Path(path)
+    writers = {".gif": PillowWriter, ".mp4": FFMpegWriter}
+    kind = target.suffix.lower()
+    if kind not in writers:
+        raise FormatError(f"{target}: an animation is .gif or .mp4, not {target.suffix!r}")
+    if kind == ".mp4" and not FFMpegWriter.isAvailable():
+        raise FormatError(f"{target}: MP4 needs ffmpeg, which is not installed; write a .gif")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    begin, end = window_of(plan, window)
+    edges = np.linspace(begin, end, frames + 1)
+    share = dict(zip(plan.resources, busy_share(plan, plan.resources, edges), strict=True))
+    _write(plan, writers[kind](fps=fps), target, edges, share)
+    return target
+
+
+def _write(
+    plan: Schedule,
+    writer: mpl.animation.AbstractMovieWriter,
+    target: Path,
+    edges: NDArray[np.float64],
+    share: dict[str, NDArray[np.float64]],
+) -> None:
+    import matplotlib.pyplot as plt
+
+    package = plan.package
+    assert package is not None
+    idle = np.zeros(len(edges) - 1)
+    layout, lines = arrange(package, gap=ROOMY)
+    with canvas(None, aspect_of(layout) + 0.1) as ax:
+        frame(ax, layout, lines)
+        origin = plan.workload.trace.origin if plan.workload is not None else ""
+        heading(ax, title_of(plan), [origin_note(quantity(plan.makespan, "s"), origin)])
+        colour_bar(ax, "Time that it is busy (%)", 100.0, below=True)
+        network = flow_network(package)
+        names = [network.names[i] for i in network.own[network.arc_of_channel]]
+        used = [c.bandwidth for c, name in zip(package.channels, names, strict=True) if name in share]
+        widest = lane_width(package, layout)
+        widths = channel_widths(package, widest, max(used, default=None))
+        widths = np.maximum(widths, 0.6 / points_per_unit(ax))
+        ribbons, owner = channel_ribbons(package, layout, lines, widths, widest)
+        lanes = PolyCollection(ribbons, facecolors=IDLE, linewidths=0, zorder=2)
+        ax.add_collection(lanes, autolim=False)
+        draw_nodes(ax, package, layout, coloured=False)
+        before = len(ax.texts)
+        draw_labels(ax, package, layout)
+        for text in ax.texts[before:]:  # readable on a pale and on a dark box
+            text.set(color=INK, path_effects=[withStroke(linewidth=2.0, foreground="white")])
+        clock = ax.annotate(
+            "", (1.0, 1.0), (0, 4), xycoords="axes fraction", textcoords="offset points", ha="right"
+        )
+        of_channel = [share.get(names[i], idle) for i in owner]
+        boxes = [part for part in ax.collections if isinstance(part, PatchCollection)]
+        of_box = [
+            [share.get(node.name, idle) for node in package.nodes if kind_of(node) == part.get_gid()]
+            for part in boxes
+        ]
+        figure = figure_of(ax)
+        with writer.saving(figure, str(target), dpi=100):
+            for k in range(len(idle)):
+                lanes.set_facecolor(_colours([busy[k] for busy in of_channel]))
+                for part, members in zip(boxes, of_box, strict=True):
+                    if part.get_gid() != "switch":
+                        part.set_facecolor(_colours([busy[k] for busy in members]))
+                clock.set_text(f"{quantity(edges[k], 's')} to {quantity(edges[k + 1], 's')}")
+                writer.grab_frame()
+        plt.close(figure)
+
+
+def _colours(busy: list[float]) -> list[str]:
+    values = np.array(busy)
+    colours = QUANTITY_COLOURS(Normalize(0.0, 1.0)(values))
+    colours[values <= 1e-9] = mpl.colors.to_rgba(IDLE)
+    return [mpl.colors.to_hex(colour) for colour in colours]
