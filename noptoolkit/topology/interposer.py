@@ -39,6 +39,10 @@ def kite(
 ) -> Package:
     """Return a Kite: long links first, shorter ones where a chiplet has fewer than four.
 
+    The paper draws Kites of 20 chiplets; on large grids links of two places leave the four classes of even
+    and odd rows and columns joined at the border only, so that a medium Kite has a bisection of 4 links at
+    any size.
+
     Parameters
     ----------
     rows, columns

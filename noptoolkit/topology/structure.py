@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Memory, Package
+from noptoolkit.topology.cuts import cut_weight, descend, least_cut, settle
 from noptoolkit.units import Measured, measured
 
 if TYPE_CHECKING:
@@ -263,20 +264,16 @@ def bisection(
         raise TopologyError(f"package {package.name!r}: a bisection needs two chiplets")
     weights = ((matrix + matrix.T) / 2).toarray()
     side = _best_cut(weights, chiplets, np.random.default_rng(rng))
-    found = _cut(weights, side)
+    found = cut_weight(weights, side)
     bound = 0.0
     if len(chiplets) == len(names):
         bound = _fiedler((matrix + matrix.T) / 2)[0] * (len(names) ** 2 // 4) / len(names)
     proved = len(names) <= MOST_EXACT if exact is None else exact
     if proved:
-        side = _milp_cut(weights, chiplets, side)
-        found = bound = _cut(weights, side)
+        side = least_cut(weights, chiplets, side)
+        found = bound = cut_weight(weights, side)
     half = tuple(name for name, chosen in zip(names, side, strict=True) if chosen)
     return Bisection(found, min(bound, found), half, "exact" if proved else "bounded")
-
-
-def _cut(weights: NDArray[np.float64], side: NDArray[np.bool_]) -> float:
-    return float(weights[np.ix_(side, ~side)].sum())
 
 
 def _best_cut(
@@ -293,79 +290,9 @@ def _best_cut(
         side = np.zeros(size, dtype=bool)
         ranked = chiplets[np.argsort(order[chiplets], kind="stable")]
         side[ranked[: len(chiplets) // 2]] = True
-        _settle(weights, side, chiplets)
-        _descend(weights, side, chiplets)
-        if best is None or _cut(weights, side) < _cut(weights, best):
+        settle(weights, side, chiplets)
+        descend(weights, side, chiplets)
+        if best is None or cut_weight(weights, side) < cut_weight(weights, best):
             best = side
     assert best is not None
     return best
-
-
-def _settle(weights: NDArray[np.float64], side: NDArray[np.bool_], chiplets: NDArray[np.int64]) -> None:
-    """Put every switch on the side it has more bandwidth to, until none moves."""
-    switches = np.setdiff1d(np.arange(len(side)), chiplets)
-    for _ in range(len(switches)):
-        pull = weights[switches] @ np.where(side, 1.0, -1.0)
-        wanted = np.where(pull == 0, side[switches], pull > 0)
-        moved = np.flatnonzero(wanted != side[switches])
-        if not len(moved):
-            return
-        strongest = moved[np.argmax(np.abs(pull[moved]))]
-        side[switches[strongest]] = wanted[strongest]
-
-
-def _descend(weights: NDArray[np.float64], side: NDArray[np.bool_], chiplets: NDArray[np.int64]) -> None:
-    """Swap the pair across the cut that gains most, until none gains (after Kernighan and Lin 1970)."""
-    for _ in range(4 * len(side)):
-        sign = np.where(side, 1.0, -1.0)
-        gain = -sign * (weights @ sign)  # what moving one node alone would take off the cut
-        inside, outside = chiplets[side[chiplets]], chiplets[~side[chiplets]]
-        swap = gain[inside][:, None] + gain[outside] - 2 * weights[np.ix_(inside, outside)]
-        i, j = np.unravel_index(np.argmax(swap), swap.shape)
-        if swap[i, j] <= 1e-9 * max(weights.max(), 1.0):
-            return
-        side[inside[i]], side[outside[j]] = False, True
-        _settle(weights, side, chiplets)
-
-
-def _milp_cut(
-    weights: NDArray[np.float64], chiplets: NDArray[np.int64], start: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Return the least cut, by HiGHS: a binary per node, a cut variable per pair that is linked.
-
-    The given cut bounds it, which makes the search short.
-    """
-    from scipy.optimize import Bounds, LinearConstraint, milp
-    from scipy.sparse import coo_array
-
-    size = len(weights)
-    a, b = np.nonzero(np.triu(weights))
-    pairs = len(a)
-    unit = float(weights.max())
-    cost = np.concatenate([np.zeros(size), weights[a, b] / unit])
-    row = np.arange(pairs)
-    cut_variable = size + row
-    ones = np.ones(pairs)
-    # rows: a - b <= cut, b - a <= cut, half of the chiplets, the cost
-    entries = [(row, a, ones), (row, b, -ones), (row, cut_variable, -ones)]
-    entries += [(pairs + row, b, ones), (pairs + row, a, -ones), (pairs + row, cut_variable, -ones)]
-    entries += [(np.full(len(chiplets), 2 * pairs), chiplets, np.ones(len(chiplets)))]
-    entries += [(np.full(pairs, 2 * pairs + 1), cut_variable, cost[size:])]
-    i, j, value = (np.concatenate(parts) for parts in zip(*entries, strict=True))
-    matrix = coo_array((value, (i, j)), shape=(2 * pairs + 2, size + pairs)).tocsr()
-    half = len(chiplets) // 2
-    low = np.concatenate([np.full(2 * pairs, -np.inf), [half, -np.inf]])
-    high = np.concatenate([np.zeros(2 * pairs), [half, _cut(weights, start) / unit * (1 + 1e-9)]])
-    least = np.zeros(size + pairs)
-    if len(chiplets) % 2 == 0:
-        least[chiplets[0]] = 1.0  # either half may hold the first chiplet
-    solved = milp(
-        cost,
-        integrality=np.concatenate([np.ones(size), np.zeros(pairs)]),
-        bounds=Bounds(least, np.ones(size + pairs)),
-        constraints=LinearConstraint(matrix, low, high),
-        options={"mip_rel_gap": 0.0},
-    )
-    if solved.x is None:
-        raise TopologyError(f"bisection: the solver stopped without a proof ({solved.message})")
-    return np.asarray(solved.x[:size] > 0.5)

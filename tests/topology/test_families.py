@@ -322,6 +322,11 @@ def test_kite(reach: str, longest: int, size: int) -> None:
     undirected(package)
 
 
+def test_a_medium_kite_is_joined_at_its_border_only() -> None:
+    assert bisection_links(kite(4, reach="medium")) == pytest.approx(4)
+    assert bisection_links(kite(8, reach="medium")) == pytest.approx(4)
+
+
 @pytest.mark.parametrize("size", [2, 4, 8])
 def test_butterflies(size: int) -> None:
     double, donut = double_butterfly(size), butter_donut(size)

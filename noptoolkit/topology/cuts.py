@@ -1,0 +1,93 @@
+"""Cutting a weighted graph in two so that each side has half of some of its nodes.
+
+`descend` improves a given cut by swaps, after Kernighan and Lin (Bell System Technical Journal 49, 1970);
+`least_cut` proves the least one by a mixed-integer program: a binary per node says its side, a variable per
+linked pair is at least the difference of its ends' sides and costs its weight. Everywhere, ``weights`` is
+the symmetric matrix of bandwidths, [nodes, nodes], ``side`` says for each node whether it is in the first
+half, [nodes], and ``chiplets`` are the indices of the nodes that are halved; the others, switches, may go
+to either side.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noptoolkit.errors import TopologyError
+
+__all__ = ["cut_weight", "descend", "least_cut", "settle"]
+
+
+def cut_weight(weights: NDArray[np.float64], side: NDArray[np.bool_]) -> float:
+    """Return the bandwidth from one side to the other."""
+    return float(weights[np.ix_(side, ~side)].sum())
+
+
+def settle(weights: NDArray[np.float64], side: NDArray[np.bool_], chiplets: NDArray[np.int64]) -> None:
+    """Put every switch on the side it has more bandwidth to, until none moves."""
+    switches = np.setdiff1d(np.arange(len(side)), chiplets)
+    for _ in range(len(switches)):
+        pull = weights[switches] @ np.where(side, 1.0, -1.0)
+        wanted = np.where(pull == 0, side[switches], pull > 0)
+        moved = np.flatnonzero(wanted != side[switches])
+        if not len(moved):
+            return
+        strongest = moved[np.argmax(np.abs(pull[moved]))]
+        side[switches[strongest]] = wanted[strongest]
+
+
+def descend(weights: NDArray[np.float64], side: NDArray[np.bool_], chiplets: NDArray[np.int64]) -> None:
+    """Swap the pair across the cut that gains most, until none gains (after Kernighan and Lin 1970)."""
+    for _ in range(4 * len(side)):
+        sign = np.where(side, 1.0, -1.0)
+        gain = -sign * (weights @ sign)  # what moving one node alone would take off the cut
+        inside, outside = chiplets[side[chiplets]], chiplets[~side[chiplets]]
+        swap = gain[inside][:, None] + gain[outside] - 2 * weights[np.ix_(inside, outside)]
+        i, j = np.unravel_index(np.argmax(swap), swap.shape)
+        if swap[i, j] <= 1e-9 * max(weights.max(), 1.0):
+            return
+        side[inside[i]], side[outside[j]] = False, True
+        settle(weights, side, chiplets)
+
+
+def least_cut(
+    weights: NDArray[np.float64], chiplets: NDArray[np.int64], start: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return the least cut, by HiGHS: a binary per node, a cut variable per pair that is linked.
+
+    The given cut bounds it, which makes the search short.
+    """
+    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.sparse import coo_array
+
+    size = len(weights)
+    a, b = np.nonzero(np.triu(weights))
+    pairs = len(a)
+    unit = float(weights.max())
+    cost = np.concatenate([np.zeros(size), weights[a, b] / unit])
+    row = np.arange(pairs)
+    cut_variable = size + row
+    ones = np.ones(pairs)
+    # rows: a - b <= cut, b - a <= cut, half of the chiplets, the cost
+    entries = [(row, a, ones), (row, b, -ones), (row, cut_variable, -ones)]
+    entries += [(pairs + row, b, ones), (pairs + row, a, -ones), (pairs + row, cut_variable, -ones)]
+    entries += [(np.full(len(chiplets), 2 * pairs), chiplets, np.ones(len(chiplets)))]
+    entries += [(np.full(pairs, 2 * pairs + 1), cut_variable, cost[size:])]
+    i, j, value = (np.concatenate(parts) for parts in zip(*entries, strict=True))
+    matrix = coo_array((value, (i, j)), shape=(2 * pairs + 2, size + pairs)).tocsr()
+    half = len(chiplets) // 2
+    low = np.concatenate([np.full(2 * pairs, -np.inf), [half, -np.inf]])
+    high = np.concatenate([np.zeros(2 * pairs), [half, cut_weight(weights, start) / unit * (1 + 1e-9)]])
+    least = np.zeros(size + pairs)
+    if len(chiplets) % 2 == 0:
+        least[chiplets[0]] = 1.0  # either half may hold the first chiplet
+    solved = milp(
+        cost,
+        integrality=np.concatenate([np.ones(size), np.zeros(pairs)]),
+        bounds=Bounds(least, np.ones(size + pairs)),
+        constraints=LinearConstraint(matrix, low, high),
+        options={"mip_rel_gap": 0.0},
+    )
+    if solved.x is None:
+        raise TopologyError(f"bisection: the solver stopped without a proof ({solved.message})")
+    return np.asarray(solved.x[:size] > 0.5)
