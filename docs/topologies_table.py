@@ -16,10 +16,10 @@ from noptoolkit.topology.structure import bisection, degrees, diameter, mean_hop
 SIZES = (16, 64, 256, 1024)
 HEAD = """# Every family at four sizes
 
-Links of one unit each way, no attention chiplet, no memory. *Bisection* is in units of a link, per direction:
-exact up to 30 chiplets and switches, beyond that the best cut found (an upper bound, marked ≤). *Mean hops* and
-*diameter* are between chiplets, through switches where there are any. Where a family does not have a size, the
-nearest it has is shown. Made by `python docs/topologies_table.py`.
+Links of one unit each way, no attention chiplet, no memory. *Bisection* is in units of a link, per
+direction: exact up to 30 chiplets and switches, beyond that the best cut found (an upper bound, marked
+≤). *Mean hops* and *diameter* are between chiplets, through switches where there are any. Where a family
+does not have a size, the nearest it has is shown. Made by `python docs/topologies_table.py`.
 
 | family | chiplets | switches | links | degree | diameter | mean hops | bisection |
 |---|---:|---:|---:|---:|---:|---:|---:|"""
