@@ -141,10 +141,10 @@ class PathSearch:
     """Shortest paths between the pairs of one program, remembered as they are found."""
 
     def __init__(self, program: FlowProgram) -> None:
-        from noptoolkit.flow import compiled
+        from noptoolkit.flow import compiled_paths
 
         self.program = program
-        self.compiled = compiled
+        self.compiled = compiled_paths
         self.commodity, self.target = np.nonzero(program.demand)
         self.source = program.ends[self.commodity]
         self.amount = program.demand[self.commodity, self.target]

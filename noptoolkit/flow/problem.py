@@ -120,7 +120,11 @@ def routing_problem(package: Package, traffic: Traffic) -> RoutingProblem:
             pairs += copies.T if reverse else copies
     np.fill_diagonal(pairs, 0.0)
     demand = np.zeros((network.num_vertices, network.num_vertices))
-    np.add.at(demand, np.ix_(network.origin[nodes], network.destination[nodes]), pairs)
+    where = np.ix_(network.origin[nodes], network.destination[nodes])
+    if len(np.unique(nodes)) == len(nodes):
+        demand[where] = pairs
+    else:
+        np.add.at(demand, where, pairs)
     sent = np.bincount(nodes, pairs.sum(axis=1), len(package.nodes))
     received = np.bincount(nodes, pairs.sum(axis=0), len(package.nodes))
     ports = network.on_injected @ sent + network.on_ejected @ received

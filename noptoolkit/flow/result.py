@@ -88,6 +88,30 @@ class FlowResult:
             return 0.0
         return self.time / self.time_bound - 1 if self.time_bound > 0 else float("inf")
 
+    def cells(self, busiest: int = 8) -> tuple[list[str], list[list[str]]]:
+        """Return the head and the rows of a table of the busiest channels, crossbars and ports."""
+        times = self.use / self.network.capacity / self.efficiency
+        order = np.argsort(-times, kind="stable")[:busiest]
+        rows = [
+            [
+                self.network.names[r],
+                format_quantity(self.use[r], "B"),
+                format_quantity(self.network.capacity[r], "B/s"),
+                format_quantity(times[r], "s"),
+                f"{times[r] / self.time:.1%}" if self.time > 0 else "-",
+            ]
+            for r in order.tolist()
+        ]
+        return ["resource", "carries", "of", "for", "of the time"], rows
+
+    def notes(self) -> list[str]:
+        """Return what a reader of the table must know besides."""
+        bound = format_quantity(self.time_bound, "s")
+        return [
+            f"{self.routing}: {format_quantity(self.time, 's')} by {self.method}",
+            f"no routing is faster than {bound} ({self.bound_method}): gap {self.gap:.2%}, {self.status}",
+        ]
+
     @cached_property
     def utilisation(self) -> Floats:
         """Load / (bandwidth x time) of each channel, [channels]; 0 without traffic."""

@@ -66,8 +66,9 @@ class Folded:
         commodity_at = np.full(whole.num_vertices, -1)
         commodity_at[whole.ends] = np.arange(len(whole.ends))
         unfolded = np.zeros((len(whole.ends), len(whole.tail)))
+        colours = _Colours(whole)
         for q, end in enumerate(self.program.ends):
-            fixing = _Colours(whole).generators(fixed=int(end))
+            fixing = colours.generators(fixed=int(end))
             arcs = [_arc_map(whole, vertex_map) for vertex_map in fixing]
             orbit = _orbits(len(whole.tail), [arc_map for arc_map in arcs if arc_map is not None])
             mean = np.bincount(orbit, flow[q]) / np.bincount(orbit)

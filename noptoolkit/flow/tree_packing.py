@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
 from noptoolkit.flow.certificate import shortest_distances
+from noptoolkit.flow.cheapest_trees import CheapestTrees, MemberSets, flow_along_trees
 from noptoolkit.flow.linear_program import run_highs
 from noptoolkit.flow.multicast import Branch, TreeLoads
 from noptoolkit.flow.problem import Messages, RoutingProblem, membership
@@ -36,7 +37,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 METHOD = "Steiner tree packing"
-MOST_BITS = 16  # end points in sets; the dynamic program has a row for each subset
 MOST_WORK = 3e8  # subsets of subsets x vertices, about a second
 MOST_PROOF = 20_000  # trees that are kept one by one for `FlowResult.verify`
 
@@ -46,7 +46,7 @@ def can_pack(problem: RoutingProblem) -> bool:
     vertices = problem.network.num_vertices
     work = 0.0
     for part in problem.messages:
-        sets = _Sets.of(part)
+        sets = MemberSets.of(part)
         if sets is None:
             return False
         work += float(np.sum(2.0 ** np.bitwise_count(sets.masks))) * vertices
@@ -140,51 +140,16 @@ def _mix(columns: list[_Column], fixed: Floats, capacity: Floats) -> tuple[float
     return float(np.max(total / capacity)), shares, price
 
 
-@dataclass(frozen=True, eq=False)
-class _Sets:
-    """The sets of some messages as bits, with all their subsets, ascending."""
-
-    bits: Ints
-    masks: Ints
-    place: Ints
-    mask_of_message: Ints
-
-    @staticmethod
-    def of(part: Messages) -> _Sets | None:
-        present = [
-            bit
-            for bit, node in enumerate(part.endpoints)
-            if (membership(part.members, bit) & (part.root != node)).any()
-        ]
-        if len(present) > MOST_BITS:
-            return None
-        mask = np.zeros(len(part.root), np.int64)
-        for k, bit in enumerate(present):
-            held = membership(part.members, bit) & (part.root != part.endpoints[bit])
-            mask |= held.astype(np.int64) << k
-        needed = np.zeros(1 << len(present), bool)
-        needed[mask] = True
-        everything = np.arange(len(needed))
-        for k in range(len(present)):  # and every subset of each
-            holds = (everything >> k & 1).astype(bool)
-            needed[everything[holds] ^ (1 << k)] |= needed[everything[holds]]
-        needed[0] = False
-        masks = np.flatnonzero(needed)
-        place = np.full(len(needed), -1)
-        place[masks] = np.arange(len(masks))
-        return _Sets(np.array(present, np.int64), masks, place, mask)
-
-
 class _Blocks:
     """The blocks of a problem: messages by root, then unicast by source."""
 
     def __init__(self, problem: RoutingProblem) -> None:
         self.problem = problem
         network = problem.network
-        self.parts: list[tuple[Messages, _Sets, list[tuple[int, Floats]]]] = []
+        self.parts: list[tuple[Messages, MemberSets, list[tuple[int, Floats]]]] = []
         sent, received = np.zeros(len(network.origin)), np.zeros(len(network.origin))
         for part in problem.messages:
-            sets = _Sets.of(part)
+            sets = MemberSets.of(part)
             assert sets is not None
             roots: list[tuple[int, Floats]] = []
             for root in np.unique(part.root):
@@ -207,7 +172,7 @@ class _Blocks:
         use: list[Floats] = []
         cost = float(self.fixed_use @ prices)
         for part, sets, roots in self.parts:
-            trees = _CheapestTrees(problem, part, sets, prices, length)
+            trees = CheapestTrees(problem, part, sets, prices, length)
             for root, owed in roots:
                 spent, arc_load, copies = trees.of_root(root, owed)
                 cost += spent
@@ -228,7 +193,7 @@ class _Blocks:
             return np.zeros((0, network.num_arcs)), 0.0
         distance, arc = shortest_distances(network.num_vertices, network.tail, network.head, length, sources)
         wanted = problem.demand[sources]
-        flow = _along_trees(network.tail, arc, distance, wanted, network.num_arcs)
+        flow = flow_along_trees(network.tail, arc, distance, wanted, network.num_arcs)
         return flow, float(np.sum(wanted * np.where(wanted > 0, distance, 0.0)))
 
     def routed(self, columns: list[_Column], shares: Floats, bound: Bound) -> Routed:
@@ -244,7 +209,7 @@ class _Blocks:
             length = network.on_arcs.T @ columns[k].prices
             block = 0
             for part, sets, roots in self.parts:
-                trees = _CheapestTrees(problem, part, sets, columns[k].prices, length)
+                trees = CheapestTrees(problem, part, sets, columns[k].prices, length)
                 for root, owed in roots:
                     share = float(shares[k, block])
                     block += 1
@@ -261,103 +226,3 @@ class _Blocks:
         proof = CommodityFlow(flow, arcs, True, problem.sources, everywhere)
         whole = TreeLoads(load, injected, ejected, branches=tuple(branches) if keep else None)
         return Routed(flow.sum(axis=0), whole, METHOD, (bound,), proof)
-
-
-def _along_trees(tail: Ints, arc: Ints, distance: Floats, wanted: Floats, arcs: int) -> Floats:
-    """Return the flow of each row along its tree of shortest paths, [rows, arcs]."""
-    flow = np.zeros((len(wanted), arcs))
-    need = wanted.copy()
-    rows = np.arange(len(wanted))
-    order = np.argsort(distance, axis=1, kind="stable")
-    for position in range(distance.shape[1] - 1, 0, -1):
-        vertex = order[:, position]
-        by = arc[rows, vertex]
-        some = np.flatnonzero((by >= 0) & (need[rows, vertex] > 0))
-        amount = need[some, vertex[some]]
-        flow[some, by[some]] += amount
-        need[some, tail[by[some]]] += amount
-    return flow
-
-
-class _CheapestTrees:
-    """The cheapest trees of all sets from all roots, under some prices."""
-
-    def __init__(
-        self, problem: RoutingProblem, part: Messages, sets: _Sets, prices: Floats, length: Floats
-    ) -> None:
-        from noptoolkit.flow import compiled
-
-        self.compiled, self.part, self.sets = compiled, part, sets
-        self.network = network = problem.network
-        self.tail, self.head = (network.head, network.tail) if part.reverse else (network.tail, network.head)
-        every = np.arange(network.num_vertices)
-        self.distance, self.arc = shortest_distances(
-            network.num_vertices, self.tail, self.head, length, every
-        )
-        ends = network.origin if part.reverse else network.destination
-        self.at = ends[part.endpoints[sets.bits]]
-        shape = (len(sets.masks), network.num_vertices)
-        self.cost = np.empty(shape)
-        self.via, self.split = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        compiled.steiner_costs(
-            sets.masks, sets.place, self.distance, part.helps, self.at, self.cost, self.via, self.split
-        )
-        ports = network.on_ejected if part.reverse else network.on_injected
-        self.per_copy = ports.T @ prices
-
-    def _root(self, root: int) -> tuple[int, Floats, Ints]:
-        vertex = int((self.network.destination if self.part.reverse else self.network.origin)[root])
-        total, first = np.empty(len(self.sets.masks)), np.empty(len(self.sets.masks), np.int64)
-        self.compiled.steiner_roots(
-            self.sets.masks,
-            self.sets.place,
-            self.cost,
-            vertex,
-            not self.part.helps[vertex],
-            float(self.per_copy[root]),
-            total,
-            first,
-        )
-        return vertex, total, first
-
-    def of_root(self, root: int, owed: Floats) -> tuple[float, Floats, float]:
-        """Return the cost of all messages of a root, their arc loads, and the copies at the root."""
-        vertex, total, first = self._root(root)
-        carried = np.zeros(self.distance.shape)
-        copies = self.compiled.steiner_loads(
-            self.sets.masks, self.sets.place, self.via, self.split, first, vertex, owed, carried
-        )
-        np.fill_diagonal(carried, 0.0)
-        flow = _along_trees(self.tail, self.arc, self.distance, carried, self.network.num_arcs)
-        spent = float(np.sum(owed[owed > 0] * total[owed > 0]))
-        return spent, flow.sum(axis=0), float(copies)
-
-    def branches(self, root: int, share: float) -> list[Branch]:
-        """Return the tree of each message of a root, one by one."""
-        vertex, _, first = self._root(root)
-        found = []
-        for message in np.flatnonzero((self.part.root == root) & (self.sets.mask_of_message > 0)):
-            copies: dict[int, int] = {}
-            rest = int(self.sets.mask_of_message[message])
-            while rest:
-                part = int(first[self.sets.place[rest]])
-                self._walk(vertex, part, copies)
-                rest ^= part
-            arcs = np.array(list(copies), np.int64)
-            found.append(
-                Branch(self.part.reverse, int(message), share, arcs, np.array(list(copies.values())))
-            )
-        return found
-
-    def _walk(self, start: int, mask: int, copies: dict[int, int]) -> None:
-        row = int(self.sets.place[mask])
-        split_at = int(self.via[row, start])
-        here = split_at
-        while here != start:
-            arc = int(self.arc[start, here])
-            copies[arc] = copies.get(arc, 0) + 1
-            here = int(self.tail[arc])
-        part = int(self.split[row, split_at])
-        if part != mask:
-            self._walk(split_at, part, copies)
-            self._walk(split_at, mask ^ part, copies)

@@ -13,13 +13,14 @@ lengths?
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.errors import RoutingError, raise_collected
+from noptoolkit.flow.verification_messages import MessageFollower
+from noptoolkit.flow.verification_trees import SteinerTrees
 from noptoolkit.package import Chiplet, Memory, Package
 from noptoolkit.traffic import DestinationSets
 
@@ -99,7 +100,6 @@ class _Check:
                 self.demand[self.start(a), self.end(traffic.endpoints[j])] += self.unicast[i, j]
         self.tail = np.array([self.start(channel.tail) for channel in self.package.channels])
         self.head = np.array([self.end(channel.head) for channel in self.package.channels])
-        self.message_load = np.zeros(len(self.package.channels))
         self.sent = self._by_node(self.unicast.sum(axis=1))
         self.received = self._by_node(self.unicast.sum(axis=0))
 
@@ -197,109 +197,25 @@ class _Check:
     def messages_arrive(self) -> None:
         """Follow every message along its tree, copy by copy."""
         result = self.result
+        trees = result.routed.trees
         if not self.parts:
-            if result.routed.trees.arc_load.any():
+            if trees.arc_load.any():
                 self.faults.append("loads of messages, but there is none")
             return
         total = sum(len(sets.root) for sets, _ in self.parts)
-        arc_load = result.routed.trees.arc_load
-        self.message_load = arc_load[result.network.arc_of_channel] * result.network.share_of_channel
-        if total > ENOUGH:
+        if trees.branches is None or total > ENOUGH:
+            for name, out, into in zip(self.package.index, trees.injected, trees.ejected, strict=True):
+                self.sent[name] += float(out)
+                self.received[name] += float(into)
             return
-        load = np.zeros(len(arc_load))
-        sent, received = np.zeros(len(self.package.nodes)), np.zeros(len(self.package.nodes))
-        if result.routed.trees.branches is None:
-            return
-        for branch in result.routed.trees.branches:
-            self._follow_branch(branch, load, sent, received)
-        for tree in result.routed.trees.trees:
-            for number, share in zip(tree.messages, tree.shares, strict=True):
-                self._follow(tree, int(number), float(share), load, sent, received)
-        if self.differ(load, arc_load):
+        follower = MessageFollower(result, {reverse: sets for sets, reverse in self.parts})
+        load, sent, received = follower.follow_all()
+        self.faults += follower.faults
+        if self.differ(load, trees.arc_load):
             self.faults.append("the messages do not add up to their loads")
-        for node, out, into in zip(self.package.nodes, sent, received, strict=True):
-            self.sent[node.name] += float(out)
-            self.received[node.name] += float(into)
-
-    def _follow(
-        self, tree: Any, number: int, share: float, load: Floats, sent: Floats, received: Floats
-    ) -> None:
-        sets, reverse = next(part for part in self.parts if part[1] == tree.reverse)
-        network, traffic = self.result.network, self.result.traffic
-        capable = "reduces" if reverse else "replicates"
-        root_name = traffic.endpoints[int(sets.root[number])]
-        amount = share * float(sets.bytes[number])
-        root = self.end(root_name) if reverse else self.start(root_name)
-        near_end, far_end = (network.head, network.tail) if reverse else (network.tail, network.head)
-        words = sets.members[number]
-        names = {name for i, name in enumerate(traffic.endpoints) if int(words[i // 64]) >> (i % 64) & 1}
-        names.discard(root_name)
-        needed: dict[int, set[str]] = {}  # arcs and the members beyond, one walk per member
-        for name in names:
-            here = self.start(name) if reverse else self.end(name)
-            for _ in range(len(self.vertices)):
-                if here == root:
-                    break
-                arc = int(tree.parent_arc[here])
-                if arc < 0:
-                    break
-                needed.setdefault(arc, set()).add(name)
-                here = int(near_end[arc])
-            if here != root:
-                self.faults.append(f"a message of {root_name!r} does not reach {name!r}")
-                return
-            at_member = sent if reverse else received
-            at_member[self.package.index[name]] += amount
-
-        def copies(vertex: int) -> int:
-            own = self.vertices[vertex][0] in names and vertex != root
-            count = own + sum(carried(arc) for arc in needed if int(near_end[arc]) == vertex)
-            node = self.package[self.vertices[vertex][0]]
-            return min(count, 1) if getattr(node, capable, False) else count
-
-        def carried(arc: int) -> int:
-            return copies(int(far_end[arc]))
-
-        for arc in needed:
-            load[arc] += amount * carried(arc)
-        if names:
-            (received if reverse else sent)[self.package.index[root_name]] += amount * copies(root)
-
-    def _follow_branch(self, branch: Any, load: Floats, sent: Floats, received: Floats) -> None:
-        """Check that copies reach every member, none made but where a node can; add what they carry."""
-        sets, reverse = next(part for part in self.parts if part[1] == branch.reverse)
-        network, traffic = self.result.network, self.result.traffic
-        capable = "reduces" if reverse else "replicates"
-        begin, finish = (network.head, network.tail) if reverse else (network.tail, network.head)
-        root_name = traffic.endpoints[int(sets.root[branch.message])]
-        root = self.end(root_name) if reverse else self.start(root_name)
-        words = sets.members[branch.message]
-        names = {name for i, name in enumerate(traffic.endpoints) if int(words[i // 64]) >> (i % 64) & 1}
-        names.discard(root_name)
-        members = {self.start(name) if reverse else self.end(name) for name in names}
-        amount = branch.share * float(sets.bytes[branch.message])
-        into = np.bincount(finish[branch.arcs], branch.copies, len(self.vertices))
-        out_of = np.bincount(begin[branch.arcs], branch.copies, len(self.vertices))
-        reached, frontier = {root}, [root]
-        while frontier:
-            here = frontier.pop()
-            ahead = set(finish[branch.arcs[begin[branch.arcs] == here]].tolist()) - reached
-            reached |= ahead
-            frontier += ahead
-        for vertex in {*members, *begin[branch.arcs].tolist()} - {root}:
-            needed = out_of[vertex] + (vertex in members)
-            if getattr(self.package[self.vertices[vertex][0]], capable, False):
-                needed = min(needed, 1)
-            if vertex not in reached or into[vertex] < needed:
-                self.faults.append(f"a message of {root_name!r} lacks copies at {self.vertices[vertex][0]!r}")
-                return
-        load[branch.arcs] += amount * branch.copies
-        copies = out_of[root]
-        if getattr(self.package[root_name], capable, False):
-            copies = min(copies, 1)
-        (received if reverse else sent)[self.package.index[root_name]] += amount * copies
-        for name in names:
-            (sent if reverse else received)[self.package.index[name]] += amount
+        for name, out, into in zip(self.package.index, sent, received, strict=True):
+            self.sent[name] += float(out)
+            self.received[name] += float(into)
 
     def uses_add_up(self) -> None:
         """Check channel loads, the time of every resource, and the bottleneck."""
@@ -412,7 +328,7 @@ class _Check:
         self.received_once = self._by_node(self.unicast.sum(axis=0))
         cost = 0.0
         for sets, reverse in self.parts:
-            trees = _SteinerTrees(self, distance.T if reverse else distance, reverse)
+            trees = SteinerTrees(self.package, distance.T if reverse else distance, reverse=reverse)
             far = self.sent_once if reverse else self.received_once
             for root, words, amount in zip(sets.root, sets.members, sets.bytes, strict=True):
                 names = {name for i, name in enumerate(endpoints) if int(words[i // 64]) >> (i % 64) & 1}
@@ -423,49 +339,3 @@ class _Check:
                     port = per_copy[endpoints[root]][1 if reverse else 0]
                     cost += float(amount) * trees.cost(endpoints[root], frozenset(names), port)
         return cost
-
-
-class _SteinerTrees:
-    """The cheapest way to reach sets of end points, by recursion over their subsets (Dreyfus and Wagner)."""
-
-    def __init__(self, check: _Check, distance: Floats, reverse: bool) -> None:
-        self.check, self.distance, self.reverse = check, distance, reverse
-        capable = "reduces" if reverse else "replicates"
-        nodes = [check.package[name] for name, _ in check.vertices]
-        self.helps = np.array([bool(getattr(node, capable, False)) for node in nodes])
-        self.known: dict[frozenset[str], Floats] = {}
-        self.from_root: dict[tuple[str, frozenset[str]], float] = {}
-
-    def from_everywhere(self, names: frozenset[str]) -> Floats:
-        """Return the cost of reaching a set from one copy at each vertex, [vertices]."""
-        if names not in self.known:
-            at = np.full(len(self.helps), np.inf)
-            if len(names) == 1:
-                (name,) = names
-                at[self.check.start(name) if self.reverse else self.check.end(name)] = 0.0
-            for part in _halves(names):
-                both = self.from_everywhere(part) + self.from_everywhere(names - part)
-                at = np.where(self.helps, np.minimum(at, both), at)
-            self.known[names] = np.min(self.distance + at[None, :], axis=1)
-        return self.known[names]
-
-    def cost(self, root: str, names: frozenset[str], per_copy: float) -> float:
-        """Return the cost of reaching a set from a root that may send several copies, one if it helps."""
-        key = (root, names)
-        if key not in self.from_root:
-            vertex = self.check.end(root) if self.reverse else self.check.start(root)
-            best = float(self.from_everywhere(names)[vertex]) + per_copy
-            if not self.helps[vertex]:
-                for part in _halves(names):
-                    apart = self.cost(root, part, per_copy) + self.cost(root, names - part, per_copy)
-                    best = min(best, apart)
-            self.from_root[key] = best
-        return self.from_root[key]
-
-
-def _halves(names: frozenset[str]) -> list[frozenset[str]]:
-    """Return one of each two parts of a set."""
-    first, *others = sorted(names)
-    return [
-        frozenset((first, *chosen)) for size in range(len(others)) for chosen in combinations(others, size)
-    ]
