@@ -35,7 +35,6 @@ __all__ = ["PackageTime", "package_time"]
 
 Part = frozenset[int]  # indices into package.experts
 User = tuple[str, int | str]  # a channel by index; an injection, ejection or crossbar by node
-Use = tuple[User, Part, float]  # copies per token that meets the part
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,20 +129,24 @@ def package_time(
     size = parse_quantity(token_bytes, "B", "token_bytes")
     resources, capacity, resources_of = _resources(package)
     sources = package.with_role("attention") or package.experts
-    columns = {Part({i}): i for i in range(len(package.experts))}
-    entries: list[tuple[int, int, int, float]] = []  # direction, resource, part, copies per token
+    count = len(package.experts)
+    columns = {Part({i}): i for i in range(count)}
+    alone = np.zeros((2, len(resources), count))  # copies per token for a chiplet of its own
+    shared: list[tuple[int, int, int]] = []  # direction, resource and part, one copy per token each
     for source in sources:
         for direction, flag in enumerate(("replicates", "reduces")):
             ways = _shortest_ways(package, source, backward=direction == 1)
-            copies = degree == "in-network" and any(getattr(package[node], flag) for node in ways.order)
-            follow = _tree_uses if copies else _split_uses
-            for user, part, share in follow(package, source, ways, flag, direction == 1):
-                column = columns.setdefault(part, len(columns))
-                for resource in resources_of.get(user, ()):
-                    entries.append((direction, resource, column, share))
-    seconds = np.zeros((2, len(resources), len(columns)))
-    for direction, resource, column, share in entries:
-        seconds[direction, resource, column] += share * size / capacity[resource] / len(sources)
+            if degree == "in-network" and any(getattr(package[node], flag) for node in ways.order):
+                for user, part in _tree_uses(package, source, ways, flag, direction == 1):
+                    column = columns.setdefault(part, len(columns))
+                    shared += [(direction, resource, column) for resource in resources_of.get(user, ())]
+            else:
+                for user, share in _split_uses(package, source, ways, direction == 1):
+                    for resource in resources_of.get(user, ()):
+                        alone[direction, resource] += share
+    copies = np.concatenate([alone, np.zeros((2, len(resources), len(columns) - count))], axis=2)
+    np.add.at(copies, tuple(np.array(shared, dtype=np.int64).reshape(-1, 3).T), 1.0)
+    seconds = copies * (size / len(sources)) / np.array(capacity)[:, None]
     parts = np.zeros((len(columns), len(package.experts)), dtype=np.bool_)
     for part, column in columns.items():
         parts[column, list(part)] = True
@@ -215,51 +218,49 @@ def _shortest_ways(package: Package, source: str, backward: bool) -> _Ways:
     return _Ways(order, entering)
 
 
-def _tree_uses(package: Package, source: str, ways: _Ways, flag: str, backward: bool) -> list[Use]:
+def _tree_uses(
+    package: Package, source: str, ways: _Ways, flag: str, backward: bool
+) -> list[tuple[User, Part]]:
     """Return what each part's tokens use along the tree of lowest channels."""
     index = {name: i for i, name in enumerate(package.experts)}
     arriving: dict[str, list[Part]] = {}  # parts of a node's children
-    uses: list[Use] = []
+    uses: list[tuple[User, Part]] = []
     near, far = ("ejection", "injection") if backward else ("injection", "ejection")
     for node in reversed(ways.order):
         below = arriving.get(node, [])
         own = [Part({index[node]})] if node in index and node != source else []
-        uses += [((far, node), part, 1.0) for part in own]
+        uses += [((far, node), part) for part in own]
         parts = [*own, *below]
         if parts and getattr(package[node], flag):
             parts = [Part().union(*parts)]
         if node == source:
-            uses += [((near, node), part, 1.0) for part in parts]
+            uses += [((near, node), part) for part in parts]
         elif parts:
             channel, parent = min(ways.entering[node])
-            uses += [(("channel", channel), part, 1.0) for part in parts]
+            uses += [(("channel", channel), part) for part in parts]
             arriving.setdefault(parent, []).extend(parts)
         passing = below if backward else parts if node != source else []
-        uses += [(("crossbar", node), part, 1.0) for part in passing]
+        uses += [(("crossbar", node), part) for part in passing]
     return uses
 
 
-def _split_uses(package: Package, source: str, ways: _Ways, flag: str, backward: bool) -> list[Use]:
-    """Return what each chiplet's tokens use when nothing copies: equal shares over the last hops."""
-    count = len(package.experts)
-    through = {node: np.zeros(count) for node in ways.order}  # share of each chiplet's tokens, [chiplets]
-    uses: list[Use] = []
+def _split_uses(package: Package, source: str, ways: _Ways, backward: bool) -> list[tuple[User, Floats]]:
+    """Return which shares of each chiplet's tokens use what, [chiplets], over all last hops alike."""
+    index = {name: i for i, name in enumerate(package.experts) if name != source}
+    born = {node: np.zeros(len(package.experts)) for node in ways.order}
+    for name, i in index.items():
+        born[name][i] = 1.0
+    through = {node: own.copy() for node, own in born.items()}
     near, far = ("ejection", "injection") if backward else ("injection", "ejection")
-    for i, name in enumerate(package.experts):
-        if name != source:
-            through[name][i] = 1.0
-            uses += [((far, name), Part({i}), 1.0), ((near, source), Part({i}), 1.0)]
+    uses: list[tuple[User, Floats]] = [((near, source), np.sum(list(born.values()), axis=0))]
     for node in reversed(ways.order):
-        here = through[node]
+        share = through[node] / max(len(ways.entering.get(node, ())), 1)
         for channel, tail in ways.entering.get(node, ()):
-            share = here / len(ways.entering[node])
             through[tail] += share
-            uses += [(("channel", channel), Part({int(i)}), float(share[i])) for i in np.flatnonzero(share)]
-        arriving = here.copy()
-        if backward and node in package.experts and node != source:
-            arriving[package.experts.index(node)] = 0.0  # its own results are born there
-        if backward or node != source:
-            uses += [
-                (("crossbar", node), Part({int(i)}), float(arriving[i])) for i in np.flatnonzero(arriving)
-            ]
+            uses.append((("channel", channel), share))
+        uses.append(((far, node), born[node]))
+        if backward:
+            uses.append((("crossbar", node), through[node] - born[node]))
+        elif node != source:
+            uses.append((("crossbar", node), through[node]))
     return uses

@@ -36,7 +36,7 @@ def start_time(
     inside = np.zeros((sets, chiplets), dtype=np.uint8)
     met = np.zeros((sets, count), dtype=np.uint8)
     busy_out, busy_back = np.zeros(len(out)), np.zeros(len(back))
-    busy = np.zeros(chiplets)
+    busy, tokens = np.zeros(chiplets), np.zeros(count)
     for a in range(len(places)):
         if places[a] < chiplets:
             busy[places[a]] += load[a] * choice_time[places[a]]
@@ -50,9 +50,11 @@ def start_time(
                 inside[t, q] += 1
         for j in range(count):
             if met[t, j] > 0:
-                for r in range(len(out)):
-                    busy_out[r] += weight[t] * out[r, j]
-                    busy_back[r] += weight[t] * back[r, j]
+                tokens[j] += weight[t]
+    for r in range(len(out)):
+        for j in range(count):
+            busy_out[r] += tokens[j] * out[r, j]
+            busy_back[r] += tokens[j] * back[r, j]
     return inside, met, busy_out, busy_back, busy
 
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import grid, topical, tree
-from test_allocation_search import problem_of, set_partitions
+from conftest import grid, least_connectivity, problem_of, topical, tree
 
 from noptoolkit import RoutingTrace
 from noptoolkit.allocation import allocate
@@ -23,12 +22,7 @@ def test_bound_is_never_above_brute_force(experts: int, chiplets: int, k: int) -
             rng.gumbel(size=(80, experts)) * sharpness + rng.random(experts) + 2 * rng.random((80, 1, 1))[0]
         )
         problem = problem_of(RoutingTrace(np.argsort(-scores, axis=1)[:, :k], experts), 1, chiplets)
-        places = np.empty(experts, dtype=np.int64)
-        best = np.inf
-        for blocks in set_partitions(list(range(experts)), experts // chiplets):
-            for chiplet, block in enumerate(blocks):
-                places[block] = chiplet
-            best = min(best, connectivity_of(problem, places))
+        best = least_connectivity(problem, chiplets)
         bound = connectivity_bound(problem)
         assert bound <= best * (1 + 1e-12)
         if experts == 2 * chiplets:

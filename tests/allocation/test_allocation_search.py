@@ -1,40 +1,20 @@
 """Swap gains against a recount, searches against brute force, exact matching, groups and relabelling."""
 
-from collections.abc import Iterator
-from itertools import combinations
-
 import numpy as np
 import pytest
-from conftest import topical, tree
+from conftest import all_layouts, least_connectivity, problem_of, topical, tree
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from noptoolkit import RoutingTrace
 from noptoolkit.allocation import allocate
 from noptoolkit.allocation.caps import limits_of
-from noptoolkit.allocation.fit import layout_problems
 from noptoolkit.allocation.grouping import place_in_groups
 from noptoolkit.allocation.limits import excess_of
 from noptoolkit.allocation.merging import place_matched
 from noptoolkit.allocation.plain import place_randomly
 from noptoolkit.allocation.portfolio import connectivity_of, search_portfolio
-from noptoolkit.allocation.problem import LayoutProblem
 from noptoolkit.allocation.swap_search import STRICTNESS, anneal, descend, search_tabu, swap_changes
-
-
-def problem_of(trace: RoutingTrace, groups: int = 4, per_group: int = 4, **options) -> LayoutProblem:
-    (problem,) = layout_problems(trace, tree(groups, per_group), **options)
-    return problem
-
-
-def set_partitions(experts: list[int], size: int) -> Iterator[list[list[int]]]:
-    """Every way to cut the experts into blocks of one size."""
-    if not experts:
-        yield []
-        return
-    first, rest = experts[0], experts[1:]
-    for others in combinations(rest, size - 1):
-        left = [e for e in rest if e not in others]
-        for blocks in set_partitions(left, size):
-            yield [[first, *others], *blocks]
 
 
 @pytest.mark.parametrize("caps", [{}, {"cap_chiplet": 1.01}, {"cap_chiplet": 1.05, "cap_group": 1.001}])
@@ -55,6 +35,23 @@ def test_swap_gain_equals_a_recount_with_every_term(caps: dict[str, float]) -> N
         assert changes[a, b] == changes[b, a]
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 4), st.integers(0, 3))
+def test_swap_gains_hold_for_any_small_trace(seed: int, k: int, per_chiplet: int, spare: int) -> None:
+    rng = np.random.default_rng(seed)
+    experts = 3 * per_chiplet + 2
+    ids = np.argsort(rng.random((rng.integers(1, 30), experts)), axis=1)[:, : min(k, experts)]
+    problem = problem_of(RoutingTrace(ids, experts), 1, 4, capacity=per_chiplet + spare + 1)
+    places = place_randomly(problem, rng)
+    changes = swap_changes(problem, places)
+    for a in range(experts):
+        for b in range(a):
+            swapped = places.copy()
+            swapped[[a, b]] = swapped[[b, a]]
+            expected = connectivity_of(problem, swapped) - connectivity_of(problem, places)
+            assert changes[a, b] == pytest.approx(expected, abs=1e-9)
+
+
 def test_gains_stay_right_through_a_search() -> None:
     """A search that miscounted its own state would end where a better swap is left."""
     problem = problem_of(topical(64, 8))
@@ -73,12 +70,7 @@ def test_searches_equal_brute_force(experts: int, chiplets: int, search: str) ->
         scores = rng.random((120, experts)) + rng.random(experts)
         trace = RoutingTrace(np.argsort(-scores, axis=1)[:, :3], experts)
         problem = problem_of(trace, 1, chiplets)
-        places = np.empty(experts, dtype=np.int64)
-        best = np.inf
-        for blocks in set_partitions(list(range(experts)), experts // chiplets):
-            for chiplet, block in enumerate(blocks):
-                places[block] = chiplet
-            best = min(best, connectivity_of(problem, places))
+        best = least_connectivity(problem, chiplets)
         start = place_randomly(problem, rng)
         if search == "tabu":
             found = search_tabu(problem, start, patience=300, rng=rng)
@@ -128,12 +120,7 @@ def test_groups_equal_brute_force_over_cluster_pairings() -> None:
     problem = problem_of(trace, 4, 2)
     places = np.arange(16) // 2
     moved = place_in_groups(problem, places, np.random.default_rng(0))
-    best = np.inf
-    for blocks in set_partitions(list(range(8)), 2):
-        group = np.empty(8, dtype=np.int64)
-        for g, block in enumerate(blocks):
-            group[block] = g
-        best = min(best, connectivity_of(problem, group[places]))
+    best = min(connectivity_of(problem, group[places]) for group in all_layouts(8, 4))
     assert connectivity_of(problem, moved // 2) == best
 
 
