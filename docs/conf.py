@@ -18,9 +18,9 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "numpydoc",
+    "sphinx_gallery.gen_gallery",
     "from_the_code",
     "pictures",
 ]
@@ -29,6 +29,7 @@ templates_path = ["_templates"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 nitpicky = False
 default_role = "py:obj"
+highlight_language = "none"
 
 html_theme = "furo"
 html_title = f"noptoolkit {release}"
@@ -36,7 +37,7 @@ html_static_path = ["_static"]
 html_css_files = ["noptoolkit.css"]
 html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
 
-myst_enable_extensions = ["deflist", "dollarmath", "colon_fence"]
+myst_enable_extensions = ["deflist", "colon_fence"]
 myst_heading_anchors = 3
 
 autodoc_typehints = "none"
@@ -48,19 +49,14 @@ numpydoc_xref_param_type = False
 
 suppress_warnings = ["config.cache"]
 
-if list((HERE.parent / "gallery").glob("plot_*.py")):
-    extensions.append("sphinx_gallery.gen_gallery")
-    sphinx_gallery_conf = {
-        "examples_dirs": "../gallery",
-        "gallery_dirs": "auto_gallery",
-        "filename_pattern": r"plot_\d+_",
-        "within_subsection_order": "FileNameSortKey",
-        "download_all_examples": False,
-        "remove_config_comments": True,
-        "abort_on_example_error": True,
-        "show_memory": False,
-        "show_signature": False,
-        "image_srcset": ["2x"],
-        "image_scrapers": ("matplotlib",),
-        "plot_gallery": "True",
-    }
+sphinx_gallery_conf = {
+    "examples_dirs": "../gallery",
+    "gallery_dirs": "auto_gallery",
+    "filename_pattern": r"plot_\d+_",
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "image_srcset": ["2x"],
+}

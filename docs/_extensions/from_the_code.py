@@ -3,7 +3,7 @@
 Written to ``docs/generated`` before Sphinx reads its sources:
 
 * ``command-line.md``: every command and option, from the typer application;
-* ``model.rst``: the module docstrings in the order of the stages: equations, assumptions, sources;
+* ``model/*.rst``: the module docstrings in the order of the stages: equations, assumptions, sources;
 * ``api/*.rst``: the public names of every room, from ``__all__``;
 * ``tables.rst``: builders, routings, allocators, policies and metrics, from the tables that hold them;
 * ``provenance.md``: source and assumptions of every preset, from the TOML files.
@@ -81,9 +81,9 @@ def write_pages(app: Sphinx, config: object) -> None:
     folder = Path(app.srcdir) / "generated"
     pages = {
         "command-line.md": command_line(),
-        "model.rst": model_reference(),
         "tables.rst": tables(),
         "provenance.md": provenance(),
+        **model_pages(),
         **api_pages(),
     }
     for name, text in pages.items():
@@ -125,27 +125,35 @@ def command_line() -> str:
     )
 
 
-def model_reference() -> str:
-    """Return the page of the module docstrings."""
-    lines = [
-        heading("Model reference", "="),
-        "What is computed, from what assumptions, after which source: the docstrings of the modules, in the "
-        "order in which a value walks through them.\n",
-    ]
+def model_pages() -> dict[str, str]:
+    """Return the pages of the module docstrings, one for each room that has a model."""
+    pages: dict[str, str] = {}
     for name, room in rooms().items():
-        if name in ("plot", "report", "notebook", "errors"):
+        chosen = [module for module in modules_of(room) if module is room or has_model(module)]
+        if name in ("plot", "report", "notebook", "errors") or not (len(chosen) > 1 or has_model(room)):
             continue
-        lines.append(heading(ROOMS[name], "-"))
-        for module in modules_of(room):
-            if not module.__doc__:
-                continue
-            if module is not room:
-                lines.append(heading(module.__name__.removeprefix("noptoolkit."), "~"))
+        lines = [heading(ROOMS[name], "=")]
+        for module in chosen:
             last = module.__name__.rpartition(".")[2]
+            if module is not room:
+                lines.append(heading(last, "-"))
             taken = inspect.isfunction(getattr(room, last, None))  # a function of the room has the same name
             index = "   :no-index:\n" if taken else ""
             lines.append(f".. automodule:: {module.__name__}\n   :no-members:\n{index}")
-    return "\n".join(lines)
+        pages[f"model/{name}.rst"] = "\n".join(lines)
+    index_lines = [
+        heading("Model reference", "="),
+        "What is computed, from what assumptions, after which source: the docstrings of the modules, in the "
+        "order in which a value walks through them.\n",
+        ".. toctree::\n   :maxdepth: 2\n",
+        *(f"   {page.removeprefix('model/').removesuffix('.rst')}" for page in pages),
+    ]
+    return {"model/index.rst": "\n".join(index_lines) + "\n", **pages}
+
+
+def has_model(module: ModuleType) -> bool:
+    """Return whether a module's docstring says more than what the module is."""
+    return "\n\n" in (module.__doc__ or "").strip()
 
 
 def api_pages() -> dict[str, str]:
