@@ -59,4 +59,6 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "image_srcset": ["2x"],
+    "ignore_repr_types": r"matplotlib|list|numpy",
+    "write_computation_times": False,
 }

@@ -230,7 +230,8 @@ def first_line(value: object) -> str:
     """Return what a member of a table says of itself in one sentence."""
     if inspect.isfunction(value) or inspect.isclass(value):
         sentence = (inspect.getdoc(value) or "").partition("\n\n")[0].replace("\n", " ")
-        return sentence.removeprefix("Return ").replace("`", "``").replace("````", "``")
+        said = sentence.removeprefix("Return ").replace("`", "``").replace("````", "``")
+        return said[:1].upper() + said[1:]
     return f"``{value}``"
 
 

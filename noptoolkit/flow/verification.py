@@ -3,12 +3,11 @@
 From the package and the traffic alone it asks:
 
 * Does the kept flow carry the demand? At every vertex but a commodity's own, inflow >= outflow + demand;
-where
-  trees were stripped, that they are trees, hang on one vertex each, and carry what crosses them.
+  where trees were stripped, that they are trees, hang on one vertex each, and carry what crosses them.
 * Do the messages reach their members along trees, one copy for each branch that no node on the way makes?
 * Are the channel loads, the use of every channel, half-duplex link, crossbar and port, and ``time`` what
-follows? * Do the prices, none negative, prove ``time_bound``, by shortest paths under strictly positive
-lengths?
+  follows?
+* Do the prices, none negative, prove ``time_bound``, by shortest paths under strictly positive lengths?
 """
 
 from __future__ import annotations
