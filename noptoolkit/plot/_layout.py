@@ -139,7 +139,7 @@ def _drawn(package: Package) -> tuple[NDArray[np.float64], LayoutKind, list[int]
         kind = "tree"
         hanging = [i for i in neighbours if i not in core and len(neighbours[i]) == 1]
         branches = {i: [j for j in neighbours[i] if j in core or j in hanging] for i in [*core, *hanging]}
-        _place_tree(centre, branches, _root(package, core))
+        _place_tree(centre, branches, _tree_root(package, core))
         placed = bearers + hanging
     elif package.switches and not any(level[i] == level[j] for i in core for j in core[i]):
         kind = "layers"
@@ -165,12 +165,24 @@ def _levels(package: Package, core: dict[int, list[int]]) -> dict[int, int]:
     return level
 
 
-def _root(package: Package, core: dict[int, list[int]]) -> int:
-    """Return the centre of the graph; among equals the attention chiplet, then the first."""
-    if len(core) > 400:  # the exact centre takes a search from every node
-        return max(core, key=lambda i: len(core[i]))
+def _tree_root(package: Package, tree: dict[int, list[int]]) -> int:
+    """Return the centre of a tree: what is left when leaves are stripped again and again.
+
+    Of two that are left it is the attention chiplet, else the first.
+    """
+    degree = {i: len(others) for i, others in tree.items()}
+    left, layer = set(tree), [i for i, count in degree.items() if count <= 1]
+    while len(left) > 2:
+        left.difference_update(layer)
+        following = []
+        for i in layer:
+            for j in tree[i]:
+                degree[j] -= 1
+                if degree[j] == 1 and j in left:
+                    following.append(j)
+        layer = following
     attention = set(package.with_role("attention"))
-    return min(core, key=lambda i: (max(_hops(core, i).values()), package.nodes[i].name not in attention, i))
+    return min(left, key=lambda i: (package.nodes[i].name not in attention, i))
 
 
 def _hops(core: dict[int, list[int]], root: int) -> dict[int, int]:
@@ -185,10 +197,10 @@ def _hops(core: dict[int, list[int]], root: int) -> dict[int, int]:
     return depth
 
 
-def _place_tree(centre: NDArray[np.float64], core: dict[int, list[int]], root: int) -> None:
-    """Leaves side by side, each parent over the middle of its children; round the root where wide."""
-    depth = _hops(core, root)
-    children = {i: [j for j in core[i] if depth[j] > depth[i]] for i in core}
+def _place_tree(centre: NDArray[np.float64], tree: dict[int, list[int]], root: int) -> None:
+    """Leaves side by side, each parent over the middle of its children; as balloons where that is wide."""
+    depth = _hops(tree, root)
+    children = {i: [j for j in tree[i] if depth[j] > depth[i]] for i in tree}
     order: list[int] = []
     stack = [root]
     while stack:
@@ -196,22 +208,40 @@ def _place_tree(centre: NDArray[np.float64], core: dict[int, list[int]], root: i
         order.append(i)
         stack.extend(reversed(children[i]))
     leaves = [i for i in order if not children[i]]
+    if len(leaves) > WIDE_TREE or max(map(len, children.values())) > WIDE_TREE // 2:
+        _place_balloons(centre, children, order)
+        return
     across = dict(zip(leaves, np.arange(len(leaves), dtype=float), strict=True))
     for i in reversed(order):
         if children[i]:
             across[i] = (across[children[i][0]] + across[children[i][-1]]) / 2
-    middle = across[root]
-    radial = len(leaves) > WIDE_TREE or max(map(len, children.values())) > WIDE_TREE // 2
-    radius = [0.0]
-    for level in range(1, max(depth.values()) + 1):
-        full = len(leaves) / (2 * np.pi) if any(depth[i] == level for i in leaves) else 0.0
-        radius.append(max(radius[-1] + 1.3, full))
     for i in order:
-        if radial:
-            angle = np.pi / 2 - 2 * np.pi * across[i] / len(leaves)
-            centre[i] = radius[depth[i]] * np.cos(angle), radius[depth[i]] * np.sin(angle)
-        else:
-            centre[i] = across[i] - middle, _rise(len(leaves)) * -depth[i]
+        centre[i] = across[i] - across[root], _rise(len(leaves)) * -depth[i]
+
+
+def _place_balloons(centre: NDArray[np.float64], children: dict[int, list[int]], order: list[int]) -> None:
+    """Children on a circle round their parent, each with the room that its own children need."""
+    reach = dict.fromkeys(order, 0.5)  # radius of the disc that holds a subtree
+    ring: dict[int, float] = {}  # radius of the circle of the children
+    for i in reversed(order):
+        if children[i]:
+            room = sum(2.0 * reach[j] for j in children[i]) + (0.0 if i == order[0] else 1.0)
+            widest = max(reach[j] for j in children[i])
+            ring[i] = max(1.02 * room / (2 * np.pi), 0.7 + widest)
+            reach[i] = ring[i] + widest
+    centre[order[0]] = 0.0
+    facing = {order[0]: np.pi / 2}  # where a node's parent is, seen from it; its children leave that way free
+    for i in order:
+        if not children[i]:
+            continue
+        share = 2 * np.pi / (sum(reach[j] for j in children[i]) + (0.0 if i == order[0] else 0.5))
+        angle = facing[i] - (0.0 if i == order[0] else 0.25 * share)
+        angle += 0.5 * share * reach[children[i][0]] if i == order[0] else 0.0
+        for j in children[i]:
+            angle -= 0.5 * share * reach[j]
+            centre[j] = centre[i] + ring[i] * np.array([np.cos(angle), np.sin(angle)])
+            facing[j] = angle + np.pi
+            angle -= 0.5 * share * reach[j]
 
 
 def _rise(width: int) -> float:

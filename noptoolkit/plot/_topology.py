@@ -32,6 +32,7 @@ LINK_COLOURS = {
     LinkKind.MEMORY: OKABE_ITO["orange"],
     LinkKind.SUBSTRATE: MUTED,
 }
+HAIRLINE = 0.35  # points
 EVEN = 1.2  # a symmetric link is drawn as one line, this much wider than a lane
 
 
@@ -93,7 +94,7 @@ def topology(
 
 def _draw_links(ax: Axes, package: Package, layout: Layout, lines: list[list[NDArray[np.float64]]]) -> None:
     widest = lane_width(package, layout)
-    points = link_widths(package, EVEN * widest) * points_per_unit(ax)
+    points = np.maximum(link_widths(package, EVEN * widest) * points_per_unit(ax), HAIRLINE)
     even = np.array([link.backward_bandwidth == link.bandwidth for link in package.links], dtype=bool)
     bent = np.array([len(pieces[0]) > 2 for pieces in lines], dtype=bool)
     for over in (False, True):

@@ -13,7 +13,7 @@ from packages_to_draw import grid
 from noptoolkit import Chiplet, Link, Package, plot
 from noptoolkit.plot._layout import place
 from noptoolkit.plot._ribbons import arrange, channel_ribbons, channel_widths, lane_width
-from noptoolkit.topology import dragonfly, fat_tree, folded_torus, fully_connected, hypercube
+from noptoolkit.topology import dragonfly, fat_tree, folded_torus, fully_connected, hypercube, nop_tree, star
 
 
 def by_gid(ax, gid):
@@ -76,6 +76,18 @@ def test_tangled_positions_are_given_up() -> None:
     assert arrange(fully_connected(16), physical=True)[0].kind == "physical"
     for package in (grid(4, wrap=True), folded_torus(4), hypercube(4)):
         assert arrange(package)[0].kind == "physical"
+
+
+@pytest.mark.parametrize(
+    "package",
+    [nop_tree(4, 4), nop_tree(16, 16), star(40), fat_tree(4), dragonfly(), fully_connected(9)],
+    ids=lambda package: package.name,
+)
+def test_no_two_boxes_overlap(package: Package) -> None:
+    layout = place(package, physical=False)
+    apart = np.abs(layout.centre[:, None] - layout.centre) - layout.half[:, None] - layout.half
+    gap = apart.max(axis=2) + np.diag(np.full(len(package.nodes), np.inf))
+    assert gap.min() > 0
 
 
 def test_layers_and_circles_where_positions_do_not_serve() -> None:
