@@ -1,4 +1,4 @@
-"""BookSim2: ``anynet`` network files in and out, with a matching configuration and traffic matrix.
+"""BookSim2: ``anynet`` network files in and out, with a configuration that runs them under uniform traffic.
 
 Every chiplet and switch becomes a router, every chiplet also a node; memory stacks are left out. BookSim
 knows channel latency in cycles but no bandwidth per channel, and merges parallel links: a channel carries

@@ -25,6 +25,9 @@ from noptoolkit.units import parse_quantity
 
 __all__ = ["builder_model", "check", "entry_model", "table_model"]
 
+MOST_FAULTS = 50
+"""Of one table that are put in words: a file of a million wrong keys should not take a minute to refuse."""
+
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
@@ -127,7 +130,9 @@ def check(model: type[BaseModel], data: Any, place: str, faults: list[str]) -> d
     try:
         valid = model.model_validate(_tuples(data))
     except ValidationError as error:
-        faults += [_fault(detail, model, place) for detail in error.errors(include_url=False)]
+        details = error.errors(include_url=False)
+        faults += [_fault(detail, model, place) for detail in details[:MOST_FAULTS]]
+        faults += [f"{_join(place)}another fault"] * max(len(details) - MOST_FAULTS, 0)
         return {}
     return {key: getattr(valid, key) for key in valid.model_fields_set}
 

@@ -1,11 +1,12 @@
 """What a package costs to make: dies by yield, a carrier by area, assembly by known good dies.
 
 Gross dies of area A on a wafer of radius r: pi r^2 / A - 2 pi r / sqrt(2 A) (the usual estimate, de Vries,
-IEEE Transactions on Semiconductor Manufacturing 18, 2005). Yield with defect density D: Poisson exp(-A D);
-Murphy ((1 - exp(-A D)) / (A D))^2; negative binomial (1 + A D / c)^-c with clustering c (Stapper, IBM
-Journal 27, 1983). A known good die costs (wafer / gross dies + test) / yield. A package of n dies, each
-placed with yield y, costs (dies + carrier + assembly) / y^n. The prices in `Process` are examples of
-RapidChiplet (arXiv 2311.06081) or assumed: compare packages with them, do not quote them.
+IEEE Transactions on Semiconductor
+Manufacturing 18, 2005), at least one where the diagonal fits the wafer. Yield with defect density D:
+Poisson exp(-A D); Murphy ((1 - exp(-A D)) / (A D))^2; negative binomial (1 + A D / c)^-c with clustering c
+(Stapper, IBM Journal 27, 1983). A known good die costs (wafer / gross dies + test) / yield. A package of n
+dies, each placed with yield y, costs (dies + carrier + assembly) / y^n. The prices in `Process` are
+examples of RapidChiplet (arXiv 2311.06081) or assumed: compare packages with them, do not quote them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Literal
 
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
-from noptoolkit.physical.geometry import area
+from noptoolkit.topology.composition import extent
 from noptoolkit.units import Measured, measured
 
 __all__ = ["Cost", "Process", "YieldModel", "die_cost", "die_yield", "gross_dies", "package_cost"]
@@ -110,31 +111,33 @@ def die_yield(
     raise TopologyError(f"no yield model {model!r}; known: poisson, murphy, negative binomial")
 
 
-def gross_dies(die_area: float, wafer_radius: float) -> float:
-    """Return about how many dies a wafer holds, at least 0.
+def gross_dies(width: float, height: float, wafer_radius: float) -> float:
+    """Return about how many dies of an outline in m a wafer of a radius in m holds.
 
     Examples
     --------
-    >>> round(gross_dies(1e-4, 0.15))
-    640
+    >>> round(gross_dies(0.01, 0.01, 0.15)), gross_dies(0.2, 0.2, 0.15), gross_dies(0.22, 0.22, 0.15)
+    (640, 1.0, 0.0)
     """
-    edge = 2 * math.pi * wafer_radius / math.sqrt(2 * die_area)
-    return max(math.pi * wafer_radius**2 / die_area - edge, 0.0)
+    if math.hypot(width, height) > 2 * wafer_radius:
+        return 0.0
+    edge = 2 * math.pi * wafer_radius / math.sqrt(2 * width * height)
+    return max(math.pi * wafer_radius**2 / (width * height) - edge, 1.0)
 
 
-def die_cost(die_area: float, process: Process, model: YieldModel = "negative binomial") -> float:
-    """Return the cost of one known good die.
+def die_cost(width: float, height: float, process: Process, model: YieldModel = "negative binomial") -> float:
+    """Return the cost of one known good die of an outline in m.
 
     Raises
     ------
     TopologyError
         If a wafer holds none.
     """
-    gross = gross_dies(die_area, process.wafer_radius)
+    gross = gross_dies(width, height, process.wafer_radius)
     if gross < 1:
-        size, radius = f"{die_area * 1e6:.4g} mm2", f"{process.wafer_radius * 1e3:g} mm"
+        size, radius = f"{width * 1e3:.4g} mm x {height * 1e3:.4g} mm", f"{process.wafer_radius * 1e3:g} mm"
         raise TopologyError(f"a die of {size} does not fit a wafer of {radius} radius")
-    good = die_yield(die_area, process.defect_density, model, process.clustering)
+    good = die_yield(width * height, process.defect_density, model, process.clustering)
     return (process.wafer_cost / gross + process.test_cost) / good
 
 
@@ -180,9 +183,10 @@ def package_cost(
         raise TopologyError(f"assembly_yield {assembly_yield} is a share above 0, up to 1")
     process = die_process or Process()
     under = carrier_process or Process(defect_density=100.0)
-    areas = Counter(node.size[0] * node.size[1] for node in package.nodes if node.size is not None)
-    dies = sum(count * die_cost(size, process, model) for size, count in areas.items())
-    carrier = die_cost(area(package), under, model)
+    sizes = Counter(node.size for node in package.nodes if node.size is not None)
+    dies = sum(count * die_cost(*size, process, model) for size, count in sizes.items())
+    _, outline = extent(package)
+    carrier = die_cost(*outline, under, model)
     assembly = assembly_cost_per_die * len(package.nodes)
     share = assembly_yield ** len(package.nodes)
     return Cost(dies, carrier, assembly, share, (dies + carrier + assembly) / share)

@@ -126,17 +126,17 @@ def _structure(package: Package, remarks: list[str]) -> dict[str, Entry]:
     entries = {
         "chiplets": Entry(len(package.chiplets), "", "dies that compute"),
         "switches": Entry(len(package.switches), "", "dies that only forward"),
-        "links": Entry(len(package.links), "", "physical links, memory buses included"),
+        "links": Entry(len(package.links), "", "physical links, with memory buses"),
         "bandwidth": Entry(package.total_bandwidth, "B/s", "of all links, both directions"),
-        "least degree": Entry(min(degree), "", "die-to-die links at the node with the fewest"),
-        "greatest degree": Entry(max(degree), "", "die-to-die links at the node with the most"),
-        "diameter": Entry(float(structure.diameter(package)), "", "hops between the two farthest chiplets"),
-        "mean hops": Entry(structure.mean_hops(package), "", "hops between two chiplets, on average"),
+        "least degree": Entry(min(degree), "", "die-to-die links of one die, the fewest"),
+        "greatest degree": Entry(max(degree), "", "die-to-die links of one die, the most"),
+        "diameter": Entry(float(structure.diameter(package)), "", "hops between the farthest chiplets"),
+        "mean hops": Entry(structure.mean_hops(package), "", "hops between chiplets, on average"),
         "path diversity": Entry(
-            structure.path_diversity(package), "", "shortest paths between two chiplets, geometric mean"
+            structure.path_diversity(package), "", "shortest paths per pair, geometric mean"
         ),
         "connectivity": Entry(
-            structure.edge_connectivity(package), "", "fewest links whose loss cuts the network"
+            structure.edge_connectivity(package), "", "fewest links whose loss cuts it in two"
         ),
         "spectral gap": Entry(structure.spectral_gap(package), "", "second Laplacian eigenvalue"),
     }
@@ -147,7 +147,7 @@ def _structure(package: Package, remarks: list[str]) -> dict[str, Entry]:
             bound = format_quantity(cut.bound, "B/s")
             remarks.append(f"bisection is the best cut found; none has less than {bound}")
         latency = zero_load_latency(package)
-        entries["latency"] = Entry(latency.mean, "s", "zero-load latency between two chiplets, on average")
+        entries["latency"] = Entry(latency.mean, "s", "zero-load latency, on average")
         entries["greatest latency"] = Entry(latency.max, "s", "zero-load latency, the largest")
     return entries
 
@@ -156,11 +156,11 @@ def _physical(package: Package, technology: Technology, remarks: list[str]) -> d
     lengths = link_lengths(package)
     shares = [needed / there for needed, there in edge_use(package, technology).values() if there > 0]
     entries = {
-        "wire length": Entry(float(lengths.sum()), "m", "of all links, Manhattan between die edges"),
+        "wire length": Entry(float(lengths.sum()), "m", "all links, Manhattan from edge to edge"),
         "longest link": Entry(round(float(lengths.max(initial=0.0)), 12), "m", "likewise"),
         "area": Entry(area(package), "m2", "of the rectangle round all dies"),
         "beachfront": Entry(beachfront(package, technology), "m", f"die edge that {technology.name} takes"),
-        "fullest edge": Entry(max(shares, default=0.0), "", "share of the fullest die side that links take"),
+        "fullest edge": Entry(max(shares, default=0.0), "", "share that links take of a die's side"),
     }
     measured = measured_links(package, technology)
     if all(link.energy_per_bit is not None for link in measured.links):
@@ -169,7 +169,7 @@ def _physical(package: Package, technology: Technology, remarks: list[str]) -> d
         remarks.append(f"no link power: {technology.name} or a memory bus has no energy per bit")
     try:
         cost = package_cost(package)
-        entries["cost"] = Entry(cost.total, "", "of a good package, in thousandths of a wafer (assumed)")
+        entries["cost"] = Entry(cost.total, "", "a good package, in 1/1000 wafer (assumed)")
         entries["assembly yield"] = Entry(cost.yield_, "", "at 99 % per die (assumed)")
     except TopologyError as error:
         remarks.append(f"no cost: {error}")

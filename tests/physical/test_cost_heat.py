@@ -36,11 +36,11 @@ def test_yields() -> None:
 
 def test_die_cost() -> None:
     process = Process(wafer_cost=6000.0, defect_density=0.0, test_cost=2.0)
-    assert die_cost(1e-4, process) == pytest.approx(6000 / gross_dies(1e-4, 0.15) + 2)
-    four_small, one_large = 4 * die_cost(2e-4, Process()), die_cost(8e-4, Process())
+    assert die_cost(0.01, 0.01, process) == pytest.approx(6000 / gross_dies(0.01, 0.01, 0.15) + 2)
+    four_small, one_large = 4 * die_cost(0.01, 0.02, Process()), die_cost(0.02, 0.04, Process())
     assert four_small < one_large  # what chiplets are for
     with pytest.raises(TopologyError, match="does not fit a wafer"):
-        die_cost(0.1, Process())
+        die_cost(0.3, 0.3, Process())
 
 
 @pytest.mark.parametrize("wrong", [{"wafer_cost": 0}, {"defect_density": -1}, {"clustering": math.nan}])
@@ -51,7 +51,7 @@ def test_processes_that_are_none(wrong: dict[str, float]) -> None:
 
 def test_package_cost() -> None:
     free = package_cost(mesh(3), assembly_yield=1.0)
-    assert free.total == pytest.approx(9 * die_cost(1e-4, Process()) + free.carrier)
+    assert free.total == pytest.approx(9 * die_cost(0.01, 0.01, Process()) + free.carrier)
     lossy = package_cost(mesh(3), assembly_yield=0.9, assembly_cost_per_die=1.0)
     assert lossy.total == pytest.approx((free.total + 9) / 0.9**9)
     with pytest.raises(TopologyError, match="no size"):
