@@ -124,6 +124,19 @@ def test_two_resources_at_once() -> None:
     assert schedule_graph(tasks.build()).makespan == 7
 
 
+@pytest.mark.parametrize("urgent", range(3))
+def test_the_most_urgent_goes_first_whatever_else_it_needs(urgent: int) -> None:
+    tasks = TaskGraphBuilder(buffers={"sram": 8.0})
+    tasks.add(1, "a")
+    tasks.add(1, ("a", "b"))
+    tasks.add(1, "a", buffer="sram", hold=1.0)
+
+    def priority(graph: TaskGraph) -> np.ndarray:
+        return np.array([float(i == urgent) for i in range(len(graph))])
+
+    assert schedule_graph(tasks.build(), priority=priority).start[urgent] == 0.0
+
+
 @pytest.mark.parametrize(
     ("flows", "expected"),
     [
