@@ -120,8 +120,8 @@ def command_line() -> str:
     command = get_command(app)
     text = get_docs_for_click(obj=command, ctx=Context(command), name="noptoolkit", title="Command line")
     for name, inner in command.commands.items():  # typer cuts the summaries short
-        summary = (inner.help or "").partition("\n\n")[0].replace("\n", " ")
-        text = re.sub(rf"^\* `{name}`: .*$", lambda _: f"* `{name}`: {summary}", text, flags=re.MULTILINE)
+        summary = (inner.help or "").partition("\n\n")[0].replace("\n", " ").replace("\\", "\\\\")
+        text = re.sub(rf"^\* `{name}`: .*$", f"* `{name}`: {summary}", text, flags=re.MULTILINE)
     return text.rstrip() + (
         "\n\n## Exit codes\n\n"
         "0: done. 1: the input is at fault; one message names the file, the thing and the way out. "
