@@ -2,8 +2,8 @@
 What a NoP-Tree does to all-to-all, and when it wins
 ====================================================
 
-On equal links a plain tree is three times slower than the 4x4 mesh for a uniform all-to-all: 48 messages of
-each group share one uplink. Uplinks four times as wide take that away, and the leaf links are the limit.
+On equal links a plain tree is three times slower than the 4x4 mesh for a uniform all-to-all: what three
+quarters of the experts send to a group shares one uplink. Uplinks four times as wide take that away.
 """
 
 import noptoolkit as nop
@@ -17,8 +17,18 @@ packages = [
 flows = [nop.congestion(package, nop.traffic.all_to_all(package, "1 MB")) for package in packages]
 for flow in flows:
     print(flow)
+plot.loads(flows)
 
 # %%
-# Width is bandwidth, darkness the time that a channel is busy.
+# Dispatch from one attention chiplet is another matter: the tree's switches copy each token on the way down.
+# It wins against routers that cannot copy; against a mesh whose routers copy too, it loses again.
 
+trace = nop.load_workload("qwen3-30b-a3b").trace.layer(0).tokens(slice(0, 512))
+flows = []
+for name in ("mozart-nop-tree", "mesh-4x4", "mesh-4x4-in-network"):
+    package = nop.load_topology(name)
+    layout = nop.allocate(trace, package, method="contiguous")
+    demand = nop.traffic.dispatch(package, trace, layout, token_bytes="8 kB", degree="in-network")
+    flows.append(nop.congestion(package, demand))
+    print(flows[-1])
 plot.loads(flows)

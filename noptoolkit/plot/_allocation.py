@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize, to_hex
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from noptoolkit.allocation import Allocation
 from noptoolkit.package import Package
@@ -201,7 +202,7 @@ def _write_experts(
         ids = [str(e) if e >= 0 else f"({-1 - e})" for e in members.get(node.name, [])]
         for body in (_wrapped(ids, box[0] / box[1]), []):
             rows = [node.name, *body]
-            size = min(0.9 * box[0] / (GLYPH * max(map(len, rows))), 0.75 * box[1] / (1.2 * len(rows)))
+            size = _size_in(box, rows)
             if size >= SMALLEST_TYPE:
                 texts[i] = "\n".join(rows), min(size, largest)
                 break
@@ -223,10 +224,16 @@ def _write_experts(
         )
 
 
+def _size_in(box: NDArray[np.float64], rows: list[str]) -> float:
+    """Return the largest type in points in which rows of text fit a box of that many points."""
+    return float(min(0.9 * box[0] / (GLYPH * max(map(len, rows))), 0.75 * box[1] / (1.2 * len(rows))))
+
+
 def _wrapped(ids: list[str], aspect: float) -> list[str]:
-    """Return ids in rows, as many in each as make the block about as wide as the box."""
-    if not ids:
-        return []
-    width = max(map(len, ids)) + 1
-    per_row = max(1, round(float(np.sqrt(2.0 * aspect * len(ids) / width))))
-    return [" ".join(ids[i : i + per_row]) for i in range(0, len(ids), per_row)]
+    """Return ids in the rows that allow the largest type in a box of that width over height."""
+    box = np.array([aspect, 1.0])
+    ways = [
+        [" ".join(ids[i : i + per_row]) for i in range(0, len(ids), per_row)]
+        for per_row in range(1, len(ids) + 1)
+    ]
+    return max(ways, key=lambda rows: _size_in(box, ["", *rows]), default=[])

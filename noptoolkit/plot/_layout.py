@@ -20,7 +20,7 @@ from noptoolkit.package import Chiplet, Memory, Package, Switch
 __all__ = ["Layout", "LayoutKind", "place"]
 
 PLAIN = {Chiplet: (0.31, 0.31), Switch: (0.24, 0.24), Memory: (0.29, 0.22)}  # half sizes, in pitches
-GAP = 0.34  # share of the way between the closest centres that their boxes leave free for the link
+GAP = 0.34  # share of the way between two linked centres that their boxes leave free for the link
 BEVEL = {Chiplet: 1.85, Switch: 1.42, Memory: 2.0}
 LayoutKind = Literal["physical", "tree", "layers", "circle"]
 
@@ -69,7 +69,7 @@ class Layout:
 def place(package: Package, *, physical: bool = True, gap: float = GAP) -> Layout:
     """Return the layout of a package, its own positions if ``physical`` and all nodes have one.
 
-    ``gap`` is the least share of the way between two centres that their boxes leave free.
+    ``gap`` is the least share of the way between two linked centres that their boxes leave free.
 
     Examples
     --------
@@ -92,7 +92,11 @@ def place(package: Package, *, physical: bool = True, gap: float = GAP) -> Layou
         for i, node in enumerate(package.nodes):
             if node.size is not None:
                 half[i] = np.array(node.size) / 2
-        half *= min(1.0, (1.0 - gap) * _touching(centre, half))
+        touching = _touching(centre, half)
+        linked = touching[
+            tuple(np.array([(package.index[a.a], package.index[a.b]) for a in package.links]).T)
+        ]
+        half *= min(1.0, (1.0 - gap) * float(linked.min(initial=np.inf)), 0.8 * float(touching.min()))
         half = np.maximum(half, min(0.2 * pitch, 0.3 * (_pitch(centre) or pitch)))
     elif gap > GAP:
         half *= (1.0 - gap) / (1.0 - GAP)
@@ -111,12 +115,12 @@ def _pitch(centre: NDArray[np.float64]) -> float:
     return float(distance[:, 1].min())
 
 
-def _touching(centre: NDArray[np.float64], half: NDArray[np.float64]) -> float:
-    """Return the scale at which the first two boxes would touch."""
+def _touching(centre: NDArray[np.float64], half: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the scale at which two boxes would touch, [nodes, nodes], infinite on the diagonal."""
     apart = np.abs(centre[:, None] - centre[None])
-    ratio = (apart / (half[:, None] + half[None])).max(axis=2)
+    ratio = np.asarray((apart / (half[:, None] + half[None])).max(axis=2))
     np.fill_diagonal(ratio, np.inf)
-    return float(ratio.min())
+    return ratio
 
 
 def _drawn(package: Package) -> tuple[NDArray[np.float64], LayoutKind, list[int]]:
