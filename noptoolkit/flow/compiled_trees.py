@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["steiner_costs", "steiner_loads", "steiner_roots"]
+__all__ = ["bytes_that_meet", "steiner_costs", "steiner_loads", "steiner_roots"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[Any]
@@ -139,3 +139,22 @@ def steiner_loads(
                     waiting[place[part], v] += weight
                     waiting[place[mask ^ part], v] += weight
     return copies
+
+
+@njit(cache=True, nogil=True)
+def bytes_that_meet(rows: Ints, members: Any, amount: Floats, masks: Any, met: Floats) -> None:
+    """Add the bytes of the messages whose members meet each bit set; ``masks`` is [words, groups]."""
+    words, groups = masks.shape
+    hit = np.empty(groups, np.uint64)
+    for i in range(len(rows)):
+        row = rows[i]
+        share = amount[row]
+        first = members[row, 0]
+        for g in range(groups):
+            hit[g] = first & masks[0, g]
+        for word in range(1, words):
+            more = members[row, word]
+            for g in range(groups):
+                hit[g] |= more & masks[word, g]
+        for g in range(groups):
+            met[g] += share if hit[g] != 0 else 0.0

@@ -30,6 +30,8 @@ Ints = NDArray[np.int64]
 ForwardingRule = Callable[[FlowNetwork, Ints], Forwarding]
 
 ROOT = -1  # stands for the root's own injection (or ejection) among the arcs of a tree
+MEMBER = -2  # and this for each end point's, bit by bit
+MANY = 20_000  # messages from which compiled loops pay for loading numba
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,20 +122,13 @@ def tree_loads(problem: RoutingProblem, rule: ForwardingRule) -> TreeLoads:
     for part in problem.messages:
         for root, rows, parent_arc, order in _trees(network, part, rule):
             trees.append(Tree(part.reverse, parent_arc, rows, np.ones(len(rows))))
-            amount = part.bytes[rows]
-            members = part.members[rows]
-            at_root = injected if not part.reverse else ejected
-            for arc, mask in _groups(network, part, root, parent_arc, order):
-                hit = (members & mask).any(axis=1)
-                total = float(amount[hit].sum())
-                if arc == ROOT:
-                    at_root[root] += total
-                else:
-                    load[arc] += total
-            far = ejected if not part.reverse else injected
-            for bit, node in enumerate(part.endpoints):
-                if node != root:
-                    far[node] += float(amount[membership(members, bit)].sum())
+            at_root, far = (ejected, injected) if part.reverse else (injected, ejected)
+            arcs, masks = _groups(network, part, root, parent_arc, order)
+            met = _bytes_that_meet(part, rows, masks)
+            on_tree = arcs >= 0
+            np.add.at(load, arcs[on_tree], met[on_tree])
+            at_root[root] += met[arcs == ROOT].sum()
+            np.add.at(far, part.endpoints, np.where(part.endpoints == root, 0.0, met[arcs == MEMBER]))
     return TreeLoads(load, injected, ejected, tuple(trees))
 
 
@@ -141,8 +136,10 @@ def _trees(
     network: FlowNetwork, part: Messages, rule: ForwardingRule
 ) -> Iterator[tuple[int, Ints, Ints, Ints]]:
     """Yield each root, its messages, the arc that ties each vertex to the tree, vertices far first."""
-    roots, start = np.unique(part.root, return_inverse=True)
-    by_root = np.split(np.argsort(start, kind="stable"), np.cumsum(np.bincount(start))[:-1])
+    count = np.bincount(part.root)
+    roots = np.flatnonzero(count)
+    narrow = np.min_scalar_type(len(count))  # short integers are sorted by radix, far faster
+    by_root = np.split(np.argsort(part.root.astype(narrow), kind="stable"), np.cumsum(count[roots])[:-1])
     if part.reverse:
         targets = network.destination[roots]
     else:
@@ -201,8 +198,11 @@ def _in_tree(network: FlowNetwork, choice: Ints, destination: int) -> tuple[Ints
 
 def _groups(
     network: FlowNetwork, part: Messages, root: int, parent_arc: Ints, order: Ints
-) -> list[tuple[int, NDArray[np.uint64]]]:
-    """Return the groups of each arc of a tree as (arc, bit set); those of the root have arc ``ROOT``."""
+) -> tuple[Ints, NDArray[np.uint64]]:
+    """Return the arc of each group of a tree, and its bit set, [groups] and [groups, words].
+
+    Those of the root have arc ``ROOT``; one per end point follows, with arc ``MEMBER``.
+    """
     words = part.members.shape[1]
     near = network.head if part.reverse else network.tail
     own: dict[int, int] = {}
@@ -224,10 +224,22 @@ def _groups(
         groups += [(arc, mask) for mask in masks]
         if arc != ROOT:
             below.setdefault(int(near[arc]), []).extend(masks)
-    return [
-        (arc, np.frombuffer(mask.to_bytes(8 * words, "little"), dtype="<u8").astype(np.uint64))
-        for arc, mask in groups
-    ]
+    groups += [(MEMBER, 1 << bit) for bit in range(len(part.endpoints))]
+    packed = b"".join(mask.to_bytes(8 * words, "little") for _, mask in groups)
+    bit_sets = np.frombuffer(packed, dtype="<u8").astype(np.uint64).reshape(len(groups), words)
+    return np.array([arc for arc, _ in groups], np.int64), bit_sets
+
+
+def _bytes_that_meet(part: Messages, rows: Ints, masks: NDArray[np.uint64]) -> Floats:
+    """Return the bytes of the messages that meet each of some bit sets, [groups]."""
+    if len(part.root) >= MANY:
+        from noptoolkit.flow.compiled_trees import bytes_that_meet
+
+        met = np.zeros(len(masks))
+        bytes_that_meet(rows, part.members, part.bytes, np.ascontiguousarray(masks.T), met)
+        return met
+    members, amount = part.members[rows], part.bytes[rows]
+    return np.array([float(amount[(members & mask).any(axis=1)].sum()) for mask in masks])
 
 
 def farthest_member_cost(problem: RoutingProblem, distance_from: Callable[[Ints, bool], Floats]) -> float:

@@ -24,7 +24,7 @@ from noptoolkit.flow.multicast import TreeLoads
 from noptoolkit.flow.network import FlowNetwork
 from noptoolkit.flow.problem import RoutingProblem
 
-__all__ = ["FlowProgram", "Peeled", "peel"]
+__all__ = ["FlowProgram", "Peeled", "has_cycle", "peel"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -140,6 +140,12 @@ def peel(problem: RoutingProblem, trees: TreeLoads) -> Peeled:
         known=known * rate / byte,
     )
     return Peeled(program, by_source, arcs, vertices, resources, anchor, forced, byte, rate, True)
+
+
+def has_cycle(network: FlowNetwork) -> bool:
+    """Return whether anything is left of a network once its trees are stripped; else all paths are unique."""
+    nothing = np.zeros((network.num_vertices, network.num_vertices))
+    return bool(_strip(network, nothing)[2].any())
 
 
 def _strip(network: FlowNetwork, demand: Floats) -> tuple[Floats, Ints, NDArray[np.bool_], Floats]:

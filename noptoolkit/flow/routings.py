@@ -21,6 +21,7 @@ from noptoolkit.flow.multicast import ForwardingRule, TreeLoads, tree_loads
 from noptoolkit.flow.paths import PathFunction, PathTable, path_flow
 from noptoolkit.flow.portfolio import route_best
 from noptoolkit.flow.problem import RoutingProblem
+from noptoolkit.flow.program import has_cycle
 from noptoolkit.flow.routed import CommodityFlow, Routed
 from noptoolkit.flow.tree_packing import can_pack, pack_trees
 
@@ -95,6 +96,8 @@ def route_valiant(problem: RoutingProblem, effort: Effort) -> Routed:
 
 def route_optimally(problem: RoutingProblem, effort: Effort) -> Routed:
     """Route so that the busiest resource is done as early as any routing can have it done."""
+    if not has_cycle(problem.network):
+        return route_best(problem, tree_loads(problem, take_first), tol=effort.tol)
     candidates = [route_ecmp(problem, effort)]
     try:
         candidates.append(route_dor(problem, effort))
@@ -104,8 +107,7 @@ def route_optimally(problem: RoutingProblem, effort: Effort) -> Routed:
     best = route_best(problem, trees, tol=effort.tol, time_limit=effort.time_limit, report=effort.report)
     candidates.insert(0, best)
     bounds = best.bounds
-    network_has_choice = best.method != "unique paths"
-    if problem.messages and network_has_choice and can_pack(problem):
+    if problem.messages and can_pack(problem):
         started = time.perf_counter()
         deadline = started + effort.time_limit if effort.time_limit is not None else float("inf")
         packed = pack_trees(problem, tol=effort.tol, deadline=deadline, report=effort.report)

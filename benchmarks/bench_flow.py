@@ -1,0 +1,134 @@
+"""Certified congestion at scale: how long to a gap of 1 %, side by side with HiGHS where that is possible.
+
+Run from the checkout, for instance::
+
+    python benchmarks/bench_flow.py cells --seed 31                 # the cases of the core list
+    python benchmarks/bench_flow.py cells --all --seed 31      # 60 cells at 1,024 chiplets, half an hour
+    python benchmarks/bench_flow.py cells mesh-1024/moe/random
+    python benchmarks/bench_flow.py highs --size 256                # ratio to HiGHS, to 0.1 %
+    python benchmarks/bench_flow.py scaling                         # exponent of time over chiplets
+    python benchmarks/bench_flow.py routings                        # ecmp and dor at 1,024 chiplets
+
+Times are wall times without numba's one-off compilation; ``cpu`` is the processor time of all threads, which a
+busy machine changes less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+from registry import CORE, GRID, Case
+
+from noptoolkit import Chiplet
+from noptoolkit.flow import congestion
+from noptoolkit.flow.first_order import solve_first_order
+from noptoolkit.flow.forwarding import take_first
+from noptoolkit.flow.linear_program import solve_linear_program
+from noptoolkit.flow.multicast import tree_loads
+from noptoolkit.flow.problem import routing_problem
+from noptoolkit.flow.program import FlowProgram, peel
+
+
+def program_of(case: Case) -> FlowProgram:
+    """Return the program of a case, not folded by symmetry."""
+    problem = routing_problem(*case.build())
+    program = peel(problem, tree_loads(problem, take_first)).program
+    assert program is not None
+    return program
+
+
+def warm_up() -> None:
+    """Compile."""
+    solve_first_order(program_of(Case("mesh", 16, "moe", "random", 0)), tol=0.1)
+    congestion(*Case("rrg6", 300, "perm", "random", 0).build(), tol=0.3)
+    congestion(*Case("mesh", 256, "uniform", "equal", 0).build(), routing="ecmp")
+
+
+def cells(names: list[str], seed: int, limit: float, tol: float) -> None:
+    """Print one line per case: gap, time and method."""
+    done = 0
+    for name in names:
+        package, traffic = Case.parse(name, seed).build()
+        start, cpu = time.perf_counter(), time.process_time()
+        flow = congestion(package, traffic, tol=tol, time_limit=limit)
+        wall, cpu = time.perf_counter() - start, time.process_time() - cpu
+        done += flow.gap <= tol
+        print(
+            f"{name:28s} gap {flow.gap:7.3%}  wall {wall:6.2f} s  cpu {cpu:6.2f} s  {flow.method}", flush=True
+        )
+    print(f"{done} of {len(names)} certified to {tol:.1%} (seed {seed}, limit {limit:g} s)")
+
+
+def against_highs(size: int, tol: float) -> None:
+    """Print our time to a tolerance and that of HiGHS's interior point, on the same program."""
+    for name in (f"mesh-{size}/uniform/equal", f"mesh-{size}/moe/random", f"rrg6-{size}/uniform/equal"):
+        program = program_of(Case.parse(name, 0))
+        start = time.perf_counter()
+        ours = solve_first_order(program, tol=tol, deadline=start + 120)
+        middle = time.perf_counter()
+        theirs = solve_linear_program(program, tol=tol, time_limit=120)
+        end = time.perf_counter()
+        gap = f"{theirs.time / theirs.bound - 1:.3%}" if theirs else "none in 120 s"
+        print(
+            f"{name:28s} ours {middle - start:6.2f} s (gap {ours.time / ours.bound - 1:.3%})  HiGHS "
+            f"{end - middle:6.2f} s (gap {gap})  ratio {(end - middle) / (middle - start):.1f}",
+            flush=True,
+        )
+
+
+def scaling(sizes: list[int], tol: float) -> None:
+    """Print the time over the number of chiplets, and its exponent."""
+    for family, traffic in (("mesh", "uniform"), ("rrg6", "uniform"), ("mesh", "moe")):
+        times = []
+        for size in sizes:
+            program = program_of(Case(family, size, traffic, "random", 0))
+            start = time.process_time()
+            solve_first_order(program, tol=tol)
+            times.append(time.process_time() - start)
+        exponent = np.polyfit(np.log(sizes), np.log(times), 1)[0]
+        shown = "  ".join(f"{n}: {t:.2f} s" for n, t in zip(sizes, times, strict=True))
+        print(f"{family}/{traffic}/random cpu  {shown}  exponent {exponent:.2f}", flush=True)
+
+
+def routings() -> None:
+    """Print how long fixed routings take at 1,024 chiplets."""
+    package, traffic = Case("mesh", 1024, "moe", "equal", 0).build()
+    cells_ = {f"({r}, {c})": (c * 1e-2, r * 1e-2) for r, c in np.ndindex(32, 32)}
+    package = package.replace(nodes=[Chiplet(n.name, position=cells_[n.name]) for n in package.nodes])
+    for routing in ("ecmp", "dor", "shortest", "up-down", "valiant"):
+        times = []
+        for _ in range(4):
+            start, cpu = time.perf_counter(), time.process_time()
+            congestion(package, traffic, routing=routing)
+            times.append((time.perf_counter() - start, time.process_time() - cpu))
+        wall, cpu = min(times[1:])
+        print(f"{routing:10s} wall {wall * 1e3:6.0f} ms  cpu {cpu * 1e3:6.0f} ms")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=["cells", "highs", "scaling", "routings"])
+    parser.add_argument("cases", nargs="*", help="such as mesh-1024/moe/random")
+    parser.add_argument("--all", action="store_true", help="the whole grid")
+    parser.add_argument("--seed", type=int, default=31)
+    parser.add_argument("--limit", type=float, default=30.0, help="seconds per case")
+    parser.add_argument("--tol", type=float)
+    parser.add_argument("--size", type=int, default=256)
+    given = parser.parse_args()
+    warm_up()
+    if given.what == "cells":
+        cells(given.cases or (GRID if given.all else CORE), given.seed, given.limit, given.tol or 0.01)
+    elif given.what == "highs":
+        against_highs(given.size, given.tol or 0.001)
+    elif given.what == "scaling":
+        scaling([64, 144, 256, 576], given.tol or 0.01)
+    else:
+        routings()
+
+
+if __name__ == "__main__":
+    main()
