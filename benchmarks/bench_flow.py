@@ -9,8 +9,8 @@ Run from the checkout, for instance::
     python benchmarks/bench_flow.py scaling                         # exponent of time over chiplets
     python benchmarks/bench_flow.py routings                        # ecmp and dor at 1,024 chiplets
 
-Times are wall times without numba's one-off compilation; ``cpu`` is the processor time of all threads, which a
-busy machine changes less.
+Times are wall times without numba's one-off compilation; ``cpu`` is the processor time of all threads, which
+a busy machine changes less.
 """
 
 from __future__ import annotations
