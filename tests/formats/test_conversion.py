@@ -32,6 +32,11 @@ def test_anynet_by_hand() -> None:
     assert any("longer latency" in text for text in read.assumed)
 
 
+def test_anynet_rounds_latencies_up(tmp_path: Path) -> None:
+    save_topology(ring(4, link_latency="2.2 ns"), tmp_path / "r.anynet")
+    assert (tmp_path / "r.anynet").read_text().splitlines()[0] == "router 0 node 0 router 1 3 router 3 3"
+
+
 def test_anynet_reports_what_it_cannot_say(tmp_path: Path) -> None:
     fat = nop_tree(2, 2, uplink_bandwidth="512 GB/s")
     lost = " ".join(save_topology(fat, tmp_path / "x.anynet"))
@@ -198,6 +203,7 @@ def test_dot_by_hand(tmp_path: Path) -> None:
 
 HOSTILE = {
     "expansion.graphml": '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]><graphml>&b;</graphml>',
+    "type.graphml": "<!DOCTYPE graphml><graphml><graph><node id='a'/></graph></graphml>",
     "deep.graphml": "<a>" * 100_000,
     "no.graphml": "<graphml><graph/></graphml>",
     "two.graphml": "<graphml><graph/><graph/></graphml>",

@@ -66,6 +66,13 @@ def test_explicit() -> None:
     assert parse_topology(dump_topology(package), "dumped.toml") == package
 
 
+def test_what_links_share_is_said_once() -> None:
+    text = dump_topology(load_topology("mesh-4x4"))
+    assert text.count('"128 GB/s"') == 1
+    assert text.count('"memory"') == 6
+    assert "[defaults.link]" in text
+
+
 def test_order_survives() -> None:
     package = parse_topology(STAR, "star.toml")
     mixed = package.replace(nodes=package.nodes[::-1])

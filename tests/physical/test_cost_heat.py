@@ -88,7 +88,8 @@ def test_heat_in_is_heat_out() -> None:
     assert again.cells - 300 == pytest.approx(2 * (hot.cells - 300))
 
 
-def test_a_strip_is_a_fin() -> None:
+@pytest.mark.parametrize("cell", [0.0002, 0.0003])  # square cells, and some that are not
+def test_a_strip_is_a_fin(cell: float) -> None:
     """Heat put into a short end of a long strip falls off as cosh(m (L - x)), m^2 = h / (k d)."""
     length, width, end = 0.04, 0.001, 0.0002
     nodes = [
@@ -99,7 +100,7 @@ def test_a_strip_is_a_fin() -> None:
 
     package = Package("strip", nodes, [Link("end", "strip", 1.0)])
     sink, depth = 5e3, 0.5e-3
-    hot = temperature(package, {"end": 1.0}, ambient=300.0, sink=sink, thickness=depth, cell=end)
+    hot = temperature(package, {"end": 1.0}, ambient=300.0, sink=sink, thickness=depth, cell=cell)
     m = math.sqrt(sink / (150.0 * depth))
     rise = hot.cells.mean(axis=0) - 300
     x = (np.arange(len(rise)) + 0.5) * hot.cell[0]

@@ -152,6 +152,13 @@ def test_normalise(by: str) -> None:
     assert {link.bandwidth for link in packages[1].links if link.kind == "memory"} == {256e9}
 
 
+def test_what_normalising_counts() -> None:
+    tree = nop_tree(4, 4)  # 16 leaf links and 4 trunks, each with one end at a chiplet
+    for by, ratio in (("bandwidth", 20 / 24), ("beachfront", 20 / 48)):
+        grid = normalise([tree, mesh(4)], by=by)[1]
+        assert grid.links[0].bandwidth == pytest.approx(128e9 * ratio)
+
+
 def test_normalise_refuses() -> None:
     with pytest.raises(TopologyError, match="not proportional"):
         normalise([mesh(2), mesh(3)], by=lambda package: len(package.links))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noptoolkit import Link, LinkKind, Package
+from noptoolkit import Chiplet, Link, LinkKind, Package
 from noptoolkit.errors import TopologyError, UnknownNameError
 from noptoolkit.topology import (
     attach_attention,
@@ -25,11 +25,11 @@ from noptoolkit.topology import (
 from noptoolkit.topology.structure import diameter
 
 
-def clear(package: Package) -> bool:
-    """Tell whether no two outlines share area."""
+def clear(package: Package, gap: float = 0.0) -> bool:
+    """Tell whether no two outlines share area, or come nearer than a gap in m."""
     boxes = [(node.position, node.size) for node in package.nodes if node.position and node.size]
     return not any(
-        abs(ax - bx) < (aw + bw) / 2 - 1e-9 and abs(ay - by) < (ah + bh) / 2 - 1e-9
+        abs(ax - bx) < (aw + bw) / 2 + gap - 1e-9 and abs(ay - by) < (ah + bh) / 2 + gap - 1e-9
         for i, ((ax, ay), (aw, ah)) in enumerate(boxes)
         for (bx, by), (bw, bh) in boxes[:i]
     )
@@ -92,8 +92,17 @@ def test_attachments_find_room(rows: int, where: list[int]) -> None:
             package = attach_io(package, port, bandwidth="32 GB/s")
         else:
             package = attach_attention(package, [port, "e0"], bandwidth="64 GB/s", name=f"attn{i}")
-    assert clear(package)
+    assert clear(package, gap=1e-3)
     assert len(package.nodes) == rows * rows + len(where)
+
+
+def test_attachments_keep_their_distance() -> None:
+    nodes = [
+        Chiplet("a", position=(0, 0), size=(0.01, 0.01)),
+        Chiplet("b", position=(0.0193, 0), size=(0.01, 0.01)),  # 0.5 mm too near for a stack between
+    ]
+    package = attach_memory(Package("pair", nodes, [Link("a", "b", 1e9)]), "a")
+    assert package.memories[0].position == pytest.approx((-0.0099, 0))
 
 
 def test_attach_attention_is_what_the_builder_does() -> None:

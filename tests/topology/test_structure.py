@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from noptoolkit import Chiplet, Link, Memory, Package
 from noptoolkit.errors import TopologyError
 from noptoolkit.topology import fully_connected, hypercube, mesh, nop_tree, random_regular, ring
+from noptoolkit.topology.cuts import cut_weight, descend
 from noptoolkit.topology.structure import (
     bisection,
     degrees,
@@ -86,10 +87,41 @@ def test_bounds_of_large_packages() -> None:
     assert cube.status == "bounded"
     assert cube.bandwidth == 64
     assert cube.bound == pytest.approx(64)
-    assert bisection(mesh(8, link_bandwidth=1.0)).bandwidth == 8
+    grid = bisection(mesh(8, link_bandwidth=1.0))
+    assert grid.bandwidth == 8
+    assert grid.bound == pytest.approx((2 - 2 * np.cos(np.pi / 8)) * 64 / 4)
     assert bisection(ring(101, link_bandwidth=1.0)).bandwidth == 2
     assert spectral_gap(ring(301)) == pytest.approx(2 - 2 * np.cos(2 * np.pi / 301), rel=1e-4)
     assert bisection(random_regular(60, 4, link_bandwidth=1.0), exact=False, rng=1).bandwidth < 60
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_descent_finds_the_least_cut_of_small_packages(seed: int) -> None:
+    package = random_regular(24, 3, seed=seed, link_bandwidth=1.0)
+    assert bisection(package, exact=False).bandwidth == bisection(package).bandwidth
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_descent_swaps_are_worth_what_they_claim(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    weights = np.triu(rng.random((14, 14)) * (rng.random((14, 14)) < 0.5), 1)
+    weights += weights.T
+    side = np.arange(14) < 7
+    before = cut_weight(weights, side)
+    descend(weights, side, np.arange(14))
+    assert side.sum() == 7
+    assert cut_weight(weights, side) <= before
+    for i in np.flatnonzero(side):
+        for j in np.flatnonzero(~side):
+            other = side.copy()
+            other[i], other[j] = False, True
+            assert cut_weight(weights, other) >= cut_weight(weights, side) - 1e-9
+
+
+def test_descent_leaves_what_no_swap_betters() -> None:
+    side = np.arange(8) < 4
+    descend(np.ones((8, 8)) - np.eye(8), side, np.arange(8))
+    assert (side == (np.arange(8) < 4)).all()
 
 
 def test_switches_take_either_side() -> None:
