@@ -1,0 +1,26 @@
+"""``python -m benchmarks``: run every benchmark in turn, each in a process of its own.
+
+Each prints ratios measured side by side in its own run; none asserts seconds. Arguments choose by name:
+``python -m benchmarks schedule``.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    known = {path.stem.removeprefix("bench_"): path for path in sorted(HERE.glob("bench_*.py"))}
+    chosen = sys.argv[1:] or list(known)
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        sys.exit(f"no benchmark named {unknown[0]!r}; known: {', '.join(known)}")
+    for name in chosen:
+        print(f"== {name}", flush=True)
+        subprocess.run([sys.executable, str(known[name])], check=True, cwd=HERE.parent)
+
+
+if __name__ == "__main__":
+    main()
