@@ -29,7 +29,12 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, wor
             longest = max((len(row[i]) for row in rows), default=0)
             grid.add_column(name, overflow="fold", min_width=min(longest, NAME_WIDTH))
         else:  # a heading may wrap, a number may not
-            grid.add_column(name, justify="right", min_width=max((len(row[i]) for row in rows), default=0))
+            grid.add_column(
+                name,
+                justify="right",
+                overflow="fold",
+                min_width=max((len(row[i]) for row in rows), default=0),
+            )
     for row in rows:
         grid.add_row(*row)
     return grid
