@@ -19,7 +19,6 @@ from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, ki
 from noptoolkit.plot._ribbons import arrange, channel_ribbons, channel_widths, lane_width
 from noptoolkit.plot._schedule import title_of, window_of
 from noptoolkit.plot._style import INK, QUANTITY_COLOURS, canvas, figure_of, heading, origin_note, quantity
-from noptoolkit.plot._utilisation import busy_share
 from noptoolkit.scheduling import Schedule
 from noptoolkit.units import Quantity
 
@@ -76,7 +75,7 @@ def animate(
     target.parent.mkdir(parents=True, exist_ok=True)
     begin, end = window_of(plan, window)
     edges = np.linspace(begin, end, frames + 1)
-    share = dict(zip(plan.resources, busy_share(plan, plan.resources, edges), strict=True))
+    share = dict(zip(plan.resources, plan.busy_share(edges), strict=True))
     _write(plan, writers[kind](fps=fps), target, edges, share)
     return target
 

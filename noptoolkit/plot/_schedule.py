@@ -75,7 +75,7 @@ def schedule(
     rows
         Names of the resources to show; all that are used where ``None``.
     critical
-        Whether to outline a chain of tasks that decides the makespan: each starts when the one before ends.
+        Whether to outline ``plan.critical_path``, a chain of tasks that decides the makespan.
     title
         Workload and package where ``None``; empty for none.
 
@@ -239,36 +239,9 @@ def _merged(
     return row[first], kind[first], start[first], np.maximum.reduceat(stop, first)
 
 
-def critical_chain(plan: Schedule) -> list[int]:
-    """Return tasks from start to makespan, each ending when the next one starts.
-
-    What a task waited for is a predecessor, else a task that held its resource, else whatever ended then.
-    """
-    graph, start, end = plan.graph, plan.start, plan.end
-    order = np.argsort(end, kind="stable")
-    ends = end[order]
-    chain = [int(order[-1])] if len(graph) else []
-    while chain and start[chain[-1]] > 0:
-        i = chain[-1]
-        low, high = (
-            np.searchsorted(ends, start[i] * (1 - 1e-12)),
-            np.searchsorted(ends, start[i] * (1 + 1e-12)),
-        )
-        ended = {int(j) for j in order[low:high]} - set(chain[-64:])
-        waited = ended.intersection(graph.pred[graph.pred_ptr[i] : graph.pred_ptr[i + 1]].tolist())
-        held = set(graph.needs[graph.need[i]][0])
-        shared = {j for j in ended if held.intersection(graph.needs[graph.need[j]][0])}
-        before = waited or shared or ended
-        if not before:
-            break
-        chain.append(max(before, key=lambda j: (end[j] - start[j], -j)))
-    return chain[::-1]
-
-
 def _outline(ax: Axes, plan: Schedule, rows: tuple[str, ...], factor: float) -> None:
-    chain = set(critical_chain(plan))
     task, row, _ = bars_of(plan, rows)
-    chosen = np.array([t in chain for t in task], dtype=bool)
+    chosen = np.isin(task, plan.critical_path)
     task, middle = task[chosen], row[chosen]
     left, right, low, high = plan.start[task] * factor, plan.end[task] * factor, middle - 0.4, middle + 0.4
     corners = np.stack([left, low, right, low, right, high, left, high], axis=1).reshape(-1, 4, 2)

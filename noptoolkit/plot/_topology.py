@@ -84,7 +84,10 @@ def topology(
         frame(ax, layout, lines)
         heading(ax, package.name if title is None else title)
         if legend:  # first: what it takes decides how large the rest is drawn
-            legend_below(ax, [*node_legend(package), *_width_legend(package, layout, ax)], grow=new)
+            handles = [*node_legend(package), *_width_legend(package, layout, ax)]
+            if any(len(pieces) > 1 for pieces in lines):
+                handles.append(Line2D([], [], linewidth=0, label="stub: goes round to the far end"))
+            legend_below(ax, handles, grow=new)
         _draw_links(ax, package, layout, lines)
         draw_nodes(ax, package, layout)
         if labels:

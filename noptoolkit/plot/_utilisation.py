@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
 from noptoolkit.package import Package
 from noptoolkit.plot._matrix import colour_bar
-from noptoolkit.plot._schedule import bars_of, name_rows, notes_of, rows_of, title_of, window_of
+from noptoolkit.plot._schedule import name_rows, notes_of, rows_of, title_of, window_of
 from noptoolkit.plot._style import QUANTITY_COLOURS, canvas, figure_width, heading, scaled, with_unit
 from noptoolkit.scheduling import Schedule
 from noptoolkit.units import Quantity
@@ -66,7 +65,8 @@ def utilisation(
     begin, end = window_of(plan, window)
     values, unit = scaled([begin, end], "s")
     edges = np.linspace(begin, end, bins + 1)
-    share = 100.0 * busy_share(plan, shown, edges)
+    index = {name: i for i, name in enumerate(plan.resources)}
+    share = 100.0 * plan.busy_share(edges)[[index[name] for name in shown]]
     inches = float(np.clip(0.11 * len(shown) + 0.9, 1.4, 6.0))
     with canvas(ax, inches / figure_width()) as ax:
         heading(ax, title_of(plan) if title is None else title, notes_of(plan, bound=False))
@@ -85,26 +85,6 @@ def utilisation(
             colour_bar(ax, "Time that it is busy (%)", 100.0)
         name_rows(ax, shown)
         return ax
-
-
-def busy_share(plan: Schedule, rows: tuple[str, ...], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the share of each bin of time that each resource is busy, [rows, bins]."""
-    task, row, _ = bars_of(plan, rows)
-    share = np.zeros((len(rows), len(edges) - 1))
-    capacity = dict(zip(plan.graph.resources, plan.graph.capacity, strict=True))
-    for i, name in enumerate(rows):
-        mine = task[row == i]
-        start, end = np.sort(plan.start[mine]), np.sort(plan.end[mine])
-        busy = _time_until(edges, start) - _time_until(edges, end)
-        share[i] = np.diff(busy) / np.diff(edges) / capacity[name]
-    return share
-
-
-def _time_until(edges: NDArray[np.float64], since: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sum over ``since`` of the time that has passed at each edge, [edges]."""
-    passed = np.concatenate([[0.0], np.cumsum(since)])
-    count = np.searchsorted(since, edges)
-    return np.asarray(count * edges - passed[count])
 
 
 def _channels(plan: Schedule) -> tuple[str, ...]:

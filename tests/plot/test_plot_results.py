@@ -14,7 +14,6 @@ from noptoolkit.errors import NopError, RoutingError, ScheduleError, UnknownName
 from noptoolkit.flow import congestion, resilience
 from noptoolkit.nodes import Work, roofline
 from noptoolkit.physical import temperature
-from noptoolkit.plot._utilisation import busy_share
 from noptoolkit.scheduling import Schedule, TaskGraphBuilder, schedule_graph
 from noptoolkit.synthetic import draw_trace
 from noptoolkit.topology import mesh, nop_tree
@@ -39,18 +38,12 @@ def test_breakdown_bars_add_up_to_the_makespan(plan: Schedule) -> None:
         plot.breakdown({})
 
 
-def test_busy_share_is_the_time_of_the_tasks(plan: Schedule) -> None:
-    edges = np.linspace(0.0, plan.makespan, 8)
-    share = busy_share(plan, plan.resources, edges)
-    assert (share * np.diff(edges)).sum(axis=1) == pytest.approx(plan.graph.load)
-    assert share.max() <= 1 + 1e-12
-    brute = np.zeros_like(share)
-    for i, name in enumerate(plan.resources):
-        for start, end in zip(*(t[plan.tasks.resource == i] for t in (plan.start, plan.end)), strict=True):
-            brute[i] += np.clip(np.minimum(end, edges[1:]) - np.maximum(start, edges[:-1]), 0, None)
-        assert plan.resources[i] == name
-    assert share == pytest.approx(brute / np.diff(edges))
-    assert plot.utilisation(plan).figure.axes[1].get_ylabel() == "Time that it is busy (%)"
+def test_utilisation_is_the_busy_share_of_each_bin(plan: Schedule) -> None:
+    ax = plot.utilisation(plan, bins=7, window=(0.0, plan.makespan))
+    drawn = ax.images[0].get_array().filled(0.0)
+    assert drawn == pytest.approx(100.0 * plan.busy_share(np.linspace(0.0, plan.makespan, 8)))
+    assert drawn.mean(axis=1) == pytest.approx(100.0 * plan.utilisation)
+    assert ax.figure.axes[1].get_ylabel() == "Time that it is busy (%)"
 
 
 def test_operations_lie_under_the_roof() -> None:
