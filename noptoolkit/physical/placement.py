@@ -1,10 +1,12 @@
-"""Where dies go when nobody said: on a grid, in hexagons, or annealed for short wires.
+"""Where dies go when nobody said: on a grid, in hexagons, radially, or annealed for short wires.
 
-All dies get cells of one size, so that nothing can overlap. `anneal` starts from a given or grid placement
-and swaps the dies of two cells, or moves one to a free cell; a worse total wire length (Manhattan between
+On grids all dies get cells of one size, so that nothing can overlap. `_anneal` starts from the grid and
+swaps the dies of two cells, or moves one to a free cell; a worse total wire length (Manhattan between
 centres, links weighted by bandwidth) is accepted with probability exp(-worse / temperature), the
 temperature falling geometrically (Kirkpatrick, Gelatt and Vecchi, Science 220, 1983). The best placement
-seen is returned; the same seed returns the same.
+seen is returned; the same seed returns the same. Radially, the dies lie on circles by their hops from the
+root, in sectors as wide as the branches below them, and no two centres are nearer than the diagonal of a
+cell.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from noptoolkit.units import Quantity, parse_quantity
 
 __all__ = ["place"]
 
-Method = Literal["grid", "hexagonal", "annealed"]
+Method = Literal["grid", "hexagonal", "radial", "annealed"]
 MOST_ANNEALED = 4096
 
 
@@ -43,7 +45,8 @@ def place(
         Its positions are replaced.
     method
         ``grid``: row by row in the order of the nodes; ``hexagonal``: every other row half a cell to the
-        right; ``annealed``: on the grid, for short wires.
+        right; ``radial``: on circles round the attention chiplet, or the node with the most links;
+        ``annealed``: on the grid, for short wires.
     spacing
         Between outlines, in m.
     default_size
@@ -71,6 +74,8 @@ def place(
     sizes = [node.size or (side, side) for node in package.nodes]
     wide = max(width for width, _ in sizes) + gap
     tall = max(height for _, height in sizes) + gap
+    if method == "radial":
+        return _moved(package, sizes, _radial(package, math.hypot(wide, tall)))
     columns = max(1, math.ceil(math.sqrt(len(sizes) * tall / wide)))
     cell = np.arange(len(sizes))
     if method == "annealed":
@@ -80,14 +85,58 @@ def place(
             )
         cell = _anneal(package, columns, wide, tall, moves, np.random.default_rng(rng))
     elif method not in ("grid", "hexagonal"):
-        raise TopologyError(f"place: no method {method!r}; known: grid, hexagonal, annealed")
+        raise TopologyError(f"place: no method {method!r}; known: grid, hexagonal, radial, annealed")
     row, column = np.divmod(cell, columns)
     shift = np.where(row % 2 == 1, wide / 2, 0.0) if method == "hexagonal" else 0.0
+    return _moved(package, sizes, np.stack([column * wide + shift, -row * tall], axis=1))
+
+
+def _moved(package: Package, sizes: list[tuple[float, float]], at: NDArray[np.float64]) -> Package:
     nodes = [
-        dataclasses.replace(node, position=(float(x), float(y)), size=size)
-        for node, size, x, y in zip(package.nodes, sizes, column * wide + shift, -row * tall, strict=True)
+        dataclasses.replace(node, position=(x, y), size=size)
+        for node, size, (x, y) in zip(package.nodes, sizes, at.tolist(), strict=True)
     ]
     return package.replace(nodes=nodes)
+
+
+def _radial(package: Package, apart: float) -> NDArray[np.float64]:
+    """Return positions on circles round a root, [nodes, 2], no two nearer than ``apart``."""
+    count = len(package.nodes)
+    neighbours: list[list[int]] = [[] for _ in range(count)]
+    for link in package.links:
+        a, b = package.index[link.a], package.index[link.b]
+        neighbours[a].append(b)
+        neighbours[b].append(a)
+    roots = package.with_role("attention")
+    root = package.index[roots[0]] if roots else max(range(count), key=lambda node: len(neighbours[node]))
+    circles = [[root]]
+    children: list[list[int]] = [[] for _ in range(count)]
+    seen = {root}
+    while circles[-1]:
+        circles.append([])
+        for node in circles[-2]:
+            children[node] = [other for other in dict.fromkeys(neighbours[node]) if other not in seen]
+            seen.update(children[node])
+            circles[-1] += children[node]
+    leaves = [0] * count
+    for node in (node for circle in reversed(circles) for node in circle):
+        leaves[node] = max(1, sum(leaves[child] for child in children[node]))
+    start, width = [0.0] * count, [2 * math.pi] * count
+    for node in (node for circle in circles for node in circle):
+        at = start[node]
+        for child in children[node]:
+            start[child], width[child] = at, width[node] * leaves[child] / leaves[node]
+            at += width[child]
+    position = np.zeros((count, 2))
+    radius = 0.0
+    for circle in circles[1:-1]:
+        angle = np.array([start[node] + width[node] / 2 for node in circle])
+        gap = np.diff(
+            angle, append=angle[0] + 2 * math.pi
+        ).min()  # children follow one another round the circle
+        radius = max(radius + apart, apart / (2 * math.sin(min(gap, math.pi) / 2)))
+        position[circle] = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return position
 
 
 def _anneal(

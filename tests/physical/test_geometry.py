@@ -121,7 +121,7 @@ def test_presets_are_drawn_without_overlaps() -> None:
 @settings(max_examples=30, deadline=None)
 @given(
     st.sampled_from(sorted(BUILDERS)),
-    st.sampled_from(["grid", "hexagonal", "annealed"]),
+    st.sampled_from(["grid", "hexagonal", "radial", "annealed"]),
     st.floats(0, 5),
     st.integers(0, 99),
 )
@@ -130,6 +130,15 @@ def test_placements_do_not_overlap(name: str, method: str, spacing: float, seed:
     placed = place(package, method, spacing=spacing / 1e3, moves=500, rng=seed)
     assert {violation.rule for violation in violations(placed, "wires-50um")} <= {"beachfront"}
     assert [node.name for node in placed.nodes] == [node.name for node in package.nodes]
+
+
+def test_radial_placement_puts_hops_on_circles() -> None:
+    placed = place(nop_tree(3, 4), "radial")
+    reach = {node.name: np.hypot(*node.position) for node in placed.nodes}
+    assert reach["attn"] == 0
+    assert len({round(reach[switch.name], 9) for switch in placed.switches}) == 1
+    assert len({round(reach[name], 9) for name in placed.experts}) == 1
+    assert reach["e0"] > reach["sw0"] > 0
 
 
 def test_annealing() -> None:
