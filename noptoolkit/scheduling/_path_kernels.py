@@ -8,7 +8,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["critical_chain", "heads_and_tails", "reach_of_fronts", "topological_order"]
+__all__ = [
+    "critical_chain",
+    "heads_and_tails",
+    "reach_of_chain",
+    "reach_of_fronts",
+    "topological_order",
+]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -83,6 +89,29 @@ def critical_chain(order: Ints, time: Floats, head: Floats, tail: Floats, succ_p
         chain[count] = best
         count += 1
     return chain[:count]
+
+
+@njit(cache=True)
+def reach_of_chain(chain: Ints, order: Ints, pred_ptr: Ints, pred: Ints, succ_ptr: Ints, succ: Ints) -> Any:
+    """Return what `reach_of_fronts` returns of fronts of one task each that form a chain, in one walk."""
+    n = len(order)
+    place = np.full(n, -1, np.int64)
+    for k in range(len(chain)):
+        place[chain[k]] = k
+    after = np.full(n, -1, np.int64)
+    before = np.full(n, len(chain), np.int64)
+    for k in range(n):
+        i = order[k]
+        for e in range(pred_ptr[i], pred_ptr[i + 1]):
+            p = pred[e]
+            after[i] = max(after[i], place[p] if place[p] >= 0 else after[p])
+    for k in range(n - 1, -1, -1):
+        i = order[k]
+        for e in range(succ_ptr[i], succ_ptr[i + 1]):
+            s = succ[e]
+            before[i] = min(before[i], place[s] if place[s] >= 0 else before[s])
+    before_or_in = np.where(place >= 0, place, before)
+    return np.arange(len(chain)), after, after, before_or_in, before
 
 
 @njit(cache=True)

@@ -144,32 +144,30 @@ def _front_bound(
     graph: TaskGraph, order: Ints, time: Floats, head: Floats, tail: Floats, uses: tuple[Ints, Ints, Floats]
 ) -> float:
     from noptoolkit.scheduling._bound_kernels import front_bound
-    from noptoolkit.scheduling._path_kernels import critical_chain, reach_of_fronts
+    from noptoolkit.scheduling._path_kernels import critical_chain, reach_of_chain, reach_of_fronts
 
     owner, resource, work = uses
-    succ_ptr, succ = graph.successors
+    walks = (order, graph.pred_ptr, graph.pred, *graph.successors)
     work_ptr = np.searchsorted(owner, np.arange(len(graph) + 1))
-    chain = critical_chain(order, time, head, tail, succ_ptr, succ)
-    best = 0.0
-    for fronts in ([chain[k : k + 1] for k in range(len(chain))], graph.fronts):
-        if len(fronts) == 0:
-            continue
-        chosen = np.unique(np.linspace(0, len(fronts) - 1, min(FRONTS, len(fronts))).astype(np.int64))
-        sets = [np.asarray(fronts[k])[:MEMBERS] for k in chosen]
+
+    def bound(kept: Ints, after_some: Ints, after_all: Ints, before_some: Ints, before_all: Ints) -> float:
+        shortest = np.array([time[sets[k]].min() for k in kept])
+        reach = (after_some, after_all, before_some, before_all)
+        return float(front_bound(shortest, *reach, work_ptr, resource, work, len(graph.resources)))
+
+    chain = _thinned(critical_chain(order, time, head, tail, *graph.successors))
+    sets = [chain[k : k + 1] for k in range(len(chain))]
+    best = bound(*reach_of_chain(chain, *walks))
+    if graph.fronts:
+        sets = [graph.fronts[k][:MEMBERS] for k in _thinned(np.arange(len(graph.fronts)))]
         front_ptr = np.cumsum([0, *map(len, sets)])
-        kept, after_some, after_all, before_some, before_all = reach_of_fronts(
-            front_ptr, np.concatenate(sets), order, graph.pred_ptr, graph.pred, succ_ptr, succ
-        )
-        bound = front_bound(
-            np.array([time[sets[k]].min() for k in kept]),
-            after_some,
-            after_all,
-            before_some,
-            before_all,
-            work_ptr,
-            resource,
-            work,
-            len(graph.resources),
-        )
-        best = max(best, float(bound))
+        best = max(best, bound(*reach_of_fronts(front_ptr, np.concatenate(sets), *walks)))
     return best
+
+
+def _thinned(items: Ints) -> Ints:
+    """Return at most `FRONTS` of some items, evenly spread, in order."""
+    if len(items) <= FRONTS:
+        return items
+    chosen: Ints = items[np.linspace(0, len(items) - 1, FRONTS).astype(np.int64)]
+    return chosen

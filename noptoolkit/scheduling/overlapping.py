@@ -15,6 +15,7 @@ How transfers share the network (*contention*):
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -150,9 +151,13 @@ class _Writer:
         finished: dict[str, list[int]] = {}
         for part in block.experts:
             finished.setdefault(part.chiplet, [])
-        before = {
-            name: [arrived[r] for r in self.step.waits[name] if r in arrived] or after for name in finished
-        }
+        before = self.shared_joins(
+            {
+                name: [t for r, t in arrived.items() if r in self.step.waits[name]] or after
+                for name in finished
+            },
+            f"dispatch {label}",
+        )
         text = f"expert {label}"
         for part in block.experts:
             gate = [*before[part.chiplet], *visit.loaded[id(part)]]
@@ -168,7 +173,8 @@ class _Writer:
                     senders[resource] += ids
             if leads.isdisjoint(senders):
                 ends += ids  # results that stay where they are
-        return [*ends, *dict.fromkeys(self.send(back, senders, "combine", label).values())]
+        gates = self.shared_joins(senders, f"experts {label}")
+        return [*ends, *dict.fromkeys(self.send(back, gates, "combine", label).values())]
 
     def compute(self, visit: _Visit, parts: Sequence[Slice], b: int, after: Ids) -> Ids:
         """Add the work of some hosts' slices on a micro-batch; return what follows waits for."""
@@ -298,6 +304,12 @@ class _Writer:
 
     def ordered(self, experts: Sequence[Slice]) -> Sequence[Slice]:
         return experts if self.order is None else self.order(experts)
+
+    def shared_joins(self, gates: Mapping[str, Ids], label: str) -> dict[str, Ids]:
+        """Return the same gates, with one task for those that several wait at: a mesh has many edges."""
+        waiting = Counter(tuple(ids) for ids in gates.values())
+        joined = {ids: self.join(ids, label) for ids, count in waiting.items() if count > 1 and len(ids) > 2}
+        return {name: joined.get(tuple(ids), ids) for name, ids in gates.items()}
 
     def join(self, ids: Ids, label: str) -> Ids:
         """Return one task that ends when all of some have ended."""
