@@ -280,6 +280,10 @@ def heading(ax: Axes, title: str, notes: Sequence[str] = (), marks: Sequence[str
     letters = max(int(width / (0.56 * (size - 1))), 12)
     lines = [(text, MUTED) for note in notes for text in textwrap.wrap(note, letters)]
     lines += [(text, MARK) for mark in marks for text in textwrap.wrap(mark, letters)]
+    if not title:  # small type alone: as the title, so that room is left for it
+        small = "\n".join(text for text, _ in lines)
+        ax.set_title(small, pad=5.0, fontsize=size - 1, fontweight="normal", color=MUTED)
+        return
     for i, (text, colour) in enumerate(reversed(lines)):
         ax.annotate(
             text,

@@ -8,7 +8,9 @@ import pytest
 
 from noptoolkit import Package, plot
 from noptoolkit.errors import UnknownNameError
+from noptoolkit.flow import congestion
 from noptoolkit.plot._style import QUANTITY_COLOURS, scaled
+from noptoolkit.traffic import all_to_all
 
 
 @pytest.mark.parametrize(("width", "inches"), [("column", 3.5), ("page", 7.16)])
@@ -56,3 +58,16 @@ def test_the_same_picture_gives_the_same_file(tree: Package, tmp_path: Path, end
     assert files[0].read_bytes() == files[1].read_bytes()
     if ending == "pdf":
         assert b"/FontFile2" in files[0].read_bytes() or b"/Type42" in files[0].read_bytes()
+
+
+def test_notes_stay_inside_the_figure(tree: Package) -> None:
+    for title in ("", "a title"):
+        ax = plot.load(congestion(tree, all_to_all(tree, "1 MB")), title=title)
+        figure = ax.figure
+        figure.draw_without_rendering()
+        texts = [text for text in (ax._left_title, *ax.texts) if "bottleneck" in text.get_text()]
+        assert texts
+        for text in texts:
+            box = text.get_window_extent()
+            assert box.x0 >= 0
+            assert box.y1 <= figure.bbox.height
