@@ -6,11 +6,13 @@ Written to ``docs/generated`` before Sphinx reads its sources:
 * ``model/*.rst``: the module docstrings in the order of the stages: equations, assumptions, sources;
 * ``api/*.rst``: the public names of every room, from ``__all__``;
 * ``tables.rst``: builders, routings, allocators, policies and metrics, from the tables that hold them;
-* ``provenance.md``: source and assumptions of every preset, from the TOML files.
+* ``provenance.md``: source and assumptions of every preset, from the TOML files;
+* ``benchmarks.txt``: the docstrings of the benchmarks.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
@@ -84,6 +86,7 @@ def write_pages(app: Sphinx, config: object) -> None:
         "command-line.md": command_line(),
         "tables.rst": tables(),
         "provenance.md": provenance(),
+        "benchmarks.txt": benchmarks(),
         **model_pages(),
         **api_pages(),
     }
@@ -207,6 +210,7 @@ def tables() -> str:
     """Return the page of everything that goes by name."""
     from noptoolkit.allocation import ALLOCATORS
     from noptoolkit.flow import ROUTINGS
+    from noptoolkit.formats import FORMATS
     from noptoolkit.metrics import METRICS
     from noptoolkit.scheduling import POLICIES
     from noptoolkit.topology import BUILDERS
@@ -223,6 +227,14 @@ def tables() -> str:
         text += [heading(title, "-"), list_table(("name", "what it does"), rows)]
     rows = [(f"``{name}``", first_line(value)) for name, value in POLICIES.items()]
     text += [heading("Schedule policies", "-"), list_table(("name", "what it is"), rows)]
+    rows = [
+        (f"``{n}``", m.description, ", ".join(m.suffixes) or "a folder", "in, out" if m.read else "out")
+        for n, m in FORMATS.items()
+    ]
+    text += [
+        heading("Topology formats", "-"),
+        list_table(("name", "what it is", "ending", "direction"), rows),
+    ]
     rows = [
         (f"``{n}``", m.title.strip(), m.unit or "-", m.better or "-", m.meaning) for n, m in METRICS.items()
     ]
@@ -262,6 +274,16 @@ def provenance() -> str:
             if preset.assumed:
                 text += ["", "Assumed:", "", *(f"- {line}" for line in preset.assumed)]
     return "\n".join(text) + "\n"
+
+
+def benchmarks() -> str:
+    """Return what each benchmark says it measures, for the page that includes it."""
+    folder = Path(__file__).parents[2] / "benchmarks"
+    text = []
+    for path in sorted(folder.glob("bench_*.py")):
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        text += [f"### {path.stem.removeprefix('bench_')}", "", "```text", docstring, "```", ""]
+    return "\n".join(text)
 
 
 def heading(text: str, mark: str) -> str:
