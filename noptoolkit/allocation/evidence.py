@@ -34,8 +34,10 @@ class LayoutRow:
 
     Parameters
     ----------
+    method
+        The allocator asked for.
     allocation
-        The layout.
+        Its layout; ``allocation.method`` also names the winner of ``auto``.
     fitted, held_out
         C_T on the tokens it was fitted to, and on others.
     out_of_domain
@@ -49,6 +51,7 @@ class LayoutRow:
         What finding it took.
     """
 
+    method: str
     allocation: Allocation
     fitted: float
     held_out: float
@@ -88,7 +91,7 @@ class LayoutReport:
         best = min(self.rows, key=lambda row: row.held_out)
         return (
             f"LayoutReport({len(self.rows)} layouts on {self.package.name!r}, "
-            f"least held-out C_T {best.held_out:.3f} by {best.allocation.method!r})"
+            f"least held-out C_T {best.held_out:.3f} by {best.method!r})"
         )
 
     def _repr_html_(self) -> str:
@@ -97,13 +100,13 @@ class LayoutReport:
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Return heading and body of the table as text; times are relative to the first row's."""
         domains = any(row.out_of_domain is not None for row in self.rows)
-        head = ["layout", "C_T fitted", "C_T held out", "C_G", "imbalance", "time", "seconds"]
+        head = ["layout", "fitted", "held out", "C_G", "imbalance", "time", "seconds"]
         if domains:
-            head.insert(3, "C_T other domains")
+            head.insert(3, "other domains")
         body = []
         for row in self.rows:
             line = [
-                row.allocation.method,
+                row.method,
                 f"{row.fitted:.3f}",
                 f"{row.held_out:.3f}",
                 f"{row.c_g:.3f}",
@@ -123,13 +126,19 @@ class LayoutReport:
             "loads": "routing drawn from recorded loads alone: co-activation is not known",
             "synthetic": "synthetic routing",
         }[self.trace.origin]
-        return [
+        notes = [
             f"{self.trace!r}: {origin}.",
-            f"C_T: chiplets per token. Held out: half of the {self.split}s. Random layouts have "
-            f"{self.random:.3f} in the mean; no layout has less than {self.bound:.3f} on the fitted half.",
-            f"Imbalance: hottest chiplet over the mean. Time: dispatch, experts and combine of one layer on "
-            f"{self.package.name}, by fixed trees, relative to the first row.",
+            "fitted, held out: C_T, chiplets per token, on the tokens fitted to and on the other half "
+            f"(of the {self.split}s). Random layouts have {self.random:.3f} in the mean; no layout has less "
+            f"than {self.bound:.3f} fitted.",
+            "C_G: groups per token. imbalance: hottest chiplet over the mean. time: dispatch, experts and "
+            f"combine of one layer on {self.package.name} by fixed routes, over the first row's. All held "
+            "out.",
         ]
+        if any(row.out_of_domain is not None for row in self.rows):
+            notes.append("other domains: C_T of layouts fitted to one domain, on all others.")
+        notes += [f"{row.allocation.method}." for row in self.rows if row.allocation.method != row.method]
+        return notes
 
 
 def compare_layouts(
@@ -189,6 +198,7 @@ def compare_layouts(
             elsewhere = float(np.mean(judged))
         rows.append(
             LayoutRow(
+                method=method,
                 allocation=layout,
                 fitted=layout.c_t(fit),
                 held_out=layout.c_t(held_out),

@@ -66,11 +66,13 @@ def test_report_shows_what_a_layout_is_worth_on_tokens_it_has_not_seen() -> None
     assert report.bound <= auto.fitted < auto.held_out < report.rows[1].held_out
     assert report.random == pytest.approx(random_c_t(tree(4, 4), 64, 8))
     head, body = report.cells()
-    assert head == ["layout", "C_T fitted", "C_T held out", "C_G", "imbalance", "time", "seconds"]
+    assert head == ["layout", "fitted", "held out", "C_G", "imbalance", "time", "seconds"]
     assert body[0][0] == "contiguous"
     assert body[0][5] == "1.000"
     assert all(len(line) == len(head) for line in body)
     assert "synthetic routing" in report.notes()[0]
+    assert any(note.startswith("auto: ") for note in report.notes())
+    assert sum(max(len(line[i]) for line in [head, *body]) + 2 for i in range(len(head))) <= 80
     assert "least held-out C_T" in repr(report)
 
 
@@ -80,7 +82,7 @@ def test_report_by_domain_is_worse_than_in_domain() -> None:
     trace = RoutingTrace(ids, 64, domain=np.repeat([0, 1], 400), domains=("code", "prose"))
     report = compare_layouts(trace, tree(4, 4), ["auto"], domains=True)
     assert report.rows[0].out_of_domain > report.rows[0].held_out
-    assert report.cells()[0][3] == "C_T other domains"
+    assert report.cells()[0][3] == "other domains"
 
 
 def test_curve_of_c_t_against_load_cap_is_monotone_and_leaves_impossible_caps_out() -> None:
