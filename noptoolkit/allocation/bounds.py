@@ -7,8 +7,9 @@ for each expert alone, let its chiplet hold whichever s - 1 other experts save m
 
 is monotone and submodular, so for any A its maximum over s - 1 experts is at most f(A) plus the s - 1 largest
 marginal savings at A (Nemhauser, Wolsey and Fisher, Math. Programming 14, 1978). The bound takes the least of
-these over A grown greedily, and at least a chiplet per s experts of a token. With two experts per chiplet the
-maximum-weight matching gives the least C_T itself. Limits are ignored, which keeps the bounds valid.
+these over A grown greedily, and at least a chiplet per s experts of a token. With two experts per chiplet a
+maximum-weight matching gives the most co-activation that chiplets can hold, and so the least C_T itself.
+Limits are ignored, which keeps the bounds valid.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.allocation.fit import layout_problems
-from noptoolkit.allocation.merging import place_matched
-from noptoolkit.allocation.portfolio import connectivity_of
+from noptoolkit.allocation.merging import heaviest_pairs
 from noptoolkit.allocation.problem import LayoutProblem
 from noptoolkit.package import Package
 from noptoolkit.trace import RoutingTrace
 
 __all__ = ["c_t_bound", "connectivity_bound"]
+
+ROUNDING = 1e-12  # taken off, so that no sum of fractions ends above the truth
 
 
 def c_t_bound(
@@ -53,13 +55,13 @@ def c_t_bound(
 
 def connectivity_bound(problem: LayoutProblem) -> float:
     """Return a number of copies that no layout sends fewer than, for all tokens."""
-    if problem.slots.max() <= 2:
-        return connectivity_of(problem, place_matched(problem, np.random.default_rng(0)))
     largest, k = int(problem.slots.max()), problem.sets.shape[1]
+    if largest <= 2:
+        return problem.tokens * float(k) - (heaviest_pairs(problem) if largest == 2 else 0.0)
     total = sum((_least_share(problem, expert, largest) for expert in range(problem.num_experts)), 0.0)
     roomiest = np.cumsum(np.sort(problem.slots)[::-1])
     chiplets = int(np.searchsorted(roomiest, k)) + 1
-    return max(total, float(chiplets * problem.tokens))
+    return max(total * (1 - ROUNDING), float(chiplets * problem.tokens))
 
 
 def _least_share(problem: LayoutProblem, expert: int, size: int) -> float:

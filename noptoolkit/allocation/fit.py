@@ -91,7 +91,7 @@ def allocate(
     >>> layout.chiplet_of_expert, layout.c_t(trace)
     (array([[0, 1, 0, 1]]), 1.25)
     >>> allocate(trace, star)
-    Allocation(4 experts on 2 chiplets, 1 layout, auto: agglomerative + descent)
+    Allocation(4 experts on 2 chiplets, 1 layout, auto: matching (exact))
     """
     place = resolve(method, ALLOCATORS, "allocator")
     if objective not in OBJECTIVES:

@@ -15,7 +15,7 @@ from noptoolkit.allocation.limits import Floats, Ints
 from noptoolkit.allocation.packing import pack_clusters
 from noptoolkit.allocation.problem import LayoutProblem
 
-__all__ = ["place_agglomerated", "place_matched"]
+__all__ = ["heaviest_pairs", "place_agglomerated", "place_matched"]
 
 
 def place_agglomerated(problem: LayoutProblem, rng: np.random.Generator) -> Ints:
@@ -52,6 +52,12 @@ def place_matched(problem: LayoutProblem, rng: np.random.Generator) -> Ints:
         for a, b in pairs:
             cluster[cluster == b] = a
         cluster = np.unique(cluster, return_inverse=True)[1]
+
+
+def heaviest_pairs(problem: LayoutProblem) -> float:
+    """Return the largest co-activation that disjoint pairs of experts can have, in tokens."""
+    weight = problem.coactivation
+    return float(sum(weight[pair] for pair in _matched(weight, np.ones(len(weight)), 2)))
 
 
 def _matched(weight: Floats, size: Floats, largest: int) -> list[tuple[int, int]]:

@@ -1,8 +1,9 @@
 """Search from many starts and keep the best: the allocators that minimise C_T itself.
 
-`search_portfolio` starts from every quick layout, descends from each, gives the best few to tabu search and
-annealing, and moves the winner's clusters between groups. Experts are first put in an order that does not
-depend on their ids, so that relabelling them changes nothing.
+`search_portfolio` starts from every quick layout, descends from each, anneals the best few, gives the best
+two of all to tabu search, and moves the winner's clusters between groups. Where chiplets hold two experts, a
+matching is the optimum and no search is needed. Experts are first put in an order that
+does not depend on their ids, so that relabelling them changes nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from noptoolkit.allocation.communities import place_by_communities, place_spectr
 from noptoolkit.allocation.grouping import place_in_groups
 from noptoolkit.allocation.layout import count_distinct
 from noptoolkit.allocation.limits import Ints, excess_of, is_kept
-from noptoolkit.allocation.merging import place_agglomerated
+from noptoolkit.allocation.merging import place_agglomerated, place_matched
 from noptoolkit.allocation.mozart import cluster_experts
 from noptoolkit.allocation.package_time import PackageTime
 from noptoolkit.allocation.plain import place_by_load, place_randomly
@@ -50,9 +51,11 @@ STARTS: dict[str, Start] = {
     "random": place_randomly,
     "random 2": place_randomly,
 }
-FINALISTS = 3  # of the starts, after descent
+FINALISTS = 3  # of the starts, after descent, that are annealed
+POLISHED = 2  # of all layouts so far that tabu search goes on from
 TABU_PATIENCE = 2  # swaps per expert
-ANNEALING = 800  # proposals per expert
+MATCHED = 128  # most experts that are matched: the blossom algorithm takes seconds beyond
+ANNEALING = 500  # proposals per expert
 TIME_PROPOSALS = 40  # per expert, from each start
 LOAD_SLACKS = (1.1, 1.3)  # caps of the further starts for least time, as multiples of the mean load
 
@@ -66,29 +69,39 @@ def search_portfolio(
     """
     order = _canonical_order(problem)
     renamed = _renamed(problem, order)
-    found = [(descend(renamed, start(renamed, rng)), name, "descent") for name, start in STARTS.items()]
-    found.sort(key=lambda entry: _cost(renamed, entry[0]))
+    pairs = bool(np.isin(problem.slots, (0, 2)).all())
+    if pairs and problem.num_experts <= MATCHED and not problem.limits:
+        best, name = place_matched(renamed, rng), "matching (exact)"
+    else:
+        best, name = _searched(renamed, rng)
+    best = place_in_groups(renamed, best, rng)
+    if layer_time is not None:
+        best, name = _shortened(renamed, best, name, layer_time, rng)
+    places = np.empty_like(best)
+    places[order] = best
+    return places, name
+
+
+def _searched(problem: LayoutProblem, rng: np.random.Generator) -> tuple[Ints, str]:
+    """Return the layout of fewest copies that the searches find from all starts, and the name of the way."""
+    found = [(descend(problem, start(problem, rng)), name, "descent") for name, start in STARTS.items()]
+    found.sort(key=lambda entry: _cost(problem, entry[0]))
     finalists: list[tuple[Ints, str, str]] = []
     for entry in found:
-        if all(_cost(renamed, entry[0]) != _cost(renamed, other[0]) for other in finalists):
+        if all(_cost(problem, entry[0]) != _cost(problem, other[0]) for other in finalists):
             finalists.append(entry)
     patience, proposals = TABU_PATIENCE * problem.num_experts, ANNEALING * problem.num_experts
     for places, name, _ in finalists[:FINALISTS]:
-        found.append((search_tabu(renamed, places, patience=patience, rng=rng), name, "tabu"))
-    cooled = anneal(renamed, finalists[0][0], proposals=proposals, rng=rng)
-    found.append((search_tabu(renamed, cooled, patience=patience, rng=rng), finalists[0][1], "annealing"))
-    best, name, search = min(found, key=lambda entry: _cost(renamed, entry[0]))
-    best = place_in_groups(renamed, best, rng)
-    if layer_time is not None:
-        best, name, search = _shortened(renamed, best, f"{name} + {search}", layer_time, rng)
-    places = np.empty_like(best)
-    places[order] = best
-    return places, f"{name} + {search}"
+        found.append((anneal(problem, places, proposals=proposals, rng=rng), name, "annealing"))
+    for places, name, search in sorted(found, key=lambda entry: _cost(problem, entry[0]))[:POLISHED]:
+        found.append((search_tabu(problem, places, patience=patience, rng=rng), name, f"{search} + tabu"))
+    best, name, search = min(found, key=lambda entry: _cost(problem, entry[0]))
+    return best, f"{name} + {search}"
 
 
 def _shortened(
     problem: LayoutProblem, fewest: Ints, name: str, layer_time: PackageTime, rng: np.random.Generator
-) -> tuple[Ints, str, str]:
+) -> tuple[Ints, str]:
     """Return the layout of least time that annealing finds from the fewest copies or from balanced load."""
     starts = [(fewest, name)]
     for slack in LOAD_SLACKS:
@@ -96,12 +109,14 @@ def _shortened(
         patience = TABU_PATIENCE * problem.num_experts
         places = search_tabu(capped, fewest, patience=patience, rng=rng)
         starts.append((place_in_groups(capped, places, rng), f"{name} at load {slack:g}"))
-    found = [(places, start, "as it is") for places, start in starts]
+    found = starts.copy()
     for places, start in starts:
         proposals = TIME_PROPOSALS * problem.num_experts
-        found.append((search_time(problem, places, layer_time, proposals=proposals, rng=rng), start, "time"))
+        found.append(
+            (search_time(problem, places, layer_time, proposals=proposals, rng=rng), f"{start} + time")
+        )
 
-    def cost(entry: tuple[Ints, str, str]) -> tuple[bool, float]:
+    def cost(entry: tuple[Ints, str]) -> tuple[bool, float]:
         return not is_kept(problem.limits, entry[0]), layout_time(problem, entry[0], layer_time)
 
     return min(found, key=cost)

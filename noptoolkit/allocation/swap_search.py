@@ -63,18 +63,19 @@ def anneal(
     *,
     proposals: int,
     rng: np.random.Generator,
-    hot: float = 3e-3,
-    cold: float = 1e-4,
+    hot: float = 0.04,
+    cold: float = 0.001,
 ) -> Ints:
     """Return the layout that cooling reaches, and descent after it, [experts].
 
-    ``hot`` and ``cold`` are the first and last temperature, in copies per token.
+    ``hot`` and ``cold`` are the first and last temperature, in multiples of the mean load of an expert.
     """
     from noptoolkit.allocation.swap_kernels import anneal_swaps
 
     state, limits = _start(problem, places)
     pairs, chances = rng.integers(state[9], size=(proposals, 2)), rng.random(proposals)
-    span = (hot * problem.tokens, cold * problem.tokens)
+    mean = problem.tokens * problem.sets.shape[1] / problem.num_experts
+    span = (hot * mean, cold * mean)
     found = anneal_swaps(state, limits, pairs, chances, *span, _rounding(problem))
     return descend(problem, _placed(problem, found))
 

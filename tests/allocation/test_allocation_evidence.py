@@ -1,5 +1,7 @@
 """Lower bounds against brute force, and the report of fitted, held-out and out-of-domain C_T."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from conftest import grid, least_connectivity, problem_of, topical, tree
@@ -43,6 +45,20 @@ def test_bound_with_uneven_and_spare_slots() -> None:
     for capacity in (4, [8, 1, 1, 1] * 4, [2] * 15 + [16]):
         layout = allocate(trace, tree(4, 4), capacity=capacity)
         assert c_t_bound(trace, tree(4, 4), capacity=capacity) <= layout.c_t(trace) + 1e-12
+
+
+@pytest.mark.parametrize("capacity", [[1, 2, 2], [2, 2, 2], [3, 1, 1], [1, 1, 3, 2], [5, 0, 1], [1] * 5])
+def test_bound_and_auto_against_brute_force_on_uneven_chiplets(capacity: list[int]) -> None:
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        trace = RoutingTrace(np.argsort(-rng.random((40, 5)) - rng.random(5), axis=1)[:, :3], 5)
+        package = tree(1, len(capacity))
+        problem = problem_of(trace, 1, len(capacity), capacity=capacity)
+        slots = [chiplet for chiplet, size in enumerate(capacity) for _ in range(size)]
+        best = min(connectivity_of(problem, np.array(places)) for places in set(permutations(slots, 5)))
+        assert connectivity_bound(problem) <= best
+        auto = allocate(trace, package, capacity=capacity)
+        assert connectivity_of(problem, auto.chiplet_of_expert[0]) == best
 
 
 def test_bound_averages_layers() -> None:

@@ -75,7 +75,7 @@ def test_searches_equal_brute_force(experts: int, chiplets: int, search: str) ->
         if search == "tabu":
             found = search_tabu(problem, start, patience=300, rng=rng)
         elif search == "anneal":
-            found = anneal(problem, start, proposals=20_000, rng=rng, hot=0.05, cold=1e-3)
+            found = anneal(problem, start, proposals=20_000, rng=rng, hot=0.2, cold=4e-3)
         else:
             found, _ = search_portfolio(problem, rng)
         assert connectivity_of(problem, found) == best
@@ -91,17 +91,22 @@ def test_matching_is_exact_for_two_experts_per_chiplet() -> None:
         inside = together[places[:, None] == places].sum() / 2
         assert exact == problem.tokens * 4 - inside  # k copies less one for each pair that shares a chiplet
         found, _ = search_portfolio(problem, np.random.default_rng(0))
-        assert exact <= connectivity_of(problem, found)
-        assert connectivity_of(problem, found) <= 1.001 * exact
+        assert exact == connectivity_of(problem, found)
+        searched = search_tabu(
+            problem,
+            place_randomly(problem, np.random.default_rng(0)),
+            patience=200,
+            rng=np.random.default_rng(0),
+        )
+        assert exact <= connectivity_of(problem, searched) <= 1.005 * exact
 
 
-def test_matching_and_portfolio_agree_on_recorded_routing(gptoss: RoutingTrace) -> None:
+def test_searches_are_near_the_exact_matching_on_recorded_routing(gptoss: RoutingTrace) -> None:
     for layer in (0, 12, 23):
         trace = gptoss.layer(layer)
         exact = allocate(trace, tree(4, 4), method="matching").c_t(trace)
-        auto = allocate(trace, tree(4, 4)).c_t(trace)
-        assert exact <= auto + 1e-12
-        assert auto <= 1.005 * exact
+        assert allocate(trace, tree(4, 4)).c_t(trace) == exact
+        assert exact <= allocate(trace, tree(4, 4), method="tabu").c_t(trace) <= 1.005 * exact
 
 
 def test_groups_improve_c_g_and_keep_c_t() -> None:
