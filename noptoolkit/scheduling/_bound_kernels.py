@@ -36,7 +36,7 @@ def front_bound(
     m = len(shortest)
     first = np.zeros(m + 1)
     last = np.zeros(m + 1)
-    # work after some (all) members of a front and before the current one, all or some of it
+    # work of tasks before all (some) of the current front, by the last row that they come after some (all) of
     some_to_all = np.zeros((m + 1, resources))
     all_to_all = np.zeros((m + 1, resources))
     some_to_some = np.zeros((m + 1, resources))
@@ -45,25 +45,31 @@ def front_bound(
     by_some = np.argsort(before_some, kind="mergesort")
     next_all = 0
     next_some = 0
+    sums = np.zeros((4, resources))
     for f in range(m + 1):
         while next_all < n and before_all[by_all[next_all]] == f:
             i = by_all[next_all]
             next_all += 1
             for e in range(work_ptr[i], work_ptr[i + 1]):
-                some_to_all[: after_some[i] + 2, work_resource[e]] += work[e]
-                all_to_all[: after_all[i] + 2, work_resource[e]] += work[e]
+                some_to_all[after_some[i] + 1, work_resource[e]] += work[e]
+                all_to_all[after_all[i] + 1, work_resource[e]] += work[e]
         while next_some < n and before_some[by_some[next_some]] == f:
             i = by_some[next_some]
             next_some += 1
             for e in range(work_ptr[i], work_ptr[i + 1]):
-                some_to_some[: after_some[i] + 2, work_resource[e]] += work[e]
-                all_to_some[: after_all[i] + 2, work_resource[e]] += work[e]
+                some_to_some[after_some[i] + 1, work_resource[e]] += work[e]
+                all_to_some[after_all[i] + 1, work_resource[e]] += work[e]
         start = 0.0
         done = 0.0
-        for j in range(f + 1):
+        sums[:] = 0.0
+        for j in range(min(f + 1, m), -1, -1):  # what comes after row j: its own and that of later rows
             for r in range(resources):
-                start = max(start, first[j] + some_to_all[j, r], last[j] + all_to_all[j, r])
-                done = max(done, first[j] + some_to_some[j, r], last[j] + all_to_some[j, r])
+                sums[0, r] += some_to_all[j, r]
+                sums[1, r] += all_to_all[j, r]
+                sums[2, r] += some_to_some[j, r]
+                sums[3, r] += all_to_some[j, r]
+                start = max(start, first[j] + sums[0, r], last[j] + sums[1, r])
+                done = max(done, first[j] + sums[2, r], last[j] + sums[3, r])
         if f == m:
             return max(start, done)
         first[f + 1] = start + shortest[f]

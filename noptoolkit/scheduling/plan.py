@@ -136,7 +136,7 @@ class Schedule:
     @property
     def gap(self) -> float:
         """How far the makespan may be above the best possible, as a share of the bound."""
-        return self.makespan / self.lower_bound - 1.0 if self.lower_bound > 0 else 0.0
+        return max(self.makespan / self.lower_bound - 1.0, 0.0) if self.lower_bound > 0 else 0.0
 
     @property
     def resources(self) -> tuple[str, ...]:
