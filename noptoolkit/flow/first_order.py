@@ -193,7 +193,7 @@ def solve_first_order(
             moved_flow = np.sqrt(_squares(flow, flow0, scale))
             moved_dual = np.sqrt(_squares(price, price0, inverse_spread) + float(weight @ (y - y0) ** 2))
             excess = (time_now / best.floor - 1) / max(1 - bound_now / best.time, 1e-9)
-            omega *= float(np.clip(np.sqrt(excess), 0.5, 2))
+            omega *= float(np.clip(excess**0.25, 0.6, 1.6))  # gently: early on the excess says little
             if moved_flow > 0 and moved_dual > 0:
                 omega = omega**0.75 * (moved_dual / moved_flow) ** 0.25
             flow0[:], price0[:], y0 = flow, price, y.copy()
