@@ -2,6 +2,7 @@
 
 from noptoolkit.scheduling.bounds import LowerBound
 from noptoolkit.scheduling.costing import step_of
+from noptoolkit.scheduling.energy import StepEnergy, energy_of
 from noptoolkit.scheduling.list_scheduling import PRIORITIES, list_schedule
 from noptoolkit.scheduling.plan import Breakdown, Schedule, TaskTable, schedule_graph
 from noptoolkit.scheduling.policies import ORDERS, POLICIES, Policy
@@ -19,10 +20,12 @@ __all__ = [
     "Policy",
     "Schedule",
     "Step",
+    "StepEnergy",
     "StepOptions",
     "TaskGraph",
     "TaskGraphBuilder",
     "TaskTable",
+    "energy_of",
     "list_schedule",
     "schedule",
     "schedule_graph",
