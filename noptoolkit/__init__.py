@@ -3,24 +3,53 @@
 The stages, in the order in which a value walks through them::
 
     Package + Workload -> Allocation -> Traffic -> FlowResult -> Schedule -> Run -> Comparison -> plots
+
+Every public name is loaded from its room when it is first used, so that importing noptoolkit is quick.
 """
 
-from noptoolkit import notebook as notebook
-from noptoolkit import topology, traffic
-from noptoolkit.allocation import Allocation, allocate
-from noptoolkit.flow import FlowResult, congestion
-from noptoolkit.formats import load_topology, load_trace, load_workload
-from noptoolkit.package import Channel, Chiplet, Link, LinkKind, Memory, Package, Switch
-from noptoolkit.pipeline import Run, run
-from noptoolkit.scheduling import Schedule, TaskGraph, schedule
-from noptoolkit.study import Comparison
-from noptoolkit.study import compare_packages as compare
-from noptoolkit.synthetic import SyntheticRouting
-from noptoolkit.trace import RoutingTrace
-from noptoolkit.traffic import Traffic
-from noptoolkit.workload import Batch, LatentAttention, MoEModel, Workload
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from noptoolkit import formats, physical, plot, study, topology, traffic
+    from noptoolkit.allocation import Allocation, allocate, compare_layouts
+    from noptoolkit.elements import Channel, Chiplet, Link, LinkKind, Memory, Switch
+    from noptoolkit.flow import FlowResult, check_deadlock, congestion, resilience, zero_load_latency
+    from noptoolkit.formats import (
+        convert,
+        load_topology,
+        load_trace,
+        load_workload,
+        save_topology,
+        save_trace,
+    )
+    from noptoolkit.package import Package
+    from noptoolkit.pipeline import Run, run
+    from noptoolkit.scheduling import Schedule, TaskGraph, TaskGraphBuilder, schedule, schedule_graph
+    from noptoolkit.study import Comparison
+    from noptoolkit.study import compare_packages as compare
+    from noptoolkit.synthetic import SyntheticRouting
+    from noptoolkit.trace import RoutingTrace
+    from noptoolkit.traffic import Traffic
+    from noptoolkit.workload import Batch, LatentAttention, MoEModel, Workload
 
 __version__ = "0.1.0"
+
+_ROOMS = {
+    "allocation": ["Allocation", "allocate", "compare_layouts"],
+    "elements": ["Channel", "Chiplet", "Link", "LinkKind", "Memory", "Switch"],
+    "flow": ["FlowResult", "check_deadlock", "congestion", "resilience", "zero_load_latency"],
+    "formats": ["convert", "load_topology", "load_trace", "load_workload", "save_topology", "save_trace"],
+    "package": ["Package"],
+    "pipeline": ["Run", "run"],
+    "scheduling": ["Schedule", "TaskGraph", "TaskGraphBuilder", "schedule", "schedule_graph"],
+    "study": ["Comparison", "compare"],
+    "synthetic": ["SyntheticRouting"],
+    "trace": ["RoutingTrace"],
+    "traffic": ["Traffic"],
+    "workload": ["Batch", "LatentAttention", "MoEModel", "Workload"],
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "Allocation",
@@ -41,16 +70,45 @@ __all__ = [
     "Switch",
     "SyntheticRouting",
     "TaskGraph",
+    "TaskGraphBuilder",
     "Traffic",
     "Workload",
     "allocate",
+    "check_deadlock",
     "compare",
+    "compare_layouts",
     "congestion",
+    "convert",
+    "formats",
     "load_topology",
     "load_trace",
     "load_workload",
+    "physical",
+    "plot",
+    "resilience",
     "run",
+    "save_topology",
+    "save_trace",
     "schedule",
+    "schedule_graph",
+    "study",
     "topology",
     "traffic",
+    "zero_load_latency",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOM_OF:
+        room = import_module(f"noptoolkit.{_ROOM_OF[name]}")
+        value = getattr(room, "compare_packages" if name == "compare" else name)
+    elif name in __all__:
+        value = import_module(f"noptoolkit.{name}")
+    else:
+        raise AttributeError(f"module 'noptoolkit' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,14 +1,14 @@
-"""Where a type that stands below the plots finds its picture; filled in by `noptoolkit.notebook`."""
+"""Where a type that stands below the plots finds its picture.
+
+Imports point down; a notebook's question for a picture is the one thing that goes up, by name and only when
+it is asked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from importlib import import_module
 
-__all__ = ["PICTURES", "picture_of"]
-
-PICTURES: dict[type, Callable[[Any], str]] = {}
-"""From a type to the function that draws one of its values as SVG."""
+__all__ = ["picture_of"]
 
 
 def picture_of(value: object) -> str | None:
@@ -19,5 +19,5 @@ def picture_of(value: object) -> str | None:
     >>> picture_of(1.0) is None
     True
     """
-    draw = PICTURES.get(type(value))
-    return draw(value) if draw else None
+    draw = import_module("noptoolkit.notebook").PICTURES.get(type(value))
+    return str(draw(value)) if draw else None

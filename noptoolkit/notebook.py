@@ -1,23 +1,22 @@
 """Pictures in notebooks: a package shows its topology, a flow the load on its channels.
 
-Packages and flows stand far below the plots, and imports point down. So a type only asks
-`noptoolkit._pictures` for its picture, and the answer is registered here, when noptoolkit is imported;
-matplotlib comes in with the first picture that is wanted.
+Packages and flows stand far below the plots, so they only ask `noptoolkit._pictures` for their picture, which
+looks here; matplotlib comes in with the first picture that is wanted.
 """
 
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from noptoolkit._pictures import PICTURES
 from noptoolkit.flow import FlowResult
 from noptoolkit.package import Package
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["flow_svg", "package_svg"]
+__all__ = ["PICTURES", "flow_svg", "package_svg"]
 
 
 def package_svg(package: Package) -> str:
@@ -56,5 +55,5 @@ def _svg(picture: Axes) -> str:
     return buffer.getvalue()
 
 
-PICTURES[Package] = package_svg
-PICTURES[FlowResult] = flow_svg
+PICTURES: dict[type, Callable[[Any], str]] = {Package: package_svg, FlowResult: flow_svg}
+"""From a type to the function that draws one of its values as SVG."""

@@ -84,9 +84,9 @@ def test_notes_stand_below_the_table() -> None:
     assert html_table(["x"], [["1"]], notes=["a & b"]).endswith("</table>\n<p>a &amp; b</p>")
 
 
-def test_pictures_are_registered_without_importing_matplotlib() -> None:
+def test_pictures_are_known_without_importing_matplotlib() -> None:
     code = (
-        "import sys, noptoolkit.package as p; from noptoolkit._pictures import PICTURES;"
+        "import sys, noptoolkit.package as p; from noptoolkit.notebook import PICTURES;"
         "print(p.Package in PICTURES, 'matplotlib' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
