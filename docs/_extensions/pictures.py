@@ -1,7 +1,8 @@
 """The directive ``picture``: code, and the picture that it draws when the pages are built.
 
-``nop`` and ``plot`` are there without an import; the last figure that is open afterwards is the picture.
-It is written as SVG to ``docs/generated/pictures``; with ``:nocode:`` the code is not shown.
+``nop`` and ``plot`` are there without an import (the first picture of a page shows the imports); the last
+figure that is open afterwards is the picture. It is written as SVG to ``docs/generated/pictures``; with
+``:nocode:`` the code is not shown.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+IMPORTS = "import noptoolkit as nop\nfrom noptoolkit import plot\n"
+"""Shown above the first picture of a page."""
 
 
 class Picture(SphinxDirective):
@@ -41,6 +45,8 @@ class Picture(SphinxDirective):
         self.set_source_info(image)
         if "nocode" in self.options:
             return [image]
+        if number == 1:
+            code = f"{IMPORTS}\n{code}"
         shown = nodes.literal_block(code, code, language="python")
         self.set_source_info(shown)
         return [shown, image]
