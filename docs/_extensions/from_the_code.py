@@ -282,7 +282,7 @@ def benchmarks() -> str:
     text = []
     for path in sorted(folder.glob("bench_*.py")):
         docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-        text += [f"### {path.stem.removeprefix('bench_')}", "", "```text", docstring, "```", ""]
+        text += [f"## {path.stem.removeprefix('bench_')}", "", "```text", docstring, "```", ""]
     return "\n".join(text)
 
 
