@@ -17,6 +17,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -82,6 +83,7 @@ def show_equations(
 def write_pages(app: Sphinx, config: object) -> None:
     """Write every generated page; a page that did not change keeps its date."""
     folder = Path(app.srcdir) / "generated"
+    shutil.rmtree(folder / "api" / "names", ignore_errors=True)  # a name that moved leaves no page behind
     pages = {
         "command-line.md": command_line(),
         "tables.rst": tables(),
