@@ -8,11 +8,10 @@ from, with many by arithmetic: why micro-batches must not be too small, and why 
 
 import noptoolkit as nop
 from noptoolkit import plot
-from noptoolkit.nodes import Work, expert_work
+from noptoolkit.nodes import expert_work
 
 package = nop.load_topology("mozart-nop-tree")
 model = nop.load_workload("qwen3-30b-a3b").model
-weights = Work(read=2.0 * model.expert_parameters)  # FP16
 
-works = {f"{tokens} tokens": expert_work(model, tokens) + weights for tokens in (16, 128, 1024, 8192)}
+works = {f"{tokens} tokens": expert_work(model, tokens) for tokens in (16, 128, 1024, 8192)}
 plot.roofline(package["e0"], works, bandwidth={"one HBM2 stack": "256 GB/s"}, title="Qwen3 expert")

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -132,19 +133,20 @@ def run(
     load = dataclasses.replace(load, routing=held_out)
 
     tell(f"{place.name}: dispatch and combine")
-    # The trace is a sample: each of its tokens stands for this many of the step's.
-    weight = load.batch.tokens / held_out.num_tokens
-    token_bytes = load.model.hidden * load.batch.bytes_per_value * weight
-    out = traffic.dispatch(place, held_out, allocation, token_bytes=token_bytes, degree=degree)
-    back = traffic.combine(place, held_out, allocation, token_bytes=token_bytes, degree=degree)
-    dispatch = congestion(place, out, routing=routing, tol=tol)
-    combine = congestion(place, back, routing=routing, tol=tol)
+    asked: dict[str, Any] = {
+        "token_bytes": load.model.hidden * load.batch.bytes_per_value,
+        "degree": degree,
+        "tokens": load.batch.tokens,  # the trace is a sample of the step's
+    }
+    solve: dict[str, Any] = {"routing": routing, "tol": tol, "report": tell}
+    dispatch = congestion(place, traffic.dispatch(place, held_out, allocation, **asked), **solve)
+    combine = congestion(place, traffic.combine(place, held_out, allocation, **asked), **solve)
 
     tell(f"{place.name}: uniform all-to-all")
     copies = load.batch.tokens * load.model.top_k * load.model.hidden * load.batch.bytes_per_value
     per_pair = copies / len(place.experts) ** 2
     even = traffic.all_to_all(place, per_pair, among="experts")
-    uniform = congestion(place, even, routing=routing, tol=tol)
+    uniform = congestion(place, even, **solve)
 
     tell(f"{place.name}: schedule of one step")
     plan = schedule(place, load, allocation, policy=chosen, degree=degree)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from noptoolkit.allocation import LayoutReport, compare_layouts
+from noptoolkit.allocation import LayoutReport, compare_layouts, layouts_by_cap
+from noptoolkit.allocation import allocate as fit_layout
 from noptoolkit.allocation.fit import Objective
-from noptoolkit.cli.pictures import made_folder, write_layout
+from noptoolkit.cli.pictures import made_folder, write_layouts
 from noptoolkit.cli.screen import errors, output, progress, table
 from noptoolkit.formats import list_workloads, load_topology, load_trace, load_workload
 from noptoolkit.formats.allocations import save_allocation
@@ -46,31 +47,29 @@ def allocate(
 ) -> None:
     """Compare layouts of a trace's experts on a topology, judged on tokens they were not fitted to."""
     package = load_topology(on)
+    limits: dict[str, Any] = {
+        "objective": objective,
+        "cap_chiplet": cap_chiplet,
+        "cap_group": cap_group,
+        "rng": seed,
+    }
     with progress() as tell:
         tell(f"{trace}: routing trace")
         routing = _routing(trace, experts, top_k)
         tell(f"{package.name}: expert allocation")
-        report = compare_layouts(
-            routing,
-            package,
-            method or METHODS,
-            objective=objective,
-            by=by,
-            domains=domains,
-            cap_chiplet=cap_chiplet,
-            cap_group=cap_group,
-            rng=seed,
-        )
-        written = report.rows[-1].allocation
+        report = compare_layouts(routing, package, method or METHODS, by=by, domains=domains, **limits)
         if out is not None:
-            save_allocation(out, written)
+            tell(f"{package.name}: layout of all tokens")
+            layout = fit_layout(routing, package, method=(method or METHODS)[-1], **limits)
+            save_allocation(out, layout)
         if pictures is not None:
             tell("pictures")
-            write_layout(package, routing, written, made_folder(pictures))
+            curve = layouts_by_cap(routing, package, objective=objective, rng=seed)
+            write_layouts(report, curve, made_folder(pictures))
     _print(report)
-    for path in (out, pictures):
-        if path is not None:
-            errors.print(f"written to {path}: the layout of {written.method}", markup=False, highlight=False)
+    if out is not None:
+        say = f"written to {out}: layout by {layout.method}, fitted to all tokens"
+        errors.print(say, markup=False, highlight=False)
 
 
 def _routing(reference: str, experts: int | None, top_k: int | None) -> RoutingTrace:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noptoolkit.allocation import Allocation
+from noptoolkit.allocation import Allocation, LayoutReport
 from noptoolkit.errors import FormatError
-from noptoolkit.package import Package
 from noptoolkit.scheduling import Schedule
 from noptoolkit.study import Comparison
-from noptoolkit.trace import RoutingTrace
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["made_folder", "save_picture", "write_comparison", "write_layout", "write_schedule"]
+__all__ = ["made_folder", "save_picture", "write_comparison", "write_layouts", "write_schedule"]
 
 
 def made_folder(path: Path) -> Path:
@@ -88,15 +87,18 @@ def write_comparison(result: Comparison, folder: Path) -> tuple[str, ...]:
     return tuple(written)
 
 
-def write_layout(package: Package, trace: RoutingTrace, allocation: Allocation, folder: Path) -> None:
-    """Write pictures of a layout: co-activation before and after, and the experts on their chiplets."""
+def write_layouts(report: LayoutReport, curve: Mapping[str, Allocation], folder: Path) -> None:
+    """Write pictures of layouts: all, the last one's co-activation and chiplets, C_T against load cap."""
     import noptoolkit.plot as draw
 
+    package, trace, last = report.package, report.trace, report.rows[-1].allocation
     with draw.style("page"):
         for name, picture in (
+            ("layouts", draw.layouts(report)),
             ("coactivation-before", draw.coactivation(trace)),
-            ("coactivation-after", draw.coactivation(trace, allocation)),
-            ("layout", draw.layout(package, allocation, trace)),
+            ("coactivation-after", draw.coactivation(trace, last)),
+            ("layout", draw.layout(package, last, trace)),
+            ("pareto", draw.pareto(curve, trace)),
         ):
             save_picture(picture, folder / f"{name}.png", folder / f"{name}.svg")
 

@@ -22,7 +22,13 @@ errors = Console(stderr=True)
 def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, words: bool = False) -> Table:
     """Return a table whose first column is the name of the row; the others are numbers unless ``words``."""
     grid = Table(
-        title=title or None, title_justify="left", title_style="bold", header_style="bold", box=SIMPLE_HEAD
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     for i, name in enumerate(head):
         if i == 0 or words:
