@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
 
-.PHONY: demo test check format bench docs clean
+.PHONY: demo test check format bench docs linkcheck clean
 
 demo: $(VENV)/.installed
 	$(BIN)/noptoolkit compare mozart-nop-tree mesh-4x4 torus-4x4 --on qwen3-30b-a3b --on gpt-oss-20b -o $(OUT)/
@@ -29,8 +29,12 @@ docs: $(VENV)/.developer
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	MPLBACKEND=Agg $(BIN)/sphinx-build -W --keep-going -b html docs docs/_build/html
 
+linkcheck: $(VENV)/.developer
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(BIN)/sphinx-build -b linkcheck docs docs/_build/linkcheck
+
 clean:
-	rm -rf $(VENV) build dist $(OUT) docs/_build docs/auto_gallery
+	rm -rf $(VENV) build dist $(OUT) docs/_build docs/generated docs/auto_gallery
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -4,10 +4,10 @@ from noptoolkit.allocation.bounds import c_t_bound
 from noptoolkit.allocation.evidence import LayoutReport, compare_layouts, layouts_by_cap, random_c_t
 from noptoolkit.allocation.fit import allocate
 from noptoolkit.allocation.layout import Allocation
-from noptoolkit.allocation.package_time import PackageTime, package_time
 from noptoolkit.allocation.problem import Allocator, LayoutProblem
 from noptoolkit.allocation.replication import replicate_by_load, replicate_by_traffic
 from noptoolkit.allocation.table import ALLOCATORS
+from noptoolkit.allocation.time_model import PackageTime, package_time
 
 __all__ = [
     "ALLOCATORS",

@@ -18,8 +18,8 @@ import numpy as np
 from noptoolkit.allocation.bounds import c_t_bound
 from noptoolkit.allocation.fit import Objective, allocate
 from noptoolkit.allocation.layout import Allocation
-from noptoolkit.allocation.package_time import PackageTime, package_time
 from noptoolkit.allocation.problem import slots_of
+from noptoolkit.allocation.time_model import PackageTime, package_time
 from noptoolkit.errors import InfeasibleError
 from noptoolkit.package import Package
 from noptoolkit.text import html_table
@@ -245,17 +245,21 @@ def layouts_by_cap(
     trace, package
         As for `noptoolkit.allocation.allocate`, which takes the further ``options``.
     caps
-        Multiples of the mean load; those that no layout is found for are left out.
+        Multiples of the mean load; left out are those that no layout is found for, and those wider than one
+        that no layer comes near.
 
     Returns
     -------
     dict
         From ``"cap 1.2"`` and the like to layouts, ready for ``noptoolkit.plot.pareto``.
     """
-    layouts = {}
-    for cap in caps:
+    layouts: dict[str, Allocation] = {}
+    for cap in sorted(caps):
         try:
             layouts[f"cap {cap:g}"] = allocate(trace, package, cap_chiplet=cap, **options)
         except InfeasibleError:
             continue
+        hottest = layouts[f"cap {cap:g}"].load(trace).max(axis=1)
+        if (hottest * len(package.experts) < 0.98 * cap * trace.load().sum() / trace.num_layers).all():
+            break  # no layer comes near this cap: a wider one changes nothing
     return layouts

@@ -13,10 +13,10 @@ from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.allocation.caps import keep_limits, limits_of
 from noptoolkit.allocation.layout import Allocation
 from noptoolkit.allocation.limits import Ints
-from noptoolkit.allocation.package_time import PackageTime, package_time
 from noptoolkit.allocation.portfolio import search_portfolio
 from noptoolkit.allocation.problem import Allocator, LayoutProblem, slots_of
 from noptoolkit.allocation.table import ALLOCATORS
+from noptoolkit.allocation.time_model import PackageTime, package_time
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.package import Package
 from noptoolkit.trace import RoutingTrace

@@ -20,10 +20,10 @@ from noptoolkit.allocation.layout import count_distinct
 from noptoolkit.allocation.limits import Ints, excess_of, is_kept
 from noptoolkit.allocation.merging import place_agglomerated, place_matched
 from noptoolkit.allocation.mozart import cluster_experts
-from noptoolkit.allocation.package_time import PackageTime
 from noptoolkit.allocation.plain import place_by_load, place_randomly
 from noptoolkit.allocation.problem import LayoutProblem
 from noptoolkit.allocation.swap_search import anneal, descend, search_tabu
+from noptoolkit.allocation.time_model import PackageTime
 from noptoolkit.allocation.time_search import layout_time, search_time
 
 __all__ = [

@@ -18,9 +18,9 @@ import numpy as np
 
 from noptoolkit.allocation.grouping import chiplet_kinds, cluster_sets
 from noptoolkit.allocation.limits import Floats, Ints, sums
-from noptoolkit.allocation.package_time import PackageTime
 from noptoolkit.allocation.problem import LayoutProblem
 from noptoolkit.allocation.swap_search import sets_of_experts
+from noptoolkit.allocation.time_model import PackageTime
 
 __all__ = ["layout_time", "search_time"]
 

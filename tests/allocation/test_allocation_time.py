@@ -10,7 +10,7 @@ from noptoolkit import Chiplet, Link, Memory, Package, RoutingTrace, Switch
 from noptoolkit.allocation import Allocation, allocate
 from noptoolkit.allocation import time_search as ts
 from noptoolkit.allocation.fit import layout_problems
-from noptoolkit.allocation.package_time import package_time
+from noptoolkit.allocation.time_model import package_time
 from noptoolkit.allocation.time_search import layout_time, search_time
 from noptoolkit.errors import NopError
 from noptoolkit.flow import congestion
