@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from conftest import grid, least_connectivity, problem_of, topical, tree
+from allocation_cases import grid, least_connectivity, problem_of, topical, tree
 
 from noptoolkit import RoutingTrace
 from noptoolkit.allocation import allocate

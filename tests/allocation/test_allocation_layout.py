@@ -4,7 +4,7 @@ from math import comb
 
 import numpy as np
 import pytest
-from conftest import topical, tree
+from allocation_cases import topical, tree
 from hypothesis import given
 from hypothesis import strategies as st
 

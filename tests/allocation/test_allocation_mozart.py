@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from conftest import topical, tree
+from allocation_cases import topical, tree
 
 from noptoolkit import SyntheticRouting
 from noptoolkit.allocation import allocate

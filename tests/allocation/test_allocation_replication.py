@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conftest import topical, tree
+from allocation_cases import topical, tree
 
 from noptoolkit import RoutingTrace
 from noptoolkit.allocation import Allocation, allocate

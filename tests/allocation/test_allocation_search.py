@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import all_layouts, least_connectivity, problem_of, topical, tree
+from allocation_cases import all_layouts, least_connectivity, problem_of, topical, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

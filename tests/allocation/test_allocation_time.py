@@ -4,7 +4,7 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from conftest import grid, topical, tree
+from allocation_cases import grid, topical, tree
 
 from noptoolkit import Chiplet, Link, Memory, Package, RoutingTrace, Switch
 from noptoolkit.allocation import Allocation, allocate
