@@ -87,6 +87,13 @@ class Package:
         object.__setattr__(self, "assumed", tuple(assumed))
         check_package(self)
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.nodes, self.links))
+
     def __repr__(self) -> str:
         return f"Package({self.name!r}: {self.describe()})"
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import noptoolkit as nop
-from noptoolkit.errors import FormatError, NopError, UnknownNameError
+from noptoolkit.allocation import replicate_by_load
+from noptoolkit.errors import FormatError, NopError, ScheduleError, UnknownNameError
 from noptoolkit.metrics import METRICS
 
 OLMOE = "olmoe-1b-7b"
@@ -111,3 +112,12 @@ def test_policies_bring_their_own_degree() -> None:
     better = nop.run("mozart-nop-tree", "stdlib-moe", allocator="contiguous", policy="all-to-all")
     assert better.dispatch.time < serial.dispatch.time
     assert better.plan.makespan < serial.plan.makespan
+
+
+def test_a_schedule_refuses_replicas_instead_of_ignoring_them() -> None:
+    package, workload = nop.load_topology("mozart-nop-tree"), nop.load_workload("stdlib-moe")
+    layout = nop.allocate(workload.trace, package, method="contiguous")
+    twice = replicate_by_load(layout, workload.trace, 16)
+    assert twice.imbalance(workload.trace) < layout.imbalance(workload.trace)
+    with pytest.raises(ScheduleError, match="replicas"):
+        nop.schedule(package, workload, twice)

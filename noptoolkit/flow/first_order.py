@@ -37,6 +37,7 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 METHOD = "primal-dual hybrid gradient"
+PATIENCE = 2000  # iterations, or as many as before, that may bring nothing: single precision has its end
 EMPTY_SINGLES = np.zeros((0, 0, 0), np.float32)
 EMPTY = np.zeros((0, 0))
 
@@ -131,6 +132,8 @@ def solve_first_order(
 ) -> Solution:
     """Return a flow and prices within a tolerance of each other, or what is reached by a deadline.
 
+    A tolerance below what single precision can reach (about 1e-5) ends when nothing improves any more.
+
     Parameters
     ----------
     tol
@@ -170,6 +173,7 @@ def solve_first_order(
     floor = best.floor * (1 + tol / 2)
     iteration = since_restart = 0
     next_check = 20
+    gap_before, improved_at = best.gap, 0
     residual0 = before = np.inf
     while best.gap > tol and time.perf_counter() < deadline:
         mix = (since_restart + 1) / (since_restart + 2)
@@ -208,6 +212,10 @@ def solve_first_order(
                 best.flow[:] = flow
             if bound_now > best.bound:
                 best.bound, best.prices = bound_now, prices
+            if best.gap < 0.99 * gap_before:
+                gap_before, improved_at = best.gap, iteration
+            elif iteration - improved_at > max(PATIENCE, improved_at):
+                break
             if report is not None:
                 report(f"{METHOD}: {iteration} iterations, gap {best.gap:.2%}, omega {omega:.3g}")
     repaired = np.zeros((len(program.ends), len(program.tail)))

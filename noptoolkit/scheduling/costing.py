@@ -69,6 +69,11 @@ class _Maker:
                 f"package {package.name!r} has no expert chiplets; give some chiplets role='expert'"
             )
         allocation.check_fits(package)
+        if allocation.replicas.size:
+            raise ScheduleError(
+                "the allocation has replicas, whose weights and updates a schedule does not carry; "
+                "schedule the layout without them, or ask congestion() of its traffic"
+            )
         if options.optimiser not in OPTIMISERS:
             hint = did_you_mean(options.optimiser, OPTIMISERS)
             raise ScheduleError(f"no optimiser named {options.optimiser!r}; {hint}")

@@ -115,6 +115,15 @@ def test_large_scale_solvers_bracket_the_optimum(seed, tol):
         assert solution.time == pytest.approx(program.time(solution.flow.sum(axis=0)))
 
 
+def test_a_tolerance_beyond_single_precision_ends():
+    package = random_package(0, nodes=16)
+    program = program_of(package, random_traffic(package, 0))
+    exact = solve_linear_program(program)
+    solution = solve_first_order(program, tol=1e-12, deadline=time.perf_counter() + 60)
+    assert brackets(solution, exact.time)
+    assert solution.time / max(solution.bound, program.known) - 1 < 1e-4
+
+
 @pytest.mark.parametrize(
     "graph",
     [nx.grid_2d_graph(4, 5), nx.grid_2d_graph(4, 4, periodic=True), nx.petersen_graph(), nx.cycle_graph(9)],
