@@ -2,8 +2,9 @@
 Experts under the roof
 ======================
 
-An expert reads its weights once per micro-batch. With few tokens it is limited by the memory that they come
-from, with many by arithmetic: why micro-batches must not be too small, and why weights are streamed early.
+An expert reads its weights once per micro-batch, and its tokens' activations besides. The fewer tokens share a
+reading, the further one HBM2 stack keeps it from its peak: why micro-batches must not be too small, and why
+weights are streamed early. Even 8192 tokens stay below the roof if their activations come from the stack too.
 """
 
 import noptoolkit as nop
