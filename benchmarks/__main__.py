@@ -1,7 +1,7 @@
 """``python -m benchmarks``: run every benchmark in turn, each in a process of its own.
 
 Each prints ratios measured side by side in its own run; none asserts seconds. Arguments choose by name:
-``python -m benchmarks schedule``.
+``python -m benchmarks schedule``. Each file's own text says what else it can be asked.
 """
 
 import subprocess
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+ASKED = {"allocation": (["quality"], ["seconds"], ["time"]), "flow": (["cells"], ["highs"], ["routings"])}
 
 
 def main() -> None:
@@ -18,8 +19,9 @@ def main() -> None:
     if unknown:
         sys.exit(f"no benchmark named {unknown[0]!r}; known: {', '.join(known)}")
     for name in chosen:
-        print(f"== {name}", flush=True)
-        subprocess.run([sys.executable, str(known[name])], check=True, cwd=HERE.parent)
+        for words in ASKED.get(name, ([],)):
+            print(f"== {' '.join([name, *words])}", flush=True)
+            subprocess.run([sys.executable, str(known[name]), *words], check=True, cwd=HERE.parent)
 
 
 if __name__ == "__main__":
