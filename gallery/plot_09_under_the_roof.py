@@ -2,9 +2,10 @@
 Experts under the roof
 ======================
 
-An expert reads its weights once per micro-batch, and its tokens' activations besides. The fewer tokens share a
-reading, the further one HBM2 stack keeps it from its peak: why micro-batches must not be too small, and why
-weights are streamed early. Even 8192 tokens stay below the roof if their activations come from the stack too.
+An expert reads its weights once per micro-batch, and its tokens' activations besides. The fewer tokens
+share a reading, the further one HBM2 stack keeps it from its peak: why micro-batches must not be too
+small, and why weights are streamed early. Even 8192 tokens stay below the roof if their activations
+come from the stack too.
 """
 
 import noptoolkit as nop
