@@ -2,8 +2,8 @@
 Every family
 ============
 
-The presets, each a file in ``topologies/``: drawn where the chiplets stand, or as a tree or on a circle where the
-links would tangle.
+The presets, each a file in ``topologies/``: drawn where the chiplets stand, or as a tree or on a
+circle where the links would tangle.
 """
 
 import matplotlib.pyplot as plt
