@@ -123,6 +123,13 @@ def test_convert_reports_what_is_lost(noptoolkit: Command, tmp_path: Path) -> No
     assert "17 chiplets" in noptoolkit("show", tmp_path / "mesh.toml").stdout
 
 
+@pytest.mark.parametrize("show", ["load", "traffic", "layout"])
+def test_plot_draws_what_a_workload_does(noptoolkit: Command, show: str, tmp_path: Path) -> None:
+    done = noptoolkit("plot", "mesh-4x4", "--on", "stdlib-moe", "--show", show, "-o", tmp_path / "a.png")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "a.png").stat().st_size > 10_000
+
+
 TOPOLOGY = """schema = 1
 name = "pair"
 source = "test"
@@ -188,6 +195,7 @@ def test_bad_topology_is_one_message(noptoolkit: Command, case: str, tmp_path: P
         (["schedule", "mesh-4x4", "--on", "stdlib-moe", "--micro-batches", "3"], 1, "micro-batches"),
         (["convert", "mesh-4x4", "mesh.doc"], 1, "mesh.doc"),
         (["convert", "mesh-4x4", "no/such/mesh.toml"], 1, "no/such"),
+        (["plot", "mesh-4x4", "--show", "load", "-o", "a.png"], 2, "--on"),
         (["frobnicate"], 2, "frobnicate"),
     ],
 )

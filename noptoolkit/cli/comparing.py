@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,9 +13,13 @@ from noptoolkit.cli.pictures import made_folder, save_picture, write_comparison
 from noptoolkit.cli.screen import errors, output, progress, table
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.formats.allocations import load_allocation
+from noptoolkit.pipeline import run
 from noptoolkit.study import compare_packages
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["compare", "plot", "with_trace"]
 
@@ -73,12 +78,33 @@ def with_trace(reference: str) -> Workload:
     return load_workload(name, trace=trace or None)
 
 
-def plot(
-    topology: Annotated[str, typer.Argument(help="Preset or TOML file.")],
-    out: Annotated[Path, typer.Option("-o", "--out", help="Picture: .png, .svg or .pdf.")],
-) -> None:
-    """Draw one topology."""
-    from noptoolkit.plot import topology as draw
+Shown = Literal["topology", "load", "traffic", "schedule", "utilisation", "layout", "coactivation"]
 
-    save_picture(draw(load_topology(topology)), out)
+
+def plot(
+    topology: Annotated[str, typer.Argument(help="Preset or file.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Picture: .png, .svg or .pdf.")],
+    show: Annotated[Shown, typer.Option(help="What to draw; all but the topology need --on.")] = "topology",
+    on: Annotated[str | None, typer.Option(help="A workload, as compare takes it.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the trace's split and of the allocator.")] = 0,
+) -> None:
+    """Draw a topology, or what a workload does on it."""
+    import noptoolkit.plot as draw
+
+    if show == "topology":
+        save_picture(draw.topology(load_topology(topology)), out)
+    elif on is None:
+        raise typer.BadParameter(f"--show {show} needs a workload", param_hint="--on")
+    else:
+        with progress() as tell:
+            one = run(topology, with_trace(on), rng=seed, progress=tell)
+            pictures: dict[str, Callable[[], Axes]] = {
+                "load": lambda: draw.load(one.dispatch),
+                "traffic": lambda: draw.traffic(one.dispatch.traffic),
+                "schedule": lambda: draw.schedule(one.plan),
+                "utilisation": lambda: draw.utilisation(one.plan),
+                "layout": lambda: draw.layout(one.package, one.allocation, one.trace),
+                "coactivation": lambda: draw.coactivation(one.trace, one.allocation),
+            }
+            save_picture(pictures[show](), out)
     errors.print(f"written to {out}", markup=False, highlight=False)
