@@ -99,10 +99,16 @@ def test_allocate_writes_a_layout_that_schedule_takes(noptoolkit: Command, tmp_p
         "contiguous",
         "--method",
         "mozart",
+        "--redundant",
+        "16",
+        "--redundant-by",
+        "load",
     )
     done = noptoolkit(*words, "-o", layout, "--pictures", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "recorded routing" in done.stdout
+    assert "mozart, 16 replicas by load" in done.stdout
+    assert "replicas = " in layout.read_text()
     assert (tmp_path / "coactivation-after.png").exists()
     done = noptoolkit(
         "schedule", "mozart-nop-tree", "--on", "stdlib-moe", "--allocation", layout, "-o", tmp_path

@@ -7,8 +7,9 @@ import pytest
 
 import noptoolkit as nop
 from noptoolkit.allocation import replicate_by_load
-from noptoolkit.errors import FormatError, NopError, ScheduleError, UnknownNameError
+from noptoolkit.errors import FormatError, NopError, UnknownNameError
 from noptoolkit.metrics import METRICS
+from noptoolkit.scheduling import verify_schedule
 
 OLMOE = "olmoe-1b-7b"
 
@@ -114,10 +115,16 @@ def test_policies_bring_their_own_degree() -> None:
     assert better.plan.makespan < serial.plan.makespan
 
 
-def test_a_schedule_refuses_replicas_instead_of_ignoring_them() -> None:
+def test_a_step_carries_the_weights_and_gradients_of_replicas() -> None:
     package, workload = nop.load_topology("mozart-nop-tree"), nop.load_workload("stdlib-moe")
     layout = nop.allocate(workload.trace, package, method="contiguous")
     twice = replicate_by_load(layout, workload.trace, 16)
     assert twice.imbalance(workload.trace) < layout.imbalance(workload.trace)
-    with pytest.raises(ScheduleError, match="replicas"):
-        nop.schedule(package, workload, twice)
+    busy = []
+    for found in (layout, twice):
+        plan = nop.schedule(package, workload, found)
+        verify_schedule(plan.graph, plan.tasks.start, plan.tasks.end)
+        stacks = [plan.resources.index(f"hbm{i}") for i in range(4)]  # those that serve experts
+        busy.append(plan.utilisation[stacks].sum() * plan.makespan)
+    assert busy[1] / busy[0] == pytest.approx((64 + 16) / 64)
+    assert any("exchange expert" in label for label in plan.tasks.label)

@@ -19,6 +19,7 @@ from noptoolkit.allocation.bounds import c_t_bound
 from noptoolkit.allocation.fit import Objective, allocate
 from noptoolkit.allocation.layout import Allocation
 from noptoolkit.allocation.problem import slots_of
+from noptoolkit.allocation.replication import REPLICATIONS
 from noptoolkit.allocation.time_model import PackageTime, package_time
 from noptoolkit.errors import InfeasibleError
 from noptoolkit.package import Package
@@ -73,7 +74,7 @@ class LayoutReport:
     package, trace
         What they were made for; ``trace`` is the whole trace.
     bound
-        No layout has a smaller fitted C_T.
+        No layout without redundant experts has a smaller fitted C_T.
     random
         Mean C_T of random layouts, whatever the routing.
     split
@@ -126,11 +127,12 @@ class LayoutReport:
             "loads": "routing drawn from recorded loads alone: co-activation is not known",
             "synthetic": "synthetic routing",
         }[self.trace.origin]
+        alone = " without redundant experts" if any(r.allocation.replicas.size for r in self.rows) else ""
         notes = [
             f"{self.trace!r}: {origin}.",
             "fitted, held out: C_T, chiplets per token, on the tokens fitted to and on the other half "
-            f"(of the {self.split}s). Random layouts have {self.random:.3f} in the mean; no layout has less "
-            f"than {self.bound:.3f} fitted.",
+            f"(of the {self.split}s). Random layouts have {self.random:.3f} in the mean; no layout{alone} "
+            f"has less than {self.bound:.3f} fitted.",
             "C_G: groups per token. imbalance: hottest chiplet over the mean. time: dispatch, experts and "
             f"combine of one layer on {self.package.name} by fixed routes, over the first row's. All held "
             "out.",
@@ -150,6 +152,8 @@ def compare_layouts(
     by: Literal["token", "document"] = "token",
     domains: bool = False,
     layer_time: PackageTime | None = None,
+    redundant: int = 0,
+    redundant_by: Literal["traffic", "load"] = "traffic",
     rng: int | np.random.Generator | None = 0,
     **options: Any,
 ) -> LayoutReport:
@@ -165,6 +169,9 @@ def compare_layouts(
         Whether tokens or whole documents are held out.
     domains
         Whether to fit to each domain of the trace too, and judge on the others.
+    redundant, redundant_by
+        Redundant experts that every layout gets in each layer, by `replicate_by_traffic` or
+        `replicate_by_load`.
     rng
         Splits the trace and seeds every method alike.
 
@@ -183,19 +190,21 @@ def compare_layouts(
     ((fit, held_out),) = trace.split(rng=generator, by=by)
     seed = int(generator.integers(2**32))
     model = layer_time or package_time(package)
-    options = {"objective": objective, "layer_time": layer_time, **options}
+    options = {"objective": objective, "layer_time": layer_time, "rng": seed, **options}
+
+    def fitted(method: str, tokens: RoutingTrace) -> Allocation:
+        layout = allocate(tokens, package, method=method, **options)
+        return REPLICATIONS[redundant_by](layout, tokens, redundant) if redundant else layout
+
     rows = []
     for method in methods:
         start = time.perf_counter()
-        layout = allocate(fit, package, method=method, rng=seed, **options)
+        layout = fitted(method, fit)
         seconds = time.perf_counter() - start
         elsewhere = None
         if domains:
-            judged = [
-                allocate(inside, package, method=method, rng=seed, **options).c_t(outside)
-                for inside, outside in trace.split(by="domain")
-            ]
-            elsewhere = float(np.mean(judged))
+            halves = trace.split(by="domain")
+            elsewhere = float(np.mean([fitted(method, inside).c_t(outside) for inside, outside in halves]))
         rows.append(
             LayoutRow(
                 method=method,

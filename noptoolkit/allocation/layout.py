@@ -122,6 +122,17 @@ class Allocation:
             group[list(members)] = g
         return group
 
+    @property
+    def holds(self) -> NDArray[np.bool_]:
+        """Whether a chiplet holds a copy of an expert, [layers, chiplets, experts]."""
+        held = np.zeros((self.num_layers, len(self.experts), self.num_experts), dtype=np.bool_)
+        rows, columns = np.indices(self.chiplet_of_expert.shape)
+        held[rows, self.chiplet_of_expert, columns] = True
+        layer, copy = np.nonzero(self.replicas[:, :, 0] >= 0)
+        expert, chiplet = self.replicas[layer, copy].T
+        held[layer, chiplet, expert] = True
+        return held
+
     def layer(self, index: int) -> Allocation:
         """Return the layout of one layer; a shared one serves every layer."""
         if self.num_layers == 1:

@@ -18,6 +18,7 @@ Two ways to choose the copies:
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from noptoolkit.allocation.limits import Floats, Ints
 from noptoolkit.errors import InfeasibleError, WorkloadError
 from noptoolkit.trace import RoutingTrace
 
-__all__ = ["replicate_by_load", "replicate_by_traffic"]
+__all__ = ["REPLICATIONS", "replicate_by_load", "replicate_by_traffic"]
 
 
 def replicate_by_load(allocation: Allocation, trace: RoutingTrace, extra: int) -> Allocation:
@@ -159,6 +160,12 @@ def replicate_by_traffic(
         choice="local",
         method=f"{allocation.method}, {most} replicas by traffic",
     )
+
+
+REPLICATIONS: Mapping[str, Callable[[Allocation, RoutingTrace, int], Allocation]] = {
+    "traffic": replicate_by_traffic,
+    "load": replicate_by_load,
+}
 
 
 def _most_saving(

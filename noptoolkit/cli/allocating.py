@@ -10,6 +10,7 @@ import typer
 from noptoolkit.allocation import LayoutReport, compare_layouts, layouts_by_cap
 from noptoolkit.allocation import allocate as fit_layout
 from noptoolkit.allocation.fit import Objective
+from noptoolkit.allocation.replication import REPLICATIONS
 from noptoolkit.cli.pictures import made_folder, write_layouts
 from noptoolkit.cli.screen import errors, output, progress, table
 from noptoolkit.formats import list_workloads, load_topology, load_trace, load_workload
@@ -37,6 +38,11 @@ def allocate(
         float | None, typer.Option(help="Largest load of a chiplet over the mean.")
     ] = None,
     cap_group: Annotated[float | None, typer.Option(help="Largest load of a group over the mean.")] = None,
+    redundant: Annotated[int, typer.Option(help="Redundant experts in each layer.", min=0)] = 0,
+    redundant_by: Annotated[
+        Literal["traffic", "load"],
+        typer.Option(help="Copy experts where that saves the most messages, or by load alone."),
+    ] = "traffic",
     experts: Annotated[int | None, typer.Option(help="Experts, where the file does not say.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Experts per token, for a file of loads.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the allocators.")] = 0,
@@ -53,14 +59,19 @@ def allocate(
         "cap_group": cap_group,
         "rng": seed,
     }
+    copies: dict[str, Any] = {"redundant": redundant, "redundant_by": redundant_by}
     with progress() as tell:
         tell(f"{trace}: routing trace")
         routing = _routing(trace, experts, top_k)
         tell(f"{package.name}: expert allocation")
-        report = compare_layouts(routing, package, method or METHODS, by=by, domains=domains, **limits)
+        report = compare_layouts(
+            routing, package, method or METHODS, by=by, domains=domains, **copies, **limits
+        )
         if out is not None:
             tell(f"{package.name}: layout of all tokens")
             layout = fit_layout(routing, package, method=(method or METHODS)[-1], **limits)
+            if redundant:
+                layout = REPLICATIONS[redundant_by](layout, routing, redundant)
             save_allocation(out, layout)
         if pictures is not None:
             tell("pictures")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ from noptoolkit.scheduling.memory_routes import MemoryRoutes, add_up
 from noptoolkit.scheduling.step import Block, Slice, Step, StepOptions
 from noptoolkit.scheduling.transfers import Transfer, transfer
 from noptoolkit.trace import RoutingTrace
-from noptoolkit.traffic import Traffic, all_to_all, combine, dispatch
+from noptoolkit.traffic import Traffic, all_to_all, combine, dispatch, from_matrix
 from noptoolkit.units import format_quantity
 from noptoolkit.workload import Workload
 
@@ -69,11 +69,6 @@ class _Maker:
                 f"package {package.name!r} has no expert chiplets; give some chiplets role='expert'"
             )
         allocation.check_fits(package)
-        if allocation.replicas.size:
-            raise ScheduleError(
-                "the allocation has replicas, whose weights and updates a schedule does not carry; "
-                "schedule the layout without them, or ask congestion() of its traffic"
-            )
         if options.optimiser not in OPTIMISERS:
             hint = did_you_mean(options.optimiser, OPTIMISERS)
             raise ScheduleError(f"no optimiser named {options.optimiser!r}; {hint}")
@@ -128,7 +123,6 @@ class _Maker:
                     self.package, part, layout, token_bytes=token_bytes, degree=self.options.degree
                 )
                 sent.append(self.transfer(asked))
-        counts = np.stack([part.load() for part in parts]).astype(float)
         before = self.hosted(
             "attention",
             self.attention_parameters + model.router_parameters,
@@ -138,10 +132,10 @@ class _Maker:
         return Block(
             before,
             shared,
-            self.expert_slices(counts, layout.chiplet_of_expert[0]),
+            self.expert_slices(parts, layout),
             tuple(there),
             tuple(back),
-            self.exchange(before, shared),
+            self.exchange(before, shared) | self.exchange_of_copies(layout),
             *self.cache(),
         )
 
@@ -195,29 +189,43 @@ class _Maker:
             made += [self.slice(host, kind, parameters / parts, forward, i) for i in range(parts)]
         return tuple(made)
 
-    def expert_slices(self, counts: Floats, place: NDArray[np.int64]) -> tuple[Slice, ...]:
-        """Return the slices of the experts: heavy experts in the first slices of their chiplet."""
-        model, width = self.model, self.batch.bytes_per_value
+    def expert_slices(self, parts: Sequence[RoutingTrace], layout: Allocation) -> tuple[Slice, ...]:
+        """Return the slices of the experts: heavy experts in the first slices of their chiplet.
+
+        In training, experts of which other chiplets hold copies are cut apart from the rest: their update
+        waits for the exchange of gradients.
+        """
+        served = np.zeros((len(parts), len(layout.experts), layout.num_experts))
+        for counts, part in zip(served, parts, strict=True):
+            np.add.at(counts, (layout.chiplets(part)[0], part.topk[0]), 1.0)
+        holds = layout.holds[0]
+        copied = holds.sum(axis=0) > 1 if self.batch.mode == "training" else np.zeros(len(holds[0]), np.bool_)
         made: list[Slice] = []
         for index, name in enumerate(self.package.experts):
-            chiplet = self.chiplet(name)
-            held = np.flatnonzero(place == index)
-            if len(held) == 0:
-                continue
-            held = held[np.argsort(-counts[:, held].sum(axis=0), kind="stable")]
-            groups, split = self.cut(chiplet, len(held), model.expert_parameters * width)
-            for group in np.array_split(held, groups):
-                parameters = len(group) * model.expert_parameters / split
-                works = [
-                    expert_work(model, float(n) / split, len(group) / split, width)
-                    for n in counts[:, group].sum(axis=1)
-                ]
-                forward = np.array([compute_time(chiplet, w, self.options.efficiency.compute) for w in works])
-                for _ in range(split):
-                    made.append(self.slice(name, "expert", parameters, forward))
+            for exchanged in (True, False):
+                held = np.flatnonzero(holds[index] & (copied == exchanged))
+                if len(held):
+                    made += self.expert_slices_of(name, held, served[:, index], 0 if exchanged else None)
         return tuple(made)
 
-    def slice(self, chiplet: str, kind: str, parameters: float, forward: Floats, index: int = 0) -> Slice:
+    def expert_slices_of(
+        self, name: str, held: NDArray[np.int64], counts: Floats, index: int | None
+    ) -> Iterator[Slice]:
+        """Yield the slices of some experts of a chiplet, from its activations, [micro-batches, experts]."""
+        model, width, chiplet = self.model, self.batch.bytes_per_value, self.chiplet(name)
+        held = held[np.argsort(-counts[:, held].sum(axis=0), kind="stable")]
+        groups, split = self.cut(chiplet, len(held), model.expert_parameters * width)
+        for group in np.array_split(held, groups):
+            parameters = len(group) * model.expert_parameters / split
+            works = [
+                expert_work(model, float(n) / split, len(group) / split, width)
+                for n in counts[:, group].sum(axis=1)
+            ]
+            forward = np.array([compute_time(chiplet, w, self.options.efficiency.compute) for w in works])
+            for _ in range(split):
+                yield self.slice(name, "expert", parameters, forward, index)
+
+    def slice(self, chiplet: str, kind: str, parameters: float, forward: Floats, index: int | None) -> Slice:
         size = parameters * self.batch.bytes_per_value
         update = update_work(parameters, OPTIMISERS[self.options.optimiser])
         arithmetic = Work(update.flops)
@@ -269,6 +277,16 @@ class _Maker:
             kind: self.transfer(all_to_all(self.package, 2 * size / n, among=self.hosts))
             for kind, size in one_of_each.items()
         }
+
+    def exchange_of_copies(self, layout: Allocation) -> dict[str, Transfer]:
+        """Return the exchange of gradients among chiplets that hold copies of the same experts, if any."""
+        holds = layout.holds[0].astype(float)
+        copies = holds.sum(axis=0)
+        if copies.max() == 1 or self.batch.mode != "training":
+            return {}
+        size = self.model.expert_parameters * self.batch.bytes_per_value
+        pairs = (holds * np.where(copies > 1, 2 * size / copies, 0.0)) @ holds.T
+        return {"expert": self.transfer(from_matrix(self.package, pairs, endpoints=layout.experts))}
 
     def transfer(self, traffic: Traffic) -> Transfer:
         network = self.options.efficiency.network

@@ -87,8 +87,7 @@ def _moved(step: Step, block: Block) -> tuple[float, float]:
             memory += step.micro_batches * access
             network += step.micro_batches * links
     network += passes * _sent(step, [*block.dispatch, *block.combine])
-    exchanged = {(p.kind, p.index): p.kind for p in block.slices if p.kind in block.exchange}
-    network += _sent(step, [block.exchange[kind] for kind in exchanged.values()])
+    network += _sent(step, [block.exchange[kind] for kind, _ in block.exchanged])
     return memory, network
 
 

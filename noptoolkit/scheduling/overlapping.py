@@ -259,19 +259,15 @@ class _Writer:
     def update(self, visit: _Visit) -> None:
         """Add exchange of gradients, update and write-back of a block's weights."""
         block = visit.block
-        computed: dict[tuple[str, int], list[int]] = {}
-        for part in block.slices:
-            if part.kind in block.exchange:
-                computed.setdefault((part.kind, part.index), []).extend(visit.done[id(part)])
-        exchanged: dict[tuple[str, int], Ids] = {}
-        for (kind, index), ids in computed.items():
+        exchanged: dict[int, Ids] = {}  # by slice: the end of its exchange
+        for (kind, _), parts in block.exchanged.items():
             sent, text = block.exchange[kind], f"{kind} {visit.name}"
-            gate = self.join(ids, text)
+            gate = self.join([task for part in parts for task in visit.done[id(part)]], text)
             ends = self.send(sent, dict.fromkeys(sent.uses, gate), "exchange", text)
-            exchanged[kind, index] = list(dict.fromkeys(ends.values()))
+            exchanged |= {id(part): list(dict.fromkeys(ends.values())) for part in parts}
         for part in block.slices:
             text = f"{part.kind} {visit.name}"
-            after = [*visit.done[id(part)], *exchanged.get((part.kind, part.index), ())]
+            after = [*visit.done[id(part)], *exchanged.get(id(part), ())]
             task = self.tasks.add(part.update, part.chiplet, after, kind="update", label=f"update {text}")
             visit.done[id(part)] = [task, *self.move(part.store, [task], "store", f"store {text}")]
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from noptoolkit.scheduling.memory_routes import add_up
-from noptoolkit.scheduling.step import Block, Slice, Step
+from noptoolkit.scheduling.step import Block, Step
 from noptoolkit.scheduling.task_graph import TaskGraph, TaskGraphBuilder
-from noptoolkit.scheduling.transfers import Transfer
 
 __all__ = ["serial_graph"]
 
@@ -47,8 +46,8 @@ def serial_graph(step: Step) -> TaskGraph:
             finish(block, where)
 
     def finish(block: Block, where: str) -> None:
-        exchanged = [t.uses for p in block.slices for t in exchange_of(block, p)]
-        stage("exchange", f"exchange {where}", add_up(exchanged))
+        exchanged = add_up(block.exchange[kind].uses for kind, _ in block.exchanged)
+        stage("exchange", f"exchange {where}", exchanged)
         stage("update", f"update {where}", add_up({p.chiplet: p.update} for p in block.slices))
         stage("store", f"store {where}", add_up(part.store for part in block.slices))
 
@@ -63,9 +62,3 @@ def serial_graph(step: Step) -> TaskGraph:
         for layer, block in reversed(list(enumerate(blocks))):
             run(block, f"L{layer}", backward=True)
     return tasks.build()
-
-
-def exchange_of(block: Block, part: Slice) -> list[Transfer]:
-    """Return the exchange that a serial step does for a slice: once for all hosts."""
-    first = next(other for other in block.slices if (other.kind, other.index) == (part.kind, part.index))
-    return [block.exchange[part.kind]] if first is part and part.kind in block.exchange else []

@@ -3,7 +3,7 @@
 The model. Tokens live on the *hosts*: the attention chiplets, or where there are none the expert chiplets,
 each with an equal share of the tokens (data-parallel: every host loads the attention's weights, and in
 training the hosts exchange their gradients, reduce-scatter then all-gather, 2 W / n bytes per pair for W
-bytes of weights on n hosts). A block is one layer:
+bytes of weights on n hosts). So do the chiplets that hold copies of an expert. A block is one layer:
 
 * *before*: attention and router, on the hosts; then tokens are dispatched to the experts' chiplets;
 * *experts*: on the chiplets that the allocation gives them, each with the activations that the trace sends
@@ -93,7 +93,8 @@ class Slice:
     update
         Time of the optimiser's arithmetic, in s.
     index
-        Which slice of its kind it is on its chiplet.
+        Slices of the same kind and index are copies on several chiplets, whose gradients are exchanged;
+        ``None`` where there is no other copy.
     """
 
     chiplet: str
@@ -104,7 +105,7 @@ class Slice:
     store: Mapping[str, float]
     forward: Floats
     update: float
-    index: int = 0
+    index: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +119,7 @@ class Block:
     dispatch, combine
         Of each micro-batch; empty for a layer without experts.
     exchange
-        Of the hosts' gradients, for one slice of each kind; empty with one host and without backward pass.
+        Of the gradients of slices that are copies of each other, by kind; empty without a backward pass.
     cache_read, cache_written
         How long keys and values of one micro-batch occupy ports and channels, in s, by name (in decode and
         prefill).
@@ -140,6 +141,15 @@ class Block:
     def slices(self) -> tuple[Slice, ...]:
         """All slices, in the order in which they are needed."""
         return (*self.before, *self.beside, *self.experts)
+
+    @cached_property
+    def exchanged(self) -> Mapping[tuple[str, int], tuple[Slice, ...]]:
+        """The slices whose gradients are exchanged together, by kind and index."""
+        together: dict[tuple[str, int], list[Slice]] = {}
+        for part in self.slices:
+            if part.index is not None and part.kind in self.exchange:
+                together.setdefault((part.kind, part.index), []).append(part)
+        return {key: tuple(parts) for key, parts in together.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,7 @@
 """Lower bounds against brute force, and the report of fitted, held-out and out-of-domain C_T."""
 
 from itertools import permutations
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -126,3 +127,16 @@ def test_recorded_routing_reaches_the_goal(gptoss: RoutingTrace) -> None:
             layout = allocate(fit.layer(layer), tree(4, 4), method=method)
             found.append(layout.c_t(held_out.layer(layer)))
     assert np.mean(auto) <= 0.90 * np.mean(mozart)
+
+
+@pytest.mark.parametrize("by", ["traffic", "load"])
+def test_redundant_experts_are_fitted_and_judged_apart(by: Literal["traffic", "load"]) -> None:
+    trace, package = topical(64, 8), tree(4, 4)
+    plain, more = (
+        compare_layouts(trace, package, ["mozart"], redundant=extra, redundant_by=by) for extra in (0, 16)
+    )
+    assert more.rows[0].allocation.replicas.shape[1] == 16
+    better = {"traffic": lambda row: row.held_out, "load": lambda row: row.imbalance}[by]
+    assert better(more.rows[0]) < better(plain.rows[0])
+    assert any("without redundant experts" in note for note in more.notes())
+    assert not any("redundant" in note for note in plain.notes())

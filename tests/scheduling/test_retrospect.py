@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from noptoolkit import Batch, Chiplet, Link, MoEModel, Package, RoutingTrace, Switch, Workload
+from noptoolkit.allocation import Allocation
 from noptoolkit.errors import NopWarning, ScheduleError, TopologyError, UnknownNameError, WorkloadError
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.nodes import OPTIMISERS, Efficiency, step_flops
@@ -73,6 +74,21 @@ def test_serial_is_the_sum_of_its_stages() -> None:
     backward = load + 2 * copies + 2 * (attention + shared + experts) + update + load
     head = 3 * 2 * tokens * 8 * 16 + 3 * 8 * 16 * value - 8 * 16 * value + 2 * 8 * 16
     assert 1e6 * plan.makespan == pytest.approx(2 * (forward + backward) + head, rel=1e-12)
+
+
+def test_copies_of_an_expert_are_loaded_exchanged_and_updated() -> None:
+    """The same step with a second copy of expert 0 on e1: the copies take turns, token by token."""
+    layout = Allocation(("e0", "e1"), [0, 0, 1, 1], replicas=[[(0, 1)]])
+    plan = plan_of("serial", weights_on_network=False, allocation=layout)
+    expert, host, value = 3 * 8 * 4, 192 + 2 * 8 + 32 + 96, 2
+    once = plan_of("serial", weights_on_network=False, layout="contiguous")
+    load = max(host, 5 * expert) - max(host, 4 * expert)
+    # activations: e0 has 2 + 5 of the two micro-batches and e1 has 6 + 3, where it was 10 and 6
+    compute = 6 * 8 * 4 * (9 - 10)
+    update = 2 * (max(host, 3 * expert) - max(host, 2 * expert))
+    exchange = 2 * expert * value / 2  # 2 W / n each way, n = 2
+    more = 2 * (3 * load * value + 3 * compute + update + exchange)
+    assert 1e6 * (plan.makespan - once.makespan) == pytest.approx(more, rel=1e-9)
 
 
 @pytest.mark.parametrize("policy", ["serial", "overlap", "all-to-all", "streaming"])
