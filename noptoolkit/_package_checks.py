@@ -74,6 +74,19 @@ def _link_faults(package: Package) -> list[str]:
     names = {getattr(node, "name", None) for node in package.nodes}
     faults = []
     for link in package.links:
+        bandwidth, backward = link.bandwidth, link.reverse_bandwidth
+        if (  # the usual link, of which there are many
+            bandwidth > 0
+            and (backward is None or backward > 0)
+            and not link.half_duplex
+            and link.a in names
+            and link.b in names
+            and link.a != link.b
+            and link.latency >= 0
+            and link.energy_per_bit is None
+            and link.length is None
+        ):
+            continue
         place = f"link {link.a!r}-{link.b!r}"
         for end in dict.fromkeys((link.a, link.b)):
             if end not in names:
@@ -99,18 +112,24 @@ def _link_faults(package: Package) -> list[str]:
 def _reach_faults(package: Package) -> list[str]:
     """Name the terminals and memories that cannot be reached from, or cannot reach, the first terminal."""
     forward: dict[str, list[str]] = {node.name: [] for node in package.nodes}
-    backward: dict[str, list[str]] = {node.name: [] for node in package.nodes}
+    one_way = []
     for link in package.links:
-        for tail, head, bandwidth in (
-            (link.a, link.b, link.bandwidth),
-            (link.b, link.a, link.backward_bandwidth),
-        ):
-            if bandwidth > 0:
-                forward[tail].append(head)
-                backward[head].append(tail)
-    memories = {node.name for node in package.nodes if isinstance(node, Memory)}
+        if link.reverse_bandwidth == 0:
+            one_way.append((link.a, link.b))
+        elif link.bandwidth == 0:
+            one_way.append((link.b, link.a))
+        else:
+            forward[link.a].append(link.b)
+            forward[link.b].append(link.a)
+    backward = forward
+    if one_way:
+        backward = {name: list(others) for name, others in forward.items()}
+        for tail, head in one_way:
+            forward[tail].append(head)
+            backward[head].append(tail)
+    memories = dict.fromkeys(memory.name for memory in package.memories)
     root = package.terminals[0]
-    ends = [*package.terminals, *(memory.name for memory in package.memories)]
+    ends = [*package.terminals, *memories]
     faults = []
     for towards, verb in ((forward, "cannot be reached from"), (backward, "cannot reach")):
         reached, frontier = {root}, [root]
@@ -118,11 +137,13 @@ def _reach_faults(package: Package) -> list[str]:
             name = frontier.pop()
             if name in memories:  # memory never forwards
                 continue
-            fresh = [other for other in towards[name] if other not in reached]
-            reached.update(fresh)
+            fresh = set(towards[name]) - reached
+            reached |= fresh
             frontier.extend(fresh)
         lost = [name for name in ends if name not in reached]
         if lost:
             shown = ", ".join(map(repr, lost[:6])) + (", ..." if len(lost) > 6 else "")
             faults.append(f"{shown} {verb} {root!r}; add a link or leave the node out")
+        if not one_way and not faults:
+            break
     return faults

@@ -147,7 +147,7 @@ class Memory:
 Node = Chiplet | Switch | Memory
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Link:
     """One physical link between two nodes.
 
@@ -182,13 +182,18 @@ class Link:
     length: MeasuredOrNone = measured("m", default=None)
 
     def __post_init__(self) -> None:
-        convert_fields(self, f"link {self.a!r}-{self.b!r}")
-        try:
-            object.__setattr__(self, "kind", LinkKind(self.kind))
-        except ValueError:
-            hint = did_you_mean(str(self.kind), [kind.value for kind in LinkKind])
-            place = f"link {self.a!r}-{self.b!r}"
-            raise UnknownNameError(f"{place}: no link kind named {self.kind!r}; {hint}") from None
+        convert_fields(self, self._place)
+        if type(self.kind) is not LinkKind:
+            try:
+                object.__setattr__(self, "kind", LinkKind(self.kind))
+            except ValueError:
+                hint = did_you_mean(str(self.kind), [kind.value for kind in LinkKind])
+                raise UnknownNameError(
+                    f"{self._place()}: no link kind named {self.kind!r}; {hint}"
+                ) from None
+
+    def _place(self) -> str:
+        return f"link {self.a!r}-{self.b!r}"
 
     @property
     def backward_bandwidth(self) -> float:
@@ -196,7 +201,7 @@ class Link:
         return self.bandwidth if self.reverse_bandwidth is None else self.reverse_bandwidth
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Channel:
     """One direction of a link.
 
@@ -221,7 +226,7 @@ class Channel:
 
 def _convert_node(node: Node) -> None:
     kind = type(node).__name__.lower()
-    convert_fields(node, f"{kind} {node.name!r}")
+    convert_fields(node, lambda: f"{kind} {node.name!r}")
     for field in ("position", "size"):
         value = getattr(node, field)
         if value is not None:

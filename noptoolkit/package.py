@@ -172,16 +172,17 @@ class Package:
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """Both directions of every link, those without bandwidth left out."""
-        seen: Counter[tuple[str, str]] = Counter()
+        seen: dict[str, int] = {}
         channels = []
         for i, link in enumerate(self.links):
             forward = (link.a, link.b, link.bandwidth)
             backward = (link.b, link.a, link.backward_bandwidth)
             for tail, head, bandwidth in (forward, backward):
                 if bandwidth > 0:
-                    seen[tail, head] += 1
-                    count = seen[tail, head]
-                    name = f"{tail}->{head}" + (f"#{count}" if count > 1 else "")
+                    name = f"{tail}->{head}"
+                    count = seen[name] = seen.get(name, 0) + 1
+                    if count > 1:
+                        name = f"{name}#{count}"
                     channels.append(Channel(name, tail, head, bandwidth, i))
         return tuple(channels)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from noptoolkit.errors import FormatError
@@ -165,16 +166,16 @@ def unit_of(cls: Any, field: str) -> str:
     raise AttributeError(f"{cls!r} has no field {field!r}")
 
 
-def convert_fields(instance: Any, place: str) -> None:
+def convert_fields(instance: Any, place: Callable[[], str]) -> None:
     """Replace each field of a frozen dataclass that has a unit by its float in that unit.
 
-    Called from ``__post_init__``; ``None`` stays ``None``.
+    Called from ``__post_init__``; ``None`` stays ``None``. ``place`` names the instance in a message.
     """
     for name, unit in _units_of(type(instance)):
         value = getattr(instance, name)
-        if value is None or (type(value) is float and math.isfinite(value)):
+        if value is None or (type(value) is float and -math.inf < value < math.inf):
             continue
-        number = parse_quantity(value, unit, f"{place}: {name}")
+        number = parse_quantity(value, unit, f"{place()}: {name}")
         object.__setattr__(instance, name, number)
 
 

@@ -3,7 +3,7 @@
 Every builder takes the options of `Parts` (bandwidths, chiplet parameters, attention chiplet, memory stacks).
 Edits and compositions return new packages: `compose`, `replicate`, `connect`, `scale_bandwidth`,
 `attach_memory`, `attach_io`, `attach_attention`, `stack_sram`, beside `Package.without` and
-`Package.replace`.
+`Package.replace`. `of_size` asks any family for about a number of chiplets.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from noptoolkit.package import Package
 from noptoolkit.topology.attachments import attach_attention, attach_io, attach_memory, stack_sram
+from noptoolkit.topology.by_size import of_size
 from noptoolkit.topology.composition import compose, connect, replicate, scale_bandwidth
 from noptoolkit.topology.grids import (
     flattened_butterfly,
@@ -66,6 +67,7 @@ __all__ = [
     "nop_tree",
     "octamesh",
     "octatorus",
+    "of_size",
     "random_regular",
     "replicate",
     "ring",

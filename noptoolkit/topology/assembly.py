@@ -9,7 +9,7 @@ attention chiplet has one link to each group's port.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -52,7 +52,7 @@ class Sketch:
     """
 
     positions: Mapping[str, Point]
-    wires: Sequence[Wire]
+    wires: Sequence[Wire | tuple[str, str]]
     groups: Sequence[Sequence[str]]
     attention: Point
     attention_ports: Sequence[tuple[str, float | None]]
@@ -132,7 +132,7 @@ def grid_positions(count: int, parts: Parts, columns: int | None = None) -> dict
 
 def grid_sketch(
     positions: Mapping[str, Point],
-    wires: Iterable[Wire | tuple[str, str]],
+    wires: Sequence[Wire | tuple[str, str]],
     parts: Parts,
     *,
     groups: int | None = None,
@@ -158,7 +158,7 @@ def grid_sketch(
     far_x = attention_x - parts.attention_die[0] / 2 - parts.spacing - width / 2
     return Sketch(
         positions=positions,
-        wires=[Wire(*wire) for wire in wires],
+        wires=wires,
         groups=split,
         attention=(attention_x, middle),
         attention_ports=[(group[0], None) for group in split],

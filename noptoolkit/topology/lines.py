@@ -137,4 +137,8 @@ def wire_lines(lines: Iterable[Sequence[int]], pattern: Pattern) -> list[tuple[s
     >>> wire_lines([[0, 1, 2]], path)
     [('e0', 'e1'), ('e1', 'e2')]
     """
-    return [(f"e{line[i]}", f"e{line[j]}") for line in lines for i, j in pattern(len(line))]
+    wires = []
+    for line in lines:
+        ends = [f"e{i}" for i in line]
+        wires += [(ends[i], ends[j]) for i, j in pattern(len(line))]
+    return wires

@@ -125,7 +125,7 @@ class Parts:
     attention_memories: int = 2
 
     def __post_init__(self) -> None:
-        convert_fields(self, "parts")
+        convert_fields(self, lambda: "parts")
         for field in ("chiplet_size", "switch_size", "attention_size", "memory_size"):
             value = getattr(self, field)
             if value is not None:
