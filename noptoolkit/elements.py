@@ -188,9 +188,7 @@ class Link:
                 object.__setattr__(self, "kind", LinkKind(self.kind))
             except ValueError:
                 hint = did_you_mean(str(self.kind), [kind.value for kind in LinkKind])
-                raise UnknownNameError(
-                    f"{self._place()}: no link kind named {self.kind!r}; {hint}"
-                ) from None
+                raise UnknownNameError(f"{self._place()}: no link kind named {self.kind!r}; {hint}") from None
 
     def _place(self) -> str:
         return f"link {self.a!r}-{self.b!r}"
