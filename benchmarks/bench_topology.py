@@ -2,7 +2,7 @@
 
 Run from the checkout, for instance::
 
-    python benchmarks/bench_topology.py                        # building at 4,096 chiplets, then the rest at 1,024
+    python benchmarks/bench_topology.py                        # building at 4,096 chiplets, the rest at 1,024
     python benchmarks/bench_topology.py build mesh torus       # some families
     python benchmarks/bench_topology.py profile                # all that `show --metrics` measures, at 1,024
     python benchmarks/bench_topology.py price                  # geometry and cost, at 1,024
