@@ -85,7 +85,7 @@ def _power_of_two(n: int) -> dict[str, Any]:
 
 
 def _dragonfly(n: int) -> dict[str, Any]:
-    """Return the least dragonfly with room, p = h, a >= 2 p and as little more as may be, few groups spare."""
+    """Return the least dragonfly with room, p = h, a >= 2 p and as near as may be, few groups spare."""
     shapes = [(a * p, -p, a) for a in range(2, 257, 2) for p in range(1, a // 2 + 1)]
     ports, minus, routers = min(shape for shape in shapes if shape[0] * (shape[0] + 1) >= n)
     return {
