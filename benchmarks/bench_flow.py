@@ -8,6 +8,7 @@ Run from the checkout, for instance::
     python benchmarks/bench_flow.py highs --size 256                # ratio to HiGHS, to 0.1 %
     python benchmarks/bench_flow.py scaling                         # exponent of time over chiplets
     python benchmarks/bench_flow.py routings                        # ecmp and dor at 1,024 chiplets
+    python benchmarks/bench_flow.py multicast                       # 1,000,000 tokens on 64 chiplets
 
 Times are wall times without numba's one-off compilation; ``cpu`` is the processor time of all threads, which
 a busy machine changes less.
@@ -21,7 +22,8 @@ import time
 import numpy as np
 from registry import CORE, GRID, Case
 
-from noptoolkit import Chiplet
+from noptoolkit import Chiplet, SyntheticRouting
+from noptoolkit.allocation import allocate
 from noptoolkit.flow import congestion
 from noptoolkit.flow.first_order import solve_first_order
 from noptoolkit.flow.forwarding import take_first
@@ -29,6 +31,10 @@ from noptoolkit.flow.linear_program import solve_linear_program
 from noptoolkit.flow.multicast import tree_loads
 from noptoolkit.flow.problem import routing_problem
 from noptoolkit.flow.program import FlowProgram, peel
+from noptoolkit.synthetic import draw_trace
+from noptoolkit.topology import nop_tree
+from noptoolkit.traffic import dispatch
+from noptoolkit.traffic.routed import DEGREES
 
 
 def program_of(case: Case) -> FlowProgram:
@@ -107,11 +113,34 @@ def routings() -> None:
         print(f"{routing:10s} wall {wall * 1e3:6.0f} ms  cpu {cpu * 1e3:6.0f} ms")
 
 
+def multicast() -> None:
+    """Print how long a million tokens take, as destination sets and as copies, on a tree of 64 chiplets."""
+    package = nop_tree(8, 8)
+    for top_k in (4, 8):
+        trace = draw_trace(SyntheticRouting(128, top_k, 1_000_000, 1, seed=4))
+        layout = allocate(trace, package, method="contiguous")
+        for degree in DEGREES:
+            times = []
+            for _ in range(5):
+                start = time.perf_counter()
+                traffic = dispatch(package, trace, layout, token_bytes="4 kB", degree=degree)
+                middle = time.perf_counter()
+                congestion(package, traffic)
+                times.append((middle - start, time.perf_counter() - middle))
+            made, routed = np.min(times[1:], axis=0) * 1e3
+            messages = 0 if traffic.multicast is None else len(traffic.multicast)
+            print(
+                f"top-{top_k} {degree:10s} {messages:7d} sets  dispatch {made:5.0f} ms  "
+                f"congestion {routed:4.0f} ms",
+                flush=True,
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["cells", "highs", "scaling", "routings"])
+    parser.add_argument("what", choices=["cells", "highs", "scaling", "routings", "multicast"])
     parser.add_argument("cases", nargs="*", help="such as mesh-1024/moe/random")
     parser.add_argument("--all", action="store_true", help="the whole grid")
     parser.add_argument("--seed", type=int, default=31)
@@ -126,6 +155,8 @@ def main() -> None:
         against_highs(given.size, given.tol or 0.001)
     elif given.what == "scaling":
         scaling([64, 144, 256, 576], given.tol or 0.01)
+    elif given.what == "multicast":
+        multicast()
     else:
         routings()
 

@@ -123,8 +123,8 @@ def tree_loads(problem: RoutingProblem, rule: ForwardingRule) -> TreeLoads:
         for root, rows, parent_arc, order in _trees(network, part, rule):
             trees.append(Tree(part.reverse, parent_arc, rows, np.ones(len(rows))))
             at_root, far = (ejected, injected) if part.reverse else (injected, ejected)
-            arcs, masks = _groups(network, part, root, parent_arc, order)
-            met = _bytes_that_meet(part, rows, masks)
+            arcs, bit_sets, which = _groups(network, part, root, parent_arc, order)
+            met = _bytes_that_meet(part, rows, bit_sets)[which]
             on_tree = arcs >= 0
             np.add.at(load, arcs[on_tree], met[on_tree])
             at_root[root] += met[arcs == ROOT].sum()
@@ -198,10 +198,11 @@ def _in_tree(network: FlowNetwork, choice: Ints, destination: int) -> tuple[Ints
 
 def _groups(
     network: FlowNetwork, part: Messages, root: int, parent_arc: Ints, order: Ints
-) -> tuple[Ints, NDArray[np.uint64]]:
-    """Return the arc of each group of a tree, and its bit set, [groups] and [groups, words].
+) -> tuple[Ints, NDArray[np.uint64], Ints]:
+    """Return the arc of each group of a tree, the distinct bit sets, and which of them each group is.
 
-    Those of the root have arc ``ROOT``; one per end point follows, with arc ``MEMBER``.
+    Shapes are [groups], [sets, words] and [groups]. Groups of the root have arc ``ROOT``; one per end point
+    follows, with arc ``MEMBER``.
     """
     words = part.members.shape[1]
     near = network.head if part.reverse else network.tail
@@ -225,21 +226,32 @@ def _groups(
         if arc != ROOT:
             below.setdefault(int(near[arc]), []).extend(masks)
     groups += [(MEMBER, 1 << bit) for bit in range(len(part.endpoints))]
-    packed = b"".join(mask.to_bytes(8 * words, "little") for _, mask in groups)
-    bit_sets = np.frombuffer(packed, dtype="<u8").astype(np.uint64).reshape(len(groups), words)
-    return np.array([arc for arc, _ in groups], np.int64), bit_sets
+    place: dict[int, int] = {}  # a chiplet and the channel that leads to it alone meet the same messages
+    which = [place.setdefault(mask, len(place)) for _, mask in groups]
+    packed = b"".join(mask.to_bytes(8 * words, "little") for mask in place)
+    bit_sets = np.frombuffer(packed, dtype="<u8").astype(np.uint64).reshape(len(place), words)
+    return np.array([arc for arc, _ in groups], np.int64), bit_sets, np.array(which, np.int64)
 
 
-def _bytes_that_meet(part: Messages, rows: Ints, masks: NDArray[np.uint64]) -> Floats:
-    """Return the bytes of the messages that meet each of some bit sets, [groups]."""
-    if len(part.root) >= MANY:
-        from noptoolkit.flow.compiled_trees import bytes_that_meet
+def _bytes_that_meet(part: Messages, rows: Ints, bit_sets: NDArray[np.uint64]) -> Floats:
+    """Return the bytes of the messages that meet each of some bit sets, [sets]."""
+    members, amount = part.members, part.bytes
+    if len(part.root) < MANY:
+        members, amount = members[rows], amount[rows]
+        return np.array([float(amount[(members & mask).any(axis=1)].sum()) for mask in bit_sets])
+    from noptoolkit.flow import compiled_trees
 
-        met = np.zeros(len(masks))
-        bytes_that_meet(rows, part.members, part.bytes, np.ascontiguousarray(masks.T), met)
-        return met
-    members, amount = part.members[rows], part.bytes[rows]
-    return np.array([float(amount[(members & mask).any(axis=1)].sum()) for mask in masks])
+    met = np.zeros(len(bit_sets))
+    if members.shape[1] <= 2:
+        masks = np.zeros((2, len(bit_sets)), np.uint64)
+        masks[: members.shape[1]] = bit_sets.T
+        compiled_trees.meet_narrow_sets(rows, members, amount, masks, met)
+    else:
+        holds = np.stack([membership(bit_sets, bit) for bit in range(64 * members.shape[1])])
+        words = np.packbits(holds, axis=1, bitorder="little")
+        words = np.pad(words, [(0, 0), (0, -words.shape[1] % 8)]).view("<u8").astype(np.uint64)
+        compiled_trees.meet_wide_sets(rows, members, amount, words, met)
+    return met
 
 
 def farthest_member_cost(problem: RoutingProblem, distance_from: Callable[[Ints, bool], Floats]) -> float:

@@ -35,6 +35,8 @@ __all__ = ["DEGREES", "Degree", "combine", "dispatch"]
 Degree = Literal["copies", "chiplets", "in-network"]
 DEGREES: tuple[Degree, ...] = get_args(Degree)
 
+MANY = 20_000  # tokens from which compiled loops pay for loading numba
+
 
 def dispatch(
     package: Package,
@@ -195,33 +197,48 @@ def _sets(
     package: Package, served: NDArray[np.integer[Any]], sources: NDArray[np.int64], scale: float
 ) -> DestinationSets:
     """Return one message for each source and distinct set of terminals, the source left out."""
-    members = np.zeros((len(served), -(-len(package.terminals) // 64)), dtype=np.uint64)
-    for column in served.T:
-        bit = np.uint64(1) << (column % 64).astype(np.uint64)
-        for word in range(members.shape[1]):
-            members[:, word] |= np.where(column // 64 == word, bit, np.uint64(0))
+    members = _joined(served, -(-len(package.terminals) // 64))
     members, counts = _merged(members, np.ones(len(members)))
     roots, sets, sizes = [], [], []
     for source in sources:
-        word, bit_index = divmod(int(source), 64)
-        others = members.copy()
-        others[:, word] &= ~(np.uint64(1) << np.uint64(bit_index))
-        remote = others.any(axis=1)
-        distinct, tokens = _merged(others[remote], counts[remote])
+        word, bit = divmod(int(source), 64)
+        inside = np.uint64(1) << np.uint64(bit)
+        distinct, tokens = members, counts
+        if (members[:, word] & inside).any():
+            others = members.copy()
+            others[:, word] &= ~inside
+            remote = others.any(axis=1)
+            distinct, tokens = _merged(others[remote], counts[remote])
         sets.append(distinct)
         sizes.append(tokens * (scale / len(sources)))
         roots.append(np.full(len(distinct), source, dtype=np.int64))
     return DestinationSets(np.concatenate(roots), np.concatenate(sets), np.concatenate(sizes))
 
 
+def _joined(served: NDArray[np.integer[Any]], words: int) -> NDArray[np.uint64]:
+    """Return the set of terminals in each row, [tokens, words]."""
+    members = np.zeros((len(served), words), dtype=np.uint64)
+    if len(served) >= MANY:
+        from noptoolkit.traffic.compiled_sets import join_bits
+
+        join_bits(served, members)
+        return members
+    for column in served.T.astype(np.int64):
+        members[np.arange(len(column)), column // 64] |= np.uint64(1) << (column % 64).astype(np.uint64)
+    return members
+
+
 def _merged(
     members: NDArray[np.uint64], counts: NDArray[np.float64]
 ) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
     """Return the distinct rows, [sets, words], and the sum of the counts of each, [sets]."""
-    if members.shape[1] == 1:  # one word sorts ten times faster than a row
-        single, which = np.unique(members[:, 0], return_inverse=True)
-        distinct = single[:, None]
-    else:
-        distinct, which = np.unique(members, axis=0, return_inverse=True)
+    if len(members) >= MANY:
+        from noptoolkit.traffic.compiled_sets import merge_rows
+
+        slots = np.zeros(1 << (2 * len(members) - 1).bit_length(), np.uint64)
+        found, sums = np.empty_like(members), np.empty_like(counts)
+        many = merge_rows(members, counts, slots, found, sums)
+        return found[:many], sums[:many]
+    distinct, which = np.unique(members, axis=0, return_inverse=True)
     total = np.bincount(which.ravel(), weights=counts, minlength=len(distinct))
     return distinct, total.astype(np.float64)

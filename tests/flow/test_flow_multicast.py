@@ -213,3 +213,15 @@ def test_sets_that_make_no_sense():
     ):
         with pytest.raises(WorkloadError, match=message):
             congestion(package, messages(package, dataclasses.replace(sets, **changes)))
+
+
+@pytest.mark.parametrize("endpoints", [40, 100, 300])
+def test_compiled_counts_equal_the_plain_ones(endpoints, monkeypatch):
+    """More messages than numba pays for, one, two and five words wide."""
+    package = capable(nop_tree(groups=endpoints // 10, leaves=10))
+    sets = random_sets(len(package.terminals), 300, 12, seed=endpoints)
+    plain = congestion(package, messages(package, sets), routing="shortest")
+    monkeypatch.setattr("noptoolkit.flow.multicast.MANY", 1)
+    compiled = congestion(package, messages(package, sets), routing="shortest")
+    np.testing.assert_allclose(compiled.load, plain.load, rtol=1e-12)
+    np.testing.assert_allclose(compiled.use, plain.use, rtol=1e-12)

@@ -157,3 +157,28 @@ def test_errors_name_thing_and_way_out(options: dict, message: str) -> None:
 def test_an_allocation_for_another_package_is_refused() -> None:
     with pytest.raises(NopError, match=r"is for 8 chiplets .* package 'star' has 16; allocate again"):
         dispatch(star(16, True), TRACE, allocate(TRACE, star(8, True), method="contiguous"), token_bytes=1)
+
+
+@pytest.mark.parametrize("leaves", [20, 63, 64, 130])
+@pytest.mark.parametrize("root", [True, False])
+def test_compiled_sets_equal_the_plain_ones(leaves: int, root: bool, monkeypatch) -> None:
+    package = star(leaves, root)
+    trace = draw_trace(SyntheticRouting(2 * leaves, 3, 400, 2, topics=2, seed=leaves))
+    layout = allocate(trace, package, method="contiguous")
+
+    def found() -> list[dict]:
+        sets = [
+            make(package, trace, layout, token_bytes=3, degree="in-network") for make in (dispatch, combine)
+        ]
+        return [
+            {
+                (int(r), row.tobytes()): size
+                for r, row, size in zip(part.root, part.members, part.bytes, strict=True)
+            }
+            for part in (sets[0].multicast, sets[1].reduction)
+        ]
+
+    plain = found()
+    monkeypatch.setattr("noptoolkit.traffic.routed.MANY", 1)
+    for one, other in zip(found(), plain, strict=True):
+        assert one == pytest.approx(other)
