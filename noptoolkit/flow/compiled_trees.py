@@ -16,14 +16,14 @@ Floats = NDArray[np.float64]
 Ints = NDArray[Any]
 
 
-@intrinsic
-def lowest_bit(context: Any, word: Any) -> Any:
-    """Return the place of the lowest bit that is set in a word that is not 0: one instruction."""
-
+def _lowest_bit(context: Any, word: Any) -> Any:
     def count_trailing_zeros(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.cttz(arguments[0], cgutils.false_bit)
 
     return types.uint64(types.uint64), count_trailing_zeros
+
+
+lowest_bit: Any = intrinsic(_lowest_bit)  # its place in a word that is not 0, by one instruction
 
 
 @njit(cache=True, nogil=True)
