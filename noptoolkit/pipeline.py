@@ -25,7 +25,7 @@ from noptoolkit.flow.routings import Routing
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.nodes import expert_work
 from noptoolkit.package import Package
-from noptoolkit.scheduling import POLICIES, Policy, Schedule, schedule
+from noptoolkit.scheduling import POLICIES, Policy, Schedule, check_computes, schedule
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
@@ -124,6 +124,7 @@ def run(
     place = load_topology(package)
     tell(f"{place.name}: routing trace")
     load = load_workload(workload)
+    check_computes(place)
     chosen = resolve(policy, POLICIES, "policy")
     degree = degree or chosen.degree
     rng = np.random.default_rng(rng)

@@ -1,7 +1,7 @@
 """The schedule of a step: task graphs, list scheduling, lower bounds and policies."""
 
 from noptoolkit.scheduling.bounds import LowerBound
-from noptoolkit.scheduling.costing import step_of
+from noptoolkit.scheduling.costing import check_computes, step_of
 from noptoolkit.scheduling.energy import StepEnergy, energy_of
 from noptoolkit.scheduling.list_scheduling import PRIORITIES, list_schedule
 from noptoolkit.scheduling.plan import Breakdown, Schedule, TaskTable, schedule_graph
@@ -25,6 +25,7 @@ __all__ = [
     "TaskGraph",
     "TaskGraphBuilder",
     "TaskTable",
+    "check_computes",
     "energy_of",
     "list_schedule",
     "schedule",

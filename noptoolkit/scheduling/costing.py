@@ -33,7 +33,7 @@ from noptoolkit.traffic import Traffic, all_to_all, combine, dispatch, from_matr
 from noptoolkit.units import format_quantity
 from noptoolkit.workload import Workload
 
-__all__ = ["step_of"]
+__all__ = ["check_computes", "step_of"]
 
 Floats = NDArray[np.float64]
 
@@ -58,6 +58,17 @@ def step_of(
     return _Maker(package, workload, allocation, options or StepOptions()).step()
 
 
+def check_computes(package: Package) -> None:
+    """Raise ScheduleError if a chiplet that holds tokens or experts does not say how fast it computes."""
+    needed = dict.fromkeys((*package.with_role("attention"), *package.experts))
+    unknown = [name for name in needed if getattr(package[name], "flops", None) is None]
+    if unknown:
+        what = f"chiplet {unknown[0]!r} does not say how fast it computes"
+        if len(unknown) > 1:
+            what = f"{len(unknown)} chiplets, such as {unknown[0]!r}, do not say how fast they compute"
+        raise ScheduleError(f"package {package.name!r}: {what}; give flops='74 TFLOP/s', or what yours has")
+
+
 class _Maker:
     """Makes a step: holds what all its parts need."""
 
@@ -76,6 +87,7 @@ class _Maker:
         self.options = options
         self.model, self.batch = workload.model, workload.batch
         self.hosts = package.with_role("attention") or package.experts
+        check_computes(package)
         self.count = options.micro_batches or self.batch.micro_batches
         if self.batch.sequences % self.count:
             raise WorkloadError(

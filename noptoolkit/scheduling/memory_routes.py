@@ -85,7 +85,14 @@ class MemoryRoutes:
         return access, sum(way.energy * share * size for way, share in ways)
 
     def warn_of_overrun(self, held: Iterable[tuple[str, float]]) -> None:
-        """Warn, once, if weights given as (chiplet, bytes) are more than their stacks hold."""
+        """Warn, once, if weights given as (chiplet, bytes) are more than their stacks hold, or none is."""
+        if not self.package.memories:
+            warnings.warn(
+                f"package {self.package.name!r} has no memory stacks: weights and caches take no time to "
+                "load or store; give the builder memory=True, or attach_memory(...)",
+                NopWarning,
+                stacklevel=5,
+            )
         need = {memory.name: 0.0 for memory in self.package.memories}
         for chiplet, size in held:
             for memory, share in self.shares(chiplet):

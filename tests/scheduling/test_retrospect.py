@@ -132,6 +132,18 @@ def test_sram_high_water_is_within_the_sram() -> None:
         assert 0 < most <= 4e3, name
 
 
+def test_a_package_without_memory_says_that_loading_is_free() -> None:
+    full = star()
+    bare = full.replace(
+        nodes=[node for node in full.nodes if not isinstance(node, Memory)],
+        links=[link for link in full.links if not {link.a, link.b} & {"m0", "m1"}],
+    )
+    workload = Workload("tiny", TINY, Batch(4, 2, 2), TRACE)
+    with pytest.warns(NopWarning, match="'star' has no memory stacks: weights and caches take no time"):
+        plan = schedule(bare, workload)
+    assert plan.breakdown.load == 0.0
+
+
 def test_weights_that_do_not_fit() -> None:
     small = star()
     nodes = [dataclasses.replace(n, sram=300.0) if isinstance(n, Chiplet) else n for n in small.nodes]
@@ -231,7 +243,7 @@ def test_bad_questions() -> None:
         schedule(no_experts, workload)
     mute = star()
     nodes = [dataclasses.replace(n, flops=None) if n.name == "e0" else n for n in mute.nodes]  # type: ignore[arg-type]
-    with pytest.raises(ScheduleError, match="'e0' does not say how fast it computes"):
+    with pytest.raises(ScheduleError, match="'star': chiplet 'e0' does not say how fast it computes; give flops"):
         schedule(mute.replace(nodes=nodes), workload)
 
 
