@@ -243,7 +243,9 @@ def test_bad_questions() -> None:
         schedule(no_experts, workload)
     mute = star()
     nodes = [dataclasses.replace(n, flops=None) if n.name == "e0" else n for n in mute.nodes]  # type: ignore[arg-type]
-    with pytest.raises(ScheduleError, match="'star': chiplet 'e0' does not say how fast it computes; give flops"):
+    with pytest.raises(
+        ScheduleError, match="'star': chiplet 'e0' does not say how fast it computes; give flops"
+    ):
         schedule(mute.replace(nodes=nodes), workload)
 
 
