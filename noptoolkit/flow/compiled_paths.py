@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from noptoolkit.flow.compiled import dijkstra
 
-__all__ = ["greedy_paths", "trace_paths"]
+__all__ = ["greedy_round", "trace_paths"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[Any]
 
 
 @njit(cache=True, nogil=True)
-def greedy_paths(
+def greedy_round(
+    turn: int,
+    rounds: int,
     first: Ints,
     tail: Ints,
     head: Ints,
@@ -29,21 +31,19 @@ def greedy_paths(
     target: Ints,
     amount: Floats,
     steep: float,
+    use: Floats,
+    price: Floats,
     paths: Ints,
     hops: Ints,
-    mean_price: Floats,
 ) -> None:
-    """Route an equal part of each pair in turn, round after round, on prices exponential in congestion.
+    """Route an equal part of each pair in turn, in one round of many, on prices exponential in congestion.
 
-    ``paths`` [rounds, pairs, vertices] and ``hops`` [rounds, pairs] are filled; ``mean_price`` gains the
-    prices of the later rounds. Resource r of arc a is among ``resource[resource_first[a]:resource_first[a
-    + 1]]``.
+    ``paths`` [pairs, vertices] and ``hops`` [pairs] are filled, from the target back; ``use`` of the
+    resources is that of all rounds so far, and ``price`` what the next round begins with. Resource r of arc a
+    is among ``resource[resource_first[a]:resource_first[a + 1]]``.
     """
     vertices = len(first) - 1
     arcs = len(head)
-    rounds = len(paths)
-    use = base / rounds
-    price = 1 / capacity
     length = np.empty(arcs)
     distance = np.empty(vertices)
     parent = np.empty(vertices, np.int64)
@@ -51,37 +51,33 @@ def greedy_paths(
     keys = np.empty(vertices)
     heap = np.empty(vertices, np.int64)
     place = np.empty(vertices, np.int64)
-    peak = 0.0
-    for turn in range(rounds):
-        if turn > 0:
-            use += base / rounds
-        for a in range(arcs):
+    peak = (use / capacity).max() * rounds * (turn + 1) / max(turn, 1)  # after this round, if all goes on so
+    use += base / rounds
+    for a in range(arcs):
+        length[a] = 0.0
+        for i in range(resource_first[a], resource_first[a + 1]):
+            length[a] += price[resource[i]]
+    for k in range(len(source)):
+        dijkstra(source[k], target[k], first, head, length, distance, parent, order, keys, heap, place)
+        v = target[k]
+        while v != source[k]:
+            a = parent[v]
+            paths[k, hops[k]] = a
+            hops[k] += 1
+            v = tail[a]
+            for i in range(resource_first[a], resource_first[a + 1]):
+                r = resource[i]
+                use[r] += amount[k] / rounds
+                ratio = use[r] * rounds / capacity[r]
+                if turn == 0:
+                    price[r] = (1 + ratio) / capacity[r]
+                else:
+                    price[r] = np.exp(steep * (ratio / peak - 1)) / capacity[r]
             length[a] = 0.0
             for i in range(resource_first[a], resource_first[a + 1]):
                 length[a] += price[resource[i]]
-        for k in range(len(source)):
-            dijkstra(source[k], target[k], first, head, length, distance, parent, order, keys, heap, place)
-            v = target[k]
-            while v != source[k]:
-                a = parent[v]
-                paths[turn, k, hops[turn, k]] = a
-                hops[turn, k] += 1
-                v = tail[a]
-                for i in range(resource_first[a], resource_first[a + 1]):
-                    r = resource[i]
-                    use[r] += amount[k] / rounds
-                    ratio = use[r] * rounds / capacity[r]
-                    if turn == 0:
-                        price[r] = (1 + ratio) / capacity[r]
-                    else:
-                        price[r] = np.exp(steep * (ratio / peak - 1)) / capacity[r]
-                length[a] = 0.0
-                for i in range(resource_first[a], resource_first[a + 1]):
-                    length[a] += price[resource[i]]
-        peak = (use / capacity).max() * rounds * (turn + 2) / (turn + 1)
-        price = np.exp(steep * (use * rounds / capacity / peak - 1)) / capacity
-        if 3 * turn >= rounds:
-            mean_price += price / (capacity * price).sum()
+    peak = (use / capacity).max() * (turn + 2) / (turn + 1)
+    price[:] = np.exp(steep * (use / capacity / peak - 1)) / capacity
 
 
 @njit(cache=True, nogil=True)

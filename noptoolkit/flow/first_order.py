@@ -164,7 +164,9 @@ def solve_first_order(
         return program.time(load), cost + float(base @ prices), length, prices
 
     y = 1 / capacity / len(capacity)
+    started = time.perf_counter()
     time_now, bound_now, length, prices = certify(y, price)
+    reserve = 3 * (time.perf_counter() - started)  # for a last certificate, and for the repaired flow itself
     best = Certified(program.known, time_now, bound_now, flow.copy(), length, prices)
     norm_flow = np.sqrt(_squares(flow, None, scale))
     norm_dual = np.sqrt(_squares(price, None, inverse_spread) + float(weight @ y**2))
@@ -175,7 +177,9 @@ def solve_first_order(
     next_check = 20
     gap_before, improved_at = best.gap, 0
     residual0 = before = np.inf
-    while best.gap > tol and time.perf_counter() < deadline:
+    limited = False
+    while best.gap > tol and not limited:
+        limited = time.perf_counter() + reserve >= deadline
         mix = (since_restart + 1) / (since_restart + 2)
         arc_length = (prices_to_length @ y).astype(np.float32)
         load, moved = kernels.step(
@@ -204,7 +208,7 @@ def solve_first_order(
             since_restart = 0
             floor = best.floor * (1 + tol / 2)
         before = residual
-        if iteration >= next_check:
+        if iteration >= next_check or limited:
             next_check = iteration + max(20, min(int(0.15 * iteration), 200))
             time_now, bound_now, length, prices = certify(y)
             if time_now < best.time:
@@ -221,7 +225,8 @@ def solve_first_order(
     repaired = np.zeros((len(program.ends), len(program.tail)))
     load, _ = kernels.certify(best.length, best.flow, repaired=repaired)
     kernels.pool.shutdown()
-    return Solution(repaired, program.time(load), best.prices, best.bound, METHOD)
+    limited = limited and best.gap > tol
+    return Solution(repaired, program.time(load), best.prices, best.bound, METHOD, limited)
 
 
 def _sum_at_vertices(program: FlowProgram, scale: Singles) -> Singles:

@@ -58,7 +58,7 @@ def solve_path_columns(
         Is told the progress, one line at a time.
     """
     search = PathSearch(program)
-    pool, shares, mean_price = search.greedy()
+    pool, shares, mean_price = search.greedy(deadline)
     use = pool.on_resources(search) @ (search.amount[pool.pair] * shares)
     best_time = max(float(np.max((program.base + use) / program.capacity)), program.known)
     best_pool, best_shares = pool, shares
@@ -69,7 +69,11 @@ def solve_path_columns(
         return best_time / max(best_bound, program.known) - 1
 
     accuracy, stalled, turn = 3e-4, False, 0
-    while gap_now() > tol and turn < MASTERS and time.perf_counter() < deadline:
+    limited = False
+    while gap_now() > tol and turn < MASTERS:
+        limited = time.perf_counter() >= deadline
+        if limited:
+            break
         turn += 1
         before = gap_now()
         pool = pool.joined(search.found())
@@ -105,7 +109,7 @@ def solve_path_columns(
         if report is not None:
             report(f"{METHOD}: {turn} masters, gap {gap_now():.2%}, {len(pool.pair)} paths")
     flow = search.flow(best_pool, best_shares)
-    return Solution(flow, program.time(flow.sum(axis=0)), prices, best_bound, METHOD)
+    return Solution(flow, program.time(flow.sum(axis=0)), prices, best_bound, METHOD, limited)
 
 
 class PathPool:
@@ -152,27 +156,31 @@ class PathSearch:
         self.paths = np.zeros((len(self.amount), program.num_vertices), np.int32)
         self.news: list[PathPool] = []
 
-    def greedy(self) -> tuple[PathPool, Floats, Floats]:
+    def greedy(self, deadline: float) -> tuple[PathPool, Floats, Floats]:
         """Return a first pool, the shares of its paths, and mean prices on the way."""
         program = self.program
         pairs = len(self.amount)
-        paths = np.zeros((ROUNDS, pairs, program.num_vertices), np.int32)
-        hops = np.zeros((ROUNDS, pairs), np.int64)
-        mean_price = np.zeros(len(program.capacity))
+        use, mean_price = np.zeros(len(program.capacity)), np.zeros(len(program.capacity))
+        price = 1 / program.capacity
         by_arc = program.on_arcs.T.tocsr()
         graph = (self.first, program.tail, program.head, program.capacity, program.base)
         ends = (by_arc.indptr, by_arc.indices, self.source, self.target, self.amount)
-        self.compiled.greedy_paths(*graph, *ends, STEEP, paths, hops, mean_price)
-        tally: dict[tuple[int, bytes], float] = {}
+        tally: dict[tuple[int, bytes], int] = {}
         arcs: dict[tuple[int, bytes], NDArray[np.int32]] = {}
         for turn in range(ROUNDS):
+            hops = np.zeros(pairs, np.int64)
+            self.compiled.greedy_round(turn, ROUNDS, *graph, *ends, STEEP, use, price, self.paths, hops)
+            if 3 * turn >= ROUNDS or turn == 0:
+                mean_price += price / (program.capacity @ price)
             for k in range(pairs):
-                path = paths[turn, k, : hops[turn, k]]
+                path = self.paths[k, : hops[k]]
                 key = (k, path.tobytes())
-                tally[key] = tally.get(key, 0.0) + 1 / ROUNDS
+                tally[key] = tally.get(key, 0) + 1
                 arcs.setdefault(key, path.copy())
+            if time.perf_counter() >= deadline:
+                break
         pool = PathPool(np.array([pair for pair, _ in tally], np.int64), list(arcs.values()))
-        return pool, np.array(list(tally.values())), mean_price
+        return pool, np.array(list(tally.values())) / (turn + 1), mean_price
 
     def bound(self, prices: Floats) -> tuple[float, Floats]:
         """Return what prices prove, and the prices without zeros; remember the shortest paths."""

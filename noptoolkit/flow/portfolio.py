@@ -34,7 +34,7 @@ def route_best(
     trees: TreeLoads,
     *,
     tol: float,
-    time_limit: float | None = None,
+    deadline: float = float("inf"),
     report: Callable[[str], None] | None = None,
 ) -> Routed:
     """Return the best routing of a problem's demand beside messages along given trees.
@@ -43,8 +43,8 @@ def route_best(
     ----------
     tol
         Gap at which to stop.
-    time_limit
-        In s; ``None`` is without limit.
+    deadline
+        By ``time.perf_counter()``, in s.
     report
         Is told the progress, one line at a time.
     """
@@ -54,8 +54,6 @@ def route_best(
         nothing = CommodityFlow(np.zeros((0, 0)), peeled.arcs, True, np.zeros(0, np.int64), peeled.anchor)
         method = "forced loads" if peeled.has_choice else "unique paths"
         return Routed(load, trees, method, _forced_bounds(problem, peeled, trees), nothing)
-    started = time.perf_counter()
-    deadline = started + time_limit if time_limit is not None else float("inf")
     solution = solve_program(peeled.program, tol=tol, deadline=deadline, report=report)
     return _unpeel(problem, peeled, trees, solution)
 
@@ -68,18 +66,25 @@ def solve_program(
     report: Callable[[str], None] | None = None,
 ) -> Solution:
     """Return the answer of whichever solver suits a program, folded by symmetry where it has any."""
-    folded = fold(program) if len(program.ends) > 2 else None
+    started = time.perf_counter()
+    folded = fold(program) if len(program.ends) > 2 and started < deadline else None
     small = program if folded is None else folded.program
+    if folded is not None:
+        if report is not None:
+            report(f"symmetry: {len(small.ends):,} of {len(program.ends):,} commodities stand for all")
+        deadline -= time.perf_counter() - started  # unfolding takes about as long
     columns = len(small.ends) * len(small.tail)
     if columns <= SMALL_COLUMNS:
         left = deadline - time.perf_counter()
+        if report is not None:
+            report(f"linear program: {columns:,} columns")
         solution = solve_linear_program(small, time_limit=left if np.isfinite(left) else None)
         if solution is None or _gap(small, solution) > tol:  # interior point lost its way
             solution = _better(solution, solve_first_order(small, tol=tol, deadline=deadline, report=report))
     elif is_sparse(program):
         folded, small = None, program
         solution = solve_path_columns(program, tol=tol, deadline=deadline, report=report)
-        if _gap(program, solution) > tol and time.perf_counter() < deadline:
+        if _gap(program, solution) > tol and not solution.limited:
             solution = _better(solution, solve_first_order(small, tol=tol, deadline=deadline, report=report))
     else:
         solution = solve_first_order(small, tol=tol, deadline=deadline, report=report)
@@ -92,6 +97,7 @@ def solve_program(
         folded.unfold_prices(solution.prices),
         solution.bound,
         f"{solution.method}, folded by symmetry",
+        solution.limited,
     )
 
 
@@ -103,9 +109,12 @@ def _better(one: Solution | None, other: Solution) -> Solution:
     """Return the best flow and the best prices of two answers."""
     if one is None:
         return other
+    limited = other.limited
     if one.time < other.time:
         one, other = other, one
-    return replace(other, bound=one.bound, prices=one.prices) if one.bound > other.bound else other
+    if one.bound > other.bound:
+        other = replace(other, bound=one.bound, prices=one.prices)
+    return replace(other, limited=limited)
 
 
 def _forced_bounds(problem: RoutingProblem, peeled: Peeled, trees: TreeLoads) -> tuple[Bound, ...]:
@@ -135,4 +144,5 @@ def _unpeel(problem: RoutingProblem, peeled: Peeled, trees: TreeLoads, solution:
         bound = Bound(seconds, solution.method, prices / float(network.capacity @ prices))
     ends = peeled.vertices[peeled.program.ends]
     proof = CommodityFlow(flow, peeled.arcs, peeled.by_source, ends, peeled.anchor)
-    return Routed(load, trees, solution.method, (bound, *_forced_bounds(problem, peeled, trees)), proof)
+    bounds = (bound, *_forced_bounds(problem, peeled, trees))
+    return Routed(load, trees, solution.method, bounds, proof, solution.limited)

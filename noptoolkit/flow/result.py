@@ -40,8 +40,9 @@ class FlowResult:
         What sets ``time``: a channel (``sw0->e3``), a crossbar (``hub crossbar``) or a port (``e3
         injection``, ``hbm0 port``); empty without traffic.
     status
-        ``exact`` (gap within 1e-6), ``certified`` (within ``tol``), ``time limit``, ``interval``
-        (multicast trees and bound further apart than ``tol``) or ``fixed routing``.
+        ``exact`` (gap within 1e-6), ``certified`` (within ``tol``), ``time limit``, ``bounded`` (time and
+        bound stay further apart than ``tol``: multicast trees, or a tolerance beyond single precision) or
+        ``fixed routing``.
     method, bound_method
         What found the flow, and the bound.
     seconds

@@ -78,6 +78,8 @@ class Routed:
         Found on the way.
     proof
         The flow behind ``arc_load``; ``None`` where it is too large to keep.
+    limited
+        Whether a deadline, not the tolerance, ended the search.
     """
 
     arc_load: Floats
@@ -85,6 +87,7 @@ class Routed:
     method: str
     bounds: tuple[Bound, ...] = ()
     proof: CommodityFlow | None = None
+    limited: bool = False
 
     def use(self, network: FlowNetwork, ports: Floats) -> Floats:
         """Return what everything uses of each resource, in B, [resources]."""

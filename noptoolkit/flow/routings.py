@@ -40,14 +40,14 @@ class Effort:
     ----------
     tol
         Gap at which to stop.
-    time_limit
-        In s; ``None`` is without limit.
+    deadline
+        By ``time.perf_counter()``, in s: the one that all stages of a solve share.
     report
         Is told the progress of long solves, one line at a time.
     """
 
     tol: float = 0.01
-    time_limit: float | None = None
+    deadline: float = float("inf")
     report: Callable[[str], None] | None = None
 
 
@@ -103,18 +103,18 @@ def route_optimally(problem: RoutingProblem, effort: Effort) -> Routed:
         candidates.append(route_dor(problem, effort))
     except RoutingError:
         candidates.append(route_shortest(problem, effort))
+    if time.perf_counter() >= effort.deadline:
+        return replace(_fastest(problem, candidates), limited=True)
     trees = min((routed.trees for routed in candidates), key=lambda trees: _time(problem, trees))
-    best = route_best(problem, trees, tol=effort.tol, time_limit=effort.time_limit, report=effort.report)
+    best = route_best(problem, trees, tol=effort.tol, deadline=effort.deadline, report=effort.report)
     candidates.insert(0, best)
     bounds = best.bounds
     if problem.messages and can_pack(problem):
-        started = time.perf_counter()
-        deadline = started + effort.time_limit if effort.time_limit is not None else float("inf")
-        packed = pack_trees(problem, tol=effort.tol, deadline=deadline, report=effort.report)
+        packed = pack_trees(problem, tol=effort.tol, deadline=effort.deadline, report=effort.report)
         candidates.insert(0, packed)
         bounds = (*bounds, *packed.bounds)
-    winner = min(candidates, key=lambda routed: _time(problem, routed.trees, routed.arc_load))
-    return replace(winner, bounds=bounds)
+    limited = best.limited or time.perf_counter() >= effort.deadline
+    return replace(_fastest(problem, candidates), bounds=bounds, limited=limited)
 
 
 ROUTINGS: dict[str, Router] = {
@@ -162,6 +162,10 @@ def _by_destination(problem: RoutingProblem, flow: Floats, trees: TreeLoads, met
     arcs = np.arange(problem.network.num_arcs)
     proof = CommodityFlow(flow, arcs, False, problem.destinations, everywhere)
     return Routed(flow.sum(axis=0), trees, method, proof=proof)
+
+
+def _fastest(problem: RoutingProblem, candidates: list[Routed]) -> Routed:
+    return min(candidates, key=lambda routed: _time(problem, routed.trees, routed.arc_load))
 
 
 def _time(problem: RoutingProblem, trees: TreeLoads, arc_load: Floats | None = None) -> float:

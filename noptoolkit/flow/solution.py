@@ -26,6 +26,8 @@ class Solution:
         That the prices prove (what the program knows besides may be more).
     method
         Who found them.
+    limited
+        Whether a deadline ended the search.
     """
 
     flow: NDArray[np.float64]
@@ -33,3 +35,4 @@ class Solution:
     prices: NDArray[np.float64]
     bound: float
     method: str
+    limited: bool = False
