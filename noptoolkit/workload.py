@@ -53,6 +53,8 @@ class MoEModel:
         Experts every token uses, and their width (``expert_width`` where ``None``).
     dense_layers, dense_width
         Layers with one ordinary feed-forward network, and its inner width.
+    dense_order
+        Whether dense layers come ``first`` (DeepSeek) or ``alternate`` evenly with MoE layers (Llama 4).
     latent_attention
         MLA instead of grouped-query attention.
     qk_norm
@@ -84,6 +86,7 @@ class MoEModel:
     shared_width: int | None = None
     dense_layers: int = 0
     dense_width: int = 0
+    dense_order: Literal["first", "alternate"] = "first"
     latent_attention: LatentAttention | None = None
     qk_norm: Literal["none", "head", "full"] = "none"
     biases: bool = False
@@ -118,6 +121,22 @@ class MoEModel:
     def moe_layers(self) -> int:
         """Layers with routed experts."""
         return self.layers - self.dense_layers
+
+    @property
+    def is_dense(self) -> tuple[bool, ...]:
+        """Whether each layer is a dense one, in forward order.
+
+        Examples
+        --------
+        >>> shape = dict(hidden=8, layers=4, heads=1, kv_heads=1, head_dim=8, vocab=8, expert_width=8)
+        >>> shape |= dict(experts=2, top_k=1, dense_layers=2, dense_width=8)
+        >>> MoEModel("a", **shape).is_dense, MoEModel("b", **shape, dense_order="alternate").is_dense
+        ((True, True, False, False), (True, False, True, False))
+        """
+        dense, layers = self.dense_layers, self.layers
+        if self.dense_order == "first":
+            return tuple(i < dense for i in range(layers))
+        return tuple((i * dense) % layers < dense for i in range(layers))
 
     @property
     def attention_parameters(self) -> int:

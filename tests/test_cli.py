@@ -66,6 +66,19 @@ def test_show_tells_channels_and_source(noptoolkit: Command) -> None:
     assert "wire length" in measured
 
 
+def test_show_takes_files_of_either_kind_and_counts_many_channels(
+    noptoolkit: Command, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.toml"
+    preset = Path(__file__).parents[1] / "workloads" / "qwen3-30b-a3b.toml"
+    own.write_text(preset.read_text().replace("top_k = 8", "top_k = 4"))
+    assert "128 routed + 0 shared, top-4" in noptoolkit("show", own).stdout
+    own.write_text(preset.read_text().replace("top_k = 8", "topk = 4"))
+    assert "did you mean 'top_k'" in noptoolkit("show", own).stderr
+    own.write_text('schema = 1\nsource = "test"\nbuilder = "mesh"\nparams = {rows = 12}\n')
+    assert re.search(r"528 +d2d +128 GB/s", noptoolkit("show", own).stdout)
+
+
 def test_compare_writes_tables_and_pictures(noptoolkit: Command, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     done = noptoolkit(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,10 +19,14 @@ from noptoolkit.formats import (
     topology_descriptions,
     workload_descriptions,
 )
+from noptoolkit.formats.workload_toml import is_workload_file
 from noptoolkit.physical import profile
 from noptoolkit.units import format_quantity
 
 __all__ = ["list_presets", "show"]
+
+MOST_CHANNELS = 200
+"""Of more channels than this, `show` counts those of one kind."""
 
 
 def list_presets() -> None:
@@ -41,7 +47,7 @@ def show(
 ) -> None:
     """Show what one topology or workload is, and where its numbers come from."""
     topologies, workloads = list_topologies(), list_workloads()
-    if reference in workloads:
+    if reference in workloads or (reference not in topologies and is_workload_file(Path(reference))):
         _show_workload(reference)
     elif reference in topologies or "." in reference or "/" in reference:
         _show_topology(reference, metrics)
@@ -59,11 +65,13 @@ def _show_topology(reference: str, metrics: bool) -> None:
         for note in measured.notes():
             output.print(note, markup=False, highlight=False)
         return
-    rows = [
-        [channel.name, package.links[channel.link].kind, format_quantity(channel.bandwidth, "B/s")]
-        for channel in package.channels
-    ]
-    output.print(table("channels", ["channel", "kind", "bandwidth"], rows))
+    kinds = [(package.links[c.link].kind, format_quantity(c.bandwidth, "B/s")) for c in package.channels]
+    if len(kinds) <= MOST_CHANNELS:
+        rows = [[c.name, *kind] for c, kind in zip(package.channels, kinds, strict=True)]
+        output.print(table("channels", ["channel", "kind", "bandwidth"], rows))
+    else:
+        counted = [[f"{count}", *kind] for kind, count in Counter(kinds).most_common()]
+        output.print(table("channels", ["channels", "kind", "bandwidth"], counted))
     _show_provenance(package.source, package.assumed)
 
 

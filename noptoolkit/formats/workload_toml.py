@@ -7,6 +7,7 @@ the parameters of `noptoolkit.SyntheticRouting`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +64,13 @@ def load_workload(ref: str | Path | Workload, *, trace: str | Path | RoutingTrac
     if not isinstance(recorded, RoutingTrace):
         recorded = load_trace(recorded, num_experts=workload.model.experts, top_k=workload.model.top_k)
     return replace(workload, routing=recorded)
+
+
+def is_workload_file(path: Path) -> bool:
+    """Return whether a file looks like a workload: TOML with one of its tables."""
+    if path.suffix != ".toml" or not path.is_file():
+        return False
+    return re.search(r"^\s*\[(model|batch|routing)\b", read_text(path), re.MULTILINE) is not None
 
 
 def _parse(text: str, path: Path, *, skip_routing: bool) -> Workload:

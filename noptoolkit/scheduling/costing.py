@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 
@@ -102,8 +103,8 @@ class _Maker:
         blocks = [self.moe_block(trace, i) for i in range(trace.num_layers)]
         if self.model.dense_layers:
             blocks.append(self.dense_block())
-        dense = [trace.num_layers] * self.model.dense_layers
-        layers = (*dense, *(i % trace.num_layers for i in range(self.model.moe_layers)))
+        turn = itertools.cycle(range(trace.num_layers))
+        layers = tuple(trace.num_layers if dense else next(turn) for dense in self.model.is_dense)
         head = self.head_block()
         held = [(p.chiplet, p.size) for b in (*(blocks[i] for i in layers), head) for p in b.slices]
         self.routes.warn_of_overrun(held)

@@ -1,8 +1,10 @@
 """What holds of every policy."""
 
+import dataclasses
 import json
 import warnings
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -102,3 +104,15 @@ def test_memory_overrun_warns() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         schedule(package_of("tree"), workload)
+
+
+@pytest.mark.parametrize(("order", "expected"), [("first", "ddmm"), ("alternate", "dmdm")])
+def test_dense_layers_come_first_or_alternate(order: Literal["first", "alternate"], expected: str) -> None:
+    model = dataclasses.replace(MODEL, dense_layers=2, dense_order=order)
+    workload = Workload("small", model, routing=SyntheticRouting(32, 4, tokens=512, layers=1, topics=4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NopWarning)
+        labels = set(schedule(package_of("tree"), workload).tasks.label)
+    kinds = ["d" if f"dense L{layer} m0" in labels else "m" for layer in range(4)]
+    assert "".join(kinds) == expected
+    assert all((f"dispatch L{layer} m0" in labels) == (kinds[layer] == "m") for layer in range(4))
