@@ -96,8 +96,7 @@ def _dependencies(
         used[to * states + origins] = True
     tail = forwarding.to * states + forwarding.tail
     head = forwarding.to * states + forwarding.head
-    order = np.argsort(-forwarding.level, kind="stable")
-    for step in np.split(order, np.flatnonzero(np.diff(forwarding.level[order])) + 1):
+    for step in reversed(forwarding.by_level()):
         used[head[step[used[tail[step]]]]] = True
     entries = np.flatnonzero(used[tail])
     by_tail = entries[np.argsort(tail[entries], kind="stable")]

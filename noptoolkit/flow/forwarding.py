@@ -21,9 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.errors import RoutingError
+from noptoolkit.flow.hops import HopGraph, eccentricity, first_steps, plain_graph, search_hops, set_bits
 from noptoolkit.flow.network import FlowNetwork
 
-__all__ = ["Forwarding", "climb_then_descend", "hop_levels", "push", "split_equally", "take_first"]
+__all__ = [
+    "Forwarding",
+    "climb_then_descend",
+    "forward_along",
+    "push",
+    "split_equally",
+    "take_first",
+    "up_down_graph",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -59,39 +68,23 @@ class Forwarding:
     num_states: int
     virtual_channel: Ints
 
-
-def hop_levels(num_states: int, tail: Ints, head: Ints, destinations: Ints) -> Floats:
-    """Return the hops to each destination, [destinations, states], infinite without a path."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import dijkstra
-
-    backward = csr_array((np.ones(len(tail)), (head, tail)), shape=(num_states, num_states))
-    hops: Floats = dijkstra(backward, indices=destinations, unweighted=True)
-    return hops
+    def by_level(self) -> list[Ints]:
+        """Return the entries of each level, the lowest first."""
+        highest = int(self.level.max(initial=0))
+        narrow = self.level.astype(
+            np.min_scalar_type(highest)
+        )  # short integers are sorted by radix, far faster
+        return np.split(np.argsort(narrow, kind="stable"), np.cumsum(np.bincount(self.level))[:-1])
 
 
 def split_equally(network: FlowNetwork, destinations: Ints) -> Forwarding:
     """Return per-hop equal splitting over all minimum-hop paths."""
-    arcs = np.arange(network.num_arcs)
-    levels = hop_levels(network.num_vertices, network.tail, network.head, destinations)
-    return _equal_shares(network, destinations, levels, arcs, network.tail, network.head)
+    return forward_along(network, plain_graph(network), destinations)
 
 
 def take_first(network: FlowNetwork, destinations: Ints) -> Forwarding:
     """Return single-path routing along minimum-hop paths, the lowest channel index where several tie."""
-    every = split_equally(network, destinations)
-    _, first = np.unique(every.to * network.num_vertices + every.tail, return_index=True)
-    return Forwarding(
-        destinations=destinations,
-        to=every.to[first],
-        arc=every.arc[first],
-        share=np.ones(len(first)),
-        level=every.level[first],
-        tail=every.tail[first],
-        head=every.head[first],
-        num_states=every.num_states,
-        virtual_channel=every.virtual_channel[first],
-    )
+    return forward_along(network, plain_graph(network), destinations, first_only=True)
 
 
 def climb_then_descend(network: FlowNetwork, destinations: Ints, *, root: str | None = None) -> Forwarding:
@@ -107,29 +100,64 @@ def climb_then_descend(network: FlowNetwork, destinations: Ints, *, root: str | 
     RoutingError
         If a destination cannot be reached that way (a one-way link in the wrong place).
     """
+    return forward_along(network, up_down_graph(network, destinations, root), destinations)
+
+
+def up_down_graph(network: FlowNetwork, destinations: Ints, root: str | None = None) -> HopGraph:
+    """Return the steps that climb towards a root, or descend once and for all.
+
+    Parameters
+    ----------
+    destinations
+        Vertices that every other must reach, [destinations].
+    root
+        Name of a node; where ``None``, the one with the smallest largest distance.
+
+    Raises
+    ------
+    RoutingError
+        If a destination cannot be reached that way (a one-way link in the wrong place).
+    """
     size = network.num_vertices
-    both = (np.r_[network.tail, network.head], np.r_[network.head, network.tail])
+    vertices, arcs = np.arange(size), np.arange(network.num_arcs)
+    tail, head = np.r_[network.tail, network.head], np.r_[network.head, network.tail]
+    either_way = HopGraph(size, np.r_[arcs, arcs], tail, head, vertices[None])
     if root is None:
         nodes = np.arange(len(network.origin))
-        far = hop_levels(size, *both, nodes)[:, nodes]
-        forwards = np.isin(nodes, network.tail) & np.isin(nodes, network.head)
-        far[~forwards] = np.inf
-        top = int(np.argmin(np.where(np.isfinite(far), far, size).max(axis=1)))
+        far = eccentricity(either_way, nodes)
+        far[~(np.isin(nodes, network.tail) & np.isin(nodes, network.head))] = size
+        top = int(np.argmin(far))
     else:
         network.package[root]
         top = network.package.index[root]
-    height = hop_levels(size, *both, np.array([top]))[0]
-    order = height * size + np.arange(size)
+    height = search_hops(either_way, np.array([top]))[0][0]
+    order = np.where(height < 0, size, height) * size + vertices
     up = order[network.head] < order[network.tail]
-    arcs = np.arange(network.num_arcs)
-    arc = np.r_[arcs[up], arcs[~up], arcs[~up]]
-    tail = np.r_[network.tail[up], network.tail[~up], network.tail[~up] + size]
-    head = np.r_[network.head[up], network.head[~up] + size, network.head[~up] + size]
-    climbing = hop_levels(2 * size, tail, head, destinations)
-    descending = hop_levels(2 * size, tail, head, destinations + size)
-    levels = np.minimum(climbing, descending)
+    graph = HopGraph(
+        2 * size,
+        np.r_[arcs[up], arcs[~up], arcs[~up]],
+        np.r_[network.tail[up], network.tail[~up], network.tail[~up] + size],
+        np.r_[network.head[up], network.head[~up] + size, network.head[~up] + size],
+        np.stack([vertices, vertices + size]),
+    )
+    _check_reach(network, graph, destinations, top)
+    return graph
+
+
+def _check_reach(network: FlowNetwork, graph: HopGraph, destinations: Ints, top: int) -> None:
+    """Raise where a destination cannot be reached; where all leads by way of the root, that is soon known."""
+    size = network.num_vertices
     senders = np.isin(np.arange(size), network.tail)
-    cut_off = np.isinf(levels[:, :size]) & senders
+    climbing = graph.head < size
+    ends = np.arange(size)[None]
+    climb = HopGraph(size, graph.arc[climbing], graph.tail[climbing], graph.head[climbing], ends)
+    down = graph.tail >= size
+    back = HopGraph(size, graph.arc[down], graph.head[down] - size, graph.tail[down] - size, ends)
+    from_top, to_top = (search_hops(part, np.array([top]))[0][0] for part in (back, climb))
+    if (from_top[destinations] >= 0).all() and (to_top[senders] >= 0).all():
+        return
+    hops, _ = search_hops(graph, destinations)
+    cut_off = (hops[:, :size] < 0) & senders
     if cut_off.any():
         to, vertex = (int(x) for x in np.argwhere(cut_off)[0])
         a, b = network.node_of_vertex(vertex), network.node_of_vertex(int(destinations[to]))
@@ -138,26 +166,29 @@ def climb_then_descend(network: FlowNetwork, destinations: Ints, *, root: str | 
             f"package {network.package.name!r}: up*/down* from root {top_name!r} has no way "
             f"from {a!r} to {b!r}; name another root or use routing='ecmp'"
         )
-    return _equal_shares(network, destinations, levels, arc, tail, head)
 
 
-def _equal_shares(
-    network: FlowNetwork, destinations: Ints, levels: Floats, arc: Ints, tail: Ints, head: Ints
+def forward_along(
+    network: FlowNetwork, graph: HopGraph, destinations: Ints, *, first_only: bool = False
 ) -> Forwarding:
-    to, which = np.nonzero(np.isfinite(levels[:, tail]) & (levels[:, tail] == levels[:, head] + 1))
-    states = levels.shape[1]
-    weight = network.width[arc[which]].astype(float)
-    where = to * states + tail[which]
+    """Return equal splitting over the shortest paths of a hop graph, or each state's lowest arc alone."""
+    hops, used = search_hops(graph, destinations)
+    if first_only:
+        used = first_steps(graph, used)
+    step, to = set_bits(used)
+    arc, tail = graph.arc[step], graph.tail[step]
+    weight = network.width[arc].astype(float)
+    where = to * graph.num_states + tail
     total = np.bincount(where, weight)
     return Forwarding(
         destinations=destinations,
         to=to,
-        arc=arc[which],
+        arc=arc,
         share=weight / total[where],
-        level=levels[to, tail[which]].astype(np.int64),
-        tail=tail[which],
-        head=head[which],
-        num_states=states,
+        level=hops[to, tail],
+        tail=tail,
+        head=graph.head[step],
+        num_states=graph.num_states,
         virtual_channel=np.zeros(len(to), np.int64),
     )
 
@@ -170,17 +201,17 @@ def push(network: FlowNetwork, forwarding: Forwarding, demand: Floats) -> Floats
     demand
         Bytes from each vertex to each other, [vertices, vertices].
     """
-    order = np.argsort(-forwarding.level, kind="stable")
-    to, arc, share = forwarding.to[order], forwarding.arc[order], forwarding.share[order]
-    started = np.zeros((len(forwarding.destinations), forwarding.num_states))
+    states = forwarding.num_states
+    started = np.zeros((len(forwarding.destinations), states))
     started[:, : network.num_vertices] = demand.T[forwarding.destinations]
     carried = started.ravel()
-    tail = to * forwarding.num_states + forwarding.tail[order]
-    head = to * forwarding.num_states + forwarding.head[order]
-    flow = np.zeros((len(forwarding.destinations), network.num_arcs))
-    ends = np.flatnonzero(np.diff(forwarding.level[order])) + 1
-    for step in np.split(np.arange(len(order)), ends):
-        amount = carried[tail[step]] * share[step]
-        np.add.at(carried, head[step], amount)
-        np.add.at(flow, (to[step], arc[step]), amount)
-    return flow
+    tail = forwarding.to * states + forwarding.tail
+    head = forwarding.to * states + forwarding.head
+    amount = np.zeros(len(tail))
+    for step in reversed(forwarding.by_level()):
+        amount[step] = carried[tail[step]] * forwarding.share[step]
+        np.add.at(carried, head[step], amount[step])
+    size = len(forwarding.destinations) * network.num_arcs
+    flow = np.zeros(size)
+    np.add.at(flow, forwarding.to * network.num_arcs + forwarding.arc, amount)
+    return flow.reshape(-1, network.num_arcs)

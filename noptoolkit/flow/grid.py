@@ -12,6 +12,7 @@ Reference: Dally and Towles, Principles and Practices of Interconnection Network
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from noptoolkit.flow.forwarding import Forwarding
 from noptoolkit.flow.network import FlowNetwork
 from noptoolkit.package import Memory, Package
 
-__all__ = ["Grid", "dimension_order", "find_grid"]
+__all__ = ["Grid", "dimension_order", "entries", "find_grid", "share_of_parallel"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,6 +46,7 @@ class Grid:
     wraps: tuple[bool, bool]
 
 
+@lru_cache(maxsize=32)
 def find_grid(package: Package) -> Grid:
     """Return the lattice of a package from the positions of its nodes.
 
@@ -140,9 +142,9 @@ def dimension_order(network: FlowNetwork, destinations: Ints) -> Forwarding:
     """
     grid = find_grid(network.package)
     core = grid.nodes.ravel()
-    place = np.full(network.num_vertices, -1)
-    place[core] = np.arange(len(core))
-    steps, distance = _core_steps(network, grid, place)
+    place = _places(network, grid)
+    steps = _core_steps(network, grid, place)
+    distance = _hops_between(grid)
     gates = _gates(network, place, destinations)
     through = gates[:, core]
     reach = np.full((len(destinations), network.num_vertices), np.inf)
@@ -168,7 +170,8 @@ def dimension_order(network: FlowNetwork, destinations: Ints) -> Forwarding:
         exits = np.bincount(network.tail[leaving], minlength=network.num_vertices)
         tails = network.tail[leaving]
         share[d, leaving] = own[place[tails]] / exits[tails]
-    _enter(network, place, gates, reach, share)
+    arcs, portion = _enter(network, place, gates, reach)
+    share[:, arcs] = portion
     to, arc = np.nonzero(share)
     return Forwarding(
         destinations=destinations,
@@ -205,38 +208,84 @@ def _datelines(
     return channel
 
 
-def _core_steps(network: FlowNetwork, grid: Grid, place: Ints) -> tuple[Floats, Floats]:
-    """Return each arc's share towards each cell, [cells, arcs], and hops between cells, [cells, cells]."""
+def entries(network: FlowNetwork, grid: Grid, destinations: Ints) -> tuple[Ints, Floats]:
+    """Return the arcs that leave nodes off the grid, and their shares of what is bound for each destination.
+
+    Parameters
+    ----------
+    destinations
+        Vertices on the grid, [destinations].
+
+    Returns
+    -------
+    arcs : [entries]
+    share : [destinations, entries]
+    """
+    place = _places(network, grid)
+    gates = _gates(network, place, destinations)
+    reach = np.full((len(destinations), network.num_vertices), np.inf)
+    reach[:, grid.nodes.ravel()] = _hops_between(grid)[:, place[destinations]].T
+    return _enter(network, place, gates, reach)
+
+
+def share_of_parallel(network: FlowNetwork) -> Floats:
+    """Return the share of each arc in what goes from its tail to its head, [arcs]; 1 where it is alone."""
+    _, pair = np.unique(network.tail * network.num_vertices + network.head, return_inverse=True)
+    share: Floats = network.width / np.bincount(pair, network.width)[pair]
+    return share
+
+
+def _places(network: FlowNetwork, grid: Grid) -> Ints:
+    """Return the cell of each vertex, row by row, -1 off the grid, [vertices]."""
+    place = np.full(network.num_vertices, -1)
+    place[grid.nodes.ravel()] = np.arange(grid.nodes.size)
+    return place
+
+
+def _ways(grid: Grid) -> list[tuple[Floats, Floats, Floats]]:
+    """Return, for X and Y, the shares onwards and backwards and the hops between cells, [cells, cells]."""
     rows, columns = grid.nodes.shape
-    cells = np.arange(rows * columns)
-    row, column = np.divmod(cells, columns)
-    tail, head = place[network.tail], place[network.head]
-    inside = (tail >= 0) & (head >= 0)
+    row, column = np.divmod(np.arange(rows * columns), columns)
     ways = []
-    apart = []
     for here, length, wrap in ((column, columns, grid.wraps[0]), (row, rows, grid.wraps[1])):
         offset = here[None, :] - here[:, None]  # [from, to]
         if wrap:
             forward = offset % length
-            apart.append(np.minimum(forward, length - forward))
+            apart = np.minimum(forward, length - forward)
             plus = np.where(2 * forward == length, 0.5, 1.0 * (2 * forward < length)) * (forward > 0)
         else:
-            apart.append(abs(offset))
+            apart = abs(offset)
             plus = 1.0 * (offset > 0)
-        ways.append((plus, (offset != 0) - plus))
-    steps = np.zeros((len(cells), network.num_arcs))
+        ways.append((plus, (offset != 0) - plus, apart.astype(float)))
+    return ways
+
+
+def _hops_between(grid: Grid) -> Floats:
+    """Return the hops between cells, [cells, cells]."""
+    (_, _, across), (_, _, along) = _ways(grid)
+    return across + along
+
+
+def _core_steps(network: FlowNetwork, grid: Grid, place: Ints) -> Floats:
+    """Return each arc's share towards each cell, [cells, arcs]."""
+    rows, columns = grid.nodes.shape
+    row, column = np.divmod(np.arange(rows * columns), columns)
+    tail, head = place[network.tail], place[network.head]
+    inside = (tail >= 0) & (head >= 0)
+    ways = _ways(grid)
+    steps = np.zeros((rows * columns, network.num_arcs))
     for axis, (here, length) in enumerate(((column, columns), (row, rows))):
         other = (row, column)[axis]
         arcs = np.flatnonzero(inside & (other[tail] == other[head]))
         onward = (here[head[arcs]] - here[tail[arcs]]) % length == 1
         if length == 2:
             onward = here[head[arcs]] > here[tail[arcs]]
-        plus, minus = ways[axis]
+        plus, minus, _ = ways[axis]
         share = np.where(onward[:, None], plus[tail[arcs]], minus[tail[arcs]])
         if axis == 1:
-            share = share * (apart[0][tail[arcs]] == 0)
+            share = share * (ways[0][2][tail[arcs]] == 0)
         steps[:, arcs] = share.T
-    return steps, (apart[0] + apart[1]).astype(float)
+    return steps * share_of_parallel(network)
 
 
 def _gates(network: FlowNetwork, place: Ints, destinations: Ints) -> Floats:
@@ -252,8 +301,11 @@ def _gates(network: FlowNetwork, place: Ints, destinations: Ints) -> Floats:
     return np.array(dijkstra(backward, indices=destinations, unweighted=True), dtype=float)
 
 
-def _enter(network: FlowNetwork, place: Ints, gates: Floats, reach: Floats, share: Floats) -> None:
-    """Extend levels and shares to the vertices off the grid: by the nearest way, on the grid or off it."""
+def _enter(network: FlowNetwork, place: Ints, gates: Floats, reach: Floats) -> tuple[Ints, Floats]:
+    """Extend levels to the vertices off the grid; return the arcs that leave them, and their shares.
+
+    They take the nearest way, on the grid or off it.
+    """
     off = np.flatnonzero(place < 0)
     reach[:, off] = gates[:, off]
     arcs = np.flatnonzero(place[network.tail] < 0)
@@ -269,4 +321,4 @@ def _enter(network: FlowNetwork, place: Ints, gates: Floats, reach: Floats, shar
     total = np.zeros_like(reach)
     for k, tail in enumerate(tails):
         total[:, tail] += width[:, k]
-    share[:, arcs] = np.divide(width, total[:, tails], out=np.zeros(width.shape), where=width > 0)
+    return arcs, np.divide(width, total[:, tails], out=np.zeros(width.shape), where=width > 0)

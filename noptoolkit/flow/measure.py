@@ -25,6 +25,7 @@ __all__ = ["congestion"]
 Floats = NDArray[np.float64]
 
 EXACT = 1e-6
+ALIKE = 1e-12
 SMALL = 200  # vertices up to which a fixed routing's own congestion is priced for a better bound
 
 
@@ -112,11 +113,11 @@ def _assemble(
     network = problem.network
     use = routed.use(network, problem.ports)
     ratio = use / network.capacity
-    worst = int(np.argmax(ratio))
-    achieved = float(ratio[worst])
+    achieved = float(ratio.max())
+    worst = int(np.argmax(ratio >= achieved * (1 - ALIKE)))  # of those that tie but for rounding, the first
     load = network.channel_load(routed.arc_load + routed.trees.arc_load)
     bound = best_bound(problem, routed)
-    if math.isclose(bound.time, achieved, rel_tol=1e-12):
+    if math.isclose(bound.time, achieved, rel_tol=ALIKE):
         bound = dataclasses.replace(bound, time=achieved)
     gap = achieved / bound.time - 1 if bound.time > 0 else 0.0
     if gap <= EXACT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,7 +78,7 @@ class Routed:
     bounds
         Found on the way.
     proof
-        The flow behind ``arc_load``; ``None`` where it is too large to keep.
+        The flow behind ``arc_load``, or what works it out; ``None`` where it is too large to keep.
     limited
         Whether a deadline, not the tolerance, ended the search.
     """
@@ -86,8 +87,12 @@ class Routed:
     trees: TreeLoads
     method: str
     bounds: tuple[Bound, ...] = ()
-    proof: CommodityFlow | None = None
+    proof: CommodityFlow | Callable[[], CommodityFlow] | None = None
     limited: bool = False
+
+    def commodity_flow(self) -> CommodityFlow | None:
+        """Return the flow behind ``arc_load``."""
+        return self.proof() if callable(self.proof) else self.proof
 
     def use(self, network: FlowNetwork, ports: Floats) -> Floats:
         """Return what everything uses of each resource, in B, [resources]."""

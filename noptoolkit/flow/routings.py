@@ -9,14 +9,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow.equal_split import ecmp_flow
-from noptoolkit.flow.forwarding import climb_then_descend, push, split_equally, take_first
+from noptoolkit.flow.forwarding import climb_then_descend, push, split_equally, take_first, up_down_graph
 from noptoolkit.flow.grid import dimension_order
+from noptoolkit.flow.grid_loads import dimension_order_load
+from noptoolkit.flow.hop_loads import load_along_hops
+from noptoolkit.flow.hops import plain_graph
 from noptoolkit.flow.multicast import ForwardingRule, TreeLoads, tree_loads
 from noptoolkit.flow.paths import PathFunction, PathTable, path_flow
 from noptoolkit.flow.portfolio import route_best
@@ -56,18 +59,20 @@ Router = Callable[[RoutingProblem, Effort], Routed]
 
 def route_shortest(problem: RoutingProblem, effort: Effort) -> Routed:
     """Route along one minimum-hop path per pair, the lowest channel index where several tie."""
-    return _forward(problem, take_first, "shortest path")
+    load = load_along_hops(problem.network, plain_graph(problem.network), problem.demand, first_only=True)
+    return _by_destination(problem, load, take_first, tree_loads(problem, take_first), "shortest path")
 
 
 def route_ecmp(problem: RoutingProblem, effort: Effort) -> Routed:
     """Route by per-hop equal splitting over all minimum-hop paths."""
-    flow = ecmp_flow(problem.network, problem.destinations, problem.demand)
-    return _by_destination(problem, flow, tree_loads(problem, split_equally), "ecmp")
+    load = load_along_hops(problem.network, plain_graph(problem.network), problem.demand)
+    return _by_destination(problem, load, split_equally, tree_loads(problem, split_equally), "ecmp")
 
 
 def route_dor(problem: RoutingProblem, effort: Effort) -> Routed:
     """Route X first, then Y, on a mesh or torus."""
-    return _forward(problem, dimension_order, "dor")
+    load = dimension_order_load(problem.network, problem.demand)
+    return _by_destination(problem, load, dimension_order, tree_loads(problem, dimension_order), "dor")
 
 
 def route_up_down(problem: RoutingProblem, effort: Effort) -> Routed:
@@ -75,8 +80,9 @@ def route_up_down(problem: RoutingProblem, effort: Effort) -> Routed:
 
     Messages to sets follow shortest-path trees.
     """
-    flow = push(problem.network, climb_then_descend(problem.network, problem.destinations), problem.demand)
-    return _by_destination(problem, flow, tree_loads(problem, take_first), "up*/down*")
+    graph = up_down_graph(problem.network, problem.destinations)
+    load = load_along_hops(problem.network, graph, problem.demand)
+    return _by_destination(problem, load, climb_then_descend, tree_loads(problem, take_first), "up*/down*")
 
 
 def route_valiant(problem: RoutingProblem, effort: Effort) -> Routed:
@@ -89,8 +95,7 @@ def route_valiant(problem: RoutingProblem, effort: Effort) -> Routed:
     load = np.zeros(network.num_arcs)
     for phase in (there, onward):
         np.fill_diagonal(phase, 0.0)
-        ends = np.flatnonzero(phase.any(axis=0))
-        load += ecmp_flow(network, ends, phase).sum(axis=0)
+        load += load_along_hops(network, plain_graph(network), phase)
     return Routed(load, tree_loads(problem, split_equally), "valiant")
 
 
@@ -152,16 +157,17 @@ def along_paths(paths: Routing) -> Router:
     return route_along_paths
 
 
-def _forward(problem: RoutingProblem, rule: ForwardingRule, method: str) -> Routed:
+def _by_destination(
+    problem: RoutingProblem, load: Floats, rule: ForwardingRule, trees: TreeLoads, method: str
+) -> Routed:
+    return Routed(load, trees, method, proof=partial(_forwarded, problem, rule))
+
+
+def _forwarded(problem: RoutingProblem, rule: ForwardingRule) -> CommodityFlow:
+    """Return what a forwarding rule makes of the demand: the flow behind loads that were found otherwise."""
     flow = push(problem.network, rule(problem.network, problem.destinations), problem.demand)
-    return _by_destination(problem, flow, tree_loads(problem, rule), method)
-
-
-def _by_destination(problem: RoutingProblem, flow: Floats, trees: TreeLoads, method: str) -> Routed:
     everywhere = np.arange(problem.network.num_vertices)
-    arcs = np.arange(problem.network.num_arcs)
-    proof = CommodityFlow(flow, arcs, False, problem.destinations, everywhere)
-    return Routed(flow.sum(axis=0), trees, method, proof=proof)
+    return CommodityFlow(flow, np.arange(problem.network.num_arcs), False, problem.destinations, everywhere)
 
 
 def _fastest(problem: RoutingProblem, candidates: list[Routed]) -> Routed:

@@ -121,7 +121,7 @@ class _Check:
 
     def flow_carries_demand(self) -> None:
         """Check conservation of the kept flow and the loads of stripped trees."""
-        proof = self.result.routed.proof
+        proof = self.result.routed.commodity_flow()
         if proof is None:
             return
         arc_of_channel = self.result.network.arc_of_channel

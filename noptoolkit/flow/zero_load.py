@@ -79,11 +79,10 @@ def zero_load_latency(
         flight[arc] = min(flight[arc], package.links[channel.link].latency)
     states = forwarding.num_states
     ahead = np.zeros(len(nodes) * states)
-    order = np.argsort(forwarding.level, kind="stable")
     cost = flight[forwarding.arc] + router[forwarding.head % network.num_vertices]
     tail = forwarding.to * states + forwarding.tail
     head = forwarding.to * states + forwarding.head
-    for step in np.split(order, np.flatnonzero(np.diff(forwarding.level[order])) + 1):
+    for step in forwarding.by_level():
         np.add.at(ahead, tail[step], forwarding.share[step] * (cost[step] + ahead[head[step]]))
     origin = network.origin[nodes]
     per_pair = ahead.reshape(len(nodes), states)[:, origin].T + router[origin][:, None]

@@ -9,7 +9,13 @@ from flow_cases import all_to_all, from_graph, random_package, random_traffic
 
 from noptoolkit import Chiplet, Link, Memory, Package
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow import check_deadlock, congestion, equal_split, resilience, zero_load_latency
+from noptoolkit.flow import check_deadlock, congestion, hop_loads, resilience, zero_load_latency
+from noptoolkit.flow.forwarding import push
+from noptoolkit.flow.grid import dimension_order
+from noptoolkit.flow.grid_loads import dimension_order_load
+from noptoolkit.flow.hops import eccentricity, plain_graph, search_hops, set_bits
+from noptoolkit.flow.network import flow_network
+from noptoolkit.flow.problem import routing_problem
 from noptoolkit.traffic import from_matrix
 
 
@@ -121,13 +127,72 @@ def test_ecmp_against_recursion(seed):
     assert flow.verify()
 
 
-def test_compiled_ecmp_is_the_same(monkeypatch):
-    package = random_package(5)
-    traffic = random_traffic(package, 5)
-    small = congestion(package, traffic, routing="ecmp")
-    monkeypatch.setattr(equal_split, "LARGE", 0)
-    large = congestion(package, traffic, routing="ecmp")
+@pytest.mark.parametrize("routing", ["ecmp", "shortest", "up-down", "valiant"])
+@pytest.mark.parametrize("seed", [5, 6])
+def test_compiled_loads_are_the_same(monkeypatch, routing, seed):
+    package = random_package(seed)
+    traffic = random_traffic(package, seed)
+    small = congestion(package, traffic, routing=routing)
+    monkeypatch.setattr(hop_loads, "LARGE", 0)
+    large = congestion(package, traffic, routing=routing)
     np.testing.assert_allclose(small.load, large.load, rtol=1e-12)
+    assert large.verify()  # the flow by destination, worked out by other code, adds up to these loads
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_hops_against_networkx(seed):
+    network = flow_network(random_package(seed))
+    graph = nx.MultiDiGraph(list(zip(network.tail.tolist(), network.head.tolist(), strict=True)))
+    graph.add_nodes_from(range(network.num_vertices))
+    destinations = np.arange(network.num_vertices)
+    plain = plain_graph(network)
+    found, used = search_hops(plain, destinations)
+    for d in destinations.tolist():
+        expected = nx.single_target_shortest_path_length(graph, d)
+        assert {v: h for v, h in enumerate(found[d].tolist()) if h >= 0} == dict(expected)
+    step, to = set_bits(used)
+    on_path = found[:, network.tail] == found[:, network.head] + 1
+    assert set(zip(to.tolist(), step.tolist(), strict=True)) == set(
+        zip(*(x.tolist() for x in np.nonzero(on_path & (found[:, network.head] >= 0))), strict=True)
+    )
+    far = found.T.max(axis=0)
+    far[(found < 0).any(axis=1)] = network.num_vertices
+    np.testing.assert_array_equal(eccentricity(plain, destinations), far)
+
+
+def rich_grid(rows, columns, wrap, seed):
+    """A grid with unequal links, some doubled or half duplex, and four kinds of nodes on its edges."""
+    rng = np.random.default_rng(seed)
+    package = grid(rows, columns, wrap=wrap, extras=True)
+    links = []
+    for k, link in enumerate(package.links):
+        half = k % 5 == 0
+        back = None if half else float(rng.uniform(0.5, 2))
+        wide = float(rng.uniform(0.5, 2))
+        links.append(Link(link.a, link.b, wide, reverse_bandwidth=back, half_duplex=half))
+        if k % 4 == 0:
+            links.append(Link(link.a, link.b, 1.0))  # beside a half-duplex link too: two arcs
+    nodes = [*package.nodes, Chiplet("io"), Chiplet("far")]
+    links += [Link("io", "attn", 1.0), Link("io", "e0,0", 1.0), Link("far", "io", 1.0)]
+    return Package("rich grid", nodes, links)
+
+
+@pytest.mark.parametrize("wrap", [False, True])
+@pytest.mark.parametrize(("rows", "columns"), [(4, 4), (5, 3), (2, 6), (3, 7)])
+def test_dor_by_sums_is_dor_by_destination(rows, columns, wrap):
+    package = rich_grid(rows, columns, wrap, rows)
+    for density in (0.9, 0.1):
+        traffic = random_traffic(package, columns, density)
+        problem = routing_problem(package, traffic)
+        network = problem.network
+        forwarding = dimension_order(network, problem.destinations)
+        leaving = np.bincount(forwarding.to * network.num_vertices + forwarding.tail, forwarding.share)
+        np.testing.assert_allclose(leaving[leaving > 0], 1.0)
+        expected = push(network, forwarding, problem.demand).sum(axis=0)
+        load = dimension_order_load(network, problem.demand)
+        np.testing.assert_allclose(load, expected, rtol=1e-12)
+        np.testing.assert_array_equal(load == 0, expected == 0)
+        assert congestion(package, traffic, routing="dor").verify()
 
 
 def test_valiant_of_a_permutation_on_a_complete_graph():
