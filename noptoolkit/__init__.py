@@ -10,6 +10,8 @@ Every public name is loaded from its room when it is first used, so that importi
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from noptoolkit._pictures import name_artist
+
 if TYPE_CHECKING:
     from noptoolkit import formats, physical, plot, study, topology, traffic
     from noptoolkit.allocation import Allocation, allocate, compare_layouts
@@ -112,3 +114,12 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def _drawn(value: object) -> str | None:
+    from noptoolkit.notebook import svg_of
+
+    return svg_of(value)
+
+
+name_artist(_drawn)

@@ -1,14 +1,22 @@
-"""Where a type that stands below the plots finds its picture.
+"""How a type that stands below the plots comes to its picture in a notebook.
 
-Imports point down; a notebook's question for a picture is the one thing that goes up, by name and only when
-it is asked.
+Imports point down, so a package does not know who draws it: the top of the house names an artist, and
+whoever is asked for a picture asks that one.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Callable
 
-__all__ = ["picture_of"]
+__all__ = ["Artist", "name_artist", "picture_of"]
+
+Artist = Callable[[object], str | None]
+_artists: list[Artist] = []
+
+
+def name_artist(artist: Artist) -> None:
+    """Let ``artist`` draw what `picture_of` is asked for: as SVG, or ``None`` for what it cannot draw."""
+    _artists[:] = [artist]
 
 
 def picture_of(value: object) -> str | None:
@@ -19,5 +27,4 @@ def picture_of(value: object) -> str | None:
     >>> picture_of(1.0) is None
     True
     """
-    draw = import_module("noptoolkit.notebook").PICTURES.get(type(value))
-    return str(draw(value)) if draw else None
+    return _artists[0](value) if _artists else None

@@ -1,7 +1,7 @@
 """Pictures in notebooks: a package shows its topology, a flow the load on its channels.
 
-Packages and flows stand far below the plots, so they only ask `noptoolkit._pictures` for their picture, which
-looks here; matplotlib comes in with the first picture that is wanted.
+Packages and flows stand far below the plots, so they ask the artist that `noptoolkit` has named, which is
+`svg_of`; matplotlib comes in with the first picture that is wanted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from noptoolkit.package import Package
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["PICTURES", "flow_svg", "package_svg"]
+__all__ = ["flow_svg", "package_svg", "svg_of"]
 
 
 def package_svg(package: Package) -> str:
@@ -55,5 +55,10 @@ def _svg(picture: Axes) -> str:
     return buffer.getvalue()
 
 
-PICTURES: dict[type, Callable[[Any], str]] = {Package: package_svg, FlowResult: flow_svg}
-"""From a type to the function that draws one of its values as SVG."""
+_PICTURES: dict[type, Callable[[Any], str]] = {Package: package_svg, FlowResult: flow_svg}
+
+
+def svg_of(value: object) -> str | None:
+    """Return the picture of a package or a flow as SVG, ``None`` of anything else."""
+    draw = _PICTURES.get(type(value))
+    return draw(value) if draw else None

@@ -86,8 +86,8 @@ def test_notes_stand_below_the_table() -> None:
 
 def test_pictures_are_known_without_importing_matplotlib() -> None:
     code = (
-        "import sys, noptoolkit.package as p; from noptoolkit.notebook import PICTURES;"
-        "print(p.Package in PICTURES, 'matplotlib' in sys.modules)"
+        "import sys, noptoolkit.package; from noptoolkit._pictures import _artists, picture_of;"
+        "print(len(_artists) == 1 and picture_of(1.0) is None, 'matplotlib' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]

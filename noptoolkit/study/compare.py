@@ -148,7 +148,6 @@ def compare_packages(
         Presets' names, files' paths, or the things themselves.
     allocator, routing, policy, degree, objective, tol, rng, progress
         As `run` takes them.
-
     normalise
         Scale the links of every package so that this total equals the first package's: ``beachfront``,
         ``wire``, ``bandwidth`` or a callable, see `noptoolkit.physical.normalise`. As given where ``None``.
