@@ -22,6 +22,10 @@ from noptoolkit.package import Package
 
 __all__ = ["Deadlock", "check_deadlock"]
 
+Ints = NDArray[np.int64]
+
+AT_A_TIME = 1 << 16  # pairs whose sets of destinations are compared at once
+
 
 @dataclass(frozen=True)
 class Deadlock:
@@ -63,46 +67,75 @@ def check_deadlock(package: Package, *, routing: str = "dor", datelines: bool = 
     >>> check_deadlock(ring, routing="up-down").free
     True
     """
-    import networkx as nx
-
     network = flow_network(package)
     ends = np.array([package.index[name] for name in package.terminals])
     forwarding = resolve(routing, FORWARDING, "routing by destination")(network, network.destination[ends])
     layer = forwarding.virtual_channel if datelines else np.zeros(len(forwarding.to), np.int64)
     channel = forwarding.arc * 2 + layer
-    pairs = _dependencies(forwarding, channel, network.origin[ends])
-    graph: nx.DiGraph[int] = nx.DiGraph()
-    graph.add_edges_from(map(tuple, pairs.tolist()))
+    holds, asks = _dependencies(forwarding, channel, network.origin[ends], network.num_vertices)
+    cycle = _shortest_cycle(holds, asks, 2 * network.num_arcs)
     first_of_arc = {int(arc): i for i, arc in reversed(list(enumerate(network.arc_of_channel)))}
-    try:
-        edges = nx.find_cycle(graph)
-    except nx.NetworkXNoCycle:
-        return Deadlock(True, (), len(pairs))
-    at = [edge[0] for edge in edges]
-    start = at.index(min(at))
-    names = [
-        package.channels[first_of_arc[c // 2]].name + ("@1" if c % 2 else "") for c in at[start:] + at[:start]
-    ]
-    return Deadlock(False, tuple(names), len(pairs))
+    names = [package.channels[first_of_arc[c // 2]].name + ("@1" if c % 2 else "") for c in cycle]
+    return Deadlock(not cycle, tuple(names), len(holds))
 
 
-def _dependencies(
-    forwarding: Forwarding, channel: NDArray[np.int64], origins: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return the ordered pairs of channels that some packet uses one after the other, [pairs, 2]."""
+def _dependencies(forwarding: Forwarding, channel: Ints, origins: Ints, vertices: int) -> tuple[Ints, Ints]:
+    """Return the ordered pairs of channels that some packet uses one after the other, [pairs] each.
+
+    A channel in one state is in use towards a set of destinations; it may ask for another that leaves the
+    state it leads to if the two sets meet.
+    """
     states = forwarding.num_states
-    used = np.zeros(len(forwarding.destinations) * states, bool)
-    for to in range(len(forwarding.destinations)):
-        used[to * states + origins] = True
+    reached = np.zeros(len(forwarding.destinations) * states, bool)
+    reached.reshape(-1, states)[:, origins] = True
     tail = forwarding.to * states + forwarding.tail
     head = forwarding.to * states + forwarding.head
     for step in reversed(forwarding.by_level()):
-        used[head[step[used[tail[step]]]]] = True
-    entries = np.flatnonzero(used[tail])
-    by_tail = entries[np.argsort(tail[entries], kind="stable")]
-    begin = np.searchsorted(tail[by_tail], head[entries], side="left")
-    count = np.searchsorted(tail[by_tail], head[entries], side="right") - begin
-    before = np.repeat(entries, count)
-    offset = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    after = by_tail[np.repeat(begin, count) + offset]
-    return np.unique(np.stack([channel[before], channel[after]], axis=1), axis=0)
+        reached[head[step[reached[tail[step]]]]] = True
+    used = np.flatnonzero(reached[tail])
+    ways = states // vertices
+    use = (channel * ways + forwarding.tail // vertices)[used]
+    size = int(use.max(initial=-1)) + 1
+    towards = np.zeros((size, -(-len(forwarding.destinations) // 64)), np.uint64)
+    word, bit = np.divmod(forwarding.to[used], 64)
+    where = use * towards.shape[1] + word
+    np.bitwise_or.at(towards.reshape(-1), where, np.uint64(1) << bit.astype(np.uint64))
+    rows = np.flatnonzero(towards.any(axis=1))
+    towards, channel = towards[rows], rows // ways
+    tail, head = np.zeros((2, size), np.int64)
+    tail[use], head[use] = forwarding.tail[used], forwarding.head[used]
+    tail, head = tail[rows], head[rows]
+
+    by_tail = np.argsort(tail, kind="stable")
+    begin = np.searchsorted(tail[by_tail], head, side="left")
+    follow = np.searchsorted(tail[by_tail], head, side="right") - begin
+    holds = np.repeat(np.arange(len(rows)), follow)
+    asks = by_tail[np.arange(len(holds)) - np.repeat(np.cumsum(follow) - follow - begin, follow)]
+    meet = np.zeros(len(holds), bool)
+    for start in range(0, len(holds), AT_A_TIME):
+        part = slice(start, start + AT_A_TIME)
+        meet[part] = (towards[holds[part]] & towards[asks[part]]).any(axis=1)
+    channels = int(channel.max(initial=0)) + 1
+    pairs = np.unique(channel[holds[meet]] * channels + channel[asks[meet]])
+    return pairs // channels, pairs % channels
+
+
+def _shortest_cycle(holds: Ints, asks: Ints, channels: int) -> list[int]:
+    """Return the shortest cycle through the lowest channel that is on any, empty without."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import breadth_first_order, connected_components
+
+    graph = csr_array((np.ones(len(holds)), (holds, asks)), shape=(channels, channels))
+    _, strong = connected_components(graph, connection="strong")
+    on_cycle = np.flatnonzero(np.bincount(strong)[strong] > 1)
+    if len(on_cycle) == 0:
+        return []
+    start = int(on_cycle[0])
+    order, before = breadth_first_order(graph, start)
+    closing = holds[asks == start]
+    rank = np.full(channels, channels)
+    rank[order] = np.arange(len(order))
+    cycle = [int(closing[np.argmin(rank[closing])])]
+    while cycle[-1] != start:
+        cycle.append(int(before[cycle[-1]]))
+    return cycle[::-1]

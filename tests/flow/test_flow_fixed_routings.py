@@ -16,6 +16,7 @@ from noptoolkit.flow.grid_loads import dimension_order_load
 from noptoolkit.flow.hops import eccentricity, plain_graph, search_hops, set_bits
 from noptoolkit.flow.network import flow_network
 from noptoolkit.flow.problem import routing_problem
+from noptoolkit.flow.routings import FORWARDING
 from noptoolkit.traffic import from_matrix
 
 
@@ -253,6 +254,52 @@ def test_deadlock_of_meshes_and_tori():
     assert all(a[1] == b[0] for a, b in zip(ends, [*ends[1:], ends[0]], strict=True))
     assert check_deadlock(torus, routing="dor", datelines=True).free
     assert check_deadlock(torus, routing="up-down").free
+
+
+def dependencies_by_walking(package, rule, layered):
+    """Follow every packet over every arc that it may take; pairs of channels (arc, layer) in a row."""
+    network = flow_network(package)
+    ends = np.array([package.index[name] for name in package.terminals])
+    forwarding = rule(network, network.destination[ends])
+    layer = forwarding.virtual_channel if layered else 0 * forwarding.to
+    pairs = set()
+    for to in range(len(ends)):
+        leaving = {}
+        for e in np.flatnonzero(forwarding.to == to):
+            leaving.setdefault(int(forwarding.tail[e]), []).append(e)
+        frontier = [(int(origin), None) for origin in network.origin[ends]]
+        seen = set(frontier)
+        while frontier:
+            state, held = frontier.pop()
+            for e in leaving.get(state, []):
+                channel = (int(forwarding.arc[e]), int(layer[e]))
+                if held is not None:
+                    pairs.add((held, channel))
+                following = (int(forwarding.head[e]), channel)
+                if following not in seen:
+                    seen.add(following)
+                    frontier.append(following)
+    return pairs
+
+
+@pytest.mark.parametrize("routing", sorted(FORWARDING))
+def test_deadlock_against_walking_every_packet(routing):
+    packages = [grid(4, 3, extras=True), grid(5, 4, wrap=True), grid(3, 6, wrap=True, extras=True)]
+    if routing != "dor":
+        packages += [from_graph(nx.random_regular_graph(3, 10, seed=seed)) for seed in range(3)]
+        packages += [random_package(seed) for seed in range(4 * (routing != "up-down"))]
+    for package, layered in itertools.product(packages, (False, True)):
+        found = check_deadlock(package, routing=routing, datelines=layered)
+        pairs = dependencies_by_walking(package, FORWARDING[routing], layered)
+        graph = nx.DiGraph(list(pairs))
+        assert found.dependencies == len(pairs)
+        assert found.free == nx.is_directed_acyclic_graph(graph)
+        assert len(set(found.cycle)) == len(found.cycle)
+        arc_of = dict(
+            zip((c.name for c in package.channels), flow_network(package).arc_of_channel, strict=True)
+        )
+        named = [(int(arc_of[name.removesuffix("@1")]), int(name.endswith("@1"))) for name in found.cycle]
+        assert set(zip(named, [*named[1:], *named[:1]], strict=True)) <= pairs
 
 
 def test_resilience():
