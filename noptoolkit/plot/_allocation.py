@@ -198,6 +198,8 @@ def _write_experts(
     largest = float(mpl.rcParams["font.size"])
     texts: dict[int, tuple[str, float]] = {}
     for i, node in enumerate(package.nodes):
+        if place.under[i]:
+            continue
         box = 2 * place.half[i] * scale
         ids = [str(e) if e >= 0 else f"({-1 - e})" for e in members.get(node.name, [])]
         for body in (_wrapped(ids, box[0] / box[1]), []):

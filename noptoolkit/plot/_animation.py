@@ -15,9 +15,9 @@ from noptoolkit.errors import FormatError, ScheduleError
 from noptoolkit.flow.network import flow_network
 from noptoolkit.plot._channels import IDLE, ROOMY
 from noptoolkit.plot._matrix import colour_bar
-from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, kind_of, points_per_unit
-from noptoolkit.plot._ribbons import arrange, channel_ribbons, channel_widths, lane_width
-from noptoolkit.plot._schedule import title_of, window_of
+from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, kinds_of, points_per_unit
+from noptoolkit.plot._ribbons import arrange, channel_ribbons, channel_widths, drawn_links, lane_width
+from noptoolkit.plot._rows import title_of, window_of
 from noptoolkit.plot._style import INK, QUANTITY_COLOURS, canvas, figure_of, heading, origin_note, quantity
 from noptoolkit.scheduling import Schedule
 from noptoolkit.units import Quantity
@@ -100,7 +100,12 @@ def _write(
         colour_bar(ax, "Time that it is busy (%)", 100.0, below=True)
         network = flow_network(package)
         names = [network.names[i] for i in network.own[network.arc_of_channel]]
-        used = [c.bandwidth for c, name in zip(package.channels, names, strict=True) if name in share]
+        seen = drawn_links(package, layout)
+        used = [
+            channel.bandwidth
+            for channel, name in zip(package.channels, names, strict=True)
+            if name in share and seen[channel.link]
+        ]
         widest = lane_width(package, layout)
         widths = channel_widths(package, widest, max(used, default=None))
         widths = np.maximum(widths, 0.6 / points_per_unit(ax))
@@ -118,7 +123,11 @@ def _write(
         of_channel = [share.get(names[i], idle) for i in owner]
         boxes = [part for part in ax.collections if isinstance(part, PatchCollection)]
         of_box = [
-            [share.get(node.name, idle) for node in package.nodes if kind_of(node) == part.get_gid()]
+            [
+                share.get(node.name, idle)
+                for node, kind in zip(package.nodes, kinds_of(package, layout), strict=True)
+                if kind == part.get_gid()
+            ]
             for part in boxes
         ]
         figure = figure_of(ax)

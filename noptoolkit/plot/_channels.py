@@ -49,10 +49,11 @@ def draw_channels(
         casing = PolyCollection([ribbons[i] for i in np.flatnonzero(bent)], zorder=2.1)
         casing.set(facecolor="white", edgecolor="white", linewidth=1.6)
         ax.add_collection(casing, autolim=False)
+    rim = min(0.8, 0.2 * widest * points_per_unit(ax)) if layout.kind == "circle" else 0.0  # chords cross
     for over in (False, True):
         order = sorted(np.flatnonzero(bent == over), key=lambda i: rank[owner[i]])
         if order:
             lanes = PolyCollection([ribbons[i] for i in order], facecolors=colours[owner[order]])
-            lanes.set(linewidth=0, zorder=2.2 if over else 2.0, gid="channels")
+            lanes.set(linewidth=rim, edgecolor="white", zorder=2.2 if over else 2.0, gid="channels")
             ax.add_collection(lanes, autolim=False)
     return ribbons, owner

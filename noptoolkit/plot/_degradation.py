@@ -15,6 +15,7 @@ from noptoolkit.flow import Resilience
 from noptoolkit.plot._matrix import colour_bar
 from noptoolkit.plot._nodes import Colour, aspect_of, draw_nodes, frame, points_per_unit
 from noptoolkit.plot._ribbons import arrange, lane_width
+from noptoolkit.plot._stacks import dies_under
 from noptoolkit.plot._style import (
     MARK,
     PALE,
@@ -116,5 +117,9 @@ def degradation(
         fills: dict[str, Colour] = {
             name: colour_of(value) for name, value in lost.items() if name in package.index
         }
+        dies = dies_under(package)  # their bonds are not seen; a die is worth what its bond is
+        for link, colour in zip(package.links, colours, strict=True):
+            for end in {link.a, link.b} & dies.keys():
+                fills.setdefault(end, colour)
         draw_nodes(ax, package, layout, coloured=False, fills=fills)
         return ax

@@ -2,12 +2,13 @@
 
 Packages whose nodes all have positions are drawn true to them. Otherwise the nodes that forward are laid
 out as a tree (root: the attention chiplet, else the centre of the graph), in layers where there are
-switches, else on a circle; memory stacks stand outside the node that they hang on. No layout is
-force-directed: the same package always gives the same picture.
+switches, else on a circle; memory stacks stand outside the node that they hang on, and dies that are bonded
+to others on or under them. No layout is force-directed: the same package always gives the same picture.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.package import Chiplet, Memory, Package, Switch
+from noptoolkit.plot._stacks import cascade, dies_under, rim
 
 __all__ = ["Layout", "LayoutKind", "place"]
 
@@ -24,6 +26,7 @@ GAP = 0.34  # share of the way between two linked centres that their boxes leave
 BEVEL = {Chiplet: 1.85, Switch: 1.42, Memory: 2.0}
 LayoutKind = Literal["physical", "tree", "layers", "circle"]
 
+CLEAR = 0.12  # room for half a link over a box, in pitches
 WIDE_TREE = 24  # leaves beyond which a tree is drawn round its root
 
 
@@ -43,6 +46,8 @@ class Layout:
         ``physical`` (the package's own positions), ``tree``, ``layers`` or ``circle``.
     on_circle
         Which nodes are on the circle itself, [nodes].
+    under
+        Which nodes are dies under another, [nodes]: a rim of them is seen.
     crowded
         Whether two ways round share the space between two rows, so that lines must be thin.
     """
@@ -53,6 +58,7 @@ class Layout:
     pitch: float
     kind: LayoutKind
     on_circle: NDArray[np.bool_]
+    under: NDArray[np.bool_]
     crowded: bool = False
 
     @property
@@ -78,11 +84,14 @@ def place(package: Package, *, physical: bool = True, gap: float = GAP) -> Layou
     >>> place(pair).kind, place(pair).pitch
     ('tree', 1.0)
     """
+    dies = dies_under(package)
+    if dies:
+        return _with_dies(package, place(package.without(*dies), physical=physical, gap=gap), dies)
     positions = [node.position for node in package.nodes if node.position is not None]
     kind: LayoutKind = "physical"
     ring: list[int] = []
     if physical and len(positions) == len(package.nodes):
-        centre = np.array(positions)
+        centre = cascade(package, np.array(positions))
     else:
         centre, kind, ring = _drawn(package)
     chiplets = [i for i, node in enumerate(package.nodes) if isinstance(node, Chiplet)]
@@ -102,7 +111,19 @@ def place(package: Package, *, physical: bool = True, gap: float = GAP) -> Layou
         half *= (1.0 - gap) / (1.0 - GAP)
     bevel = np.array([BEVEL[type(node)] for node in package.nodes])
     on_circle = np.isin(np.arange(len(package.nodes)), ring)
-    return Layout(centre, half, bevel, pitch, kind, on_circle)
+    return Layout(centre, half, bevel, pitch, kind, on_circle, np.zeros(len(package.nodes), dtype=bool))
+
+
+def _with_dies(package: Package, bare: Layout, dies: dict[str, str]) -> Layout:
+    """Return a layout with the dies that it was made without, each a little lower right of its node."""
+    order = {node.name: i for i, node in enumerate(node for node in package.nodes if node.name not in dies)}
+    base = np.array([order[dies.get(node.name, node.name)] for node in package.nodes])
+    under = np.array([node.name in dies for node in package.nodes])
+    centre = bare.centre[base]
+    for i in np.flatnonzero(under):
+        centre[i] += rim(bare.half[base[i]])
+    on_circle = bare.on_circle[base] & ~under
+    return Layout(centre, bare.half[base], bare.bevel[base], bare.pitch, bare.kind, on_circle, under)
 
 
 def _pitch(centre: NDArray[np.float64]) -> float:
@@ -138,22 +159,34 @@ def _drawn(package: Package) -> tuple[NDArray[np.float64], LayoutKind, list[int]
     centre = np.zeros((len(package.nodes), 2))
     placed = ring = bearers
     kind: LayoutKind = "circle"
-    level = _levels(package, core)
+    below = _below_chiplets(package, core)
+    layered = {i: [j for j in others if j not in below] for i, others in core.items() if i not in below}
+    level = _levels(package, layered)
     if sum(map(len, core.values())) // 2 == len(bearers) - 1:
         kind = "tree"
         hanging = [i for i in neighbours if i not in core and len(neighbours[i]) == 1]
         branches = {i: [j for j in neighbours[i] if j in core or j in hanging] for i in [*core, *hanging]}
         _place_tree(centre, branches, _tree_root(package, core))
         placed = bearers + hanging
-    elif package.switches and not any(level[i] == level[j] for i in core for j in core[i]):
+    elif package.switches and not any(level[i] == level[j] for i in layered for j in layered[i]):
         kind = "layers"
-        _place_layers(centre, core, level)
+        _place_layers(centre, layered, level)
+        for i in below:
+            centre[i] = centre[core[i]].mean(axis=0) - [0.0, _rise(sum(not level[j] for j in layered))]
     else:
-        leaves = [i for i in bearers if len(core[i]) == 1 and isinstance(package.nodes[core[i][0]], Switch)]
+        leaves = [
+            i for i in layered if len(layered[i]) == 1 and isinstance(package.nodes[layered[i][0]], Switch)
+        ]
         ring = placed = [i for i in bearers if i not in set(leaves)]
         _place_circle(centre, ring, spread=1.0 + 1.1 * len(leaves) / len(ring))
-    _place_outside(centre, neighbours, placed)
+    _place_outside(centre, neighbours | layered, placed)
     return centre, kind, ring if kind == "circle" else []
+
+
+def _below_chiplets(package: Package, core: dict[int, list[int]]) -> list[int]:
+    """Return the attention chiplets that are linked to chiplets only: a layer under theirs."""
+    attention = [package.index[name] for name in package.with_role("attention")]
+    return [i for i in attention if all(isinstance(package.nodes[j], Chiplet) for j in core[i])]
 
 
 def _levels(package: Package, core: dict[int, list[int]]) -> dict[int, int]:
@@ -219,8 +252,9 @@ def _place_tree(centre: NDArray[np.float64], tree: dict[int, list[int]], root: i
     for i in reversed(order):
         if children[i]:
             across[i] = (across[children[i][0]] + across[children[i][-1]]) / 2
+    rise = max(_rise(len(leaves)), _clear_rise(across, children))
     for i in order:
-        centre[i] = across[i] - across[root], _rise(len(leaves)) * -depth[i]
+        centre[i] = across[i] - across[root], rise * -depth[i]
 
 
 def _place_balloons(centre: NDArray[np.float64], children: dict[int, list[int]], order: list[int]) -> None:
@@ -251,6 +285,18 @@ def _place_balloons(centre: NDArray[np.float64], children: dict[int, list[int]],
 def _rise(width: int) -> float:
     """Return the distance of two layers: a wide picture needs tall steps."""
     return max(1.0, 0.18 * width)
+
+
+def _clear_rise(across: dict[int, float], children: dict[int, list[int]]) -> float:
+    """Return the least distance of two layers at which no line to a child crosses the box of another."""
+    half = PLAIN[Chiplet][0]
+    least = 0.0
+    for parent, members in children.items():
+        away = sorted(across[i] - across[parent] for i in members)
+        for side in ([d for d in away if d > 0], [-d for d in reversed(away) if d < 0]):
+            for near, far in itertools.pairwise(side):
+                least = max(least, (half + CLEAR) * far / (far - near - half))
+    return least
 
 
 def _place_layers(centre: NDArray[np.float64], core: dict[int, list[int]], level: dict[int, int]) -> None:

@@ -251,8 +251,8 @@ def _mark_bottleneck(
     """Ring what sets the time: a ribbon, or the box of a node whose port or crossbar it is."""
     package = flow.package
     named = [i for i, channel in enumerate(package.channels) if channel.name == flow.bottleneck]
-    if named:
-        chosen = [ribbon for ribbon, i in zip(ribbons, owner, strict=True) if i in named]
+    chosen = [ribbon for ribbon, i in zip(ribbons, owner, strict=True) if i in named]
+    if chosen:
         centre, radius = chosen[0].mean(axis=0), max(0.24 * layout.pitch, 4.0 / points_per_unit(ax))
     else:
         node = package.index.get(flow.bottleneck.rsplit(" ", 1)[0])

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from noptoolkit.errors import WorkloadError
+from noptoolkit.errors import RoutingError, WorkloadError
 from noptoolkit.flow import FlowResult
 from noptoolkit.plot._channels import IDLE, ROOMY, draw_channels
 from noptoolkit.plot._load import used_bandwidth
@@ -21,7 +21,9 @@ __all__ = ["multicast"]
 FEW, MANY = OKABE_ITO["sky"], OKABE_ITO["blue"]
 
 
-def multicast(flow: FlowResult, ax: Axes | None = None, *, title: str | None = None) -> Axes:
+def multicast(
+    flow: FlowResult, ax: Axes | None = None, *, legend: bool = True, title: str | None = None
+) -> Axes:
     """Draw the way of one token to the chiplets of its experts, or back.
 
     Parameters
@@ -30,6 +32,8 @@ def multicast(flow: FlowResult, ax: Axes | None = None, *, title: str | None = N
         Of a traffic that is one multicast, one reduction, or copies of one message from or to one end point.
     ax
         Where; a new figure of the active `style` where ``None``.
+    legend
+        Whether to explain the colours.
     title
         The package's name where ``None``; empty for none.
 
@@ -41,6 +45,8 @@ def multicast(flow: FlowResult, ax: Axes | None = None, *, title: str | None = N
     ------
     WorkloadError
         If the traffic is more than one message.
+    RoutingError
+        If the routing splits it over several ways.
 
     Examples
     --------
@@ -59,19 +65,24 @@ def multicast(flow: FlowResult, ax: Axes | None = None, *, title: str | None = N
     package = flow.package
     root, members, size = message_of(flow.traffic)
     copies = np.rint(flow.load / size).astype(int)
+    if not np.allclose(copies, flow.load / size, atol=1e-3):
+        raise RoutingError(
+            f"routing {flow.routing!r} splits the token over several ways; draw one that does not: 'ecmp'"
+        )
     layout, lines = arrange(package, gap=ROOMY)
     new = ax is None
     with canvas(ax, aspect_of(layout)) as ax:
         frame(ax, layout, lines)
         used = np.count_nonzero(copies)
-        note = f"one token, {len(members)} chiplets: {copies.sum()} copies on {used} channels"
+        note = f"{len(members)} chiplets: {copies.sum()} copies on {used} channels"
         heading(ax, package.name if title is None else title, [note])
         handles = [
             Patch(facecolor=OKABE_ITO["vermilion"], label="where the token is"),
             Patch(facecolor=MANY, label="chiplet of one of its experts"),
             Patch(facecolor=FEW, label="channel on its way"),
         ]
-        legend_below(ax, handles, grow=new)
+        if legend:
+            legend_below(ax, handles, grow=new)
         colours = np.tile(mpl.colors.to_rgba(IDLE), (len(copies), 1))
         colours[copies > 0] = mpl.colors.to_rgba(FEW)
         ribbons, owner = draw_channels(

@@ -1,8 +1,8 @@
 """The boxes that stand for nodes, and the names in them.
 
 Kind by shape, role by colour: chiplets are rounded boxes in the colour of their role, switches dark
-octagons, memory stacks boxes cut into layers. A name is written where it fits at a readable size; where
-the chiplets are too many for that, only the corners of the picture and the few special nodes keep theirs.
+octagons, memory stacks boxes cut into layers, a die under a chiplet is a rim behind it. A name is written
+where it fits at a readable size; of a crowd either all names fit or none is written.
 """
 
 from __future__ import annotations
@@ -15,21 +15,28 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.colors import to_rgb
+from matplotlib.legend import Legend
+from matplotlib.legend_handler import HandlerBase
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Patch, Polygon, Rectangle
+from matplotlib.transforms import Transform
 from numpy.typing import NDArray
 
-from noptoolkit.package import Chiplet, Memory, Node, Package, Switch
+from noptoolkit.package import Chiplet, Node, Package, Switch
 from noptoolkit.plot._layout import Layout
+from noptoolkit.plot._stacks import rim
 from noptoolkit.plot._style import INK, MUTED, OKABE_ITO, axes_points, figure_width
 
 __all__ = [
     "KIND_COLOURS",
     "Colour",
+    "Glyph",
+    "GlyphHandler",
     "aspect_of",
     "draw_labels",
     "draw_nodes",
     "frame",
-    "kind_of",
+    "kinds_of",
     "node_legend",
     "points_per_unit",
 ]
@@ -43,14 +50,23 @@ KIND_COLOURS = {
     "io chiplet": OKABE_ITO["purple"],
     "switch": "#4A4A4A",
     "memory stack": OKABE_ITO["orange"],
+    "die underneath": OKABE_ITO["orange"],
 }
+FULLNESS = {"switch": 1.0, "die underneath": 0.6}  # share of the colour in the fill; little elsewhere
 SMALLEST_TYPE = 4.5  # points
 FEW = 12  # of a kind: its names are worth showing one by one
 GLYPH = 0.66  # mean width of a letter, in type sizes
 
 
-def kind_of(node: Node) -> str:
-    """Return what the legend calls a node."""
+def kinds_of(package: Package, layout: Layout) -> list[str]:
+    """Return what the legend calls each node."""
+    return [
+        "die underneath" if under else _kind_of(node)
+        for node, under in zip(package.nodes, layout.under, strict=True)
+    ]
+
+
+def _kind_of(node: Node) -> str:
     if isinstance(node, Chiplet):
         return f"{node.role} chiplet"
     return "switch" if isinstance(node, Switch) else "memory stack"
@@ -101,16 +117,16 @@ def draw_nodes(
     scale = points_per_unit(ax)
     edge = float(np.clip(0.05 * 2 * layout.half.min() * scale, 0.35, 1.4))
     members: dict[str, list[int]] = {}
-    for i, node in enumerate(package.nodes):
-        members.setdefault(kind_of(node), []).append(i)
+    for i, kind in enumerate(kinds_of(package, layout)):
+        members.setdefault(kind, []).append(i)
     for kind, indices in members.items():
-        colour = KIND_COLOURS[kind] if coloured else "#5A5A5A"
-        patches = [_outline(package.nodes[i], layout.centre[i], layout.half[i]) for i in indices]
-        fill = colour if kind == "switch" else tint(colour, 0.16 if coloured else 0.06)
+        patches = [_outline(kind, layout.centre[i], layout.half[i]) for i in indices]
+        colour, fill = _colours_of(kind, coloured=coloured)
         wider = 1.6 if kind == "attention chiplet" else 1.0
         inside = [(fills or {}).get(package.nodes[i].name, fill) for i in indices]
+        height = 2.5 if kind == "die underneath" else 3
         boxes = PatchCollection(
-            patches, facecolor=inside, edgecolor=colour, linewidth=edge * wider, zorder=3, label=kind
+            patches, facecolor=inside, edgecolor=colour, linewidth=edge * wider, zorder=height, label=kind
         )
         boxes.set_gid(kind)
         ax.add_collection(boxes, autolim=False)
@@ -121,11 +137,17 @@ def draw_nodes(
             )
 
 
-def _outline(node: Node, centre: NDArray[np.float64], half: NDArray[np.float64]) -> Patch:
+def _colours_of(kind: str, *, coloured: bool) -> tuple[str, tuple[float, float, float]]:
+    """Return the colours of the edge and the inside of the boxes of a kind."""
+    colour = KIND_COLOURS[kind] if coloured else "#5A5A5A"
+    return colour, tint(colour, FULLNESS.get(kind, 0.16 if coloured else 0.06))
+
+
+def _outline(kind: str, centre: NDArray[np.float64], half: NDArray[np.float64]) -> Patch:
     corner, width, height = centre - half, 2 * half[0], 2 * half[1]
-    if isinstance(node, Memory):
+    if kind == "memory stack":
         return Rectangle((corner[0], corner[1]), width, height)
-    if isinstance(node, Switch):
+    if kind == "switch":
         cut = 0.58 * half.min()
         (x, y), (w, h) = centre, half
         right = [(x + w, y - h + cut), (x + w, y + h - cut), (x + w - cut, y + h), (x - w + cut, y + h)]
@@ -151,7 +173,8 @@ def draw_labels(ax: Axes, package: Package, layout: Layout, *, white: Set[str] =
     box = 2 * layout.half * scale
     lengths = np.array([len(node.name) for node in package.nodes])
     fit = np.minimum(0.9 * box[:, 0] / (GLYPH * lengths), 0.6 * box[:, 1])
-    kinds = [kind_of(node) for node in package.nodes]
+    kinds = kinds_of(package, layout)
+    fit[layout.under] = 0.0  # what stands on it would cover its name
     crowded = {kind for kind in set(kinds) if kinds.count(kind) > FEW}
     named = [i for i, kind in enumerate(kinds) if fit[i] >= SMALLEST_TYPE]
     lost = {kinds[i] for i in set(range(len(kinds))) - set(named)} & crowded
@@ -176,12 +199,48 @@ def draw_labels(ax: Axes, package: Package, layout: Layout, *, white: Set[str] =
         )
 
 
-def node_legend(package: Package, *, coloured: bool = True) -> list[Artist]:
+def node_legend(package: Package, layout: Layout) -> list[Artist]:
     """Return one legend handle for each kind of node in the package."""
-    kinds = list(dict.fromkeys(kind_of(node) for node in package.nodes))
     handles: list[Artist] = []
-    for kind in kinds:
-        colour = KIND_COLOURS[kind] if coloured else MUTED
-        fill = colour if kind == "switch" else tint(colour, 0.16)
-        handles.append(Patch(facecolor=fill, edgecolor=colour, linewidth=1.0, label=kind))
+    for kind in dict.fromkeys(kinds_of(package, layout)):
+        edge, fill = _colours_of(kind, coloured=True)
+        handles.append(Glyph(facecolor=fill, edgecolor=edge, linewidth=1.0, label=kind))
     return handles
+
+
+class Glyph(Patch):
+    """A legend handle that is drawn as the kind of node that its label names."""
+
+
+class GlyphHandler(HandlerBase):
+    """Draws a `Glyph` in a legend."""
+
+    def create_artists(
+        self,
+        legend: Legend,
+        orig_handle: Artist,
+        xdescent: float,
+        ydescent: float,
+        width: float,
+        height: float,
+        fontsize: float,
+        trans: Transform,
+    ) -> list[Artist]:
+        kind = str(orig_handle.get_label())
+        centre = np.array([width / 2 - xdescent, height / 2 - ydescent])
+        half = np.array([0.5, 0.5] if kind == "switch" else [0.7, 0.5]) * height
+        if kind == "memory stack":
+            half *= 1.15
+        box = _outline(kind, centre + (rim(half) if kind == "die underneath" else 0.0), half)
+        box.update_from(orig_handle)
+        parts: list[Artist] = [box]
+        if kind == "memory stack":
+            ends = [piece.T for piece in _seams(centre[None], half[None])]
+            parts += [Line2D(x, y, color=box.get_edgecolor(), linewidth=0.6) for x, y in ends]
+        if kind == "die underneath":
+            upper = _outline("", centre, half)
+            upper.set(facecolor="white", edgecolor=MUTED, linewidth=1.0)
+            parts.append(upper)
+        for part in parts:
+            part.set_transform(trans)
+        return parts

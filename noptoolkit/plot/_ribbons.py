@@ -15,10 +15,18 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.package import Package
+from noptoolkit.package import LinkKind, Package
 from noptoolkit.plot._layout import GAP, Layout, place
 
-__all__ = ["arrange", "channel_ribbons", "channel_widths", "lane_width", "link_lines", "link_widths"]
+__all__ = [
+    "arrange",
+    "channel_ribbons",
+    "channel_widths",
+    "drawn_links",
+    "lane_width",
+    "link_lines",
+    "link_widths",
+]
 
 LANE = 0.13  # widest lane, in pitches
 BORDER = 0.4  # share of a box's border that the lanes one way may take
@@ -39,10 +47,12 @@ def lane_width(package: Package, layout: Layout, *, border: float = BORDER) -> f
     lanes one way take at most ``border`` of it.
     """
     groups = _parallel(package)
-    parallel = max((len(members) for members in groups.values()), default=1)
+    parallel = max(map(len, groups.values()), default=1)
     room = min(layout.pitch, 5.0 * float(layout.half.min()))
     degree = np.zeros(len(package.nodes))
     for pair, members in groups.items():
+        if any(layout.under[package.index[name]] for name in pair):
+            continue
         for name in pair:
             degree[package.index[name]] += len(members)
     share = float((4.0 * layout.half.sum(axis=1) / np.maximum(degree, 1.0)).min())
@@ -60,10 +70,21 @@ def channel_widths(package: Package, widest: float, reference: float | None = No
     return np.asarray(widest * np.clip(bandwidth / (reference or bandwidth.max()), THINNEST, 1.0))
 
 
-def link_widths(package: Package, widest: float) -> Points:
-    """Return the width of each link's line, [links]: proportional to the faster direction's bandwidth."""
+def link_widths(package: Package, layout: Layout, widest: float) -> Points:
+    """Return the width of each link's line, [links]: proportional to the faster direction's bandwidth.
+
+    The fastest of those that are drawn has the widest.
+    """
     bandwidth = np.array([max(link.bandwidth, link.backward_bandwidth) for link in package.links])
-    return np.asarray(widest * np.maximum(bandwidth / bandwidth.max(), THINNEST))
+    most = bandwidth[drawn_links(package, layout)].max(initial=0.0) or 1.0
+    return np.asarray(widest * np.clip(bandwidth / most, THINNEST, 1.0))
+
+
+def drawn_links(package: Package, layout: Layout) -> NDArray[np.bool_]:
+    """Return which links are seen, [links]: not the bonds of a die to what stands on it."""
+    index = package.index
+    ends = np.array([(index[link.a], index[link.b]) for link in package.links]).reshape(-1, 2)
+    return np.asarray(~layout.under[ends].any(axis=1))
 
 
 def arrange(
@@ -96,7 +117,8 @@ def link_lines(package: Package, layout: Layout) -> tuple[list[list[Points]], in
     """Return the pieces of each link's centre line, [points, 2] each, and how many links are tangled.
 
     Lines run from inside the box of ``a`` to inside that of ``b``. A link has one piece; a long way round
-    has two, the stubs at its ends. Tangled is a way round that is not straight or lies on another's.
+    has two, the stubs at its ends; the bond of a die under a node has none. Tangled is a way round that is
+    not straight (bonds aside) or lies on another's.
     """
     index = package.index
     ends = np.array([(index[link.a], index[link.b]) for link in package.links]).reshape(-1, 2)
@@ -106,7 +128,10 @@ def link_lines(package: Package, layout: Layout) -> tuple[list[list[Points]], in
     length = np.maximum(np.hypot(*along.T), 1e-12)
     normal = np.column_stack([along[:, 1], -along[:, 0]]) / length[:, None]
     start, stop = start + shift[:, None] * normal, stop + shift[:, None] * normal
-    lines = [[line] for line in np.stack([start, stop], axis=1)]
+    seen = drawn_links(package, layout)
+    lines = [
+        [line] if shown else [] for line, shown in zip(np.stack([start, stop], axis=1), seen, strict=True)
+    ]
     middle = np.median(layout.centre, axis=0)
     if layout.kind == "circle":
         round_ = layout.on_circle[ends].all(axis=1) & (length > 1.3)
@@ -115,7 +140,7 @@ def link_lines(package: Package, layout: Layout) -> tuple[list[list[Points]], in
         return lines, 0
     tangled = 0
     tracks: list[Track] = []
-    for i in np.flatnonzero(_blocked(layout, ends, start, stop)):
+    for i in np.flatnonzero(seen & _blocked(layout, ends, start, stop)):
         axis = int(np.argmax(np.abs(along[i])))
         straight = abs(along[i, 1 - axis]) < 1e-6 * length[i]
         if straight and length[i] > LONG * layout.pitch:
@@ -130,7 +155,7 @@ def link_lines(package: Package, layout: Layout) -> tuple[list[list[Points]], in
                 break
         else:
             tangled += straight
-        tangled += not straight
+        tangled += not straight and package.links[i].kind is not LinkKind.HYBRID_BOND
         lines[i] = [detour]
         tracks.append(track)
     return lines, tangled
@@ -246,6 +271,7 @@ def _blocked(layout: Layout, ends: NDArray[np.int64], start: Points, stop: Point
         far = np.where(parallel, np.inf, np.maximum(first, second)).min(axis=1)
         crossed = (near < far) & (near < 1.0) & (far > 0.0)
         crossed[ends[i]] = False
+        crossed[layout.under] = False
         blocked[i] = crossed.any()
     return blocked
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -10,8 +9,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from noptoolkit.errors import ScheduleError
-from noptoolkit.package import Chiplet, Memory, Package
+from noptoolkit.plot._rows import group, name_rows, notes_of, rows_of, title_of, window_of
 from noptoolkit.plot._style import (
     INK,
     OKABE_ITO,
@@ -21,15 +19,13 @@ from noptoolkit.plot._style import (
     figure_width,
     heading,
     legend_below,
-    origin_note,
-    quantity,
     scaled,
     with_unit,
 )
 from noptoolkit.scheduling import Schedule
-from noptoolkit.units import Quantity, parse_quantity
+from noptoolkit.units import Quantity
 
-__all__ = ["bars_of", "name_rows", "notes_of", "rows_of", "schedule", "title_of", "window_of"]
+__all__ = ["schedule"]
 
 KIND_COLOURS = {
     "attention": OKABE_ITO["vermilion"],
@@ -83,6 +79,13 @@ def schedule(
     -------
     matplotlib.axes.Axes
 
+    Raises
+    ------
+    UnknownNameError
+        If the schedule has no resource of a name in ``rows``.
+    ScheduleError
+        If the window is empty.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt
@@ -96,13 +99,14 @@ def schedule(
     ('Time (µs)', ['dram', 'pe'])
     >>> plt.close(ax.figure)
     """
-    shown = rows_of(plan) if rows is None else rows
+    shown = rows_of(plan, rows)
     begin, end = window_of(plan, window)
     factor, unit = _time_scale(max(abs(begin), abs(end)))
     inches = float(np.clip(0.12 * len(shown) + 0.9, 1.4, 6.0))
     new = ax is None
     with canvas(ax, inches / figure_width()) as ax:
-        heading(ax, title_of(plan) if title is None else title, notes_of(plan))
+        dashed = begin <= plan.lower_bound <= end
+        heading(ax, title_of(plan) if title is None else title, notes_of(plan, dashed))
         ax.set_xlim(begin * factor, end * factor)
         ax.set_ylim(len(shown) - 0.4, -0.6)
         ax.set_xlabel(with_unit("Time", unit))
@@ -120,57 +124,12 @@ def schedule(
         return ax
 
 
-def rows_of(plan: Schedule) -> tuple[str, ...]:
-    """Return the resources in use: chiplets, memory stacks, channels, each in the package's order."""
-    used = [name for name, share in zip(plan.resources, plan.utilisation, strict=True) if share > 0]
-    if plan.package is None:
-        return tuple(used)
-    order = {node.name: i for i, node in enumerate(plan.package.nodes)}
-    order |= {channel.name: len(order) + i for i, channel in enumerate(plan.package.channels)}
-    return tuple(sorted(used, key=lambda name: (group(plan, name), order.get(name, len(order)))))
-
-
-def group(plan: Schedule, resource: str) -> int:
-    """Return which block of rows a resource belongs to: 0 chiplets, 1 memory, 2 all else."""
-    package: Package | None = plan.package
-    if package is None or resource not in package.index:
-        return 2
-    node = package[resource]
-    return 0 if isinstance(node, Chiplet) else 1 if isinstance(node, Memory) else 2
-
-
-def window_of(plan: Schedule, window: tuple[Quantity, Quantity] | None) -> tuple[float, float]:
-    """Return the start and the end of what is shown, in s."""
-    if window is None:
-        return 0.0, 1.004 * plan.makespan or 1.0
-    begin, end = (parse_quantity(value, "s", "window") for value in window)
-    if not begin < end:
-        raise ScheduleError(f"window {window!r} is empty; give an earlier start or a later end")
-    return begin, end
-
-
 def _time_scale(latest: float) -> tuple[float, str]:
     shown, unit = scaled([latest], "s")
     return float(shown[0]) / latest, unit
 
 
-def title_of(plan: Schedule) -> str:
-    """Return what a schedule is of, empty for a task graph of one's own."""
-    if plan.package is None or plan.workload is None:
-        return ""
-    return f"{plan.workload.name} on {plan.package.name}"
-
-
-def notes_of(plan: Schedule, *, bound: bool = True) -> list[str]:
-    """Return how long it takes, what its bound is, and whether its routing is synthetic."""
-    what = quantity(plan.makespan, "s")
-    if bound:
-        what += f", at best {quantity(plan.lower_bound, 's')} (dashed)"
-    origin = plan.workload.trace.origin if plan.workload is not None else ""
-    return [origin_note(what, origin)]
-
-
-def bars_of(
+def _bars_of(
     plan: Schedule, rows: tuple[str, ...]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return task, row and kind of each bar: a task has one on every resource that it holds."""
@@ -198,7 +157,7 @@ def _draw_bars(
     ax: Axes, plan: Schedule, rows: tuple[str, ...], begin: float, end: float, factor: float
 ) -> dict[str, str]:
     """Draw the bars and return the colour of each kind that there is."""
-    task, row, kind = bars_of(plan, rows)
+    task, row, kind = _bars_of(plan, rows)
     start, stop = plan.start[task], plan.end[task]
     seen = (stop > start) & (stop > begin) & (start < end)
     row, kind, start, stop = row[seen], kind[seen], start[seen], stop[seen]
@@ -240,7 +199,7 @@ def _merged(
 
 
 def _outline(ax: Axes, plan: Schedule, rows: tuple[str, ...], factor: float) -> None:
-    task, row, _ = bars_of(plan, rows)
+    task, row, _ = _bars_of(plan, rows)
     chosen = np.isin(task, plan.critical_path)
     task, middle = task[chosen], row[chosen]
     left, right, low, high = plan.start[task] * factor, plan.end[task] * factor, middle - 0.4, middle + 0.4
@@ -248,12 +207,3 @@ def _outline(ax: Axes, plan: Schedule, rows: tuple[str, ...], factor: float) -> 
     rims = PolyCollection(list(corners), facecolors="none", edgecolors=INK, linewidths=0.9, zorder=3)
     rims.set_gid("critical")
     ax.add_collection(rims, autolim=False)
-
-
-def name_rows(ax: Axes, rows: tuple[str, ...]) -> None:
-    """Name the rows, every second, third, ... of them where they are narrow."""
-    size = float(mpl.rcParams["font.size"]) - 1.0
-    room = axes_points(ax)[1] / max(len(rows), 1)
-    step = max(1, int(np.ceil(1.05 * min(size, 6.0) / room)))
-    ax.set_yticks(range(0, len(rows), step), rows[::step], fontsize=min(size, max(room / 1.05, 5.0)))
-    ax.tick_params(axis="y", length=0)

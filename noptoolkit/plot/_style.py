@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -23,6 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.container import Container
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerBase
 from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
@@ -313,11 +314,17 @@ def plain_numbers(ax: Axes) -> None:
 
 
 def legend_below(
-    ax: Axes, handles: Sequence[Artist | Container], *, grow: bool = False, under: float = 0.0
+    ax: Axes,
+    handles: Sequence[Artist | Container],
+    *,
+    grow: bool = False,
+    under: float = 0.0,
+    drawn_by: Mapping[type, HandlerBase] | None = None,
 ) -> None:
     """Put a legend under the axes, in as many columns as their width takes.
 
-    ``grow`` makes the figure higher by it; ``under`` is what else lies under the axes, in type sizes.
+    ``grow`` makes the figure higher by it; ``under`` is what else lies under the axes, in type sizes;
+    ``drawn_by`` draws handles of a type of one's own.
     """
     if not handles:
         return
@@ -328,6 +335,7 @@ def legend_below(
     rows = -(-len(handles) // columns)
     ax.legend(
         handles=list(handles),
+        handler_map=dict(drawn_by or {}),
         loc="upper center",
         bbox_to_anchor=(0.5, -0.01 - under * size / max(height, 1.0)),
         ncols=-(-len(handles) // rows),

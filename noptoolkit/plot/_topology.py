@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import matplotlib as mpl
 import numpy as np
 from matplotlib.artist import Artist
@@ -12,12 +14,22 @@ from numpy.typing import NDArray
 
 from noptoolkit.package import Link, LinkKind, Package
 from noptoolkit.plot._layout import Layout
-from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, node_legend, points_per_unit
+from noptoolkit.plot._nodes import (
+    Glyph,
+    GlyphHandler,
+    aspect_of,
+    draw_labels,
+    draw_nodes,
+    frame,
+    node_legend,
+    points_per_unit,
+)
 from noptoolkit.plot._ribbons import (
     THINNEST,
     arrange,
     channel_ribbons,
     channel_widths,
+    drawn_links,
     lane_width,
     link_widths,
 )
@@ -31,6 +43,12 @@ LINK_COLOURS = {
     LinkKind.HYBRID_BOND: INK,
     LinkKind.MEMORY: OKABE_ITO["orange"],
     LinkKind.SUBSTRATE: MUTED,
+}
+LINK_STROKES: dict[LinkKind, Literal["--"]] = {LinkKind.SUBSTRATE: "--"}
+LINK_NAMES = {
+    "link": (LinkKind.D2D, LinkKind.MEMORY),
+    "hybrid bond": (LinkKind.HYBRID_BOND,),
+    "substrate link": (LinkKind.SUBSTRATE,),
 }
 HAIRLINE = 0.35  # points
 EVEN = 1.2  # a symmetric link is drawn as one line, this much wider than a lane
@@ -48,8 +66,9 @@ def topology(
     """Draw a package.
 
     Nodes stand at their physical positions where all have one and the links can be told apart there, else in
-    a tree, in layers or on a circle. The width of a link is proportional to its bandwidth; one whose
-    directions differ is drawn as two lanes.
+    a tree, in layers or on a circle. Chiplets that are bonded on each other are fanned out as a cascade, and
+    of a memory die under a chiplet a rim is seen. The width of a link is proportional to its bandwidth; one
+    whose directions differ is drawn as two lanes.
 
     Parameters
     ----------
@@ -84,10 +103,10 @@ def topology(
         frame(ax, layout, lines)
         heading(ax, package.name if title is None else title)
         if legend:  # first: what it takes decides how large the rest is drawn
-            handles = [*node_legend(package), *_width_legend(package, layout, ax)]
+            handles = [*node_legend(package, layout), *_width_legend(package, layout, ax)]
             if any(len(pieces) > 1 for pieces in lines):
                 handles.append(Line2D([], [], linewidth=0, label="stub: goes round to the far end"))
-            legend_below(ax, handles, grow=new)
+            legend_below(ax, handles, grow=new, drawn_by={Glyph: GlyphHandler()})
         _draw_links(ax, package, layout, lines)
         draw_nodes(ax, package, layout)
         if labels:
@@ -97,9 +116,10 @@ def topology(
 
 def _draw_links(ax: Axes, package: Package, layout: Layout, lines: list[list[NDArray[np.float64]]]) -> None:
     widest = lane_width(package, layout)
-    points = np.maximum(link_widths(package, EVEN * widest) * points_per_unit(ax), HAIRLINE)
+    points = np.maximum(link_widths(package, layout, EVEN * widest) * points_per_unit(ax), HAIRLINE)
+    seen = drawn_links(package, layout)
     even = np.array([link.backward_bandwidth == link.bandwidth for link in package.links], dtype=bool)
-    bent = np.array([len(pieces[0]) > 2 for pieces in lines], dtype=bool)
+    bent = np.array([any(len(piece) > 2 for piece in pieces) for pieces in lines], dtype=bool)
     for over in (False, True):
         if (
             over and bent.any() and layout.kind != "circle"
@@ -107,13 +127,15 @@ def _draw_links(ax: Axes, package: Package, layout: Layout, lines: list[list[NDA
             _add_lines(ax, lines, points + 2.0, np.flatnonzero(bent), "white", 2.2)
         for kind in LinkKind:
             of_kind = np.array([link.kind is kind for link in package.links], dtype=bool)
-            chosen = np.flatnonzero(of_kind & even & (bent == over))
+            chosen = np.flatnonzero(of_kind & seen & even & (bent == over))
             if len(chosen):
                 drawn = _add_lines(ax, lines, points, chosen, LINK_COLOURS[kind], 2.3 if over else 2.0)
-                drawn.set_linestyle("--" if kind is LinkKind.SUBSTRATE else "-")
+                drawn.set_linestyle(LINK_STROKES.get(kind, "-"))
                 drawn.set_gid(f"{kind} links")
     if not even.all():
-        ribbons, owner = channel_ribbons(package, layout, lines, channel_widths(package, widest), widest)
+        fastest = max(channel.bandwidth for channel in package.channels if seen[channel.link])
+        widths = channel_widths(package, widest, fastest)
+        ribbons, owner = channel_ribbons(package, layout, lines, widths, widest)
         shown = [i for i, channel in enumerate(owner) if not even[package.channels[channel].link]]
         kinds = [package.links[package.channels[owner[i]].link].kind for i in shown]
         lanes = PolyCollection([ribbons[i] for i in shown], facecolors=[LINK_COLOURS[k] for k in kinds])
@@ -142,16 +164,26 @@ def _add_lines(
 
 
 def _width_legend(package: Package, layout: Layout, ax: Axes) -> list[Artist]:
-    """Return handles that tell widths in bandwidth: the fastest link, the slowest, and the middle one."""
-    rates = np.array([max(link.bandwidth, link.backward_bandwidth) for link in package.links])
-    shown = sorted({float(rates.max()), float(np.median(rates)), float(rates.min())}, reverse=True)
+    """Return handles that tell widths in bandwidth: the fastest link, the slowest, and the middle one.
+
+    Bonds and links of the substrate, told apart by their colour or stroke, have one of their own.
+    """
+    seen = drawn_links(package, layout)
+    drawn = [link for link, shown in zip(package.links, seen, strict=True) if shown]
+    rate_of = {id(link): max(link.bandwidth, link.backward_bandwidth) for link in drawn}
+    fastest = max(rate_of.values(), default=1.0)
     thickest = min(
         EVEN * lane_width(package, layout) * points_per_unit(ax), 0.8 * float(mpl.rcParams["font.size"])
     )
     handles: list[Artist] = []
-    for rate in shown:
-        link = package.links[int(np.argmin(np.abs(rates - rate)))]
-        width = thickest * max(rate / shown[0], THINNEST)
-        text = f"link, {format_quantity(rate, unit_of(Link, 'bandwidth'))}"
-        handles.append(Line2D([], [], color=LINK_COLOURS[link.kind], linewidth=width, label=text))
+    for name, kinds in LINK_NAMES.items():
+        chosen = [link for link in drawn if link.kind in kinds]
+        rates = np.array([rate_of[id(link)] for link in chosen] or [np.nan])
+        shown = {float(rates.max()), float(np.median(rates)), float(rates.min())} if chosen else set()
+        for rate in sorted(shown, reverse=True):
+            link = chosen[int(np.argmin(np.abs(rates - rate)))]
+            handle = Line2D([], [], linewidth=thickest * max(rate / fastest, THINNEST))
+            handle.set(color=LINK_COLOURS[link.kind], linestyle=LINK_STROKES.get(link.kind, "-"))
+            handle.set_label(f"{name}, {format_quantity(rate, unit_of(Link, 'bandwidth'))}")
+            handles.append(handle)
     return handles

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from noptoolkit.package import Package
 from noptoolkit.plot._matrix import colour_bar
-from noptoolkit.plot._schedule import name_rows, notes_of, rows_of, title_of, window_of
+from noptoolkit.plot._rows import name_rows, notes_of, rows_of, title_of, window_of
 from noptoolkit.plot._style import QUANTITY_COLOURS, canvas, figure_width, heading, scaled, with_unit
 from noptoolkit.scheduling import Schedule
 from noptoolkit.units import Quantity
@@ -48,6 +47,13 @@ def utilisation(
     -------
     matplotlib.axes.Axes
 
+    Raises
+    ------
+    UnknownNameError
+        If the schedule has no resource of a name in ``rows``.
+    ScheduleError
+        If the window is empty.
+
     Examples
     --------
     >>> import matplotlib.pyplot as plt
@@ -61,7 +67,10 @@ def utilisation(
     [[100.0, 100.0, 100.0, 0.0], [0.0, 0.0, 0.0, 100.0]]
     >>> plt.close(ax.figure)
     """
-    shown = _channels(plan) if rows is None else rows
+    package = plan.package
+    shown = rows_of(plan, rows)
+    if rows is None and package is not None:
+        shown = tuple(name for name in shown if name not in package.index)
     begin, end = window_of(plan, window)
     values, unit = scaled([begin, end], "s")
     edges = np.linspace(begin, end, bins + 1)
@@ -69,7 +78,7 @@ def utilisation(
     share = 100.0 * plan.busy_share(edges)[[index[name] for name in shown]]
     inches = float(np.clip(0.11 * len(shown) + 0.9, 1.4, 6.0))
     with canvas(ax, inches / figure_width()) as ax:
-        heading(ax, title_of(plan) if title is None else title, notes_of(plan, bound=False))
+        heading(ax, title_of(plan) if title is None else title, notes_of(plan))
         ax.set_facecolor("#F4F4F4")
         ax.imshow(
             np.ma.masked_less_equal(share, 1e-9),
@@ -85,9 +94,3 @@ def utilisation(
             colour_bar(ax, "Time that it is busy (%)", 100.0)
         name_rows(ax, shown)
         return ax
-
-
-def _channels(plan: Schedule) -> tuple[str, ...]:
-    package: Package | None = plan.package
-    used = rows_of(plan)
-    return used if package is None else tuple(name for name in used if name not in package.index)

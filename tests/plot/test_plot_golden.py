@@ -57,6 +57,8 @@ PICTURES: dict[str, Callable[[], Axes]] = {
     "nop-tree": lambda: plot.topology(nop_tree()),
     "torus": lambda: plot.topology(wired_grid(4, wrap=True)),
     "fat-tree": lambda: plot.topology(topology.fat_tree(4)),
+    "stack": lambda: plot.topology(topology.mesh_3d(3, 3, 2)),
+    "dies": lambda: plot.topology(topology.stack_sram(nop_tree(), capacity="80 MB", bandwidth="4 TB/s")),
     "load": _load,
     "token": _token,
     "traffic": _traffic,

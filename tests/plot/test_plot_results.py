@@ -17,7 +17,7 @@ from noptoolkit.physical import temperature
 from noptoolkit.scheduling import Schedule, TaskGraphBuilder, schedule_graph
 from noptoolkit.synthetic import draw_trace
 from noptoolkit.topology import mesh, nop_tree
-from noptoolkit.traffic import all_to_all, dispatch
+from noptoolkit.traffic import all_to_all, dispatch, from_matrix
 
 
 @pytest.fixture
@@ -79,6 +79,15 @@ def test_more_than_one_message_is_refused() -> None:
     package = nop_tree(2, 2)
     with pytest.raises(WorkloadError, match="one token"):
         plot.multicast(congestion(package, all_to_all(package, "1 MB"), routing="ecmp"))
+
+
+def test_a_token_in_parts_is_refused() -> None:
+    package = mesh(3, replicates=True)
+    demand = np.zeros((9, 9))
+    demand[0, 8] = 1000.0  # the optimum goes both ways round
+    flow = congestion(package, from_matrix(package, demand), routing="optimal")
+    with pytest.raises(RoutingError, match="'optimal' splits the token"):
+        plot.multicast(flow)
 
 
 def test_degradation_colours_what_is_lost() -> None:

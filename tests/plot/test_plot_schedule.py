@@ -1,11 +1,14 @@
 """The Gantt chart: bars where tasks run, the bound, the chain that decides."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
 from noptoolkit import plot
-from noptoolkit.errors import ScheduleError
+from noptoolkit.errors import ScheduleError, UnknownNameError
 from noptoolkit.plot._schedule import KIND_COLOURS
 from noptoolkit.scheduling import Schedule, TaskGraphBuilder, schedule_graph
 
@@ -48,6 +51,20 @@ def test_a_window_shows_a_part(plan: Schedule) -> None:
     assert len(bars(ax, "load")) == 2
     with pytest.raises(ScheduleError, match="is empty"):
         plot.schedule(plan, window=(2.0, 1.0))
+
+
+def test_a_line_that_is_not_seen_is_not_called_dashed(plan: Schedule) -> None:
+    for window, seen in ((None, True), (("4 us", 8e-6), False)):
+        ax = plot.schedule(plan, window=window)
+        said = [text.get_text() for text in (*ax.texts, ax._left_title)]
+        assert any("at best" in text for text in said)
+        assert any("(dashed)" in text for text in said) == seen
+
+
+@pytest.mark.parametrize("picture", [plot.schedule, plot.utilisation])
+def test_an_unknown_row_is_named(plan: Schedule, picture: Callable[..., Axes]) -> None:
+    with pytest.raises(UnknownNameError, match="'drm'; did you mean 'dram'"):
+        picture(plan, rows=("drm",))
 
 
 def test_the_critical_path_is_outlined(plan: Schedule) -> None:

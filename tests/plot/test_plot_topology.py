@@ -10,7 +10,7 @@ import pytest
 from matplotlib.collections import LineCollection, PatchCollection, PolyCollection
 from packages_to_draw import grid
 
-from noptoolkit import Chiplet, Link, Package, plot
+from noptoolkit import Chiplet, Link, Package, Switch, plot
 from noptoolkit.plot._layout import place
 from noptoolkit.plot._ribbons import arrange, channel_ribbons, channel_widths, lane_width
 from noptoolkit.topology import dragonfly, fat_tree, folded_torus, fully_connected, hypercube, nop_tree, star
@@ -102,6 +102,26 @@ def test_layers_and_circles_where_positions_do_not_serve() -> None:
         np.hypot(*layout.centre[~layout.on_circle].T).min()
         > np.hypot(*layout.centre[layout.on_circle].T).max()
     )
+
+
+def test_an_attention_chiplet_stands_under_the_layers() -> None:
+    package = fat_tree(4, attention=True)
+    layout = arrange(package)[0]
+    assert layout.kind == "layers"
+    height = layout.centre[:, 1]
+    assert height[package.index["attn"]] < min(height[package.index[name]] for name in package.experts)
+
+
+@pytest.mark.parametrize("leaves", [3, 5, 9, 12])
+def test_no_line_of_a_tree_crosses_the_box_of_a_sibling(leaves: int) -> None:
+    nodes = [Switch("hub"), *(Chiplet(f"e{i}") for i in range(leaves))]
+    package = Package("star", nodes, [Link("hub", f"e{i}", "1 GB/s") for i in range(leaves)])
+    layout, lines = arrange(package)
+    assert layout.kind == "tree"
+    for i, (line,) in enumerate(lines):
+        fine = np.linspace(*line, 80)
+        inside = (np.abs(fine[:, None] - layout.centre) < layout.half + 0.05).all(axis=2).any(axis=0)
+        assert set(np.flatnonzero(inside)) <= {0, i + 1}
 
 
 @pytest.mark.parametrize(
