@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow.forwarding import Forwarding
+from noptoolkit.flow.level_cuts import ranks
 from noptoolkit.flow.network import FlowNetwork
 from noptoolkit.package import Memory, Package
 
@@ -69,7 +70,7 @@ def find_grid(package: Package) -> Grid:
     keep = np.arange(len(placed))
     row = column = np.zeros(0, np.int64)
     while len(keep):
-        column, row = (_ranks(xy[keep, axis]) for axis in (0, 1))
+        column, row = (ranks(xy[keep, axis]) for axis in (0, 1))
         size = np.stack([np.bincount(row)[row], np.bincount(column)[column]])
         alone = (size < size.max(axis=1, keepdims=True)).any(axis=0)
         if not alone.any():
@@ -84,15 +85,6 @@ def find_grid(package: Package) -> Grid:
     if (nodes < 0).any():
         raise RoutingError(f"{place}, but two nodes share a position; {WAY_OUT}")
     return Grid(nodes, _check_links(package, nodes, place))
-
-
-def _ranks(values: Floats) -> Ints:
-    """Return the rank of each value, equal within a thousandth of the range."""
-    order = np.argsort(values, kind="stable")
-    span = max(float(np.ptp(values)), 1e-300)
-    rank = np.zeros(len(values), np.int64)
-    rank[order] = np.r_[0, np.cumsum(np.diff(values[order]) > 1e-3 * span)]
-    return rank
 
 
 def _check_links(package: Package, nodes: Ints, place: str) -> tuple[bool, bool]:

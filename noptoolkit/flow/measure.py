@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from noptoolkit._names import resolve
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow.certificate import node_cut_bounds, price_bound
+from noptoolkit.flow.level_cuts import level_cut_bound
 from noptoolkit.flow.problem import RoutingProblem, routing_problem
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.flow.routed import Bound, Routed, Status
@@ -149,12 +150,17 @@ def _assemble(
 
 
 def best_bound(problem: RoutingProblem, routed: Routed) -> Bound:
-    """Return the best bound that a routing, a cut round one node or congestion prices prove."""
+    """Return the best bound that a routing, a cut or (in small packages) congestion prices prove."""
     network = problem.network
     bounds = [*node_cut_bounds(problem), *routed.bounds]
     ratio = routed.use(network, problem.ports) / network.capacity
     peak = float(ratio.max(initial=0.0))
     best = max(bounds, key=lambda bound: bound.time)
+    if peak > best.time * (1 + EXACT):
+        busy = np.bincount(network.own, minlength=network.num_resources) > 0
+        worst = int(np.argmax(np.where(busy, ratio, -1.0)))
+        bounds.append(level_cut_bound(problem, int(np.flatnonzero(network.own == worst)[0])))
+        best = max(bounds, key=lambda bound: bound.time)
     if network.num_vertices <= SMALL and peak > best.time * (1 + EXACT):
         busiest = np.zeros(network.num_resources)
         busiest[int(np.argmax(ratio))] = 1.0

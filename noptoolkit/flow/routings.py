@@ -25,7 +25,7 @@ from noptoolkit.flow.paths import PathFunction, PathTable, path_flow
 from noptoolkit.flow.portfolio import route_best
 from noptoolkit.flow.problem import RoutingProblem
 from noptoolkit.flow.program import has_cycle
-from noptoolkit.flow.routed import CommodityFlow, Routed
+from noptoolkit.flow.routed import Bound, CommodityFlow, Routed
 from noptoolkit.flow.tree_packing import can_pack, pack_trees
 
 __all__ = ["FORWARDING", "ROUTINGS", "Effort", "Router", "Routing", "along_paths"]
@@ -60,13 +60,15 @@ Router = Callable[[RoutingProblem, Effort], Routed]
 def route_shortest(problem: RoutingProblem, effort: Effort) -> Routed:
     """Route along one minimum-hop path per pair, the lowest channel index where several tie."""
     load = load_along_hops(problem.network, plain_graph(problem.network), problem.demand, first_only=True)
-    return _by_destination(problem, load, take_first, tree_loads(problem, take_first), "shortest path")
+    trees, bounds = tree_loads(problem, take_first), _hop_bounds(problem, load)
+    return _by_destination(problem, load, take_first, trees, "shortest path", bounds)
 
 
 def route_ecmp(problem: RoutingProblem, effort: Effort) -> Routed:
     """Route by per-hop equal splitting over all minimum-hop paths."""
     load = load_along_hops(problem.network, plain_graph(problem.network), problem.demand)
-    return _by_destination(problem, load, split_equally, tree_loads(problem, split_equally), "ecmp")
+    trees, bounds = tree_loads(problem, split_equally), _hop_bounds(problem, load)
+    return _by_destination(problem, load, split_equally, trees, "ecmp", bounds)
 
 
 def route_dor(problem: RoutingProblem, effort: Effort) -> Routed:
@@ -82,7 +84,8 @@ def route_up_down(problem: RoutingProblem, effort: Effort) -> Routed:
     """
     graph = up_down_graph(problem.network, problem.destinations)
     load = load_along_hops(problem.network, graph, problem.demand)
-    return _by_destination(problem, load, climb_then_descend, tree_loads(problem, take_first), "up*/down*")
+    trees, bounds = tree_loads(problem, take_first), _hop_bounds(problem)
+    return _by_destination(problem, load, climb_then_descend, trees, "up*/down*", bounds)
 
 
 def route_valiant(problem: RoutingProblem, effort: Effort) -> Routed:
@@ -96,7 +99,7 @@ def route_valiant(problem: RoutingProblem, effort: Effort) -> Routed:
     for phase in (there, onward):
         np.fill_diagonal(phase, 0.0)
         load += load_along_hops(network, plain_graph(network), phase)
-    return Routed(load, tree_loads(problem, split_equally), "valiant")
+    return Routed(load, tree_loads(problem, split_equally), "valiant", _hop_bounds(problem))
 
 
 def route_optimally(problem: RoutingProblem, effort: Effort) -> Routed:
@@ -152,15 +155,37 @@ def along_paths(paths: Routing) -> Router:
             problem.sources,
             np.arange(problem.network.num_vertices),
         )
-        return Routed(flow.sum(axis=0), tree_loads(problem, take_first), "given paths", proof=proof)
+        trees, bounds = tree_loads(problem, take_first), _hop_bounds(problem)
+        return Routed(flow.sum(axis=0), trees, "given paths", bounds, proof)
 
     return route_along_paths
 
 
 def _by_destination(
-    problem: RoutingProblem, load: Floats, rule: ForwardingRule, trees: TreeLoads, method: str
+    problem: RoutingProblem,
+    load: Floats,
+    rule: ForwardingRule,
+    trees: TreeLoads,
+    method: str,
+    bounds: tuple[Bound, ...] = (),
 ) -> Routed:
-    return Routed(load, trees, method, proof=partial(_forwarded, problem, rule))
+    return Routed(load, trees, method, bounds, partial(_forwarded, problem, rule))
+
+
+def _hop_bounds(problem: RoutingProblem, load: Floats | None = None) -> tuple[Bound, ...]:
+    """Return what the number of hops proves: all channels together carry each byte that many times at least.
+
+    Parameters
+    ----------
+    load
+        Of some minimum-hop routing, if one is at hand, [arcs].
+    """
+    network = problem.network
+    if load is None:
+        load = load_along_hops(network, plain_graph(network), problem.demand, first_only=True)
+    prices = np.zeros(network.num_resources)
+    prices[network.own] = 1 / network.capacity[np.unique(network.own)].sum()
+    return (Bound(float(load.sum() * prices.max()), "hops over total bandwidth", prices),)
 
 
 def _forwarded(problem: RoutingProblem, rule: ForwardingRule) -> CommodityFlow:
