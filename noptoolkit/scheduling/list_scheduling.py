@@ -5,6 +5,10 @@ Technical Journal 1966; the parallel generation scheme of Kolisch, EJOR 1996). T
 longest path from a task's start to the end of the graph (Hu, Operations Research 1961). The result is not
 optimal in general, and less work or more resources may lengthen it (Graham's anomalies): the lower bounds say
 how far from the best possible it can be.
+
+A schedule is improved in rounds of two passes (forward-backward improvement: Li and Willis, EJOR 1992; Tormos
+and Lova, Annals of Operations Research 2001): the reversed graph is scheduled, most urgent what ended last,
+then the graph itself, most urgent what the pass before began with. The best forward pass is kept.
 """
 
 from __future__ import annotations
@@ -26,6 +30,9 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Priority = Callable[[TaskGraph], NDArray[np.floating]]
 
+REACHED = 1 + 1e-4
+"""Makespan over lower bound below which a schedule is not improved any more."""
+
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
@@ -44,7 +51,7 @@ class Timeline:
     bounds: LowerBound
 
 
-def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail") -> Timeline:
+def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail", rounds: int = 0) -> Timeline:
     """Return when each task of a graph runs.
 
     Parameters
@@ -52,6 +59,8 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail") -> Tim
     priority
         A name in `PRIORITIES` or a callable that returns the urgency of each task of a graph, [tasks]; of the
         tasks that could start, the one of largest urgency does, the first of equal ones.
+    rounds
+        Of improvement, at most; they end when one gains nothing, or the lower bound is reached.
 
     Raises
     ------
@@ -67,7 +76,6 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail") -> Tim
     >>> list_schedule(tasks.build()).end
     array([1., 1., 2., 2.])
     """
-    from noptoolkit.scheduling._event_kernels import run_events
     from noptoolkit.scheduling._path_kernels import heads_and_tails, topological_order
 
     succ_ptr, succ = graph.successors
@@ -81,6 +89,36 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail") -> Tim
         urgency = np.asarray(resolve(priority, PRIORITIES, "priority")(graph), dtype=float)
         if urgency.shape != (len(graph),) or not np.isfinite(urgency).all():
             raise ScheduleError(f"the priority must give {len(graph)} finite numbers, one per task")
+    start, end, done = _run(graph, urgency)
+    if done < len(graph):
+        raise ScheduleError(_name_stuck(graph, end))
+    bounds = lower_bound(graph, order, head, tail)
+    start, end = _improved(graph, start, end, bounds.value, rounds)
+    start.flags.writeable = end.flags.writeable = False
+    return Timeline(start, end, bounds)
+
+
+def _improved(
+    graph: TaskGraph, start: Floats, end: Floats, bound: float, rounds: int
+) -> tuple[Floats, Floats]:
+    """Return starts and ends after some rounds of forward-backward improvement."""
+    for _ in range(rounds):
+        if end.max(initial=0.0) <= bound * REACHED:
+            break
+        _, backward, done = _run(graph.reversed, end)
+        if done < len(graph):
+            break  # buffers that fill forwards need not fill backwards
+        new_start, new_end, done = _run(graph, backward)
+        if done < len(graph) or new_end.max() >= end.max():
+            break
+        start, end = new_start, new_end
+    return start, end
+
+
+def _run(graph: TaskGraph, urgency: NDArray[np.floating]) -> tuple[Floats, Floats, int]:
+    """Return starts and ends of all tasks, and how many could be run."""
+    from noptoolkit.scheduling._event_kernels import run_events
+
     by_rank = np.argsort(-urgency, kind="stable")
     rank = np.empty_like(by_rank)
     rank[by_rank] = np.arange(len(by_rank))
@@ -94,17 +132,13 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail") -> Tim
         rank,
         by_rank,
         graph.pred_ptr,
-        succ_ptr,
-        succ,
+        *graph.successors,
         graph.flow_size,
         graph.use_ptr,
         graph.use_resource,
         graph.use_time,
     )
-    if done < len(graph):
-        raise ScheduleError(_name_stuck(graph, end))
-    start.flags.writeable = end.flags.writeable = False
-    return Timeline(start, end, lower_bound(graph, order, head, tail))
+    return start, end, int(done)
 
 
 def longest_tail(graph: TaskGraph) -> Floats:

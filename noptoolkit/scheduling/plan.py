@@ -265,12 +265,12 @@ class Schedule:
         write_chrome_trace(self, path)
 
 
-def schedule_graph(graph: TaskGraph, *, priority: str | Priority = "tail") -> Schedule:
+def schedule_graph(graph: TaskGraph, *, priority: str | Priority = "tail", rounds: int = 0) -> Schedule:
     """Return the list schedule of any task graph.
 
     Parameters
     ----------
-    priority
+    priority, rounds
         See `list_schedule`.
 
     Examples
@@ -284,7 +284,7 @@ def schedule_graph(graph: TaskGraph, *, priority: str | Priority = "tail") -> Sc
     >>> plan.makespan, plan.gap, plan.breakdown
     (14.0, 0.0, Breakdown(compute=8.0, communication=0.0, load=6.0, idle=0.0))
     """
-    timeline = list_schedule(graph, priority=priority)
+    timeline = list_schedule(graph, priority=priority, rounds=rounds)
     return Schedule(graph, timeline.start, timeline.end, timeline.bounds)
 
 

@@ -74,6 +74,8 @@ class Policy:
         `noptoolkit.scheduling.overlapping`.
     chunks
         Into how many reservations a transfer is cut with ``reserve``.
+    rounds
+        Of improvement of each schedule, at most, see `list_schedule`.
     """
 
     overlap: bool = True
@@ -84,6 +86,7 @@ class Policy:
     micro_batches: int | tuple[int | None, ...] | None = None
     contention: str = "factor"
     chunks: int = 4
+    rounds: int = 3
 
     def __post_init__(self) -> None:
         faults = [
@@ -101,6 +104,8 @@ class Policy:
             faults.append(f"no contention named {self.contention!r}; {hint}")
         if not isinstance(self.chunks, int) or self.chunks < 1:
             faults.append(f"chunks {self.chunks!r} must be a whole number above 0")
+        if not isinstance(self.rounds, int) or self.rounds < 0:
+            faults.append(f"rounds {self.rounds!r} must be a whole number, 0 or more")
         raise_collected(ScheduleError, "policy", faults)
 
     def candidates(self, batch: Batch) -> list[tuple[int, str | Order | None, int]]:

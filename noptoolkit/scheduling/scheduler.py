@@ -84,7 +84,7 @@ def schedule(
             )
             steps[count] = step_of(package, workload, allocation, options)
         graph = chosen.graph(steps[count], prefetch, order)
-        timeline = list_schedule(graph, priority=priority)
+        timeline = list_schedule(graph, priority=priority, rounds=chosen.rounds)
         used = dataclasses.replace(chosen, prefetch=prefetch, order=order, micro_batches=count)
         energy = energy_of(steps[count], None if energy_per_flop is None else float(energy_per_flop))
         plan = Schedule(graph, timeline.start, timeline.end, timeline.bounds, package, workload, used, energy)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -99,6 +99,12 @@ class TaskGraph:
         np.cumsum(counts, out=pointers[1:])
         owner = np.repeat(np.arange(len(self)), np.diff(self.pred_ptr))
         return pointers, owner[np.argsort(self.pred, kind="stable")]
+
+    @cached_property
+    def reversed(self) -> TaskGraph:
+        """The graph that runs backwards: precedences turned round, room given back where it was taken."""
+        pred_ptr, pred = (_frozen(part, np.int64) for part in self.successors)
+        return replace(self, pred_ptr=pred_ptr, pred=pred, hold=_frozen(-self.hold, np.float64), fronts=())
 
     @cached_property
     def resource_of(self) -> Ints:

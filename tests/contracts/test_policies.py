@@ -106,6 +106,15 @@ def test_memory_overrun_warns() -> None:
         schedule(package_of("tree"), workload)
 
 
+@pytest.mark.parametrize("family", ["tree", "mesh"])
+def test_improvement_gains_and_may_be_left_out(family: str) -> None:
+    batch = Batch(sequences=16, sequence_length=32, micro_batches=4)
+    workload = Workload("small", MODEL, batch, SyntheticRouting(32, 4, tokens=512, layers=2, topics=4))
+    plain, improved = (schedule(package_of(family), workload, rounds=rounds) for rounds in (0, 3))
+    assert improved.makespan < plain.makespan
+    assert improved.lower_bound == plain.lower_bound
+
+
 @pytest.mark.parametrize(("order", "expected"), [("first", "ddmm"), ("alternate", "dmdm")])
 def test_dense_layers_come_first_or_alternate(order: Literal["first", "alternate"], expected: str) -> None:
     model = dataclasses.replace(MODEL, dense_layers=2, dense_order=order)

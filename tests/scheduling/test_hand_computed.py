@@ -114,6 +114,7 @@ def test_graham_three_machines(last: bool, expected: float) -> None:
     plan = schedule_graph(tasks.build(), priority=added_first)
     assert plan.makespan == expected
     assert plan.lower_bound == 3
+    assert schedule_graph(tasks.build(), priority=added_first, rounds=1).makespan == 3
 
 
 def test_two_resources_at_once() -> None:
