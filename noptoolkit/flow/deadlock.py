@@ -10,14 +10,16 @@ second at the wrap link.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise, permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit._names import resolve
 from noptoolkit.flow.forwarding import Forwarding
-from noptoolkit.flow.network import flow_network
-from noptoolkit.flow.routings import FORWARDING
+from noptoolkit.flow.network import FlowNetwork, flow_network
+from noptoolkit.flow.paths import path_walker
+from noptoolkit.flow.routings import FORWARDING, Routing
 from noptoolkit.package import Package
 
 __all__ = ["Deadlock", "check_deadlock"]
@@ -47,13 +49,14 @@ class Deadlock:
     dependencies: int
 
 
-def check_deadlock(package: Package, *, routing: str = "dor", datelines: bool = False) -> Deadlock:
+def check_deadlock(package: Package, *, routing: str | Routing = "dor", datelines: bool = False) -> Deadlock:
     """Return whether a routing between all chiplets of a package can deadlock.
 
     Parameters
     ----------
     routing
-        One that forwards by destination: shortest, ecmp, dor or up-down.
+        One that forwards by destination: shortest, ecmp, dor or up-down; or a table of paths, as in
+        `congestion` (whose entries are all that travels), or a function that gives the path of every pair.
     datelines
         Whether channels in the rings of a torus have two virtual channels each.
 
@@ -68,15 +71,28 @@ def check_deadlock(package: Package, *, routing: str = "dor", datelines: bool = 
     True
     """
     network = flow_network(package)
-    ends = np.array([package.index[name] for name in package.terminals])
-    forwarding = resolve(routing, FORWARDING, "routing by destination")(network, network.destination[ends])
-    layer = forwarding.virtual_channel if datelines else np.zeros(len(forwarding.to), np.int64)
-    channel = forwarding.arc * 2 + layer
-    holds, asks = _dependencies(forwarding, channel, network.origin[ends], network.num_vertices)
+    if isinstance(routing, str):
+        rule = resolve(routing, FORWARDING, "routing by destination")
+        ends = np.array([package.index[name] for name in package.terminals], np.int64)
+        forwarding = rule(network, network.destination[ends])
+        layer = forwarding.virtual_channel if datelines else np.zeros(len(forwarding.to), np.int64)
+        channel = forwarding.arc * 2 + layer
+        holds, asks = _dependencies(forwarding, channel, network.origin[ends], network.num_vertices)
+    else:
+        holds, asks = _along_paths(network, routing)
     cycle = _shortest_cycle(holds, asks, 2 * network.num_arcs)
     first_of_arc = {int(arc): i for i, arc in reversed(list(enumerate(network.arc_of_channel)))}
     names = [package.channels[first_of_arc[c // 2]].name + ("@1" if c % 2 else "") for c in cycle]
     return Deadlock(not cycle, tuple(names), len(holds))
+
+
+def _along_paths(network: FlowNetwork, paths: Routing) -> tuple[Ints, Ints]:
+    """Return the ordered pairs of channels that follow one another on given paths."""
+    walk = path_walker(network, paths)
+    ends = permutations(network.package.terminals, 2) if callable(paths) else paths
+    pairs = sorted({pair for a, b in ends for pair in pairwise(walk(a, b))})
+    holds, asks = 2 * np.array(pairs, np.int64).reshape(-1, 2).T
+    return holds, asks
 
 
 def _dependencies(forwarding: Forwarding, channel: Ints, origins: Ints, vertices: int) -> tuple[Ints, Ints]:

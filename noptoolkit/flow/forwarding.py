@@ -214,4 +214,4 @@ def push(network: FlowNetwork, forwarding: Forwarding, demand: Floats) -> Floats
     size = len(forwarding.destinations) * network.num_arcs
     flow = np.zeros(size)
     np.add.at(flow, forwarding.to * network.num_arcs + forwarding.arc, amount)
-    return flow.reshape(-1, network.num_arcs)
+    return flow.reshape(len(forwarding.destinations), network.num_arcs)

@@ -14,6 +14,7 @@ from noptoolkit._names import resolve
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow.certificate import node_cut_bounds, price_bound
 from noptoolkit.flow.level_cuts import level_cut_bound
+from noptoolkit.flow.multicast import TreeLoads
 from noptoolkit.flow.problem import RoutingProblem, routing_problem
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.flow.routed import Bound, Routed, Status
@@ -92,7 +93,7 @@ def congestion(
     route = resolve(routing, ROUTINGS, "routing") if isinstance(routing, str) else along_paths(routing)
     problem = routing_problem(package, traffic)
     effort = Effort(tol, start + time_limit if time_limit is not None else math.inf, report)
-    routed = route(problem, effort)
+    routed = route(problem, effort) if problem.network.num_arcs else _nothing(problem)
     seconds = time.perf_counter() - start
     return _assemble(problem, routed, _name(routing), effort, efficiency, seconds)
 
@@ -101,6 +102,12 @@ def _name(routing: str | Routing) -> str:
     if isinstance(routing, str):
         return routing
     return str(getattr(routing, "__name__", "table"))
+
+
+def _nothing(problem: RoutingProblem) -> Routed:
+    """Return what a package without channels carries."""
+    nodes = len(problem.network.origin)
+    return Routed(np.zeros(0), TreeLoads(np.zeros(0), np.zeros(nodes), np.zeros(nodes)), "nothing to carry")
 
 
 def _assemble(
@@ -114,8 +121,8 @@ def _assemble(
     network = problem.network
     use = routed.use(network, problem.ports)
     ratio = use / network.capacity
-    achieved = float(ratio.max())
-    worst = int(np.argmax(ratio >= achieved * (1 - ALIKE)))  # of those that tie but for rounding, the first
+    achieved = float(ratio.max(initial=0.0))
+    tied = np.flatnonzero(ratio >= achieved * (1 - ALIKE))  # of those that tie but for rounding, the first
     load = network.channel_load(routed.arc_load + routed.trees.arc_load)
     bound = best_bound(problem, routed)
     if math.isclose(bound.time, achieved, rel_tol=ALIKE):
@@ -137,7 +144,7 @@ def _assemble(
         load=load,
         time=achieved / efficiency,
         time_bound=bound.time / efficiency,
-        bottleneck=_bottleneck(problem, worst, load) if achieved > 0 else "",
+        bottleneck=_bottleneck(problem, int(tied[0]), load) if achieved > 0 else "",
         status=status,
         method=routed.method,
         bound_method=bound.method,
@@ -153,6 +160,7 @@ def best_bound(problem: RoutingProblem, routed: Routed) -> Bound:
     """Return the best bound that a routing, a cut or (in small packages) congestion prices prove."""
     network = problem.network
     bounds = [*node_cut_bounds(problem), *routed.bounds]
+    bounds.append(Bound(0.0, "nothing to carry", np.zeros(network.num_resources)))
     ratio = routed.use(network, problem.ports) / network.capacity
     peak = float(ratio.max(initial=0.0))
     best = max(bounds, key=lambda bound: bound.time)

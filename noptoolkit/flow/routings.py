@@ -181,6 +181,8 @@ def _hop_bounds(problem: RoutingProblem, load: Floats | None = None) -> tuple[Bo
         Of some minimum-hop routing, if one is at hand, [arcs].
     """
     network = problem.network
+    if network.num_arcs == 0:
+        return ()
     if load is None:
         load = load_along_hops(network, plain_graph(network), problem.demand, first_only=True)
     prices = np.zeros(network.num_resources)

@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit._names import resolve
-from noptoolkit.flow.network import flow_network
-from noptoolkit.flow.routings import FORWARDING
+from noptoolkit.errors import RoutingError
+from noptoolkit.flow.forwarding import Forwarding
+from noptoolkit.flow.network import FlowNetwork, flow_network
+from noptoolkit.flow.paths import path_walker
+from noptoolkit.flow.routings import FORWARDING, Routing
 from noptoolkit.package import Package
 
 __all__ = ["Latency", "zero_load_latency"]
@@ -43,21 +46,22 @@ class Latency:
 
 
 def zero_load_latency(
-    package: Package, *, routing: str = "shortest", among: tuple[str, ...] | None = None
+    package: Package, *, routing: str | Routing = "shortest", among: tuple[str, ...] | None = None
 ) -> Latency:
     """Return the zero-load latency between every two end points.
 
     Parameters
     ----------
     routing
-        One that forwards by destination: shortest, ecmp, dor or up-down.
+        One that forwards by destination: shortest, ecmp, dor or up-down; or a table or a function that gives
+        the path of every pair, as in `congestion`.
     among
         Names of nodes; ``package.terminals`` where ``None``.
 
     Raises
     ------
     RoutingError
-        If the routing does not apply to the package.
+        If the routing does not apply to the package, or there is no end point.
 
     Examples
     --------
@@ -69,25 +73,53 @@ def zero_load_latency(
     """
     network = flow_network(package)
     names = package.terminals if among is None else tuple(among)
+    if not names:
+        raise RoutingError(f"package {package.name!r}: no end points to measure between; name some in among")
     for name in names:
         package[name]
-    nodes = np.array([package.index[name] for name in names])
-    forwarding = resolve(routing, FORWARDING, "routing by destination")(network, network.destination[nodes])
     router = np.array([node.latency for node in (*package.nodes, *package.memories)])
     flight = np.full(network.num_arcs, np.inf)
-    for channel, arc in zip(package.channels, network.arc_of_channel, strict=True):
-        flight[arc] = min(flight[arc], package.links[channel.link].latency)
-    states = forwarding.num_states
-    ahead = np.zeros(len(nodes) * states)
-    cost = flight[forwarding.arc] + router[forwarding.head % network.num_vertices]
-    tail = forwarding.to * states + forwarding.tail
-    head = forwarding.to * states + forwarding.head
-    for step in forwarding.by_level():
-        np.add.at(ahead, tail[step], forwarding.share[step] * (cost[step] + ahead[head[step]]))
+    latency = np.array([package.links[channel.link].latency for channel in package.channels])
+    np.minimum.at(flight, network.arc_of_channel, latency)
+    nodes = np.array([package.index[name] for name in names])
+    hop = flight + router[network.head]
+    if isinstance(routing, str):
+        rule = resolve(routing, FORWARDING, "routing by destination")
+        ahead = _by_destination(rule(network, network.destination[nodes]), hop)
+    else:
+        ahead = _along_paths(network, routing, names, hop)
     origin = network.origin[nodes]
-    per_pair = ahead.reshape(len(nodes), states)[:, origin].T + router[origin][:, None]
+    per_pair = ahead[:, origin].T + router[origin][:, None]
     np.fill_diagonal(per_pair, 0.0)
     apart = ~np.eye(len(nodes), dtype=bool)
     values = per_pair[apart] if apart.any() else np.zeros(1)
     per_pair.flags.writeable = False
     return Latency(names, per_pair, float(values.mean()), float(values.max()))
+
+
+def _by_destination(forwarding: Forwarding, hop: Floats) -> Floats:
+    """Return the mean latency ahead in every state, [destinations, states].
+
+    Parameters
+    ----------
+    hop
+        Latency of crossing each arc and the router behind it, in s, [arcs].
+    """
+    states = forwarding.num_states
+    ahead = np.zeros(len(forwarding.destinations) * states)
+    tail = forwarding.to * states + forwarding.tail
+    head = forwarding.to * states + forwarding.head
+    for step in forwarding.by_level():
+        np.add.at(ahead, tail[step], forwarding.share[step] * (hop[forwarding.arc[step]] + ahead[head[step]]))
+    return ahead.reshape(-1, states)
+
+
+def _along_paths(network: FlowNetwork, paths: Routing, names: tuple[str, ...], hop: Floats) -> Floats:
+    """Return the same along given paths, for the vertices where those begin."""
+    walk = path_walker(network, paths)
+    ahead = np.zeros((len(names), network.num_vertices))
+    for i, b in enumerate(names):
+        for a in names:
+            if a != b:
+                ahead[i, network.origin[network.package.index[a]]] = hop[walk(a, b)].sum()
+    return ahead
