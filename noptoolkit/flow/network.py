@@ -134,30 +134,33 @@ def flow_network(package: Package) -> FlowNetwork:
     for i, memory in enumerate(package.memories):
         destination[index[memory.name]] = nodes + i
 
-    bundles: dict[tuple[int, int, bool], list[int]] = {}
+    bundles: dict[tuple[int, int, bool], int] = {}
+    first: list[int] = []  # channel of each bundle
+    bundle: list[int] = []
     for i, channel in enumerate(package.channels):
         half = package.links[channel.link].half_duplex
-        ends = (int(origin[index[channel.tail]]), int(destination[index[channel.head]]))
-        bundles.setdefault((*ends, half), []).append(i)
-    arc_of_channel = np.zeros(len(package.channels), np.int64)
-    share_of_channel = np.ones(len(package.channels))
+        ends = (index[channel.tail], int(destination[index[channel.head]]), half)
+        arc = bundles.setdefault(ends, len(bundles))
+        if arc == len(first):
+            first.append(i)
+        bundle.append(arc)
+    arc_of_channel = np.array(bundle, np.int64)
     bandwidth = np.array([channel.bandwidth for channel in package.channels])
+    together = np.asarray(np.bincount(arc_of_channel, bandwidth, len(bundles)), dtype=float)
     uses: list[tuple[int, int]] = []  # resource, arc
     capacity: list[float] = []
     names: list[str] = []
     own: list[int] = []
     resource_of_link: dict[int, int] = {}  # half-duplex links, by the first link of the bundle
-    for arc, ((_, _, half), members) in enumerate(bundles.items()):
-        arc_of_channel[members] = arc
-        share_of_channel[members] = bandwidth[members] / bandwidth[members].sum()
-        first = package.channels[members[0]]
-        if half and first.link in resource_of_link:
-            own.append(resource_of_link[first.link])
+    for arc, ((_, _, half), total) in enumerate(zip(bundles, together.tolist(), strict=True)):
+        channel = package.channels[first[arc]]
+        if half and channel.link in resource_of_link:
+            own.append(resource_of_link[channel.link])
         else:
             own.append(len(capacity))
-            resource_of_link[first.link] = len(capacity)
-            capacity.append(float(bandwidth[members].sum()))
-            names.append(first.name)
+            resource_of_link[channel.link] = len(capacity)
+            capacity.append(total)
+            names.append(channel.name)
         uses.append((own[-1], arc))
 
     entering: dict[int, list[int]] = {}
@@ -192,10 +195,10 @@ def flow_network(package: Package) -> FlowNetwork:
         destination=destination,
         tail=tails_heads[:, 0].copy(),
         head=tails_heads[:, 1].copy(),
-        width=np.array([len(members) for members in bundles.values()], np.int64),
+        width=np.bincount(arc_of_channel, minlength=len(bundles)),
         own=np.array(own, np.int64),
         arc_of_channel=arc_of_channel,
-        share_of_channel=share_of_channel,
+        share_of_channel=bandwidth / together[arc_of_channel],
         capacity=np.array(capacity),
         names=tuple(names),
         on_arcs=_incidence(uses, len(capacity), len(bundles)),
