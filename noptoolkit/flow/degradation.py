@@ -2,11 +2,17 @@
 
 Each trial takes some links or nodes away and asks `congestion` again. Traffic of lost end points is lost
 with them. A package that falls apart, or a demand without a path, takes for ever: that trial's time is
-infinite.
+infinite. So is it where the routing itself knows no way round (dor on a grid with a hole, a table whose
+path is cut); the bound, which holds for every routing, stays finite there.
+
+Losses that a symmetry of package and traffic carries into each other are worked out once (the routings that
+look at no names: optimal, ecmp, valiant). A loss that takes no traffic away can only slow the rest down, so
+the bound of the intact package is one of the damaged package too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import comb
@@ -16,12 +22,15 @@ from numpy.typing import NDArray
 
 from noptoolkit.errors import InfeasibleError, RoutingError, TopologyError, UnknownNameError
 from noptoolkit.flow.measure import congestion
+from noptoolkit.flow.relabelling import alike, relabellings
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.flow.routings import Routing
 from noptoolkit.package import Package
 from noptoolkit.traffic import DestinationSets, Traffic
 
 __all__ = ["Resilience", "resilience"]
+
+NAMELESS = ("optimal", "ecmp", "valiant")  # routings whose time no relabelling changes
 
 Floats = NDArray[np.float64]
 
@@ -37,7 +46,8 @@ class Resilience:
     lost
         Names of the channels (one direction stands for the link) or nodes of each trial.
     time, time_bound
-        Of each trial, infinite where a demand has no path, in s, [trials].
+        Of each trial, infinite where a demand has no path (``time`` also where the routing has none), in s,
+        [trials].
     """
 
     intact: FlowResult
@@ -66,6 +76,7 @@ def resilience(
     routing: str | Routing = "optimal",
     tol: float = 0.01,
     rng: int | np.random.Generator | None = None,
+    report: Callable[[str], None] | None = None,
 ) -> Resilience:
     """Return the congestion after losing some links or nodes.
 
@@ -79,11 +90,14 @@ def resilience(
         How many random sets to lose; every set where ``None`` (or where there are no more).
     routing, tol
         Of `congestion`.
+    report
+        Is told the progress, one line at a time; ``print`` will do.
 
     Raises
     ------
     RoutingError
-        If fewer are there than are to fail, or the routing does not apply to the intact package.
+        If fewer are there than are to fail, an option is out of range, or the routing does not apply to the
+        intact package.
 
     Examples
     --------
@@ -104,7 +118,10 @@ def resilience(
     if of not in kinds:
         raise UnknownNameError(f"nothing to lose called {of!r}; known: {', '.join(kinds)}")
     pool = kinds[of]
-    if not 1 <= failures <= len(pool):
+    for name, number, least in (("failures", failures, 1), ("trials", trials, 1)):
+        if number is not None and (not isinstance(number, int | np.integer) or number < least):
+            raise RoutingError(f"{name}={number!r} must be a whole number from {least} up")
+    if failures > len(pool):
         raise RoutingError(f"package {package.name!r} has {len(pool)} {of}: {failures} cannot fail")
     generator = np.random.default_rng(rng)
     if trials is None or trials >= comb(len(pool), failures):
@@ -115,15 +132,40 @@ def resilience(
             for _ in range(trials)
         ]
     intact = congestion(package, traffic, routing=routing, tol=tol)
+    maps = relabellings(package, traffic) if routing in NAMELESS and len(losses) > 1 else []
+    chosen = alike(losses, maps)
     time, bound = np.full(len(losses), np.inf), np.full(len(losses), np.inf)
-    for i, lost in enumerate(losses):
+    distinct = np.unique(chosen)
+    for done, i in enumerate(distinct.tolist(), 1):
+        time[i], bound[i] = _after(package, traffic, losses[i], intact, routing, tol)
+        if report is not None:
+            slow = time[i] / intact.time if intact.time > 0 else 1.0
+            report(f"{done} of {len(distinct)}: without {', '.join(losses[i])} {slow:.3g} times as long")
+    return Resilience(intact, tuple(losses), time[chosen], bound[chosen])
+
+
+def _after(
+    package: Package,
+    traffic: Traffic,
+    lost: tuple[str, ...],
+    intact: FlowResult,
+    routing: str | Routing,
+    tol: float,
+) -> tuple[float, float]:
+    """Return the time of the routing and of any routing after a loss."""
+    try:
+        left = package.without(*lost)
+        surviving = _surviving(traffic, left)
         try:
-            left = package.without(*lost)
-            flow = congestion(left, _surviving(traffic, left), routing=routing, tol=tol)
-        except (TopologyError, InfeasibleError):
-            continue
-        time[i], bound[i] = flow.time, flow.time_bound
-    return Resilience(intact, tuple(losses), time, bound)
+            flow = congestion(left, surviving, routing=routing, tol=tol)
+            time = flow.time
+        except RoutingError:
+            flow = congestion(left, surviving, routing="ecmp")
+            time = np.inf
+    except (TopologyError, InfeasibleError):
+        return np.inf, np.inf
+    bound = max(flow.time_bound, intact.time_bound) if surviving is traffic else flow.time_bound
+    return time, min(bound, time)
 
 
 def _one_channel_per_link(package: Package) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from scipy.sparse import csr_array
 
 from noptoolkit.flow.program import FlowProgram
 
-__all__ = ["Folded", "fold"]
+__all__ = ["Folded", "callers_random_state", "fold"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -139,7 +139,7 @@ class _Colours:
         colour = self.colour.copy()
         if fixed is not None:
             colour[fixed] = colour.max() + 1
-        with _callers_random_state():
+        with callers_random_state():
             found = self.graph.automorphism_group(color=colour.tolist())
         return [np.array(generator[: self.num_vertices]) for generator in found]
 
@@ -212,7 +212,7 @@ def _orbits(count: int, maps: list[Ints]) -> Ints:
 
 
 @contextmanager
-def _callers_random_state() -> Iterator[None]:
+def callers_random_state() -> Iterator[None]:
     """Keep igraph, which draws from Python's global generator, from moving the caller's."""
     import random
 
