@@ -64,7 +64,7 @@ def test_symmetric_losses_cost_the_same(monkeypatch, case, routing, of, failures
     ("case", "classes"), [("mesh", 4), ("mesh, unequal demand", 8), ("torus", 2), ("tree", 2)]
 )
 def test_number_of_links_that_differ(case, classes):
-    """A 4x4 mesh has four kinds of links, eight if rows and columns differ; a torus two, a tree its levels."""
+    """A 4x4 mesh has four kinds of link, eight if rows and columns differ; a torus two, a tree its levels."""
     package, make = CASES[case]
     links = sorted({channel.link: (channel.name,) for channel in reversed(package.channels)}.items())
     chosen = alike([lost for _, lost in links], relabellings(package, make(package)))
