@@ -1,6 +1,7 @@
 """Cutting a weighted graph in two so that each side has half of some of its nodes.
 
-`descend` improves a given cut by swaps, after Kernighan and Lin (Bell System Technical Journal 49, 1970);
+`place_switches` finds the best sides of the switches for given halves, a minimum cut; `descend` improves a
+given cut by swaps, after Kernighan and Lin (Bell System Technical Journal 49, 1970);
 `least_cut` proves the least one by a mixed-integer program: a binary per node says its side, a variable per
 linked pair is at least the difference of its ends' sides and costs its weight. Everywhere, ``weights`` is
 the symmetric matrix of bandwidths, [nodes, nodes], ``side`` says for each node whether it is in the first
@@ -15,7 +16,10 @@ from numpy.typing import NDArray
 
 from noptoolkit.errors import TopologyError
 
-__all__ = ["cut_weight", "descend", "least_cut", "settle"]
+__all__ = ["cut_weight", "descend", "least_cut", "place_switches", "settle"]
+
+MOST_TRIED = 64
+"""Chiplets of each side whose swaps are tried first."""
 
 
 def cut_weight(weights: NDArray[np.float64], side: NDArray[np.bool_]) -> float:
@@ -36,18 +40,60 @@ def settle(weights: NDArray[np.float64], side: NDArray[np.bool_], chiplets: NDAr
         side[switches[strongest]] = wanted[strongest]
 
 
+def place_switches(
+    weights: NDArray[np.float64], side: NDArray[np.bool_], chiplets: NDArray[np.int64]
+) -> None:
+    """Put the switches on the sides that cut least bandwidth for the given halves of the chiplets.
+
+    A maximum flow between the two halves has this cut as its dual; bandwidths are rounded to 2^-20 of all
+    bandwidth at the switches.
+    """
+    switches = np.setdiff1d(np.arange(len(side)), chiplets)
+    if not len(switches):
+        return
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import breadth_first_order, maximum_flow
+
+    count = len(switches)
+    inner = np.zeros((count + 2, count + 2))
+    inner[:count, :count] = weights[np.ix_(switches, switches)]
+    inner[count, :count] = weights[np.ix_(chiplets[side[chiplets]], switches)].sum(axis=0)
+    inner[:count, count + 1] = weights[np.ix_(switches, chiplets[~side[chiplets]])].sum(axis=1)
+    capacity = np.rint(inner * (2**20 / max(inner.sum(), 1e-300))).astype(np.int32)
+    flow = maximum_flow(csr_array(capacity), count, count + 1).flow
+    left = csr_array(capacity - flow.toarray() > 0)
+    reached = breadth_first_order(left, count, return_predecessors=False)
+    side[switches] = np.isin(np.arange(count), reached)
+
+
 def descend(weights: NDArray[np.float64], side: NDArray[np.bool_], chiplets: NDArray[np.int64]) -> None:
-    """Swap the pair across the cut that gains most, until none gains (after Kernighan and Lin 1970)."""
+    """Swap the pair across the cut that gains most, until none gains (after Kernighan and Lin 1970).
+
+    The pair is looked for among the `MOST_TRIED` chiplets of each side that would gain most alone, then
+    among all.
+    """
+    least = 1e-9 * max(weights.max(), 1.0)
     for _ in range(4 * len(side)):
         sign = np.where(side, 1.0, -1.0)
         gain = -sign * (weights @ sign)  # what moving one node alone would take off the cut
-        inside, outside = chiplets[side[chiplets]], chiplets[~side[chiplets]]
-        swap = gain[inside][:, None] + gain[outside] - 2 * weights[np.ix_(inside, outside)]
-        i, j = np.unravel_index(np.argmax(swap), swap.shape)
-        if swap[i, j] <= 1e-9 * max(weights.max(), 1.0):
+        for most in (MOST_TRIED, len(chiplets)):
+            inside = _leading(chiplets[side[chiplets]], gain, most)
+            outside = _leading(chiplets[~side[chiplets]], gain, most)
+            swap = gain[inside][:, None] + gain[outside] - 2 * weights[np.ix_(inside, outside)]
+            i, j = np.unravel_index(np.argmax(swap), swap.shape)
+            if swap[i, j] > least:
+                break
+        else:
             return
         side[inside[i]], side[outside[j]] = False, True
         settle(weights, side, chiplets)
+
+
+def _leading(nodes: NDArray[np.int64], gain: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Return the nodes of most gain, in their order."""
+    if len(nodes) <= most:
+        return nodes
+    return nodes[np.sort(np.argpartition(-gain[nodes], most)[:most])]
 
 
 def least_cut(

@@ -1,7 +1,6 @@
 """Structural measurements against networkx, enumeration and closed forms."""
 
-from itertools import combinations
-
+import igraph
 import networkx as nx
 import numpy as np
 import pytest
@@ -9,14 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noptoolkit import Chiplet, Link, Memory, Package
-from noptoolkit.errors import TopologyError
-from noptoolkit.topology import fully_connected, hypercube, mesh, nop_tree, random_regular, ring
-from noptoolkit.topology.cuts import cut_weight, descend
+from noptoolkit.topology import fully_connected, hypercube, mesh, of_size, ring
 from noptoolkit.topology.structure import (
-    bisection,
     degrees,
     diameter,
     distances,
+    edge_connectivity,
     mean_hops,
     path_diversity,
     spectral_gap,
@@ -33,29 +30,6 @@ def packages(draw: st.DrawFn) -> Package:
     widths = draw(st.lists(st.integers(1, 5), min_size=len(pairs), max_size=len(pairs)))
     links = [Link(f"e{a}", f"e{b}", float(w)) for (a, b), w in zip(pairs, widths, strict=True)]
     return Package("drawn", [Chiplet(f"e{i}", role="expert") for i in range(count)], links)
-
-
-def least_cut(package: Package) -> float:
-    """Return the bisection bandwidth by trying every half."""
-    names = package.terminals
-    best = float("inf")
-    for half in combinations(names, len(names) // 2):
-        inside = set(half)
-        cut = sum(link.bandwidth for link in package.links if (link.a in inside) != (link.b in inside))
-        best = min(best, cut)
-    return best
-
-
-@settings(max_examples=40, deadline=None)
-@given(packages())
-def test_bisection_is_the_least_cut(package: Package) -> None:
-    exact = bisection(package)
-    assert exact.status == "exact"
-    assert exact.bandwidth == exact.bound == pytest.approx(least_cut(package))
-    assert len(exact.half) == len(package.terminals) // 2
-    bounded = bisection(package, exact=False)
-    assert bounded.bound <= exact.bandwidth * (1 + 1e-9)
-    assert bounded.bandwidth >= exact.bandwidth * (1 - 1e-9)
 
 
 @settings(max_examples=25, deadline=None)
@@ -82,72 +56,49 @@ def test_paths_agree_with_networkx(package: Package) -> None:
     assert spectral_gap(package) == pytest.approx(np.linalg.eigvalsh(laplacian)[1], abs=1e-9)
 
 
-def test_bounds_of_large_packages() -> None:
-    cube = bisection(hypercube(7, link_bandwidth=1.0))
-    assert cube.status == "bounded"
-    assert cube.bandwidth == 64
-    assert cube.bound == pytest.approx(64)
-    grid = bisection(mesh(8, link_bandwidth=1.0))
-    assert grid.bandwidth == 8
-    assert grid.bound == pytest.approx((2 - 2 * np.cos(np.pi / 8)) * 64 / 4)
-    assert bisection(ring(101, link_bandwidth=1.0)).bandwidth == 2
+def test_spectra() -> None:
     assert spectral_gap(ring(301)) == pytest.approx(2 - 2 * np.cos(2 * np.pi / 301), rel=1e-4)
-    assert bisection(random_regular(60, 4, link_bandwidth=1.0), exact=False, rng=1).bandwidth < 60
+    assert spectral_gap(hypercube(9)) == pytest.approx(2)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_descent_finds_the_least_cut_of_small_packages(seed: int) -> None:
-    package = random_regular(24, 3, seed=seed, link_bandwidth=1.0)
-    assert bisection(package, exact=False).bandwidth == bisection(package).bandwidth
+@pytest.mark.parametrize(
+    "family", ["flattened_butterfly", "hypercube", "slim_noc", "torus", "mesh", "dragonfly"]
+)
+def test_connectivity_by_spectrum_is_that_of_maximum_flows(family: str) -> None:
+    package = of_size(family, 100)
+    edges = [(link.a, link.b) for link in package.links]
+    graph = igraph.Graph.TupleList(edges, directed=False)
+    assert edge_connectivity(package) == graph.edge_connectivity()
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_descent_swaps_are_worth_what_they_claim(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    weights = np.triu(rng.random((14, 14)) * (rng.random((14, 14)) < 0.5), 1)
-    weights += weights.T
-    side = np.arange(14) < 7
-    before = cut_weight(weights, side)
-    descend(weights, side, np.arange(14))
-    assert side.sum() == 7
-    assert cut_weight(weights, side) <= before
-    for i in np.flatnonzero(side):
-        for j in np.flatnonzero(~side):
-            other = side.copy()
-            other[i], other[j] = False, True
-            assert cut_weight(weights, other) >= cut_weight(weights, side) - 1e-9
+@settings(max_examples=40, deadline=None)
+@given(packages())
+def test_connectivity(package: Package) -> None:
+    graph = igraph.Graph.TupleList([(link.a, link.b) for link in package.links], directed=False)
+    assert edge_connectivity(package) == graph.edge_connectivity()
 
 
-def test_descent_leaves_what_no_swap_betters() -> None:
-    side = np.arange(8) < 4
-    descend(np.ones((8, 8)) - np.eye(8), side, np.arange(8))
-    assert (side == (np.arange(8) < 4)).all()
-
-
-def test_switches_take_either_side() -> None:
-    package = nop_tree(2, 4, link_bandwidth=1.0, attention=False)
-    cut = bisection(package)
-    assert cut.bandwidth == 1
-    assert len([name for name in cut.half if name.startswith("e")]) == 4
+def test_long_paths_are_counted() -> None:
+    assert path_diversity(ring(1025)) == 1
+    n = 300  # of 2 n (2 n - 1) ordered pairs, 4 (n - d) are d columns apart in other rows: d + 1 paths each
+    logs = sum(4 * (n - d) * np.log(d + 1) for d in range(1, n))
+    assert path_diversity(mesh(2, n)) == pytest.approx(np.exp(logs / (2 * n * (2 * n - 1))))
 
 
 def test_memory_is_not_part_of_the_network() -> None:
     plain, full = mesh(3), mesh(3, memory=True)
     assert degrees(full) == degrees(plain)
     assert (distances(full) == distances(plain)).all()
-    assert bisection(full).bandwidth == bisection(plain).bandwidth
 
 
 def test_complete_graph() -> None:
     package = fully_connected(7, link_bandwidth=1.0)
     assert diameter(package) == 1
-    assert bisection(package).bandwidth == 12
     assert spectral_gap(package) == pytest.approx(7)
 
 
-def test_one_chiplet_has_no_bisection() -> None:
+def test_one_chiplet_has_no_distances() -> None:
     package = Package("one", [Chiplet("a"), Memory("m", 1.0)], [Link("a", "m", 1.0)])
-    with pytest.raises(TopologyError, match="needs two chiplets"):
-        bisection(package)
     assert diameter(package) == 0
     assert mean_hops(package) == 0
+    assert edge_connectivity(package) == 0
