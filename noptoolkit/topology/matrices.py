@@ -42,8 +42,10 @@ def network(package: Package) -> Network:
 
 def symmetric(package: Package) -> csr_array[Any]:
     """Return the mean of the bandwidths of both directions, [nodes, nodes], in B/s."""
+    from scipy.sparse import csr_array
+
     bandwidth = network(package).bandwidth
-    return ((bandwidth + bandwidth.T) / 2).tocsr()
+    return csr_array((bandwidth + bandwidth.T) / 2)
 
 
 def links_between(package: Package) -> csr_array[Any]:
