@@ -21,6 +21,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
+    "equations",
     "from_the_code",
     "pictures",
 ]
@@ -33,6 +34,7 @@ highlight_language = "none"
 
 html_theme = "furo"
 html_title = f"noptoolkit {release}"
+html_math_renderer = "outlines"
 html_static_path = ["_static"]
 html_css_files = ["noptoolkit.css"]
 html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
@@ -40,7 +42,8 @@ html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
 myst_enable_extensions = ["deflist", "colon_fence"]
 myst_heading_anchors = 3
 
-autodoc_typehints = "none"
+autodoc_typehints = "signature"
+python_maximum_signature_line_length = 90
 autodoc_member_order = "bysource"
 autosummary_ignore_module_all = False
 numpydoc_show_class_members = False

@@ -19,6 +19,7 @@ import pkgutil
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 
@@ -67,16 +68,17 @@ def show_equations(
     if what != "module":
         return
     shown: list[str] = []
-    literal = False
-    for i, line in enumerate(lines):
-        indented = line.startswith("    ")
-        if line and not indented:
-            literal = line.endswith("::")
-        begins = indented and not literal and not (i and lines[i - 1])
-        if begins:
-            shown += ["::", ""]
-            literal = True
-        shown.append(line if literal and indented else line.replace("|", "\\|"))
+    literal, paragraph = False, 0  # the indentation of the prose before a block
+    for before, line in zip(["", *lines], lines, strict=False):
+        indent = len(line) - len(line.lstrip())
+        if line and not (literal and indent > paragraph):
+            literal = indent >= paragraph + 4 and not before
+            if literal:
+                shown += [" " * paragraph + "::", ""]
+            else:
+                paragraph, literal = indent, line.endswith("::")
+                line = line.replace("|", "\\|")
+        shown.append(line)
     lines[:] = shown
 
 
@@ -198,7 +200,10 @@ def api_pages() -> dict[str, str]:
             continue
         index.append(f"   {name}")
         title = f"noptoolkit.{name}: {ROOMS[name][:1].lower()}{ROOMS[name][1:]}"
-        pages[f"api/{name}.rst"] = f"{heading(title, '=')}\n{summary(room, further)}"
+        known = [n for n in public if id(getattr(room, n)) in at_top]
+        links = ", ".join(f":py:obj:`~noptoolkit.{n}`" for n in known)
+        also = f"In ``noptoolkit`` itself: {links}.\n\n" if known else ""
+        pages[f"api/{name}.rst"] = f"{heading(title, '=')}\n{also}{summary(room, further)}"
     return {"api/index.rst": "\n".join(index) + "\n", **pages}
 
 
@@ -214,7 +219,7 @@ def tables() -> str:
     from noptoolkit.flow import ROUTINGS
     from noptoolkit.formats import FORMATS
     from noptoolkit.metrics import METRICS
-    from noptoolkit.scheduling import POLICIES
+    from noptoolkit.scheduling import POLICIES, Policy
     from noptoolkit.topology import BUILDERS
 
     families: dict[str, Mapping[str, Callable[..., object]]] = {
@@ -227,8 +232,16 @@ def tables() -> str:
     for title, table in families.items():
         rows = [(f"``{name}``", first_line(value)) for name, value in table.items()]
         text += [heading(title, "-"), list_table(("name", "what it does"), rows)]
-    rows = [(f"``{name}``", first_line(value)) for name, value in POLICIES.items()]
-    text += [heading("Schedule policies", "-"), list_table(("name", "what it is"), rows)]
+    shown = [field.name for field in fields(Policy)]
+    rows = [
+        (f"``{name}``", *(setting(getattr(policy, field)) for field in shown))
+        for name, policy in POLICIES.items()
+    ]
+    text += [
+        heading("Schedule policies", "-"),
+        "What the settings mean: `noptoolkit.scheduling.Policy`. Of several values the best is kept.\n",
+        list_table(("name", *(field.replace("_", "-") for field in shown)), rows),
+    ]
     rows = [
         (f"``{n}``", m.description, ", ".join(m.suffixes) or "a folder", "in, out" if m.read else "out")
         for n, m in FORMATS.items()
@@ -244,13 +257,18 @@ def tables() -> str:
     return "\n".join(text)
 
 
+def setting(value: object) -> str:
+    """Return the value of a policy's field in words."""
+    if isinstance(value, tuple):
+        return ", ".join(map(setting, value))
+    return {"True": "yes", "False": "no", "None": "as given"}.get(str(value), str(value))
+
+
 def first_line(value: object) -> str:
     """Return what a member of a table says of itself in one sentence."""
-    if inspect.isfunction(value) or inspect.isclass(value):
-        sentence = (inspect.getdoc(value) or "").partition("\n\n")[0].replace("\n", " ")
-        said = sentence.removeprefix("Return ").replace("`", "``").replace("````", "``")
-        return said[:1].upper() + said[1:]
-    return f"``{value}``"
+    sentence = (inspect.getdoc(value) or "").partition("\n\n")[0].replace("\n", " ")
+    said = sentence.removeprefix("Return ").replace("`", "``").replace("````", "``")
+    return said[:1].upper() + said[1:]
 
 
 def provenance() -> str:

@@ -2,7 +2,7 @@
 
 ``nop`` and ``plot`` are there without an import (the first picture of a page shows the imports); the last
 figure that is open afterwards is the picture. It is written as SVG to ``docs/generated/pictures``; with
-``:nocode:`` the code is not shown.
+``:nocode:`` the code is not shown. ``-D draw_pictures=0`` leaves the pictures out.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class Picture(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         code = textwrap.dedent("\n".join(self.content))
+        if not self.config.draw_pictures:
+            return [nodes.literal_block(code, code, language="python")]
         number = self.env.temp_data["pictures"] = self.env.temp_data.get("pictures", 0) + 1
         name = f"{self.env.docname.replace('/', '-')}-{number}.svg"
         try:
@@ -69,5 +71,6 @@ def draw(code: str, path: Path) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_config_value("draw_pictures", True, "env", bool)
     app.add_directive("picture", Picture)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -65,7 +65,7 @@ class Bound:
 
 @dataclass(frozen=True, eq=False)
 class Routed:
-    """Loads that carry a `RoutingProblem`.
+    """Loads that carry a `noptoolkit.flow.problem.RoutingProblem`.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ def draw_channels(
     Parameters
     ----------
     ax, package, layout, lines
-        Where they lie, see `arrange`.
+        Where they lie, see ``_ribbons.arrange``.
     colours
         RGBA of each channel, [channels, 4].
     rank
