@@ -92,7 +92,8 @@ def run(
     package, workload
         A preset's name, a file's path, or the thing itself.
     allocator, routing, policy
-        Names in ``ALLOCATORS``, ``ROUTINGS`` and ``POLICIES``, or callables; an `Allocation` is taken as it is.
+        Names in ``ALLOCATORS``, ``ROUTINGS`` and ``POLICIES``, or callables; an `Allocation` is taken as it
+        is.
     degree
         Copies of a token: one for each expert (``copies``) or each chiplet (``chiplets``), or as few as the
         network's own replication and reduction need (``in-network``); as the policy says where ``None``.
