@@ -1,4 +1,4 @@
-"""What a solver of a `noptoolkit.flow.program.FlowProgram` hands back: a flow and prices, and what each proves."""
+"""What a solver of a flow program hands back: a flow and prices, and what each proves."""
 
 from __future__ import annotations
 
