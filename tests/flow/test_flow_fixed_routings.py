@@ -1,5 +1,6 @@
 """Fixed routings against path enumeration, closed forms and each other."""
 
+import dataclasses
 import itertools
 
 import networkx as nx
@@ -241,6 +242,51 @@ def test_zero_load_latency_is_links_plus_routers():
     assert latency.max == pytest.approx(1.25 * 5 + 1)
     for routing in ("shortest", "ecmp"):
         np.testing.assert_allclose(zero_load_latency(package, routing=routing).per_pair, latency.per_pair)
+
+
+def latency_by_hand(package, source, target, first_only):
+    """Walk all minimum-hop paths with networkx; parallel channels count singly, memory forwards nothing."""
+    graph = nx.MultiDiGraph()
+    for i, channel in enumerate(package.channels):
+        memory = {stack.name for stack in package.memories} - {source, target}
+        if channel.tail not in memory and channel.head not in memory:
+            graph.add_edge(channel.tail, channel.head, channel=i)
+    hops = nx.single_source_shortest_path_length(graph.reverse(), target)
+    latency = {target: 0.0}
+    quickest = {}
+    for channel in package.channels:
+        flight = package.links[channel.link].latency
+        quickest[channel.tail, channel.head] = min(flight, quickest.get((channel.tail, channel.head), np.inf))
+    for node in sorted(hops, key=hops.get):
+        onward = [
+            (data["channel"], v)
+            for _, v, data in graph.out_edges(node, data=True)
+            if hops.get(v, np.inf) == hops[node] - 1
+        ]
+        if node != target:
+            chosen = [min(onward)] if first_only else onward
+            each = [quickest[node, v] + package[v].latency + latency[v] for _, v in chosen]
+            latency[node] = sum(each) / len(each)
+    return package[source].latency + latency[source]
+
+
+@pytest.mark.parametrize(("routing", "first_only"), [("shortest", True), ("ecmp", False)])
+@pytest.mark.parametrize("seed", range(4))
+def test_zero_load_latency_against_walking_all_paths(routing, first_only, seed):
+    rng = np.random.default_rng(seed)
+    package = random_package(seed, nodes=11)
+    nodes = [dataclasses.replace(node, latency=float(rng.uniform(1, 2))) for node in package.nodes]
+    links = [  # one kind of parallel links only, so that they share one arc
+        dataclasses.replace(link, latency=float(rng.integers(1, 4)), half_duplex=False)
+        for link in package.links
+    ]
+    package = package.replace(nodes=nodes, links=links)
+    names = (*package.terminals, "m0")
+    found = zero_load_latency(package, routing=routing, among=names)
+    for (i, a), (j, b) in itertools.permutations(enumerate(names), 2):
+        assert found.per_pair[i, j] == pytest.approx(latency_by_hand(package, a, b, first_only))
+    apart = [found.per_pair[i, j] for i, j in itertools.permutations(range(len(names)), 2)]
+    assert (found.mean, found.max) == (pytest.approx(np.mean(apart)), max(apart))
 
 
 def test_deadlock_of_meshes_and_tori():
