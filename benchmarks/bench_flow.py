@@ -7,7 +7,7 @@ Run from the checkout, for instance::
     python benchmarks/bench_flow.py cells mesh-1024/moe/random
     python benchmarks/bench_flow.py highs --size 256                # ratio to HiGHS, to 0.1 %
     python benchmarks/bench_flow.py scaling                         # exponent of time over chiplets
-    python benchmarks/bench_flow.py routings                        # ecmp and dor at 1,024 chiplets
+    python benchmarks/bench_flow.py routings                        # fixed routings at 1,024 chiplets
     python benchmarks/bench_flow.py multicast                       # 1,000,000 tokens on 64 chiplets
 
 Times are wall times without numba's one-off compilation; ``cpu`` is the processor time of all threads, which
@@ -18,22 +18,27 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 
 import numpy as np
 from registry import CORE, GRID, Case
 
-from noptoolkit import Chiplet, SyntheticRouting
+from noptoolkit import SyntheticRouting
 from noptoolkit.allocation import allocate
-from noptoolkit.flow import congestion
+from noptoolkit.errors import RoutingError
+from noptoolkit.flow import check_deadlock, congestion, resilience, zero_load_latency
 from noptoolkit.flow.first_order import solve_first_order
-from noptoolkit.flow.forwarding import take_first
+from noptoolkit.flow.forwarding import take_first, up_down_graph
+from noptoolkit.flow.grid_loads import dimension_order_load
+from noptoolkit.flow.hop_loads import load_along_hops
+from noptoolkit.flow.hops import plain_graph
 from noptoolkit.flow.linear_program import solve_linear_program
 from noptoolkit.flow.multicast import tree_loads
-from noptoolkit.flow.problem import routing_problem
+from noptoolkit.flow.problem import RoutingProblem, routing_problem
 from noptoolkit.flow.program import FlowProgram, peel
 from noptoolkit.synthetic import draw_trace
-from noptoolkit.topology import nop_tree
-from noptoolkit.traffic import dispatch
+from noptoolkit.topology import flattened_butterfly, mesh, nop_tree, random_regular, torus
+from noptoolkit.traffic import all_to_all, dispatch, from_matrix
 from noptoolkit.traffic.routed import DEGREES
 
 
@@ -98,19 +103,66 @@ def scaling(sizes: list[int], tol: float) -> None:
         print(f"{family}/{traffic}/random cpu  {shown}  exponent {exponent:.2f}", flush=True)
 
 
+def best_ms(run: Callable[[], object], times: int = 5) -> float:
+    """Return the least of some times, in ms, the first of them not counted."""
+    taken = []
+    for _ in range(times + 1):
+        start = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - start)
+    return min(taken[1:]) * 1e3
+
+
+def load_passes(problem: RoutingProblem) -> dict[str, Callable[[], object]]:
+    """Return what turns a demand matrix into channel loads, of each fixed routing."""
+    network, demand = problem.network, problem.demand
+    plain = plain_graph(network)
+    return {
+        "dor": lambda: dimension_order_load(network, demand),
+        "shortest": lambda: load_along_hops(network, plain, demand, first_only=True),
+        "ecmp": lambda: load_along_hops(network, plain, demand),
+        "up-down": lambda: load_along_hops(network, up_down_graph(network, problem.destinations), demand),
+    }
+
+
 def routings() -> None:
-    """Print how long fixed routings take at 1,024 chiplets."""
-    package, traffic = Case("mesh", 1024, "moe", "equal", 0).build()
-    cells_ = {f"({r}, {c})": (c * 1e-2, r * 1e-2) for r, c in np.ndindex(32, 32)}
-    package = package.replace(nodes=[Chiplet(n.name, position=cells_[n.name]) for n in package.nodes])
-    for routing in ("ecmp", "dor", "shortest", "up-down", "valiant"):
-        times = []
-        for _ in range(4):
-            start, cpu = time.perf_counter(), time.process_time()
-            congestion(package, traffic, routing=routing)
-            times.append((time.perf_counter() - start, time.process_time() - cpu))
-        wall, cpu = min(times[1:])
-        print(f"{routing:10s} wall {wall * 1e3:6.0f} ms  cpu {cpu * 1e3:6.0f} ms")
+    """Print how long fixed routings take: channel loads, the whole call, latency, deadlock; then losses."""
+    for package in (mesh(32, 32), torus(32, 32), flattened_butterfly(32, 32), random_regular(1024, 6)):
+        skewed = np.random.default_rng(31).pareto(1.5, (1024, 1024))
+        for traffic in (all_to_all(package, "1 kB"), from_matrix(package, skewed, name="Pareto")):
+            problem = routing_problem(package, traffic)
+            passes = load_passes(problem)
+            setting = best_ms(lambda: routing_problem(package, traffic))  # noqa: B023
+            print(f"{package.name}, {traffic.name} (of each call, the problem {setting:.0f} ms)")
+            for routing in ("dor", "shortest", "ecmp", "up-down", "valiant"):
+                try:
+                    flow = congestion(package, traffic, routing=routing)
+                except RoutingError:
+                    continue
+                call = best_ms(lambda: congestion(package, traffic, routing=routing))  # noqa: B023
+                line = f"  {routing:9s} call {call:5.0f} ms"
+                if routing in passes:
+                    line += f"  loads {best_ms(passes[routing]):6.1f} ms"
+                if routing in passes and traffic.name != "Pareto":
+                    latency = best_ms(lambda: zero_load_latency(package, routing=routing), 2)  # noqa: B023
+                    deadlock = best_ms(lambda: check_deadlock(package, routing=routing), 2)  # noqa: B023
+                    line += f"  latency {latency:4.0f} ms  deadlock {deadlock:5.0f} ms"
+                print(f"{line}  gap {flow.gap:.1%} ({flow.bound_method})", flush=True)
+    for size in (8, 16):
+        package = mesh(size, size)
+        for routing in ("dor", "shortest", "ecmp", "optimal"):
+            start = time.perf_counter()
+            after = resilience(package, all_to_all(package, "1 kB"), routing=routing)
+            seconds = time.perf_counter() - start
+            apart = np.isfinite(after.time)
+            gap = (
+                f"gap {(after.time / after.time_bound - 1)[apart].max():.1%}"
+                if apart.any()
+                else "no way round"
+            )
+            print(
+                f"{package.name} without each of {len(after.lost)} links, {routing}: {seconds:.1f} s, {gap}"
+            )
 
 
 def multicast() -> None:
