@@ -132,7 +132,8 @@ def _dependencies(forwarding: Forwarding, channel: Ints, origins: Ints, vertices
         part = slice(start, start + AT_A_TIME)
         meet[part] = (towards[holds[part]] & towards[asks[part]]).any(axis=1)
     channels = int(channel.max(initial=0)) + 1
-    pairs = np.unique(channel[holds[meet]] * channels + channel[asks[meet]])
+    pairs = np.sort(channel[holds[meet]] * channels + channel[asks[meet]])
+    pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # np.unique hashes, which takes ten times as long here
     return pairs // channels, pairs % channels
 
 
