@@ -119,7 +119,7 @@ def certify(
     distances: Singles,
     repaired: Floats,
 ) -> float:
-    """Add the loads of the repaired flows of some commodities; return their demand times distance.
+    """Add the loads of the repaired flows of some blocks; return the demand times distance of theirs.
 
     The repair is that of `noptoolkit.flow.certificate.repair`. ``distances`` [blocks, vertices, LANES] and
     ``repaired`` [commodities, arcs] are filled where they are not empty.
@@ -127,40 +127,57 @@ def certify(
     vertices = len(first) - 1
     arcs = len(head)
     distance = np.empty(vertices)
-    parent = np.empty(vertices, np.int64)
-    order = np.empty(vertices, np.int64)
+    parent = np.empty((LANES, vertices), np.int64)
+    order = np.empty((LANES, vertices), np.int64)
+    settled = np.empty(LANES, np.int64)
     keys = np.empty(vertices)
     heap = np.empty(vertices, np.int64)
     place = np.empty(vertices, np.int64)
-    need = np.empty(vertices)
+    need = np.empty((vertices, LANES))
+    fed = np.empty((vertices, LANES))
+    moved = np.empty(LANES)
     cost = 0.0
-    for q in range(begin, end):
-        b, lane = q // LANES, q % LANES
-        settled = dijkstra(ends[q], -1, first, head, length, distance, parent, order, keys, heap, place)
-        for v in range(vertices):
-            need[v] = demand[q, v]
-            if need[v] > 0:
-                cost += need[v] * distance[v]
-        if len(distances) > 0:
-            farthest = distance[order[settled - 1]]
+    for b in range(begin, end):
+        fed[:] = 0.0
+        lanes = min(LANES, len(ends) - b * LANES)
+        for j in range(lanes):
+            q = b * LANES + j
+            settled[j] = dijkstra(
+                ends[q], -1, first, head, length, distance, parent[j], order[j], keys, heap, place
+            )
+            farthest = distance[order[j, settled[j] - 1]]
             for v in range(vertices):
-                distances[b, v, lane] = min(distance[v], farthest)
+                need[v, j] = demand[q, v]
+                if need[v, j] > 0:
+                    cost += need[v, j] * distance[v]
+                if distance[v] < np.inf:  # what no path feeds (a memory stack) feeds nobody
+                    fed[v, j] = 1.0
+                if len(distances) > 0:
+                    distances[b, v, j] = min(distance[v], farthest)
         for a in range(arcs):
-            x = np.float64(flow[b, a, lane])
-            if x > 0 and distance[tail[a]] < np.inf:  # what no path feeds (a memory stack) feeds nobody
-                need[head[a]] -= x
-                need[tail[a]] += x
-                load[a] += x
-                if len(repaired) > 0:
-                    repaired[q, a] = x
-        for i in range(settled - 1, 0, -1):
-            v = order[i]
-            if need[v] > 0:
-                a = parent[v]
-                load[a] += need[v]
-                need[tail[a]] += need[v]
-                if len(repaired) > 0:
-                    repaired[q, a] += need[v]
+            u, v, x = tail[a], head[a], flow[b, a]
+            total = 0.0
+            for j in range(LANES):
+                moved[j] = max(np.float64(x[j]), 0.0) * fed[u, j]
+                total += moved[j]
+            for j in range(LANES):
+                need[v, j] -= moved[j]
+            for j in range(LANES):
+                need[u, j] += moved[j]
+            load[a] += total
+            if len(repaired) > 0:
+                for j in range(lanes):
+                    repaired[b * LANES + j, a] = moved[j]
+        for j in range(lanes):
+            for i in range(settled[j] - 1, 0, -1):
+                v = order[j, i]
+                lack = need[v, j]
+                if lack > 0:
+                    a = parent[j, v]
+                    load[a] += lack
+                    need[tail[a], j] += lack
+                    if len(repaired) > 0:
+                        repaired[b * LANES + j, a] += lack
     return cost
 
 
@@ -177,11 +194,11 @@ def spread_equally(
     flow: Any,
     scale: Any,
 ) -> None:
-    """Write a flow of some commodities, and the scale that their flow has on each arc where it is not empty.
+    """Write a flow of some commodities, and the scale of their flow out of each vertex where it is not empty.
 
     The flow [blocks, arcs, lanes] splits, hop by hop, over minimum-hop paths in proportion to ``width``.
     What passes an arc that starts h hops from the commodity's end is, on average, what is owed beyond,
-    over the arcs there; its scale is the root of that share.
+    over the arcs there; its scale [blocks, vertices, lanes] is the root of that share.
     """
     vertices = len(first) - 1
     queue = np.empty(vertices, np.int64)
@@ -233,9 +250,9 @@ def spread_equally(
         for h in range(last + 1):
             beyond[h] = max(beyond[h + 1] / max(count[h], 1.0), 1e-4 * total)
             largest = max(largest, beyond[h])
-        for a in range(len(head)):
-            h = hops[tail[a]]
-            scale[b, a, lane] = total * np.sqrt((beyond[h] if h >= 0 else 0.0) / largest + 1e-4)
+        for v in range(vertices):
+            h = hops[v]
+            scale[b, v, lane] = total * np.sqrt((beyond[h] if h >= 0 else 0.0) / largest + 1e-4)
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -259,9 +276,9 @@ def halpern_step(
 ) -> float:
     """Move some blocks by z <- w (2 T(z) - z) + (1 - w) z0, with T the primal-dual map; return the residual.
 
-    The step is ``scale / (3 omega)`` on flows [blocks, arcs, LANES] and ``omega * inverse_spread`` on
-    prices [blocks, vertices, LANES], with spread the sum of ``scale`` over the arcs of a vertex. ``load``
-    gains the extrapolated arc loads 2 T(x) - x, for the caller's step on the resources' prices.
+    The step is ``scale / (3 omega)``, by the arc's tail, on flows [blocks, arcs, LANES], and ``omega *
+    inverse_spread`` on prices [blocks, vertices, LANES]. ``load`` gains the extrapolated arc loads 2 T(x) -
+    x, for the caller's step on the resources' prices.
     """
     vertices = price.shape[1]
     excess = np.empty((vertices, LANES), np.float32)
@@ -280,13 +297,13 @@ def halpern_step(
         moved[:] = 0
         for a in range(len(tail)):
             u, v, cost = tail[a], head[a], length[a]
-            xa, xa0, pu, pv, sa = x[a], x0[a], p[u], p[v], s[a]
+            xa, xa0, pu, pv, su = x[a], x0[a], p[u], p[v], s[u]
             into, out_of = excess[v], excess[u]
             total = zero
             for j in range(LANES):  # short loops over few arrays: the compiler must prove them apart
                 slope[j] = cost + pu[j] - pv[j]
             for j in range(LANES):
-                step = max(-third * sa[j] * slope[j], -xa[j])
+                step = max(-third * su[j] * slope[j], -xa[j])
                 moved[j] -= step * slope[j]
                 slope[j] = step
             for j in range(LANES):
