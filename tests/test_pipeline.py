@@ -9,6 +9,7 @@ import noptoolkit as nop
 from noptoolkit.allocation import replicate_by_load
 from noptoolkit.errors import FormatError, NopError, UnknownNameError
 from noptoolkit.metrics import METRICS
+from noptoolkit.physical import MEASURES
 from noptoolkit.scheduling import verify_schedule
 
 OLMOE = "olmoe-1b-7b"
@@ -98,6 +99,15 @@ def test_normalised_packages_have_equal_totals() -> None:
     links = [sum(2 * x.bandwidth for x in p.links if x.kind == "d2d") for p in (tree.package, mesh.package)]
     assert links[0] == pytest.approx(links[1], rel=1e-9)
     assert tree.package == nop.load_topology("mozart-nop-tree")
+
+
+def test_packages_of_equal_cost() -> None:
+    references = ["mozart-nop-tree", "mesh-4x4", "torus-4x4"]
+    runs = nop.compare(references, ["stdlib-moe"], allocator="contiguous", normalise="cost").runs
+    prices = [MEASURES["cost"](one.package) for one in runs]
+    assert prices == pytest.approx([prices[0]] * 3, rel=1e-6)
+    tree, mesh, torus = (max(x.bandwidth for x in one.package.links if x.kind == "d2d") for one in runs)
+    assert mesh > torus > tree  # nothing to pay for switches, and fewer links
 
 
 def test_an_allocation_of_ones_own_is_taken_as_it_is(result: nop.Comparison) -> None:

@@ -40,7 +40,7 @@ def compare(
     ] = None,
     normalise: Annotated[
         str | None,
-        typer.Option(help="Scale links to the first topology's total: beachfront, wire or bandwidth."),
+        typer.Option(help="Scale links to the first topology's total: beachfront, wire, bandwidth or cost."),
     ] = None,
     objective: Annotated[Objective, typer.Option(help="What the allocator auto minimises.")] = "time",
     seed: Annotated[int, typer.Option(help="Seed of the trace's split and of the allocator.")] = 0,

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from noptoolkit.physical.cost import Cost, Process, die_cost, die_yield, gross_dies, package_cost
+from noptoolkit.physical.cost import (
+    Cost,
+    Process,
+    die_cost,
+    die_yield,
+    gross_dies,
+    organic_panel,
+    package_cost,
+    phy_areas,
+)
 from noptoolkit.physical.equal_cost import MEASURES, normalise
 from noptoolkit.physical.feasibility import Violation, beachfront, edge_use, violations
 from noptoolkit.physical.geometry import Ports, area, link_lengths, link_ports, measured_links, wire_length
@@ -32,7 +41,9 @@ __all__ = [
     "link_power",
     "measured_links",
     "normalise",
+    "organic_panel",
     "package_cost",
+    "phy_areas",
     "place",
     "profile",
     "temperature",

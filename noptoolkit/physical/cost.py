@@ -5,7 +5,9 @@ IEEE Transactions on Semiconductor
 Manufacturing 18, 2005), at least one where the diagonal fits the wafer. Yield with defect density D:
 Poisson exp(-A D); Murphy ((1 - exp(-A D)) / (A D))^2; negative binomial (1 + A D / c)^-c with clustering c
 (Stapper, IBM Journal 27, 1983). A known good die costs (wafer / gross dies + test) / yield. A package of n
-dies, each placed with yield y, costs (dies + carrier + assembly) / y^n. The prices in `Process` are
+dies, each placed with yield y, costs (dies + carrier + assembly) / y^n. With a technology, bandwidth has its
+price: every die is larger than its outline by the PHYs of its die-to-die links, bandwidth / areal density,
+and the carrier by all of them. The prices in `Process` are
 examples of RapidChiplet (arXiv 2311.06081) or assumed: compare packages with them, do not quote them.
 """
 
@@ -16,12 +18,30 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
+from noptoolkit._names import resolve
 from noptoolkit.errors import TopologyError
-from noptoolkit.package import Package
+from noptoolkit.package import LinkKind, Package
+from noptoolkit.physical.technology import TECHNOLOGIES, Technology
 from noptoolkit.topology.composition import extent
 from noptoolkit.units import Measured, measured
 
-__all__ = ["Cost", "Process", "YieldModel", "die_cost", "die_yield", "gross_dies", "package_cost"]
+__all__ = [
+    "Cost",
+    "Process",
+    "YieldModel",
+    "die_cost",
+    "die_yield",
+    "gross_dies",
+    "organic_panel",
+    "package_cost",
+    "phy_areas",
+]
+
+PANEL_AREA = 0.510 * 0.515
+"""Of the usual panel of organic substrates, in m2."""
+
+DIE_TO_DIE = (LinkKind.D2D, LinkKind.SUBSTRATE)
+"""Kinds of links that have PHYs at the edges of dies."""
 
 YieldModel = Literal["poisson", "murphy", "negative binomial"]
 
@@ -57,6 +77,20 @@ class Process:
         for name in ("defect_density", "test_cost"):
             if not (0 <= getattr(self, name) < math.inf):
                 raise TopologyError(f"process: {name} {getattr(self, name)} must be finite and not negative")
+
+
+def organic_panel() -> Process:
+    """Return a process for organic substrates, which are larger than wafers and have fewer defects per area.
+
+    The panel of 510 mm x 515 mm is taken as a disc of its area; its price, that of a wafer, and its 10
+    defects per m2 are assumed.
+
+    Examples
+    --------
+    >>> round(organic_panel().wafer_radius, 3)
+    0.289
+    """
+    return Process(wafer_radius=math.sqrt(PANEL_AREA / math.pi), defect_density=10.0)
 
 
 @dataclass(frozen=True)
@@ -141,9 +175,40 @@ def die_cost(width: float, height: float, process: Process, model: YieldModel = 
     return (process.wafer_cost / gross + process.test_cost) / good
 
 
+def phy_areas(package: Package, technology: str | Technology) -> dict[str, float]:
+    """Return the area of die that the PHYs of each node's die-to-die links take, in m2, by node.
+
+    Examples
+    --------
+    >>> from noptoolkit.topology import ring
+    >>> areas = phy_areas(ring(4), "ucie-2d")  # two links of 128 GB/s each way
+    >>> round(areas["e0"] * 1e6, 3)  # mm2
+    4.096
+    """
+    chosen = resolve(technology, TECHNOLOGIES, "technology")
+    areas = dict.fromkeys(package.index, 0.0)
+    for link in package.links:
+        if link.kind in DIE_TO_DIE:
+            both = link.bandwidth + (0.0 if link.half_duplex else link.backward_bandwidth)
+            of_one = chosen.phy_area or 0.0
+            if chosen.areal_density is not None:
+                of_one = both / chosen.areal_density
+            areas[link.a] += of_one
+            areas[link.b] += of_one
+    return areas
+
+
+def _grown(outline: tuple[float, float], extra: float) -> tuple[float, float]:
+    """Return an outline of the same shape that is larger by an area."""
+    width, height = outline
+    grow = math.sqrt(1 + extra / (width * height))
+    return width * grow, height * grow
+
+
 def package_cost(
     package: Package,
     *,
+    technology: str | Technology | None = None,
     die_process: Process | None = None,
     carrier_process: Process | None = None,
     assembly_cost_per_die: float = 0.0,
@@ -156,9 +221,12 @@ def package_cost(
     ----------
     package
         Every node needs a size; memory stacks are bought like dies of their outline.
+    technology
+        What joins the dies, a name in `TECHNOLOGIES` or a record: dies and carrier grow by the area of its
+        PHYs. By default PHYs are within the outlines.
     die_process, carrier_process
-        Of the dies, and of the interposer under the whole package: by default one of fewer defects (100 per
-        m2).
+        Of the dies, and of the carrier under the whole package: by default a silicon interposer of fewer
+        defects (100 per m2); `organic_panel` is another.
     assembly_cost_per_die, assembly_yield
         Of placing each die.
     model
@@ -183,10 +251,16 @@ def package_cost(
         raise TopologyError(f"assembly_yield {assembly_yield} is a share above 0, up to 1")
     process = die_process or Process()
     under = carrier_process or Process(defect_density=100.0)
-    sizes = Counter(node.size for node in package.nodes if node.size is not None)
-    dies = sum(count * die_cost(*size, process, model) for size, count in sizes.items())
+    phys = dict.fromkeys(package.index, 0.0)
+    if technology is not None:
+        phys = phy_areas(package, technology)
+    dice = Counter((node.size, phys[node.name]) for node in package.nodes if node.size is not None)
     _, outline = extent(package)
-    carrier = die_cost(*outline, under, model)
+    try:
+        dies = sum(count * die_cost(*_grown(*die), process, model) for die, count in dice.items())
+        carrier = die_cost(*_grown(outline, math.fsum(phys.values())), under, model)
+    except TopologyError as error:
+        raise TopologyError(f"package {package.name!r}: {error}") from None
     assembly = assembly_cost_per_die * len(package.nodes)
     share = assembly_yield ** len(package.nodes)
     return Cost(dies, carrier, assembly, share, (dies + carrier + assembly) / share)

@@ -1,21 +1,32 @@
 """Packages made comparable: the same total of something, by scaling their die-to-die bandwidth.
 
 A tree and a mesh with equal links are not equal packages: they have different numbers of links, of
-different lengths. Every measure here is proportional to bandwidth, so one factor per package makes the
-totals equal.
+different lengths, and a tree pays for its switches. Bandwidth, beachfront and wire are proportional to the
+links' bandwidth: one factor makes the totals equal. Cost is not: silicon, carrier and assembly have to be
+paid before the first byte per second, and yield falls as PHYs make dies larger. There the factor is the
+root of a function that grows with it, where it has one. Whether the edges of the dies have room for what the
+money buys is another question, which `noptoolkit.physical.violations` answers.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from noptoolkit._names import resolve
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import LinkKind, Package
+from noptoolkit.physical.cost import organic_panel, package_cost
 from noptoolkit.physical.geometry import link_lengths
 from noptoolkit.topology.composition import scale_bandwidth
 
 __all__ = ["MEASURES", "normalise"]
+
+EXACT = 1e-9
+"""Relative difference of totals that counts as none."""
+
+REACH = 9.0
+"""Bandwidths are scaled by 10^-9 to 10^9."""
 
 
 def _bandwidth(package: Package) -> float:
@@ -47,10 +58,16 @@ def _wire(package: Package) -> float:
     return total
 
 
+def _cost(package: Package) -> float:
+    """Return the cost of a good package whose links are UCIe on an organic substrate, else with defaults."""
+    return package_cost(package, technology="ucie-2d", carrier_process=organic_panel()).total
+
+
 MEASURES: dict[str, Callable[[Package], float]] = {
     "bandwidth": _bandwidth,
     "beachfront": _beachfront,
     "wire": _wire,
+    "cost": _cost,
 }
 
 
@@ -64,12 +81,12 @@ def normalise(
     packages
         The first stays as it is.
     by
-        A name in `MEASURES`, or a function of a package that is proportional to its bandwidth.
+        A name in `MEASURES`, or a function of a package that grows with its bandwidth.
 
     Raises
     ------
     TopologyError
-        If a total is zero or not proportional to bandwidth.
+        If no bandwidth makes the totals equal: the dies alone cost more, say, or it does not matter.
 
     Examples
     --------
@@ -77,18 +94,54 @@ def normalise(
     >>> tree, grid = normalise([nop_tree(4, 4), mesh(4)], by="bandwidth")
     >>> grid.links[0].bandwidth / 1e9  # 20 links against 24
     106.66...
+
+    A mesh has no switches to pay for, and buys bandwidth for what they cost:
+
+    >>> tree, grid = normalise([nop_tree(4, 4), mesh(4)], by="cost")
+    >>> grid.links[0].bandwidth / tree.links[0].bandwidth > 2
+    True
     """
     measure = resolve(by, MEASURES, "measure")
     if not packages:
         return ()
     wanted = measure(packages[0])
-    scaled = [packages[0]]
-    for package in packages[1:]:
-        total = measure(package)
-        if not (total > 0 and wanted > 0):
-            raise TopologyError(f"package {package.name!r}: its total {by!r} is {total:g}; nothing to scale")
-        changed = scale_bandwidth(package, wanted / total)
-        if abs(measure(changed) - wanted) > 1e-9 * wanted:
-            raise TopologyError(f"measure {by!r} is not proportional to bandwidth")
-        scaled.append(changed)
-    return tuple(scaled)
+    what = by if isinstance(by, str) else getattr(by, "__name__", repr(by))
+    return (packages[0], *(_scaled(package, measure, wanted, what) for package in packages[1:]))
+
+
+def _scaled(package: Package, measure: Callable[[Package], float], wanted: float, what: str) -> Package:
+    """Return a package whose bandwidth is such that its measure is what is wanted."""
+    total = measure(package)
+    if total > 0 and wanted > 0:
+        proportional = scale_bandwidth(package, wanted / total)
+        if math.isclose(measure(proportional), wanted, rel_tol=EXACT):
+            return proportional
+
+    def excess(exponent: float) -> float:
+        try:
+            return measure(scale_bandwidth(package, 10.0**exponent)) - wanted
+        except TopologyError:  # a die has outgrown the wafer
+            return math.inf
+
+    least, most = excess(-REACH), excess(REACH)
+    if least > -EXACT * abs(wanted):
+        raise TopologyError(
+            f"package {package.name!r}: its {what} is {least + wanted:.4g} even without bandwidth, more than "
+            f"the {wanted:.4g} of the first package; compare it with a dearer one, or leave it out"
+        )
+    if not most > 0:
+        raise TopologyError(
+            f"package {package.name!r}: its {what} is {total:.4g} and does not grow to {wanted:.4g}, "
+            "whatever its bandwidth; nothing to scale"
+        )
+    low, high = -REACH, REACH
+    while high - low > EXACT:
+        middle = (low + high) / 2
+        low, high = (middle, high) if excess(middle) <= 0 else (low, middle)
+    changed = scale_bandwidth(package, 10.0**low)
+    if not math.isclose(measure(changed), wanted, rel_tol=1e-6):
+        raise TopologyError(
+            f"package {package.name!r}: its {what} jumps over {wanted:.4g}, from {measure(changed):.4g}; "
+            "nothing to scale"
+        )
+    return changed

@@ -14,6 +14,7 @@ import numpy as np
 
 from noptoolkit._names import resolve
 from noptoolkit.package import LinkKind, Package
+from noptoolkit.physical.cost import DIE_TO_DIE, phy_areas
 from noptoolkit.physical.geometry import SIDES, Wiring, link_lengths, link_ports
 from noptoolkit.physical.technology import TECHNOLOGIES, Technology
 
@@ -24,8 +25,6 @@ RETICLE = (26e-3, 33e-3)
 
 SHARE_OF_PHYS = 0.5
 """Assumed: PHYs may take half of a die."""
-
-DIE_TO_DIE = (LinkKind.D2D, LinkKind.SUBSTRATE)
 
 
 @dataclass(frozen=True)
@@ -128,28 +127,16 @@ def violations(
         if node.size is not None and not _fits_reticle(node.size):
             size = node.size[0] * node.size[1]
             found.append(Violation("reticle", node.name, size, RETICLE[0] * RETICLE[1], "m2"))
-    if chosen.phy_area is not None:
-        found += _crowded(package, chosen.phy_area)
+    for name, needed in phy_areas(package, chosen).items():
+        width, height = package[name].size or (0.0, 0.0)
+        room = SHARE_OF_PHYS * width * height
+        if 0 < room < needed:
+            found.append(Violation("phy area", name, needed, room, "m2"))
     return tuple(found)
 
 
 def _fits_reticle(size: tuple[float, float]) -> bool:
     return min(size) <= min(RETICLE) * (1 + 1e-9) and max(size) <= max(RETICLE) * (1 + 1e-9)
-
-
-def _crowded(package: Package, phy_area: float) -> list[Violation]:
-    count = dict.fromkeys(package.index, 0)
-    for link in package.links:
-        if link.kind in DIE_TO_DIE:
-            count[link.a] += 1
-            count[link.b] += 1
-    found = []
-    for node in package.nodes:
-        if node.size is not None:
-            needed, room = count[node.name] * phy_area, SHARE_OF_PHYS * node.size[0] * node.size[1]
-            if needed > room:
-                found.append(Violation("phy area", node.name, needed, room, "m2"))
-    return found
 
 
 def _overlaps(package: Package) -> list[Violation]:

@@ -1,7 +1,8 @@
 """What a die-to-die link costs in edge, energy, time and reach: one record per packaging technology.
 
 Sources. UCIe: Das Sharma, Hot Interconnects 2025, as reported (edge density, energy, 2 ns round trip), and
-the UCIe 1.0 specification (reach 25 mm on standard, 2 mm on advanced packages). Wires: Mozart (arXiv
+the UCIe 1.0 specification (reach 25 mm on standard, 2 mm on advanced packages) and white paper (bandwidth
+per area of die: up to 125 GB/s and 1.35 TB/s per mm2). Wires: Mozart (arXiv
 2603.07006) publishes 0.125 GB/s per wire at 50 um pitch. RapidChiplet (arXiv 2311.06081): 12 cycles per
 PHY, 0.25 cycle per mm, 0.85 mm2 per PHY. Densities are taken to count both directions; what a source does
 not say is ``None`` and then not checked.
@@ -32,6 +33,9 @@ class Technology:
         Of the PHYs at both ends together, in s, and of the wire, in s per m.
     phy_area
         Of one PHY, in m2, or ``None``.
+    areal_density
+        Bandwidth, both directions together, per die area that PHYs take, in B/s per m2; ``None`` where a PHY
+        takes ``phy_area`` whatever its bandwidth.
     source, assumed
         Where the numbers come from, and what was assumed.
     """
@@ -43,18 +47,23 @@ class Technology:
     phy_latency: float = 0.0
     latency_per_length: float = 0.0
     phy_area: float | None = None
+    areal_density: float | None = None
     source: str = ""
     assumed: tuple[str, ...] = ()
 
 
 MM = 1e-3
-UCIE = "Das Sharma, Hot Interconnects 2025, as reported; reach: UCIe 1.0 specification"
+UCIE = (
+    "Das Sharma, Hot Interconnects 2025, as reported; reach: UCIe 1.0 specification; "
+    "areal density: UCIe Consortium, white paper, 2022"
+)
 TECHNOLOGIES: dict[str, Technology] = {
     "ucie-2d": Technology(
         "ucie-2d",
         edge_density=224e9 / MM,
         energy_per_bit=0.6e-12,
         reach=25 * MM,
+        areal_density=125e9 / MM**2,
         phy_latency=1e-9,
         source=UCIE,
         assumed=("half of the 2 ns round trip per crossing",),
@@ -64,6 +73,7 @@ TECHNOLOGIES: dict[str, Technology] = {
         edge_density=1.3e12 / MM,
         energy_per_bit=0.3e-12,
         reach=2 * MM,
+        areal_density=1.35e12 / MM**2,
         phy_latency=1e-9,
         source=UCIE,
         assumed=("half of the 2 ns round trip per crossing",),

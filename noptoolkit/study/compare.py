@@ -150,7 +150,8 @@ def compare_packages(
         As `run` takes them.
     normalise
         Scale the links of every package so that this total equals the first package's: ``beachfront``,
-        ``wire``, ``bandwidth`` or a callable, see `noptoolkit.physical.normalise`. As given where ``None``.
+        ``wire``, ``bandwidth``, ``cost`` or a callable, see `noptoolkit.physical.normalise`. As given
+        where ``None``.
 
     Raises
     ------

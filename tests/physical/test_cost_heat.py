@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from noptoolkit import Chiplet, Package
+from noptoolkit import Chiplet, Link, Package
 from noptoolkit.errors import NopError, TopologyError
 from noptoolkit.physical import (
     TECHNOLOGIES,
@@ -16,9 +16,11 @@ from noptoolkit.physical import (
     link_power,
     measured_links,
     package_cost,
+    phy_areas,
     temperature,
+    violations,
 )
-from noptoolkit.topology import mesh, nop_tree
+from noptoolkit.topology import mesh, nop_tree, scale_bandwidth
 
 
 def test_yields() -> None:
@@ -47,6 +49,35 @@ def test_die_cost() -> None:
 def test_processes_that_are_none(wrong: dict[str, float]) -> None:
     with pytest.raises(NopError):
         Process(**wrong)
+
+
+def test_bandwidth_has_its_price() -> None:
+    package = mesh(2, link_bandwidth="125 GB/s", chiplet_size=("10 mm", "5 mm"))
+    areas = phy_areas(package, "ucie-2d")  # two links each, 250 GB/s both ways, at 125 GB/s per mm2
+    assert list(areas.values()) == pytest.approx([4e-6] * 4)
+    assert list(phy_areas(package, "rapidchiplet").values()) == pytest.approx([2 * 0.85e-6] * 4)
+    cost = package_cost(package, technology="ucie-2d", assembly_yield=1.0)
+    grow = math.sqrt(54 / 50)
+    assert cost.dies == pytest.approx(4 * die_cost(0.01 * grow, 0.005 * grow, Process()))
+    wide, tall = 0.021, 0.011
+    grow = math.sqrt(1 + 16e-6 / (wide * tall))
+    under = Process(defect_density=100.0)
+    assert cost.carrier == pytest.approx(die_cost(wide * grow, tall * grow, under))
+    assert package_cost(package).dies < cost.dies
+    assert package_cost(package, technology="wires-50um") == package_cost(package)
+    half = scale_bandwidth(package, 0.5)
+    assert package_cost(half, technology="ucie-2d").total < package_cost(package, technology="ucie-2d").total
+
+
+def test_memory_buses_and_bonds_have_no_phys() -> None:
+    plain, full = mesh(2), mesh(2, memory=True)
+    assert phy_areas(full, "ucie-2d") == {**phy_areas(plain, "ucie-2d"), "hbm0": 0.0, "hbm1": 0.0}
+    assert any(
+        broken.rule == "phy area" for broken in violations(mesh(2, link_bandwidth="4 TB/s"), "ucie-2d")
+    )
+    one_way = Link("e0", "e3", "125 GB/s", reverse_bandwidth=0.0)
+    more = plain.replace(links=[*plain.links, one_way])
+    assert phy_areas(more, "ucie-2d")["e3"] - phy_areas(plain, "ucie-2d")["e3"] == pytest.approx(1e-6)
 
 
 def test_package_cost() -> None:

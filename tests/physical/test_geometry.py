@@ -20,6 +20,8 @@ from noptoolkit.physical import (
     link_ports,
     measured_links,
     normalise,
+    organic_panel,
+    package_cost,
     place,
     violations,
     wire_length,
@@ -168,9 +170,32 @@ def test_what_normalising_counts() -> None:
         assert grid.links[0].bandwidth == pytest.approx(128e9 * ratio)
 
 
+def test_equal_cost() -> None:
+    tree, grid, wheel = nop_tree(4, 4), mesh(4), torus(4)
+    _, mesh_there, torus_there = normalise([tree, grid, wheel], by="cost")
+    terms = {"technology": "ucie-2d", "carrier_process": organic_panel()}
+    price = package_cost(tree, **terms).total
+    for package in (mesh_there, torus_there):
+        assert package_cost(package, **terms).total == pytest.approx(price, rel=1e-8)
+    assert (
+        mesh_there.links[0].bandwidth > torus_there.links[0].bandwidth > 128e9
+    )  # 24 links and 32, no switch
+    back = normalise([mesh_there, tree], by="cost")[1]
+    assert back.links[0].bandwidth == pytest.approx(128e9, rel=1e-5)
+    root = normalise([tree, grid], by=lambda package: package.total_bandwidth**2)[1]
+    assert root.total_bandwidth == pytest.approx(tree.total_bandwidth)
+
+
 def test_normalise_refuses() -> None:
-    with pytest.raises(TopologyError, match="not proportional"):
+    first = mesh(2)
+    with pytest.raises(TopologyError, match="is 12 even without bandwidth, more than the 4"):
         normalise([mesh(2), mesh(3)], by=lambda package: len(package.links))
+    with pytest.raises(TopologyError, match="its <lambda> is 4 and does not grow to 12"):
+        normalise([mesh(3), mesh(2)], by=lambda package: len(package.links))
+    with pytest.raises(TopologyError, match=r"'mesh-3x3': its cost is .* even without bandwidth"):
+        normalise([mesh(2), mesh(3)], by="cost")
+    with pytest.raises(TopologyError, match="jumps over"):
+        normalise([first, mesh(2)], by=lambda p: 5.0 if p is first else 1 + 8 * (p.links[0].bandwidth > 2e11))
     with pytest.raises(TopologyError, match="nothing to scale"):
         normalise([mesh(2), mesh(3)], by=lambda package: 0.0)
     assert normalise([]) == ()
