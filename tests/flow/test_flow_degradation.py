@@ -40,6 +40,7 @@ CASES = {
     "ring, unequal links": (ring_of([1, 2, 1, 2, 1, 2]), all_to_all),
     "ring, half duplex": (ring_of([1, 1, 1, 1], half={0, 2}), all_to_all),
     "random": (random_package(3), lambda package: random_traffic(package, 3)),
+    "ring, pairs": (ring_of([1] * 6), lambda package: from_matrix(package, np.eye(6)[[1, 0, 4, 5, 2, 3]])),
     "nothing": (ring_of([1, 1, 1, 1]), lambda package: from_matrix(package, np.zeros((4, 4)))),
 }
 
@@ -100,6 +101,18 @@ def test_optimal_after_every_loss_of_a_mesh():
     assert after.time_bound[middle] == pytest.approx(64 / 3, rel=0.011)  # 8 x 8 bytes over 3 links
     again = congestion(package.without("e1->e2"), all_to_all(package))
     assert after.time[middle] == pytest.approx(again.time, rel=0.011)
+
+
+@pytest.mark.parametrize("of", ["links", "chiplets"])
+def test_no_bound_is_above_what_can_be_had(of):
+    package = mesh(3, 3)
+    gather = np.zeros((9, 9))
+    gather[1:, 0] = 1.0
+    traffic = from_matrix(package, gather)  # less is left of it when a chiplet is lost
+    fixed = resilience(package, traffic, of=of, routing="shortest")
+    best = resilience(package, traffic, of=of)
+    assert (fixed.time_bound <= best.time * (1 + 1e-9)).all()
+    assert (fixed.time >= best.time_bound * (1 - 1e-9)).all()
 
 
 def test_a_routing_that_knows_no_way_round_takes_for_ever():
