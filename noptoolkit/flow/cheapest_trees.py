@@ -1,8 +1,9 @@
-"""The cheapest trees of all sets of end points from all roots, under some prices (Dreyfus and Wagner, 1971).
+"""The cheapest trees of sets of end points from all roots, under some prices (Dreyfus and Wagner, 1971).
 
 A dynamic program over subsets: reaching a set from one copy at u costs the way to some v plus, if v
 replicates (or reduces), reaching two parts of the set from there. A root that does not may send several
-copies.
+copies. A set of k members takes 3^k / 2 steps of the network's vertices, whatever the number of roots, and
+shares those of its subsets with every other set: exact, and cheap where sets are small.
 """
 
 from __future__ import annotations
@@ -13,50 +14,100 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.flow.certificate import shortest_distances
-from noptoolkit.flow.multicast import Branch
+from noptoolkit.flow.multicast import Branches
 from noptoolkit.flow.problem import Messages, RoutingProblem, membership
 
-__all__ = ["CheapestTrees", "MemberSets", "flow_along_trees"]
+__all__ = ["CheapestTrees", "Served", "SetFamily", "families", "flow_along_trees", "set_masks"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Words = NDArray[np.uint64]
 
-MOST_BITS = 16  # end points in sets; there is a row for each subset
+MOST_ENTRIES = 16_000_000  # subsets x vertices at a time: 256 MB
 
 
 @dataclass(frozen=True, eq=False)
-class MemberSets:
-    """The sets of some messages as bits, with all their subsets, ascending."""
+class SetFamily:
+    """Some messages, the sets of their members, and all subsets of those, ascending.
 
-    bits: Ints
-    masks: Ints
-    place: Ints
-    mask_of_message: Ints
+    Parameters
+    ----------
+    masks, slots
+        The sets as bits, [sets], and their hash table.
+    at
+        Vertex of each bit, [bits].
+    messages, row
+        Indices of the messages, and the set of each, [messages].
+    """
 
-    @staticmethod
-    def of(part: Messages) -> MemberSets | None:
-        present = [
-            bit
-            for bit, node in enumerate(part.endpoints)
-            if (membership(part.members, bit) & (part.root != node)).any()
-        ]
-        if len(present) > MOST_BITS:
-            return None
-        mask = np.zeros(len(part.root), np.int64)
-        for k, bit in enumerate(present):
-            held = membership(part.members, bit) & (part.root != part.endpoints[bit])
-            mask |= held.astype(np.int64) << k
-        needed = np.zeros(1 << len(present), bool)
-        needed[mask] = True
-        everything = np.arange(len(needed))
-        for k in range(len(present)):  # and every subset of each
-            holds = (everything >> k & 1).astype(bool)
-            needed[everything[holds] ^ (1 << k)] |= needed[everything[holds]]
-        needed[0] = False
-        masks = np.flatnonzero(needed)
-        place = np.full(len(needed), -1)
-        place[masks] = np.arange(len(masks))
-        return MemberSets(np.array(present, np.int64), masks, place, mask)
+    masks: Words
+    slots: NDArray[np.int32]
+    at: Ints
+    messages: Ints
+    row: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """What some messages take when each goes the cheapest way that was found.
+
+    Parameters
+    ----------
+    bound
+        They cannot cost less, over roots, [roots].
+    load
+        In B, [roots, arcs].
+    sent
+        Bytes that each root sends (or collects), [roots].
+    branches
+        The way of each message, where asked for.
+    """
+
+    bound: Floats
+    load: Floats
+    sent: Floats
+    branches: tuple[Branches, ...] = ()
+
+
+def set_masks(problem: RoutingProblem, part: Messages) -> tuple[Words, Ints] | None:
+    """Return the members of each message as one word, the root left out, [messages], and each bit's vertex.
+
+    ``None`` where the messages of a part have more than 64 members in all.
+    """
+    network = problem.network
+    ends = network.origin if part.reverse else network.destination
+    masks = np.zeros(len(part.root), np.uint64)
+    at: list[int] = []
+    for bit, node in enumerate(part.endpoints):
+        held = membership(part.members, bit) & (part.root != node)
+        if held.any():
+            if len(at) == 64:
+                return None
+            masks |= held.astype(np.uint64) << np.uint64(len(at))
+            at.append(int(ends[node]))
+    return masks, np.array(at, np.int64)
+
+
+def families(masks: Words, at: Ints, messages: Ints, vertices: int) -> list[SetFamily]:
+    """Return some messages as families that fit in memory; ``masks`` and ``at`` are from `set_masks`."""
+    from noptoolkit.flow.compiled_trees import fill_slots
+
+    sets, which = np.unique(masks[messages], return_inverse=True)
+    room = np.cumsum(np.minimum(2.0 ** np.bitwise_count(sets), MOST_ENTRIES) * vertices)
+    family = (room // MOST_ENTRIES).astype(np.int64)
+    found = []
+    for number in np.unique(family):
+        mine = np.flatnonzero(family[which] == number)
+        rows = sets[family == number]
+        for bit in range(len(at)):  # and every subset of each
+            one = np.uint64(1) << np.uint64(bit)
+            rows = np.union1d(rows, rows[rows & one != 0] ^ one)
+        rows = rows[rows != 0]
+        slots = np.full(1 << (4 * len(rows)).bit_length(), -1, np.int32)
+        fill_slots(rows, slots)
+        row = np.searchsorted(rows, masks[messages[mine]])
+        found.append(SetFamily(rows, slots, at, messages[mine], row))
+    return found
 
 
 def flow_along_trees(tail: Ints, arc: Ints, distance: Floats, wanted: Floats, arcs: int) -> Floats:
@@ -76,84 +127,60 @@ def flow_along_trees(tail: Ints, arc: Ints, distance: Floats, wanted: Floats, ar
 
 
 class CheapestTrees:
-    """The cheapest trees of all sets from all roots, under some prices."""
+    """The cheapest trees of the messages of a part, under some prices."""
 
-    def __init__(
-        self, problem: RoutingProblem, part: Messages, sets: MemberSets, prices: Floats, length: Floats
-    ) -> None:
-        from noptoolkit.flow import compiled_trees
-
-        self.compiled, self.part, self.sets = compiled_trees, part, sets
+    def __init__(self, problem: RoutingProblem, part: Messages, prices: Floats) -> None:
         self.network = network = problem.network
-        self.tail, self.head = (network.head, network.tail) if part.reverse else (network.tail, network.head)
+        self.part = part
+        length = network.on_arcs.T @ prices
+        self.tail, head = (network.head, network.tail) if part.reverse else (network.tail, network.head)
         every = np.arange(network.num_vertices)
-        self.distance, self.arc = shortest_distances(
-            network.num_vertices, self.tail, self.head, length, every
-        )
-        ends = network.origin if part.reverse else network.destination
-        self.at = ends[part.endpoints[sets.bits]]
-        shape = (len(sets.masks), network.num_vertices)
-        self.cost = np.empty(shape)
-        self.via, self.split = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-        compiled_trees.steiner_costs(
-            sets.masks, sets.place, self.distance, part.helps, self.at, self.cost, self.via, self.split
-        )
+        distance, self.by = shortest_distances(network.num_vertices, self.tail, head, length, every)
+        self.onto = np.ascontiguousarray(distance.T)
         ports = network.on_ejected if part.reverse else network.on_injected
         self.per_copy = ports.T @ prices
 
-    def _root(self, root: int) -> tuple[int, Floats, Ints]:
-        vertex = int((self.network.destination if self.part.reverse else self.network.origin)[root])
-        total, first = np.empty(len(self.sets.masks)), np.empty(len(self.sets.masks), np.int64)
-        self.compiled.steiner_roots(
-            self.sets.masks,
-            self.sets.place,
-            self.cost,
-            vertex,
-            not self.part.helps[vertex],
-            float(self.per_copy[root]),
-            total,
-            first,
-        )
-        return vertex, total, first
+    def serve(self, family: SetFamily, roots: Ints, share: Floats, *, keep: bool = False) -> Served:
+        """Return what a share of the messages of some roots takes.
 
-    def of_root(self, root: int, owed: Floats) -> tuple[float, Floats, float]:
-        """Return the cost of all messages of a root, their arc loads, and the copies at the root."""
-        vertex, total, first = self._root(root)
-        carried = np.zeros(self.distance.shape)
-        copies = self.compiled.steiner_loads(
-            self.sets.masks, self.sets.place, self.via, self.split, first, vertex, owed, carried
-        )
-        np.fill_diagonal(carried, 0.0)
-        flow = flow_along_trees(self.tail, self.arc, self.distance, carried, self.network.num_arcs)
-        spent = float(np.sum(owed[owed > 0] * total[owed > 0]))
-        return spent, flow.sum(axis=0), float(copies)
+        Parameters
+        ----------
+        roots, share
+            Nodes, and how much of each one's messages, [roots].
+        keep
+            Whether to keep the way of each message.
+        """
+        from noptoolkit.flow import compiled_trees
 
-    def branches(self, root: int, share: float) -> list[Branch]:
-        """Return the tree of each message of a root, one by one."""
-        vertex, _, first = self._root(root)
-        found = []
-        for message in np.flatnonzero((self.part.root == root) & (self.sets.mask_of_message > 0)):
-            copies: dict[int, int] = {}
-            rest = int(self.sets.mask_of_message[message])
-            while rest:
-                part = int(first[self.sets.place[rest]])
-                self._walk(vertex, part, copies)
-                rest ^= part
-            arcs = np.array(list(copies), np.int64)
-            found.append(
-                Branch(self.part.reverse, int(message), share, arcs, np.array(list(copies.values())))
+        network, part = self.network, self.part
+        shape = (len(family.masks), network.num_vertices)
+        cost, via, split = np.empty(shape), np.empty(shape, np.int32), np.empty(shape, np.int32)
+        compiled_trees.steiner_costs(
+            family.masks, family.slots, self.onto, part.helps, family.at, cost, via, split
+        )
+        total, first = np.empty(len(family.masks)), np.empty(len(family.masks), np.int32)
+        bound, sent = np.zeros(len(roots)), np.zeros(len(roots))
+        load = np.zeros((len(roots), network.num_arcs))
+        branches = []
+        place = np.searchsorted(roots, part.root[family.messages])
+        order = np.argsort(place, kind="stable")
+        cuts = np.searchsorted(place[order], np.arange(len(roots) + 1))
+        for i in np.flatnonzero((np.diff(cuts) > 0) & (share > 0)):
+            root = int(roots[i])
+            vertex = int((network.destination if part.reverse else network.origin)[root])
+            mine = order[cuts[i] : cuts[i + 1]]
+            messages, rows = family.messages[mine], family.row[mine]
+            amount = share[i] * part.bytes[messages]
+            alone = not part.helps[vertex]
+            compiled_trees.steiner_roots(
+                family.masks, family.slots, cost, vertex, alone, float(self.per_copy[root]), total, first
             )
-        return found
-
-    def _walk(self, start: int, mask: int, copies: dict[int, int]) -> None:
-        row = int(self.sets.place[mask])
-        split_at = int(self.via[row, start])
-        here = split_at
-        while here != start:
-            arc = int(self.arc[start, here])
-            copies[arc] = copies.get(arc, 0) + 1
-            here = int(self.tail[arc])
-        part = int(self.split[row, split_at])
-        if part != mask:
-            self._walk(split_at, part, copies)
-            self._walk(split_at, mask ^ part, copies)
+            bound[i] = amount @ total[rows]
+            begins, arcs = np.empty(len(rows) + 1, np.int64), np.empty(0, np.int32)
+            given = (family.masks, family.slots, via, split, first, vertex, rows, amount, self.tail, self.by)
+            sent[i] = compiled_trees.follow_trees(*given, load[i], begins, arcs)
+            if keep:
+                arcs = np.empty(begins[-1], np.int32)
+                compiled_trees.follow_trees(*given, np.empty_like(load[i]), begins, arcs)
+                branches.append(Branches(part.reverse, messages, np.full(len(rows), share[i]), begins, arcs))
+        return Served(bound, load, sent, tuple(branches))

@@ -151,6 +151,7 @@ def _assemble(
         seconds=seconds,
         use=use,
         prices=bound.prices,
+        packings=bound.packings,
         network=network,
         routed=routed,
     )

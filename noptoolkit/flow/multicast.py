@@ -23,7 +23,7 @@ from noptoolkit.flow.forwarding import Forwarding
 from noptoolkit.flow.network import FlowNetwork
 from noptoolkit.flow.problem import Messages, RoutingProblem, membership
 
-__all__ = ["Branch", "Tree", "TreeLoads", "farthest_member_cost", "tree_loads"]
+__all__ = ["Branches", "Tree", "TreeLoads", "farthest_member_cost", "tree_loads"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -57,26 +57,26 @@ class Tree:
 
 
 @dataclass(frozen=True, eq=False)
-class Branch:
-    """The way of one message, or of a share of it.
+class Branches:
+    """The ways of some messages, one by one, or of shares of them.
 
     Parameters
     ----------
     reverse
-        Whether it is a reduction.
-    message
-        Index into the traffic's multicasts or reductions.
-    share
-        Of its bytes that go this way.
-    arcs, copies
-        The arcs that it takes, and how many copies each carries, [arcs].
+        Whether they are reductions.
+    messages, shares
+        Indices into the traffic's multicasts or reductions, and the share of each one's bytes, [ways].
+    begins
+        Where the arcs of each way begin, [ways + 1].
+    arcs
+        All their arcs; one that carries two copies stands twice.
     """
 
     reverse: bool
-    message: int
-    share: float
-    arcs: Ints
-    copies: Ints
+    messages: Ints
+    shares: Floats
+    begins: Ints
+    arcs: NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,14 +92,14 @@ class TreeLoads:
     trees
         That all messages of a root follow; or
     branches
-        The way of each message; ``None`` where they are too many to keep.
+        The ways of single messages; ``None`` where they are too many to keep.
     """
 
     arc_load: Floats
     injected: Floats
     ejected: Floats
     trees: tuple[Tree, ...] = ()
-    branches: tuple[Branch, ...] | None = ()
+    branches: tuple[Branches, ...] | None = ()
 
     def use(self, network: FlowNetwork) -> Floats:
         """Return what the messages use of each resource, in B, [resources]."""

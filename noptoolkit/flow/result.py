@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,13 @@ from noptoolkit._pictures import picture_of
 from noptoolkit.flow.cuts import Cut, sweep_cut
 from noptoolkit.flow.network import FlowNetwork
 from noptoolkit.flow.problem import routing_problem
-from noptoolkit.flow.routed import Routed, Status
+from noptoolkit.flow.routed import CutPacking, Routed, Status
 from noptoolkit.package import Package
 from noptoolkit.traffic import Traffic
 from noptoolkit.units import format_quantity
+
+if TYPE_CHECKING:
+    from noptoolkit.flow.verification import Verification
 
 __all__ = ["FlowResult"]
 
@@ -53,6 +57,8 @@ class FlowResult:
         That prove the bound, scaled so that capacity @ prices = 1, in s/B, [resources].
     network, routed
         The arrays behind it, and the flow by commodity.
+    packings
+        Cuts that prove what messages to large sets cost under the prices.
     """
 
     package: Package
@@ -71,6 +77,7 @@ class FlowResult:
     prices: Floats = field(metadata={"unit": "s/B"})
     network: FlowNetwork
     routed: Routed
+    packings: tuple[CutPacking, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -126,10 +133,10 @@ class FlowResult:
         share = self.use / (self.network.capacity * self.time) if self.time > 0 else 0.0 * self.use
         return {name: float(x) for name, x in zip(self.network.names[first:], share[first:], strict=True)}
 
-    def verify(self) -> bool:
-        """Return True once the result is checked by code that shares nothing with the solvers.
+    def verify(self) -> Verification:
+        """Check the result by code that shares nothing with the solvers; return what was checked, as true.
 
-        See `noptoolkit.flow.verification` for what is checked.
+        See `noptoolkit.flow.verification`.
 
         Raises
         ------
@@ -138,8 +145,7 @@ class FlowResult:
         """
         from noptoolkit.flow.verification import verify_flow
 
-        verify_flow(self)
-        return True
+        return verify_flow(self)
 
     @cached_property
     def cut(self) -> Cut | None:

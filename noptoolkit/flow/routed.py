@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from noptoolkit.flow.multicast import TreeLoads
 from noptoolkit.flow.network import FlowNetwork
 
-__all__ = ["Bound", "CommodityFlow", "Routed", "Status"]
+__all__ = ["Bound", "CommodityFlow", "CutPacking", "Routed", "Status"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,6 +45,34 @@ class CommodityFlow:
 
 
 @dataclass(frozen=True, eq=False)
+class CutPacking:
+    """Weighted cuts that prove what messages cost at least under some prices.
+
+    A cut is a set of vertices with a member but without the root: some hop of a copy must enter it. Where
+    the weights of the cuts that a hop enters nowhere exceed its length, no tree costs less than their sum.
+
+    Parameters
+    ----------
+    reverse
+        Whether they are reductions.
+    messages
+        Indices into the traffic's multicasts or reductions, [messages].
+    begins
+        Where the cuts of each message begin, [messages + 1].
+    cuts
+        Vertices of each as bits, [cuts, words].
+    weights
+        [cuts].
+    """
+
+    reverse: bool
+    messages: Ints
+    begins: Ints
+    cuts: NDArray[np.uint64]
+    weights: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Bound:
     """A time that no routing can undercut.
 
@@ -56,11 +84,14 @@ class Bound:
         Who found it.
     prices
         That prove it, scaled so that capacity @ prices = 1, in s/B, [resources].
+    packings
+        That prove what messages to large sets cost under the prices.
     """
 
     time: float
     method: str
     prices: Floats
+    packings: tuple[CutPacking, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ from noptoolkit.flow.portfolio import route_best
 from noptoolkit.flow.problem import RoutingProblem
 from noptoolkit.flow.program import has_cycle
 from noptoolkit.flow.routed import Bound, CommodityFlow, Routed
-from noptoolkit.flow.tree_packing import can_pack, pack_trees
+from noptoolkit.flow.tree_packing import pack_trees
 
 __all__ = ["FORWARDING", "ROUTINGS", "Effort", "Router", "Routing", "along_paths"]
 
@@ -117,8 +117,10 @@ def route_optimally(problem: RoutingProblem, effort: Effort) -> Routed:
     best = route_best(problem, trees, tol=effort.tol, deadline=effort.deadline, report=effort.report)
     candidates.insert(0, best)
     bounds = best.bounds
-    if problem.messages and can_pack(problem):
+    packed = None
+    if problem.messages:
         packed = pack_trees(problem, tol=effort.tol, deadline=effort.deadline, report=effort.report)
+    if packed is not None:
         candidates.insert(0, packed)
         bounds = (*bounds, *packed.bounds)
     limited = best.limited or time.perf_counter() >= effort.deadline

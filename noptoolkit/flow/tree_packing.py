@@ -6,51 +6,53 @@ cheapest tree under some prices. A master program mixes the columns ::
 
     minimise z    with    shares of a block sum to 1,    use of each resource <= z capacity
 
-and its prices ask for new columns. The cheapest trees of *all* sets from *all* roots come from one
-dynamic program over subsets (Dreyfus and Wagner, 1971) in which only vertices that replicate (or reduce)
-may split a copy, so the costs are exact, and the cost of everything under any prices bounds the time from
-below.
-
-Subsets limit it to messages over few end points: `can_pack` tells.
+and its prices ask for new columns. What everything costs at least under any prices bounds the time from
+below: exactly where sets are small (`noptoolkit.flow.cheapest_trees`), by dual ascent where they are large
+(`noptoolkit.flow.dual_ascent`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
 from noptoolkit.flow.certificate import shortest_distances
-from noptoolkit.flow.cheapest_trees import CheapestTrees, MemberSets, flow_along_trees
+from noptoolkit.flow.cheapest_trees import (
+    CheapestTrees,
+    Served,
+    SetFamily,
+    families,
+    flow_along_trees,
+    set_masks,
+)
+from noptoolkit.flow.dual_ascent import AscentTrees
 from noptoolkit.flow.linear_program import run_highs
-from noptoolkit.flow.multicast import Branch, TreeLoads
+from noptoolkit.flow.multicast import Branches, TreeLoads
 from noptoolkit.flow.problem import Messages, RoutingProblem, membership
 from noptoolkit.flow.routed import Bound, CommodityFlow, Routed
 
-__all__ = ["can_pack", "pack_trees"]
+__all__ = ["pack_trees"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 METHOD = "Steiner tree packing"
-MOST_WORK = 3e8  # subsets of subsets x vertices, about a second
-MOST_PROOF = 20_000  # trees that are kept one by one for `FlowResult.verify`
-
-
-def can_pack(problem: RoutingProblem) -> bool:
-    """Return whether the messages of a problem are over few enough end points."""
-    vertices = problem.network.num_vertices
-    work = 0.0
-    for part in problem.messages:
-        sets = MemberSets.of(part)
-        if sets is None:
-            return False
-        work += float(np.sum(2.0 ** np.bitwise_count(sets.masks))) * vertices
-    return work <= MOST_WORK
+MOST_STEPS = 2e8  # of the program over subsets for one column, about a fifth of a second
+LOOK_UP = 40  # steps that finding two subsets takes
+MOST_ASCENTS = 3e7  # messages x arcs whose trees are raised for one column, about a second
+MOST_PROOF = 40_000_000  # arcs of trees that are kept one by one for `FlowResult.verify`
+MOST_PACKINGS = 20_000  # messages whose cuts are kept for it
+MOST_COLUMNS = 400
+MOST_MASTER = 300_000  # blocks x resources of the master program
+FIRST = 12  # columns before the master program
+RECENT = 12  # columns that stay in the master program, used or not
+PATIENCE = 12  # rounds without progress after which the gap is left as it is
 
 
 def pack_trees(
@@ -59,8 +61,8 @@ def pack_trees(
     tol: float,
     deadline: float = float("inf"),
     report: Callable[[str], None] | None = None,
-) -> Routed:
-    """Return the best routing of demand and messages together.
+) -> Routed | None:
+    """Return the best routing of demand and messages together, ``None`` where the messages are too many.
 
     Parameters
     ----------
@@ -71,38 +73,75 @@ def pack_trees(
     report
         Is told the progress, one line at a time.
     """
-    network = problem.network
-    capacity = network.capacity
+    capacity = problem.network.capacity
     blocks = _Blocks(problem)
+    if blocks.work > MOST_ASCENTS:
+        return None
     fixed = blocks.fixed_use
-    price = 1 / capacity
-    columns: list[_Column] = []
-    best_bound, best_prices = -1.0, price
-    for turn in range(12):  # a first mix, on prices that rise with the congestion of those before
-        column = blocks.respond(price)
-        columns.append(column)
-        bound = column.cost / float(capacity @ price)
-        if bound > best_bound:
-            best_bound, best_prices = bound, price / float(capacity @ price)
-        use = fixed + np.mean([c.use.sum(axis=0) for c in columns], axis=0)
-        ratio = use / capacity
-        price = np.exp((8.0 + 2 * turn) * (ratio / ratio.max() - 1)) / capacity
-    time_now, shares, price = _mix(columns, fixed, capacity)
-    while time_now > best_bound * (1 + tol) and time.perf_counter() < deadline and len(columns) < 400:
-        before = time_now, best_bound
-        for near in (0.0, 0.6):  # prices between the master's and the best known oscillate less
-            tried = near * best_prices + (1 - near) * price / float(capacity @ price)
-            column = blocks.respond(tried + 1e-9 / (capacity * len(capacity)))
-            columns.append(column)
-            bound = column.cost / float(capacity @ column.prices)
-            if bound > best_bound:
-                best_bound, best_prices = bound, column.prices / float(capacity @ column.prices)
-        time_now, shares, price = _mix(columns, fixed, capacity)
-        if report is not None:
-            report(f"{METHOD}: {len(columns)} columns, gap {time_now / best_bound - 1:.2%}")
-        if before == (time_now, best_bound):
+    search = _Search(blocks, deadline)
+    for prices in blocks.cut_prices():
+        search.ask(prices)
+    prices, mean = 1 / capacity, np.zeros(len(capacity))
+    for turn in range(FIRST):  # a first mix, on prices that rise with the congestion of those before
+        mean += (search.ask(prices).use.sum(axis=0) - mean) / (turn + 1)
+        ratio = (fixed + mean) / capacity
+        if ratio.max() <= search.bound * (1 + tol) or search.is_over():
             break
-    return blocks.routed(columns, shares, Bound(best_bound, METHOD, best_prices))
+        prices = _steep(ratio, 8.0 + 2 * turn) / capacity
+    mix = search.mix(None)
+    stale = 0
+    while mix.time > search.bound * (1 + tol) and stale < PATIENCE and not search.is_over():
+        gap = mix.time / search.bound - 1
+        ratio = mix.use / capacity
+        prices = mix.prices / float(capacity @ mix.prices)
+        for tried in (  # the master's own prices oscillate: near the best known, and from congestion, less
+            prices,
+            0.6 * search.prices + 0.4 * prices,
+            _steep(ratio, np.clip(np.log(len(ratio)) / gap, 10.0, 300.0)) / capacity,
+        ):
+            search.ask(tried)
+        mix = search.mix(mix)
+        stale = 0 if mix.time / search.bound - 1 < 0.98 * gap else stale + 1
+        if report is not None:
+            report(f"{METHOD}: {len(search.columns)} columns, gap {mix.time / search.bound - 1:.2%}")
+    return blocks.routed(search.columns, mix.shares, Bound(search.bound, METHOD, search.prices))
+
+
+def _steep(ratio: Floats, steepness: float) -> Floats:
+    steep: Floats = np.exp(steepness * (ratio / ratio.max() - 1))
+    return steep
+
+
+class _Search:
+    """The columns found so far, and the best bound that their prices prove."""
+
+    def __init__(self, blocks: _Blocks, deadline: float) -> None:
+        self.blocks, self.deadline = blocks, deadline
+        self.capacity = blocks.problem.network.capacity
+        self.columns: list[_Column] = []
+        self.bound, self.prices = -1.0, 1 / self.capacity
+
+    def is_over(self) -> bool:
+        """Return whether time or columns are used up."""
+        return time.perf_counter() >= self.deadline or len(self.columns) >= MOST_COLUMNS
+
+    def ask(self, prices: Floats) -> _Column:
+        """Return the column of some prices, kept with the others."""
+        prices = prices / float(self.capacity @ prices) + 1e-9 / (self.capacity * len(self.capacity))
+        column = self.blocks.respond(prices)
+        self.columns.append(column)
+        scale = float(self.capacity @ prices)
+        if column.cost / scale > self.bound:
+            self.bound, self.prices = column.cost / scale, prices / scale
+        return column
+
+    def mix(self, before: _Mix | None) -> _Mix:
+        """Return the best mix of the columns that the last one used and of those since."""
+        used = np.ones((len(self.columns), len(self.columns[0].use)), bool)
+        if before is not None:
+            used[: len(before.shares)] = before.shares > 0
+            used[-RECENT:] = True
+        return _mix(self.columns, used, self.blocks.fixed_use, self.capacity)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,76 +153,169 @@ class _Column:
     cost: float
 
 
-def _mix(columns: list[_Column], fixed: Floats, capacity: Floats) -> tuple[float, Floats, Floats]:
-    """Return the time of the best mix, the shares [columns, blocks], and the prices of the resources."""
-    count, blocks = len(columns), len(columns[0].use)
-    use = np.concatenate([column.use for column in columns]).T
-    unit = float(fixed.sum() + use.sum() / count) / len(capacity) or 1.0
+@dataclass(frozen=True, eq=False)
+class _Mix:
+    """The best mix of columns: its time, use of the resources, shares [columns, blocks], and prices."""
+
+    time: float
+    use: Floats
+    shares: Floats
+    prices: Floats
+
+
+def _mix(columns: list[_Column], used: NDArray[np.bool_], fixed: Floats, capacity: Floats) -> _Mix:
+    """Return the best mix of columns; ``used`` tells which may take part, [columns, blocks]."""
+    which, block = np.nonzero(used)
+    use = np.stack([columns[k].use[b] for k, b in zip(which, block, strict=True)], axis=1)
+    blocks = used.shape[1]
+    unit = float(fixed.sum() + columns[0].use.sum()) / len(capacity) or 1.0
     rate = float(capacity.mean())
-    one = np.tile(np.eye(blocks), count)
-    matrix = csc_array(np.block([[use / unit, -(capacity / rate)[:, None]], [one, np.zeros((blocks, 1))]]))
+    one = np.zeros((blocks, len(block) + 1))
+    one[block, np.arange(len(block))] = 1.0
     answer = run_highs(
-        matrix,
+        csc_array(np.concatenate([np.c_[use / unit, -capacity / rate], one])),
         lower=np.r_[np.full(len(capacity), -np.inf), np.ones(blocks)],
         upper=np.r_[-fixed / unit, np.ones(blocks)],
         options={"solver": "ipx", "run_crossover": "off"},
     )
+    shares = np.zeros(used.shape)
     if answer is None:
-        shares = np.full((count, blocks), 1 / count)
+        shares[which, block] = 1.0
         price = np.mean([column.prices for column in columns], axis=0)
     else:
-        shares = np.maximum(answer[0][:-1], 0.0).reshape(count, blocks)
+        shares[which, block] = np.maximum(answer[0][:-1], 0.0)
         shares[shares < 1e-7] = 0.0
-        shares /= shares.sum(axis=0)
         price = np.maximum(-answer[1][: len(capacity)], 0.0)
-    total = fixed + use @ shares.ravel()
-    return float(np.max(total / capacity)), shares, price
+    shares /= shares.sum(axis=0)
+    total = fixed + use @ shares[which, block]
+    return _Mix(float(np.max(total / capacity)), total, shares, price)
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """How the messages of a part are priced: small sets exactly, large ones by raising cuts.
+
+    Parameters
+    ----------
+    roots
+        Nodes, ascending.
+    exact
+        Families of messages.
+    large
+        Indices of the other messages.
+    """
+
+    part: Messages
+    roots: Ints
+    exact: list[SetFamily]
+    large: Ints
+
+    @staticmethod
+    def of(problem: RoutingProblem, part: Messages) -> _Plan:
+        vertices = problem.network.num_vertices
+        found = set_masks(problem, part)
+        messages = np.flatnonzero(part.bytes > 0)
+        if found is None:
+            return _Plan(part, np.unique(part.root[messages]), [], messages)
+        masks, at = found
+        messages = messages[masks[messages] != 0]
+        sets, which = np.unique(masks[messages], return_inverse=True)
+        exact = affordable(sets, len(at), vertices)[which]
+        small = families(masks, at, messages[exact], vertices) if exact.any() else []
+        return _Plan(part, np.unique(part.root[messages]), small, messages[~exact])
+
+    def serve(self, problem: RoutingProblem, prices: Floats, share: Floats, *, keep: bool = False) -> Served:
+        """Return what a share of the messages of each root takes."""
+        served = []
+        if self.exact:
+            cheapest = CheapestTrees(problem, self.part, prices)
+            served += [cheapest.serve(family, self.roots, share, keep=keep) for family in self.exact]
+        if len(self.large):
+            raised = AscentTrees(problem, self.part, prices)
+            served.append(raised.serve(self.large, self.roots, share, keep=keep))
+        return Served(
+            sum((one.bound for one in served), np.zeros(len(self.roots))),
+            sum((one.load for one in served), np.zeros((len(self.roots), problem.network.num_arcs))),
+            sum((one.sent for one in served), np.zeros(len(self.roots))),
+            tuple(way for one in served for way in one.branches),
+        )
+
+
+def affordable(sets: NDArray[np.uint64], bits: int, vertices: int) -> NDArray[np.bool_]:
+    """Return which sets to price exactly, the smallest first: sets share the work on common subsets."""
+    size = np.bitwise_count(sets).astype(np.int64)
+    chosen = np.zeros(len(sets), bool)
+    rows = np.zeros(65)
+    for k in np.unique(size):
+        mine = np.flatnonzero(size == k)
+        more = np.array([float(comb(int(k), j)) for j in range(65)])
+        most = np.array([float(comb(bits, j)) for j in range(65)])
+        steps = 2.0 ** np.arange(65) / 2 * (vertices + LOOK_UP) + vertices**2
+        some = len(mine)
+        while some and np.minimum(rows + some * more, most) @ steps > MOST_STEPS:
+            some //= 2
+        chosen[mine[:some]] = True
+        rows += some * more
+        if some < len(mine):
+            break
+    return chosen
 
 
 class _Blocks:
-    """The blocks of a problem: messages by root, then unicast by source."""
+    """The blocks of a problem: messages by root, then unicast by source; several in one where too many."""
 
     def __init__(self, problem: RoutingProblem) -> None:
         self.problem = problem
         network = problem.network
-        self.parts: list[tuple[Messages, MemberSets, list[tuple[int, Floats]]]] = []
+        self.plans = [_Plan.of(problem, part) for part in problem.messages]
         sent, received = np.zeros(len(network.origin)), np.zeros(len(network.origin))
         for part in problem.messages:
-            sets = MemberSets.of(part)
-            assert sets is not None
-            roots: list[tuple[int, Floats]] = []
-            for root in np.unique(part.root):
-                mine = (part.root == root) & (sets.mask_of_message > 0)
-                rows = sets.place[sets.mask_of_message[mine]]
-                owed = np.bincount(rows, part.bytes[mine], len(sets.masks)).astype(float)
-                roots.append((int(root), owed))
-            self.parts.append((part, sets, roots))
             far = sent if part.reverse else received
             for bit, node in enumerate(part.endpoints):
                 held = membership(part.members, bit) & (part.root != node)
                 far[node] += float(part.bytes[held].sum())
         self.far_sent, self.far_received = sent, received
         self.fixed_use: Floats = problem.ports + network.on_injected @ sent + network.on_ejected @ received
+        count = sum(len(plan.roots) for plan in self.plans) + len(problem.sources)
+        self.work = sum(len(plan.large) for plan in self.plans) * network.num_arcs
+        self.block = np.arange(count) % max(1, MOST_MASTER // network.num_resources)
+
+    def cut_prices(self) -> list[Floats]:
+        """Return prices on the channels round the vertices that messages leave and enter most."""
+        network = self.problem.network
+        out, into = self.problem.demand.sum(axis=1), self.problem.demand.sum(axis=0)
+        for part in self.problem.messages:
+            near, far = (into, out) if part.reverse else (out, into)
+            ends = network.destination if part.reverse else network.origin
+            others = network.origin if part.reverse else network.destination
+            np.add.at(near, ends[part.root], part.bytes)
+            np.add.at(far, others, self.far_sent if part.reverse else self.far_received)
+        found = []
+        for amount, side in ((out, network.tail), (into, network.head)):
+            room = np.bincount(side, network.arc_capacity, network.num_vertices)
+            vertex = int(np.argmax(np.divide(amount, room, out=np.zeros_like(room), where=room > 0)))
+            prices = np.zeros(network.num_resources)
+            prices[network.own[side == vertex]] = 1.0
+            found.append(prices)
+        return found
 
     def respond(self, prices: Floats) -> _Column:
         """Return what every block does when all of it goes the cheapest way."""
         network, problem = self.problem.network, self.problem
-        length = network.on_arcs.T @ prices
         use: list[Floats] = []
         cost = float(self.fixed_use @ prices)
-        for part, sets, roots in self.parts:
-            trees = CheapestTrees(problem, part, sets, prices, length)
-            for root, owed in roots:
-                spent, arc_load, copies = trees.of_root(root, owed)
-                cost += spent
-                port = network.on_ejected if part.reverse else network.on_injected
-                sends = np.zeros(len(network.origin))
-                sends[root] = copies
-                use.append(network.on_arcs @ arc_load + port @ sends)
-        flow, spent = self._shortest(length)
+        for plan in self.plans:
+            served = plan.serve(problem, prices, np.ones(len(plan.roots)))
+            cost += float(served.bound.sum())
+            port = network.on_ejected if plan.part.reverse else network.on_injected
+            on_port = np.asarray(port[:, plan.roots].toarray()) * served.sent
+            use.append((network.on_arcs @ served.load.T + on_port).T)
+        flow, spent = self._shortest(network.on_arcs.T @ prices)
         cost += spent
-        use += list((network.on_arcs @ flow.T).T)
-        return _Column(prices, np.array(use), cost)
+        use.append((network.on_arcs @ flow.T).T)
+        together = np.zeros((int(self.block.max()) + 1, network.num_resources))
+        np.add.at(together, self.block, np.concatenate(use))
+        return _Column(prices, together, cost)
 
     def _shortest(self, length: Floats) -> tuple[Floats, float]:
         """Return the unicast flow of each source along shortest paths, and its cost."""
@@ -197,32 +329,35 @@ class _Blocks:
         return flow, float(np.sum(wanted * np.where(wanted > 0, distance, 0.0)))
 
     def routed(self, columns: list[_Column], shares: Floats, bound: Bound) -> Routed:
-        """Return the mix of columns as loads and, where they are few, trees one by one."""
+        """Return the mix of columns as loads and, where they are few enough, trees one by one."""
         network, problem = self.problem.network, self.problem
         load = np.zeros(network.num_arcs)
         injected, ejected = self.far_sent.copy(), self.far_received.copy()
         flow = np.zeros((len(problem.sources), network.num_arcs))
-        branches: list[Branch] = []
-        active = [k for k in range(len(columns)) if shares[k].any()]
-        keep = len(active) * sum(len(part.root) for part, _, _ in self.parts) <= 4 * MOST_PROOF
-        for k in active:
-            length = network.on_arcs.T @ columns[k].prices
-            block = 0
-            for part, sets, roots in self.parts:
-                trees = CheapestTrees(problem, part, sets, columns[k].prices, length)
-                for root, owed in roots:
-                    share = float(shares[k, block])
-                    block += 1
-                    if share == 0:
-                        continue
-                    _, arc_load, copies = trees.of_root(root, share * owed)
-                    load += arc_load
-                    (ejected if part.reverse else injected)[root] += copies
-                    if keep:
-                        branches += trees.branches(root, share)
-            flow += shares[k, block:, None] * self._shortest(length)[0]
+        ways: list[Branches] = []
+        kept = 0
+        for column, of_block in zip(columns, shares, strict=True):
+            if not of_block.any():
+                continue
+            share = of_block[self.block]
+            for plan in self.plans:
+                mine, share = np.split(share, [len(plan.roots)])
+                served = plan.serve(problem, column.prices, mine, keep=kept <= MOST_PROOF)
+                load += served.load.sum(axis=0)
+                (ejected if plan.part.reverse else injected)[plan.roots] += served.sent
+                ways += served.branches
+                kept += sum(len(way.arcs) for way in served.branches)
+            flow += share[:, None] * self._shortest(network.on_arcs.T @ column.prices)[0]
         everywhere = np.arange(network.num_vertices)
         arcs = np.arange(network.num_arcs)
         proof = CommodityFlow(flow, arcs, True, problem.sources, everywhere)
-        whole = TreeLoads(load, injected, ejected, branches=tuple(branches) if keep else None)
-        return Routed(flow.sum(axis=0), whole, METHOD, (bound,), proof)
+        branches = tuple(ways) if kept <= MOST_PROOF else None
+        packings = tuple(
+            AscentTrees(problem, plan.part, bound.prices).packing(plan.large)
+            for plan in self.plans
+            if 0 < len(plan.large) <= MOST_PACKINGS
+        )
+        bound = replace(bound, packings=packings)
+        return Routed(
+            flow.sum(axis=0), TreeLoads(load, injected, ejected, branches=branches), METHOD, (bound,), proof
+        )

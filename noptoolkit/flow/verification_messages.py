@@ -1,131 +1,200 @@
-"""Messages followed one by one along the trees of a result; see `noptoolkit.flow.verification`."""
+"""Every message of a result followed to its members; see `noptoolkit.flow.verification`.
+
+Many messages at a time, a row for each: what reaches and leaves each vertex is counted in whole copies.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.multicast import Branch, Tree
+from noptoolkit.flow.multicast import Branches, Tree
 from noptoolkit.traffic import DestinationSets
 
 if TYPE_CHECKING:
     from noptoolkit.flow.result import FlowResult
 
-__all__ = ["MessageFollower"]
+__all__ = ["Endpoints", "MessageFollower"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+CHUNK = 4_000_000  # messages x vertices, or arcs, at a time
+
+
+class Endpoints:
+    """Where the messages of a result begin and end, on the vertices of its network.
+
+    Parameters
+    ----------
+    reverse
+        Whether of its reductions, followed backwards from the root, else of its multicasts.
+    """
+
+    def __init__(self, result: FlowResult, *, reverse: bool) -> None:
+        package = result.package
+        nodes = [*package.nodes, *package.memories]
+        self.names = [node.name for node in nodes]
+        capable = "reduces" if reverse else "replicates"
+        self.helps = np.array([bool(getattr(node, capable, False)) for node in nodes])
+        starts = {node.name: i for i, node in enumerate(package.nodes)}
+        stops = starts | {stack.name: len(starts) + i for i, stack in enumerate(package.memories)}
+        at_root, at_member = (stops, starts) if reverse else (starts, stops)
+        names = result.traffic.endpoints
+        self.node = np.array([starts[name] for name in names])
+        self.root_of = np.array([at_root[name] for name in names])
+        self.member_of = np.array([at_member[name] for name in names])
+
+    def members(self, sets: DestinationSets, messages: Ints) -> NDArray[np.bool_]:
+        """Return which end points each message has to reach, its root left out, [messages, endpoints]."""
+        part = DestinationSets(sets.root[messages], sets.members[messages], sets.bytes[messages])
+        members = part.contains(len(self.node))
+        members[self.node[part.root][:, None] == self.node[None, :]] = False
+        return members
 
 
 class MessageFollower:
-    """Counts what messages put on the arcs of a network, and notes what does not arrive.
+    """Counts what multicasts, or reductions, put on the arcs of a network, and notes what does not arrive.
 
     Parameters
     ----------
     result
         Whose trees are followed.
-    parts
-        Its multicasts (key False) and reductions (True).
+    sets
+        Its multicasts, or its reductions.
+    reverse
+        Whether they are reductions.
     """
 
-    def __init__(self, result: FlowResult, parts: Mapping[bool, DestinationSets]) -> None:
-        self.result, self.package, self.parts = result, result.package, parts
+    def __init__(self, result: FlowResult, sets: DestinationSets, *, reverse: bool) -> None:
+        self.sets, self.reverse = sets, reverse
         self.faults: list[str] = []
-        self.start = dict(self.package.index)
-        size = len(self.package.nodes)
-        self.end = self.start | {stack.name: size + i for i, stack in enumerate(self.package.memories)}
-        self.names = [node.name for node in (*self.package.nodes, *self.package.memories)]
+        self.ends = ends = Endpoints(result, reverse=reverse)
+        self.helps, self.names, self.size = ends.helps, ends.names, len(ends.names)
+        network = result.network
+        self.begin, self.finish = (network.head, network.tail) if reverse else (network.tail, network.head)
+        self.load = np.zeros(len(network.tail))
+        self.from_root = np.zeros(len(result.package.nodes))
+        self.at_members = np.zeros(len(result.package.nodes))
+        self.followed = np.zeros(len(sets))
 
-    def follow_all(self) -> tuple[Floats, Floats, Floats]:
-        """Return the load of each arc, and what each node sends and receives, in B."""
-        trees = self.result.routed.trees
-        load = np.zeros(len(trees.arc_load))
-        sent, received = np.zeros(len(self.package.nodes)), np.zeros(len(self.package.nodes))
-        for branch in trees.branches or ():
-            self._follow_branch(branch, load, sent, received)
-        for tree in trees.trees:
-            for number, share in zip(tree.messages, tree.shares, strict=True):
-                self._follow(tree, int(number), float(share), load, sent, received)
-        return load, sent, received
+    def follow(self, trees: tuple[Tree, ...], branches: tuple[Branches, ...]) -> None:
+        """Follow all messages; each must go its way as a whole."""
+        for tree in trees:
+            if tree.reverse == self.reverse:
+                self._follow_tree(tree)
+        for ways in branches:
+            if ways.reverse == self.reverse:
+                self._follow_ways(ways)
+        owed = (self.sets.bytes > 0) & self._reaches()
+        lost = np.flatnonzero(owed & (np.abs(self.followed - 1) > 1e-9))
+        if len(lost):
+            name = self.names[self.ends.root_of[self.sets.root[lost[0]]]]
+            share = self.followed[lost[0]]
+            self.faults.append(f"{share:.6g} of a message of {name!r} is routed ({len(lost)} such messages)")
 
-    def _follow(
-        self, tree: Tree, number: int, share: float, load: Floats, sent: Floats, received: Floats
-    ) -> None:
-        sets, reverse = self.parts[tree.reverse], tree.reverse
-        network, traffic = self.result.network, self.result.traffic
-        capable = "reduces" if reverse else "replicates"
-        root_name = traffic.endpoints[int(sets.root[number])]
-        amount = share * float(sets.bytes[number])
-        root = self.end[root_name] if reverse else self.start[root_name]
-        near_end, far_end = (network.head, network.tail) if reverse else (network.tail, network.head)
-        words = sets.members[number]
-        names = {name for i, name in enumerate(traffic.endpoints) if int(words[i // 64]) >> (i % 64) & 1}
-        names.discard(root_name)
-        needed: dict[int, set[str]] = {}  # arcs and the members beyond, one walk per member
-        for name in names:
-            here = self.start[name] if reverse else self.end[name]
-            for _ in range(len(self.names)):
-                if here == root:
-                    break
-                arc = int(tree.parent_arc[here])
-                if arc < 0:
-                    break
-                needed.setdefault(arc, set()).add(name)
-                here = int(near_end[arc])
-            if here != root:
-                self.faults.append(f"a message of {root_name!r} does not reach {name!r}")
+    def _reaches(self) -> NDArray[np.bool_]:
+        """Return which messages have anybody to reach but their roots, [messages]."""
+        return np.concatenate(
+            [
+                self.ends.members(self.sets, np.arange(len(self.sets))[chunk]).any(axis=1)
+                for chunk in _chunks(self.sets.root, self.size)
+            ]
+        )
+
+    def _arrive(self, members: NDArray[np.bool_], amount: Floats) -> None:
+        np.add.at(self.at_members, self.ends.node, amount @ members)
+
+    def _follow_tree(self, tree: Tree) -> None:
+        """Follow messages of one root up from their members, vertices far from the root first."""
+        roots = np.unique(self.ends.root_of[self.sets.root[tree.messages]])
+        if len(roots) != 1:
+            self.faults.append("a tree has messages of several roots")
+            return
+        (root,) = roots
+        hops = self._hops_to(int(root), tree.parent_arc)
+        far_first = np.argsort(-hops, kind="stable")
+        for chunk in _chunks(tree.messages, self.size):
+            messages, share = tree.messages[chunk], tree.shares[chunk]
+            members = self.ends.members(self.sets, messages)
+            amount = share * self.sets.bytes[messages]
+            copies = np.zeros((self.size, len(messages)), np.int32)
+            np.add.at(copies, self.ends.member_of, members.T)
+            lost = np.flatnonzero((hops < 0) & copies.any(axis=1))
+            if len(lost):
+                names = self.names[root], self.names[lost[0]]
+                self.faults.append(f"a message of {names[0]!r} does not reach {names[1]!r}")
                 return
-            at_member = sent if reverse else received
-            at_member[self.package.index[name]] += amount
+            for vertex in far_first[hops[far_first] >= 0]:
+                here = copies[vertex]
+                if self.helps[vertex]:
+                    np.minimum(here, 1, out=here)
+                if vertex == root:
+                    self.from_root[self._node(root)] += here @ amount
+                    continue
+                arc = tree.parent_arc[vertex]
+                self.load[arc] += here @ amount
+                copies[self.begin[arc]] += here
+            self._arrive(members, amount)
+            np.add.at(self.followed, messages, share)
 
-        def copies(vertex: int) -> int:
-            own = self.names[vertex] in names and vertex != root
-            count = own + sum(carried(arc) for arc in needed if int(near_end[arc]) == vertex)
-            node = self.package[self.names[vertex]]
-            return min(count, 1) if getattr(node, capable, False) else count
+    def _hops_to(self, root: int, parent_arc: Ints) -> Ints:
+        """Return the hops from each vertex up to the root, -1 where it does not get there."""
+        hops = np.full(self.size, -1)
+        here = np.arange(self.size)
+        for step in range(self.size):
+            hops[(here == root) & (hops < 0)] = step
+            arc = np.where(here >= 0, parent_arc[here], -1)
+            wrong = (arc >= 0) & (self.finish[arc] != here)
+            here = np.where((arc < 0) | wrong | (here == root), -1, self.begin[arc])
+        return hops
 
-        def carried(arc: int) -> int:
-            return copies(int(far_end[arc]))
+    def _node(self, vertex: int) -> int:
+        return int(self.ends.node[np.flatnonzero(self.ends.root_of == vertex)[0]])
 
-        for arc in needed:
-            load[arc] += amount * carried(arc)
-        if names:
-            (received if reverse else sent)[self.package.index[root_name]] += amount * copies(root)
-
-    def _follow_branch(self, branch: Branch, load: Floats, sent: Floats, received: Floats) -> None:
-        """Check that copies reach every member, none made but where a node can; add what they carry."""
-        sets, reverse = self.parts[branch.reverse], branch.reverse
-        network, traffic = self.result.network, self.result.traffic
-        capable = "reduces" if reverse else "replicates"
-        begin, finish = (network.head, network.tail) if reverse else (network.tail, network.head)
-        root_name = traffic.endpoints[int(sets.root[branch.message])]
-        root = self.end[root_name] if reverse else self.start[root_name]
-        words = sets.members[branch.message]
-        names = {name for i, name in enumerate(traffic.endpoints) if int(words[i // 64]) >> (i % 64) & 1}
-        names.discard(root_name)
-        members = {self.start[name] if reverse else self.end[name] for name in names}
-        amount = branch.share * float(sets.bytes[branch.message])
-        into = np.bincount(finish[branch.arcs], branch.copies, len(self.names))
-        out_of = np.bincount(begin[branch.arcs], branch.copies, len(self.names))
-        reached, frontier = {root}, [root]
-        while frontier:
-            here = frontier.pop()
-            ahead = set(finish[branch.arcs[begin[branch.arcs] == here]].tolist()) - reached
-            reached |= ahead
-            frontier += ahead
-        for vertex in {*members, *begin[branch.arcs].tolist()} - {root}:
-            needed = out_of[vertex] + (vertex in members)
-            if getattr(self.package[self.names[vertex]], capable, False):
-                needed = min(needed, 1)
-            if vertex not in reached or into[vertex] < needed:
-                self.faults.append(f"a message of {root_name!r} lacks copies at {self.names[vertex]!r}")
+    def _follow_ways(self, ways: Branches) -> None:
+        """Check that copies reach every member along each way, none made but where a node can."""
+        most = int(np.diff(ways.begins).max(initial=0))
+        for chunk in _chunks(ways.messages, self.size + most):
+            messages, share = ways.messages[chunk], ways.shares[chunk]
+            arcs = ways.arcs[ways.begins[chunk.start] : ways.begins[chunk.stop]]
+            way = np.repeat(np.arange(len(messages)), np.diff(ways.begins[chunk.start : chunk.stop + 1]))
+            shape = (len(messages), self.size)
+            begin, finish = way * self.size + self.begin[arcs], way * self.size + self.finish[arcs]
+            into = np.bincount(finish, minlength=shape[0] * shape[1]).reshape(shape)
+            out_of = np.bincount(begin, minlength=shape[0] * shape[1]).reshape(shape)
+            members = self.ends.members(self.sets, messages)
+            needed = out_of.copy()
+            np.add.at(needed.T, self.ends.member_of, members.T)
+            needed = np.where(self.helps, np.minimum(needed, 1), needed)
+            root = self.ends.root_of[self.sets.root[messages]]
+            rows = np.arange(len(messages))
+            from_root = needed[rows, root]
+            reached = np.zeros(shape, bool)
+            reached[rows, root] = True
+            fresh, known = True, reached.ravel()
+            while fresh:
+                ahead = finish[known[begin] & ~known[finish]]
+                fresh = len(ahead) > 0
+                known[ahead] = True
+            lacks = (needed > 0) & (~reached | (into < needed))
+            lacks[rows, root] = False
+            if lacks.any() or (share < 0).any():
+                row, vertex = (int(x) for x in np.argwhere(lacks)[0]) if lacks.any() else (0, 0)
+                self.faults.append(
+                    f"a message of {self.names[root[row]]!r} lacks copies at {self.names[vertex]!r}"
+                )
                 return
-        load[branch.arcs] += amount * branch.copies
-        copies = out_of[root]
-        if getattr(self.package[root_name], capable, False):
-            copies = min(copies, 1)
-        (received if reverse else sent)[self.package.index[root_name]] += amount * copies
-        for name in names:
-            (sent if reverse else received)[self.package.index[name]] += amount
+            amount = share * self.sets.bytes[messages]
+            self.load += np.bincount(arcs, amount[way], len(self.load))
+            np.add.at(self.from_root, self.ends.node[self.sets.root[messages]], amount * from_root)
+            self._arrive(members, amount)
+            np.add.at(self.followed, messages, share)
+
+
+def _chunks(messages: Ints, width: int) -> Iterator[slice]:
+    step = max(1, CHUNK // max(1, width))
+    return (slice(i, min(i + step, len(messages))) for i in range(0, len(messages), step))

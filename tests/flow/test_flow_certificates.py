@@ -97,6 +97,24 @@ def test_tampered_result_is_rejected(result, changes, message):
         dataclasses.replace(result, **values).verify()
 
 
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e12])
+def test_prices_of_any_size_are_checked(scale):
+    """Prices are in s/B: those of a fast network are tiny, and must not count as no link at all."""
+    package = from_graph(nx.grid_2d_graph(3, 3), capacity_seed=1)
+    links = [
+        dataclasses.replace(
+            link, bandwidth=link.bandwidth * scale, reverse_bandwidth=link.reverse_bandwidth * scale
+        )
+        for link in package.links
+    ]
+    package = package.replace(links=links)
+    flow = congestion(package, random_traffic(package, 1))
+    assert flow.verify()
+    uneven = np.random.default_rng(0).exponential(1, len(flow.prices)) / flow.network.capacity
+    with pytest.raises(RoutingError, match="prove"):
+        dataclasses.replace(flow, prices=uneven).verify()
+
+
 def test_capacity_that_is_not_the_packages_is_rejected(result):
     wider = dataclasses.replace(result.network, capacity=result.network.capacity * 2)
     with pytest.raises(RoutingError, match="not those of the package"):

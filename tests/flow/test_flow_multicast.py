@@ -194,8 +194,9 @@ def test_dropped_branch_is_rejected():
     flow = congestion(package, messages(package, random_sets(6, 8, 4, seed=0)))
     assert flow.verify()
     trees = flow.routed.trees
+    ways = trees.branches[0]
     broken = dataclasses.replace(
-        trees.branches[0], arcs=trees.branches[0].arcs[:-1], copies=trees.branches[0].copies[:-1]
+        ways, arcs=ways.arcs[:-1], begins=np.minimum(ways.begins, len(ways.arcs) - 1)
     )
     changed = dataclasses.replace(trees, branches=(broken, *trees.branches[1:]))
     with pytest.raises(RoutingError, match=r"lacks copies|do not add up"):
