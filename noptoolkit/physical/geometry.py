@@ -7,7 +7,6 @@ states its own; hybrid bonds are vertical and have none. Nodes without size are 
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.errors import TopologyError
-from noptoolkit.package import LinkKind, Package
+from noptoolkit.package import Link, LinkKind, Package
 from noptoolkit.physical.technology import Technology
 
 __all__ = ["Ports", "area", "link_lengths", "link_ports", "measured_links", "wire_length"]
@@ -151,11 +150,16 @@ def measured_links(package: Package, technology: Technology, wiring: Wiring = "m
     for link, length in zip(package.links, link_lengths(package, wiring).tolist(), strict=True):
         if link.kind in (LinkKind.D2D, LinkKind.SUBSTRATE):
             energy = technology.energy_per_bit
-            link = dataclasses.replace(
-                link,
-                length=length,
-                latency=technology.phy_latency + length * technology.latency_per_length,
-                energy_per_bit=link.energy_per_bit if energy is None else energy,
+            link = Link(
+                link.a,
+                link.b,
+                link.bandwidth,
+                link.reverse_bandwidth,
+                link.kind,
+                technology.phy_latency + length * technology.latency_per_length,
+                link.energy_per_bit if energy is None else energy,
+                link.half_duplex,
+                length,
             )
         links.append(link)
     return package.replace(links=links)

@@ -154,8 +154,11 @@ def _structure(package: Package, remarks: list[str]) -> dict[str, Entry]:
             bound = format_quantity(cut.bound, "B/s")
             remarks.append(f"bisection is the best cut found; none has less than {bound} ({cut.proof})")
         latency = zero_load_latency(package)
-        entries["latency"] = Entry(latency.mean, "s", "zero-load latency, on average")
-        entries["greatest latency"] = Entry(latency.max, "s", "zero-load latency, the largest")
+        if latency.max > 0:
+            entries["latency"] = Entry(latency.mean, "s", "zero-load latency, on average")
+            entries["greatest latency"] = Entry(latency.max, "s", "zero-load latency, the largest")
+        else:
+            remarks.append("no latency: none is given of any link, chiplet or switch")
     return entries
 
 

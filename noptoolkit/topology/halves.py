@@ -3,7 +3,7 @@
 It is the least bandwidth, in one direction, of the channels between two halves of the chiplets (sizes
 differing by at most one; switches go to either side; where the directions differ, their mean counts).
 Finding it is NP-hard. From above: the best of several Kernighan-Lin-style descents, from halves by
-eigenvector, by position, by order and at random. From below, the largest of
+eigenvectors, by position, by order and at random. From below, the largest of
 
 *spectrum*: lambda_2 a b / n with halves of a and b of n chiplets (Fiedler 1973; Mohar 1989), where lambda_2
 is the second-smallest eigenvalue of the Laplacian from which switches are eliminated (its Schur complement):
@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.topology.cuts import cut_weight, descend, least_cut, place_switches
-from noptoolkit.topology.matrices import fiedler, network, symmetric
+from noptoolkit.topology.matrices import low_spectrum, network, symmetric
 from noptoolkit.topology.tree_bound import tree_bound
 from noptoolkit.units import Measured, measured
 
@@ -47,6 +47,12 @@ MOST_EXACT = 30
 
 MOST_RANDOM = 256
 """Nodes up to which random halves are tried beside the others."""
+
+VECTORS = 6
+"""Eigenvectors whose order is tried: a square has two of each, and neither need be along an axis."""
+
+DENSE = 16
+"""Links per chiplet, both directions, beyond which one eigenvector is tried: dense graphs cut much alike."""
 
 SLACK = 1e-6
 """Relative error of eigenvalues and flows that is forgiven."""
@@ -142,9 +148,10 @@ def _search(package: Package, rng: np.random.Generator) -> Bisection:
     names, chiplets, _ = network(package)
     sparse = symmetric(package)
     weights = sparse.toarray()
-    side = _best_cut(package, weights, chiplets, rng)
+    bound = _spectral_bound(sparse, chiplets)
+    side = _best_cut(package, weights, chiplets, bound, rng)
     found = Bisection(cut_weight(weights, side), 0.0, _half(names, side))
-    found = _with_bound(found, _spectral_bound(sparse, chiplets), "spectrum", sparse.data)
+    found = _with_bound(found, bound, "spectrum", sparse.data)
     if found.status != "exact" and (len(chiplets) < len(names) or len(sparse.data) == 2 * len(names) - 2):
         found = _with_bound(found, tree_bound(sparse, chiplets), "trees", sparse.data)
     return found
@@ -178,7 +185,7 @@ def _spectral_bound(weights: csr_array[Any], chiplets: NDArray[np.int64]) -> flo
         reduced = dense[np.ix_(chiplets, chiplets)] + (through + through.T) / 2
         np.fill_diagonal(reduced, 0.0)
         weights = csr_array(reduced)
-    return fiedler(weights)[0] * (count // 2) * ((count + 1) // 2) / count
+    return float(low_spectrum(weights)[0][0]) * (count // 2) * ((count + 1) // 2) / count
 
 
 def _half(names: tuple[str, ...], side: NDArray[np.bool_]) -> tuple[str, ...]:
@@ -186,13 +193,19 @@ def _half(names: tuple[str, ...], side: NDArray[np.bool_]) -> tuple[str, ...]:
 
 
 def _best_cut(
-    package: Package, weights: NDArray[np.float64], chiplets: NDArray[np.int64], rng: np.random.Generator
+    package: Package,
+    weights: NDArray[np.float64],
+    chiplets: NDArray[np.int64],
+    bound: float,
+    rng: np.random.Generator,
 ) -> NDArray[np.bool_]:
-    """Return the best of several halves, each improved by swaps until none helps."""
+    """Return the best of several halves, each improved by swaps; the first that meets the bound."""
     from scipy.sparse import csr_array
 
     size = len(weights)
-    orders = [fiedler(csr_array(weights))[1], np.arange(size, dtype=float)]
+    sparse = csr_array(weights)
+    vectors = VECTORS if sparse.nnz <= DENSE * size else 1
+    orders = [*low_spectrum(sparse, vectors)[1].T, np.arange(size, dtype=float)]
     places = [package[name].position for name in network(package).names]
     for axis in (0, 1):
         orders.append(np.array([0.0 if place is None else place[axis] for place in places]))
@@ -207,5 +220,7 @@ def _best_cut(
         place_switches(weights, side, chiplets)
         if best is None or cut_weight(weights, side) < cut_weight(weights, best):
             best = side
+        if cut_weight(weights, best) <= bound * (1 + SLACK):
+            break
     assert best is not None
     return best

@@ -16,10 +16,10 @@ from noptoolkit.package import Memory, Package
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["Network", "fiedler", "links_between", "network", "symmetric"]
+__all__ = ["Network", "links_between", "low_spectrum", "network", "symmetric"]
 
 MOST_DENSE = 200
-"""Nodes up to which all eigenvalues are taken; beyond, Lanczos iterations find two."""
+"""Nodes up to which all eigenvalues are taken; beyond, Lanczos iterations find the few that are asked for."""
 
 
 class Network(NamedTuple):
@@ -59,21 +59,34 @@ def links_between(package: Package) -> csr_array[Any]:
     return coo_array((np.ones(len(tail)), (tail, head)), shape=(len(names),) * 2).tocsr()
 
 
-def fiedler(weights: csr_array[Any]) -> tuple[float, NDArray[np.float64]]:
-    """Return the second-smallest Laplacian eigenvalue of symmetric weights, and its vector."""
+def low_spectrum(weights: csr_array[Any], count: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the smallest Laplacian eigenvalues of symmetric weights after the first, which is 0.
+
+    Parameters
+    ----------
+    weights
+        Of a connected graph, [nodes, nodes].
+    count
+        How many; fewer where there are not as many.
+
+    Returns
+    -------
+    values, vectors
+        [count], rising, and [nodes, count]. The first value is Fiedler's algebraic connectivity.
+    """
     size = weights.shape[0]
-    if size < 2:
-        return 0.0, np.zeros(size)
+    count = min(count, size - 1)
     degree = np.asarray(weights.sum(axis=1), dtype=float).ravel()
     if size <= MOST_DENSE:
         values, vectors = np.linalg.eigh(np.diag(degree) - weights.toarray())
-        return max(float(values[1]), 0.0), vectors[:, 1]
-    from scipy.sparse import diags_array
-    from scipy.sparse.linalg import eigsh
+    else:
+        from scipy.sparse import diags_array
+        from scipy.sparse.linalg import eigsh
 
-    top = 2.0 * float(degree.max())  # above every eigenvalue: the two least become the two largest
-    shifted = diags_array(top - degree) + weights
-    start = np.random.default_rng(0).random(size)
-    values, vectors = eigsh(shifted.tocsr(), k=2, v0=start, which="LA", tol=1e-9)
-    second = int(np.argmin(values))
-    return max(top - float(values[second]), 0.0), np.asarray(vectors[:, second], dtype=float)
+        top = 2.0 * float(degree.max())  # above every eigenvalue: the least become the largest
+        shifted = diags_array(top - degree) + weights
+        start = np.random.default_rng(0).random(size)
+        values, vectors = eigsh(shifted.tocsr(), k=count + 1, v0=start, which="LA", tol=1e-9)
+        rising = np.argsort(-values)
+        values, vectors = top - values[rising], vectors[:, rising]
+    return np.maximum(values[1 : count + 1], 0.0), np.asarray(vectors[:, 1 : count + 1], dtype=float)

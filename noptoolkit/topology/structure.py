@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from noptoolkit.package import Memory, Package
 from noptoolkit.topology.halves import Bisection, bisection
-from noptoolkit.topology.matrices import fiedler, links_between, network
+from noptoolkit.topology.matrices import links_between, low_spectrum, network
 
 __all__ = [
     "Bisection",
@@ -172,4 +172,5 @@ def spectral_gap(package: Package) -> float:
 @lru_cache(maxsize=16)
 def _spectral_gap(package: Package) -> float:
     links = links_between(package)
-    return fiedler(((links + links.T) / 2).tocsr())[0]
+    values, _ = low_spectrum(((links + links.T) / 2).tocsr())
+    return float(values[0]) if len(values) else 0.0

@@ -41,6 +41,13 @@ def test_notes_say_what_cannot_be_built() -> None:
     assert profile(torus(4))["connectivity"] == 4
 
 
+def test_a_latency_that_nobody_gave_is_not_nought() -> None:
+    found = profile(mesh(4))
+    assert "latency" not in found.entries
+    assert "no latency: none is given of any link, chiplet or switch" in found.notes()
+    assert profile(mesh(4, router_latency="2 ns"))["latency"] == pytest.approx(2e-9 * (1 + 8 / 3))
+
+
 def test_what_is_not_placed_has_no_physics() -> None:
     package = nop_tree(2, 2)
     bare = package.replace(nodes=[dataclasses.replace(node, position=None) for node in package.nodes])
