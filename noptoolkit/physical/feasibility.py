@@ -72,18 +72,18 @@ def edge_use(package: Package, technology: str | Technology) -> dict[tuple[str, 
     """
     chosen = resolve(technology, TECHNOLOGIES, "technology")
     ports = link_ports(package)
-    needed: dict[tuple[str, str], float] = {}
+    both, counts = np.zeros(len(package.links)), np.zeros(len(package.links), dtype=bool)
     for i, link in enumerate(package.links):
-        if link.kind not in DIE_TO_DIE:
-            continue
-        both = link.bandwidth + (0.0 if link.half_duplex else link.backward_bandwidth)
-        for end in (0, 1):
-            key = package.nodes[ports.node[i, end]].name, SIDES[ports.side[i, end]]
-            needed[key] = needed.get(key, 0.0) + both / chosen.edge_density
+        if link.kind in DIE_TO_DIE:
+            both[i] = link.bandwidth + (0.0 if link.half_duplex else link.backward_bandwidth)
+            counts[i] = True
+    edge = ports.node[counts] * len(SIDES) + ports.side[counts]
+    needed = np.bincount(edge.ravel(), np.repeat(both[counts] / chosen.edge_density, 2))
     use = {}
-    for (name, side), length in needed.items():
-        width, height = package[name].size or (0.0, 0.0)
-        use[name, side] = (length, height if side in ("right", "left") else width)
+    for key in np.unique(edge).tolist():
+        node, side = package.nodes[key // len(SIDES)], SIDES[key % len(SIDES)]
+        width, height = node.size or (0.0, 0.0)
+        use[node.name, side] = (float(needed[key]), height if side in ("right", "left") else width)
     return use
 
 

@@ -15,7 +15,7 @@ from noptoolkit.flow import zero_load_latency
 from noptoolkit.flow.bisecting import proved_bisection
 from noptoolkit.package import Package
 from noptoolkit.physical.cost import package_cost
-from noptoolkit.physical.feasibility import Violation, beachfront, edge_use, violations
+from noptoolkit.physical.feasibility import Violation, edge_use, violations
 from noptoolkit.physical.geometry import area, link_lengths, measured_links
 from noptoolkit.physical.heat import link_power
 from noptoolkit.physical.technology import TECHNOLOGIES, Technology
@@ -164,12 +164,15 @@ def _structure(package: Package, remarks: list[str]) -> dict[str, Entry]:
 
 def _physical(package: Package, technology: Technology, remarks: list[str]) -> dict[str, Entry]:
     lengths = link_lengths(package)
-    shares = [needed / there for needed, there in edge_use(package, technology).values() if there > 0]
+    edges = edge_use(package, technology).values()
+    shares = [needed / there for needed, there in edges if there > 0]
     entries = {
         "wire length": Entry(float(lengths.sum()), "m", "all links, Manhattan from edge to edge"),
         "longest link": Entry(round(float(lengths.max(initial=0.0)), 12), "m", "likewise"),
         "area": Entry(area(package), "m2", "of the rectangle round all dies"),
-        "beachfront": Entry(beachfront(package, technology), "m", f"die edge that {technology.name} takes"),
+        "beachfront": Entry(
+            sum(needed for needed, _ in edges), "m", f"die edge that {technology.name} takes"
+        ),
         "fullest edge": Entry(max(shares, default=0.0), "", "share that links take of a die's side"),
     }
     measured = measured_links(package, technology)
