@@ -23,6 +23,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "equations",
     "from_the_code",
+    "local_links",
     "pictures",
 ]
 exclude_patterns = ["_build", "auto_gallery/**/*.ipynb", "auto_gallery/**/*.py"]

@@ -18,11 +18,12 @@ from functools import cached_property
 from importlib import resources
 from typing import Any
 
+from noptoolkit.allocation import Allocation, allocate
 from noptoolkit.errors import NopWarning
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Memory, Package
-from noptoolkit.scheduling import schedule
+from noptoolkit.scheduling import POLICIES, schedule
 from noptoolkit.study.calibration import (
     Calibration,
     LeftOut,
@@ -176,6 +177,7 @@ class _Reproduction:
         self.workloads = {m["name"]: load_workload(m["workload"]) for m in self.data["model"]}
         self.policy: dict[str, str] = self.data["variants"]
         self._times: dict[tuple[str, str, int | None], StepTimes] = {}
+        self._layouts: dict[tuple[str, str], Allocation] = {}
         self._scheduled: dict[tuple[str, str, int | None, str], float] = {}
 
     def make(self, refit: bool) -> MozartReproduction:
@@ -255,7 +257,8 @@ class _Reproduction:
     def times(self, model: str, policy: str, length: int | None = None) -> StepTimes:
         key = (model, policy, length)
         if key not in self._times:
-            self._times[key] = step_times(self.package, self.workload(model, length), policy)
+            layout = self.layout(model, policy)
+            self._times[key] = step_times(self.package, self.workload(model, length), policy, layout)
         return self._times[key]
 
     def scheduled(
@@ -264,9 +267,17 @@ class _Reproduction:
         chosen = package or self.package
         key = (model, policy, length, chosen.name)
         if key not in self._scheduled:
-            plan = schedule(chosen, self.workload(model, length), policy=policy, weights_on_network=False)
+            workload, layout = self.workload(model, length), self.layout(model, policy)
+            plan = schedule(chosen, workload, layout, policy=policy, weights_on_network=False)
             self._scheduled[key] = plan.makespan
         return self._scheduled[key]
+
+    def layout(self, model: str, policy: str) -> Allocation:
+        """Return where a policy puts a model's experts: the same at every length and with any memory."""
+        key = (model, POLICIES[policy].layout)
+        if key not in self._layouts:
+            self._layouts[key] = allocate(self.workloads[model].trace, self.package, method=key[1])
+        return self._layouts[key]
 
     def workload(self, model: str, length: int | None) -> Workload:
         found = self.workloads[model]
