@@ -41,6 +41,7 @@ def drawn(tex: str) -> str:
     assert size is not None
     width, height = (f"{float(points) / SIZE:.3f}em" for points in size.groups())
     body = text[text.index('<g id="figure_1">') :].replace(INK, "currentColor")
+    body = re.sub(r'<g id="patch_1">.*?</g>', "", body, flags=re.DOTALL)  # the white behind it
     body = re.sub(r' id="(figure|text)_1"', "", body)  # a page has several
     box = re.search(r'viewBox="[^"]+"', text)
     assert box is not None
