@@ -135,26 +135,30 @@ def dimension_order(network: FlowNetwork, destinations: Ints) -> Forwarding:
     grid = find_grid(network.package)
     core = grid.nodes.ravel()
     place = _places(network, grid)
-    steps = _core_steps(network, grid, place)
-    distance = _hops_between(grid)
     gates = _gates(network, place, destinations)
     through = gates[:, core]
+    targets = np.flatnonzero(np.isfinite(through).any(axis=0))
+    steps = _core_steps(network, grid, place, targets)
+    distance = _hops_to(grid, targets)
+    row = np.searchsorted(targets, np.arange(len(core)))
     reach = np.full((len(destinations), network.num_vertices), np.inf)
     share = np.zeros((len(destinations), network.num_arcs))
     inside = (place[network.tail] >= 0) & (place[network.head] >= 0)
     for d, destination in enumerate(destinations):
         if place[destination] >= 0:
-            reach[d, core] = distance[:, place[destination]]
-            share[d] = steps[place[destination]]
+            reach[d, core] = distance[:, row[place[destination]]]
+            share[d] = steps[row[place[destination]]]
             continue
         doors = np.flatnonzero(np.isfinite(through[d]))
         if len(doors) == 0:
             continue
-        total = distance[:, doors] + through[d, doors]
+        total = distance[:, row[doors]] + through[d, doors]
         reach[d, core] = total.min(axis=1)
         best = total == reach[d, core][:, None]
         weight = best / best.sum(axis=1, keepdims=True)
-        share[d, inside] = (weight[place[network.tail[inside]]] * steps[np.ix_(doors, inside)].T).sum(axis=1)
+        share[d, inside] = (weight[place[network.tail[inside]]] * steps[np.ix_(row[doors], inside)].T).sum(
+            axis=1
+        )
         own = np.zeros(len(core))
         own[doors] = weight[doors, np.arange(len(doors))]
         leaving = (place[network.tail] >= 0) & (place[network.head] < 0)
@@ -216,7 +220,7 @@ def entries(network: FlowNetwork, grid: Grid, destinations: Ints) -> tuple[Ints,
     place = _places(network, grid)
     gates = _gates(network, place, destinations)
     reach = np.full((len(destinations), network.num_vertices), np.inf)
-    reach[:, grid.nodes.ravel()] = _hops_between(grid)[:, place[destinations]].T
+    reach[:, grid.nodes.ravel()] = _hops_to(grid, place[destinations]).T
     return _enter(network, place, gates, reach)
 
 
@@ -234,13 +238,13 @@ def _places(network: FlowNetwork, grid: Grid) -> Ints:
     return place
 
 
-def _ways(grid: Grid) -> list[tuple[Floats, Floats, Floats]]:
-    """Return, for X and Y, the shares onwards and backwards and the hops between cells, [cells, cells]."""
+def _ways(grid: Grid, targets: Ints) -> list[tuple[Floats, Floats, Floats]]:
+    """Return, for X and Y, the shares onwards and backwards and the hops to some cells, [cells, targets]."""
     rows, columns = grid.nodes.shape
     row, column = np.divmod(np.arange(rows * columns), columns)
     ways = []
     for here, length, wrap in ((column, columns, grid.wraps[0]), (row, rows, grid.wraps[1])):
-        offset = here[None, :] - here[:, None]  # [from, to]
+        offset = here[None, targets] - here[:, None]  # [from, to]
         if wrap:
             forward = offset % length
             apart = np.minimum(forward, length - forward)
@@ -252,20 +256,20 @@ def _ways(grid: Grid) -> list[tuple[Floats, Floats, Floats]]:
     return ways
 
 
-def _hops_between(grid: Grid) -> Floats:
-    """Return the hops between cells, [cells, cells]."""
-    (_, _, across), (_, _, along) = _ways(grid)
+def _hops_to(grid: Grid, targets: Ints) -> Floats:
+    """Return the hops to some cells, [cells, targets]."""
+    (_, _, across), (_, _, along) = _ways(grid, targets)
     return across + along
 
 
-def _core_steps(network: FlowNetwork, grid: Grid, place: Ints) -> Floats:
-    """Return each arc's share towards each cell, [cells, arcs]."""
+def _core_steps(network: FlowNetwork, grid: Grid, place: Ints, targets: Ints) -> Floats:
+    """Return each arc's share towards some cells, [targets, arcs]."""
     rows, columns = grid.nodes.shape
     row, column = np.divmod(np.arange(rows * columns), columns)
     tail, head = place[network.tail], place[network.head]
     inside = (tail >= 0) & (head >= 0)
-    ways = _ways(grid)
-    steps = np.zeros((rows * columns, network.num_arcs))
+    ways = _ways(grid, targets)
+    steps = np.zeros((len(targets), network.num_arcs))
     for axis, (here, length) in enumerate(((column, columns), (row, rows))):
         other = (row, column)[axis]
         arcs = np.flatnonzero(inside & (other[tail] == other[head]))
