@@ -5,7 +5,7 @@ from noptoolkit.flow.deadlock import Deadlock, check_deadlock
 from noptoolkit.flow.degradation import Resilience, resilience
 from noptoolkit.flow.measure import congestion
 from noptoolkit.flow.result import FlowResult
-from noptoolkit.flow.routings import ROUTINGS
+from noptoolkit.flow.routings import ROUTINGS, UpDown
 from noptoolkit.flow.zero_load import Latency, zero_load_latency
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "FlowResult",
     "Latency",
     "Resilience",
+    "UpDown",
     "check_deadlock",
     "congestion",
     "resilience",

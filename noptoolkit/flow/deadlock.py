@@ -15,11 +15,10 @@ from itertools import pairwise, permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit._names import resolve
 from noptoolkit.flow.forwarding import Forwarding
 from noptoolkit.flow.network import FlowNetwork, flow_network
-from noptoolkit.flow.paths import path_walker
-from noptoolkit.flow.routings import FORWARDING, Routing
+from noptoolkit.flow.paths import PathFunction, PathTable, path_walker
+from noptoolkit.flow.routings import Routing, UpDown, rule_of
 from noptoolkit.package import Package
 
 __all__ = ["Deadlock", "check_deadlock"]
@@ -55,7 +54,7 @@ def check_deadlock(package: Package, *, routing: str | Routing = "dor", dateline
     Parameters
     ----------
     routing
-        One that forwards by destination: shortest, ecmp, dor or up-down; or a table of paths, as in
+        One that forwards by destination: shortest, ecmp, dor or up-down; `UpDown`; or a table of paths, as in
         `congestion` (whose entries are all that travels), or a function that gives the path of every pair.
     datelines
         Whether channels in the rings of a torus have two virtual channels each.
@@ -71,8 +70,8 @@ def check_deadlock(package: Package, *, routing: str | Routing = "dor", dateline
     True
     """
     network = flow_network(package)
-    if isinstance(routing, str):
-        rule = resolve(routing, FORWARDING, "routing by destination")
+    if isinstance(routing, str | UpDown):
+        rule = rule_of(routing)
         ends = np.array([package.index[name] for name in package.terminals], np.int64)
         forwarding = rule(network, network.destination[ends])
         layer = forwarding.virtual_channel if datelines else np.zeros(len(forwarding.to), np.int64)
@@ -86,7 +85,7 @@ def check_deadlock(package: Package, *, routing: str | Routing = "dor", dateline
     return Deadlock(not cycle, tuple(names), len(holds))
 
 
-def _along_paths(network: FlowNetwork, paths: Routing) -> tuple[Ints, Ints]:
+def _along_paths(network: FlowNetwork, paths: PathFunction | PathTable) -> tuple[Ints, Ints]:
     """Return the ordered pairs of channels that follow one another on given paths."""
     walk = path_walker(network, paths)
     ends = permutations(network.package.terminals, 2) if callable(paths) else paths

@@ -10,7 +10,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit._names import resolve
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow.certificate import node_cut_bounds, price_bound
 from noptoolkit.flow.level_cuts import level_cut_bound
@@ -18,7 +17,7 @@ from noptoolkit.flow.multicast import TreeLoads
 from noptoolkit.flow.problem import RoutingProblem, routing_problem
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.flow.routed import Bound, Routed, Status
-from noptoolkit.flow.routings import ROUTINGS, Effort, Routing, along_paths
+from noptoolkit.flow.routings import Effort, Routing, UpDown, router_of
 from noptoolkit.package import Package
 from noptoolkit.traffic import Traffic
 
@@ -51,7 +50,8 @@ def congestion(
         Demands in bytes and messages to sets.
     routing
         A name in ``ROUTINGS``; or the path of every pair, as a table ``{(source, destination): nodes}`` or
-        a function ``(source, destination) -> nodes``. ``optimal`` is the best of all, with proof.
+        a function ``(source, destination) -> nodes``; or `UpDown` with a root. ``optimal`` is the best of
+        all, with proof.
     tol
         Gap between time and bound at which ``optimal`` may stop.
     time_limit
@@ -90,7 +90,7 @@ def congestion(
     if time_limit is not None and not time_limit > 0:
         raise RoutingError(f"time_limit {time_limit!r} must be above 0 s; leave it out for none")
     start = time.perf_counter()
-    route = resolve(routing, ROUTINGS, "routing") if isinstance(routing, str) else along_paths(routing)
+    route = router_of(routing)
     problem = routing_problem(package, traffic)
     effort = Effort(tol, start + time_limit if time_limit is not None else math.inf, report)
     routed = route(problem, effort) if problem.network.num_arcs else _nothing(problem)
@@ -99,8 +99,8 @@ def congestion(
 
 
 def _name(routing: str | Routing) -> str:
-    if isinstance(routing, str):
-        return routing
+    if isinstance(routing, str | UpDown):
+        return str(routing)
     return str(getattr(routing, "__name__", "table"))
 
 

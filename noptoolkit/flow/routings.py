@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from noptoolkit._names import resolve
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow.forwarding import climb_then_descend, push, split_equally, take_first, up_down_graph
 from noptoolkit.flow.grid import dimension_order
@@ -28,11 +29,50 @@ from noptoolkit.flow.program import has_cycle
 from noptoolkit.flow.routed import Bound, CommodityFlow, Routed
 from noptoolkit.flow.tree_packing import pack_trees
 
-__all__ = ["FORWARDING", "ROUTINGS", "Effort", "Router", "Routing", "along_paths"]
+__all__ = [
+    "FORWARDING",
+    "ROUTINGS",
+    "Effort",
+    "Router",
+    "Routing",
+    "UpDown",
+    "along_paths",
+    "router_of",
+    "rule_of",
+]
 
 Floats = NDArray[np.float64]
-Routing = PathFunction | PathTable
-"""What may stand for the name of a routing: the path of every pair, as a function or a table."""
+
+
+@dataclass(frozen=True)
+class UpDown:
+    """Up*/down* routing from a root of one's choice; ``up-down`` takes the most central node.
+
+    Parameters
+    ----------
+    root
+        Name of the node at the top of the tree.
+
+    Examples
+    --------
+    >>> from noptoolkit import Chiplet, Link, Package
+    >>> from noptoolkit.flow import congestion
+    >>> from noptoolkit.traffic import from_matrix
+    >>> ring = Package("ring", [Chiplet(n) for n in "abc"],
+    ...                [Link(*pair, "1 GB/s") for pair in ("ab", "bc", "ca")])
+    >>> flow = congestion(ring, from_matrix(ring, [[0, 0, 0], [0, 0, 1e9], [0, 0, 0]]), routing=UpDown("a"))
+    >>> flow.time, flow.routing
+    (1.0, 'up-down from a')
+    """
+
+    root: str
+
+    def __str__(self) -> str:
+        return f"up-down from {self.root}"
+
+
+Routing = PathFunction | PathTable | UpDown
+"""What may stand for the name of a routing: the path of every pair, as a function or a table; or `UpDown`."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +117,16 @@ def route_dor(problem: RoutingProblem, effort: Effort) -> Routed:
     return _by_destination(problem, load, dimension_order, tree_loads(problem, dimension_order), "dor")
 
 
-def route_up_down(problem: RoutingProblem, effort: Effort) -> Routed:
+def route_up_down(problem: RoutingProblem, effort: Effort, *, root: str | None = None) -> Routed:
     """Route up towards the root of a spanning tree, then down: free of deadlock on any graph.
 
     Messages to sets follow shortest-path trees.
     """
-    graph = up_down_graph(problem.network, problem.destinations)
+    rule = partial(climb_then_descend, root=root)
+    graph = up_down_graph(problem.network, problem.destinations, root)
     load = load_along_hops(problem.network, graph, problem.demand)
     trees, bounds = tree_loads(problem, take_first), _hop_bounds(problem)
-    return _by_destination(problem, load, climb_then_descend, trees, "up*/down*", bounds)
+    return _by_destination(problem, load, rule, trees, "up*/down*", bounds)
 
 
 def route_valiant(problem: RoutingProblem, effort: Effort) -> Routed:
@@ -145,7 +186,23 @@ FORWARDING: dict[str, ForwardingRule] = {
 """The routings that forward by destination alone: what latency and deadlock are asked of."""
 
 
-def along_paths(paths: Routing) -> Router:
+def router_of(routing: str | Routing) -> Router:
+    """Return what routes a problem, of a routing's name or of what may stand for it."""
+    if isinstance(routing, str):
+        return resolve(routing, ROUTINGS, "routing")
+    if isinstance(routing, UpDown):
+        return partial(route_up_down, root=routing.root)
+    return along_paths(routing)
+
+
+def rule_of(routing: str | UpDown) -> ForwardingRule:
+    """Return how a routing forwards by destination."""
+    if isinstance(routing, UpDown):
+        return partial(climb_then_descend, root=routing.root)
+    return resolve(routing, FORWARDING, "routing by destination")
+
+
+def along_paths(paths: PathFunction | PathTable) -> Router:
     """Return the router that follows given paths; messages to sets follow shortest-path trees."""
 
     def route_along_paths(problem: RoutingProblem, effort: Effort) -> Routed:

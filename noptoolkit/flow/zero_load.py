@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit._names import resolve
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow.forwarding import Forwarding
 from noptoolkit.flow.network import FlowNetwork, flow_network
-from noptoolkit.flow.paths import path_walker
-from noptoolkit.flow.routings import FORWARDING, Routing
+from noptoolkit.flow.paths import PathFunction, PathTable, path_walker
+from noptoolkit.flow.routings import Routing, UpDown, rule_of
 from noptoolkit.package import Package
 
 __all__ = ["Latency", "zero_load_latency"]
@@ -53,8 +52,8 @@ def zero_load_latency(
     Parameters
     ----------
     routing
-        One that forwards by destination: shortest, ecmp, dor or up-down; or a table or a function that gives
-        the path of every pair, as in `congestion`.
+        One that forwards by destination: shortest, ecmp, dor or up-down; `UpDown`; or a table or a function
+        that gives the path of every pair, as in `congestion`.
     among
         Names of nodes; ``package.terminals`` where ``None``.
 
@@ -83,8 +82,8 @@ def zero_load_latency(
     np.minimum.at(flight, network.arc_of_channel, latency)
     nodes = np.array([package.index[name] for name in names])
     hop = flight + router[network.head]
-    if isinstance(routing, str):
-        rule = resolve(routing, FORWARDING, "routing by destination")
+    if isinstance(routing, str | UpDown):
+        rule = rule_of(routing)
         ahead = _by_destination(rule(network, network.destination[nodes]), hop)
     else:
         ahead = _along_paths(network, routing, names, hop)
@@ -114,7 +113,9 @@ def _by_destination(forwarding: Forwarding, hop: Floats) -> Floats:
     return ahead.reshape(-1, states)
 
 
-def _along_paths(network: FlowNetwork, paths: Routing, names: tuple[str, ...], hop: Floats) -> Floats:
+def _along_paths(
+    network: FlowNetwork, paths: PathFunction | PathTable, names: tuple[str, ...], hop: Floats
+) -> Floats:
     """Return the same along given paths, for the vertices where those begin."""
     walk = path_walker(network, paths)
     ahead = np.zeros((len(names), network.num_vertices))

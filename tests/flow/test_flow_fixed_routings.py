@@ -9,8 +9,8 @@ import pytest
 from flow_cases import all_to_all, from_graph, random_package, random_traffic
 
 from noptoolkit import Chiplet, Link, Memory, Package
-from noptoolkit.errors import RoutingError
-from noptoolkit.flow import check_deadlock, congestion, hop_loads, resilience, zero_load_latency
+from noptoolkit.errors import RoutingError, UnknownNameError
+from noptoolkit.flow import UpDown, check_deadlock, congestion, hop_loads, resilience, zero_load_latency
 from noptoolkit.flow.forwarding import push
 from noptoolkit.flow.grid import dimension_order
 from noptoolkit.flow.grid_loads import dimension_order_load
@@ -212,6 +212,24 @@ def test_up_down_never_climbs_after_a_descent(seed):
     flow = congestion(package, traffic, routing="up-down")
     assert flow.verify()
     assert check_deadlock(package, routing="up-down").free
+
+
+def test_up_down_from_a_root_of_ones_choice():
+    """On a ring the lowest node sees no packet turn: its neighbours talk round the other way."""
+    links = [Link(f"n{i}", f"n{(i + 1) % 6}", 1.0, latency=1.0) for i in range(6)]
+    ring = Package("ring", [Chiplet(f"n{i}") for i in range(6)], links)
+    traffic = all_to_all(ring)
+    for root in ring.terminals:
+        flow = congestion(ring, traffic, routing=UpDown(root))
+        assert flow.routing == f"up-down from {root}"
+        assert flow.verify()
+        assert check_deadlock(ring, routing=UpDown(root)).free
+        opposite = f"n{(int(root[1:]) + 3) % 6}"  # the lowest node: nothing turns there
+        (a, b) = (f"n{(int(opposite[1:]) + step) % 6}" for step in (-1, 1))
+        through = zero_load_latency(ring, routing=UpDown(root), among=(a, b))
+        assert through.max == 4.0  # round by way of the root, not the two hops by way of the lowest
+    with pytest.raises(UnknownNameError, match="no node named 'hub'"):
+        congestion(ring, traffic, routing=UpDown("hub"))
 
 
 def test_given_paths():
