@@ -15,7 +15,7 @@ from itertools import pairwise, permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.forwarding import Forwarding
+from noptoolkit.flow.forwarding import Forwarding, ForwardingRule, in_parts
 from noptoolkit.flow.network import FlowNetwork, flow_network
 from noptoolkit.flow.paths import PathFunction, PathTable, path_walker
 from noptoolkit.flow.routings import Routing, UpDown, rule_of
@@ -71,18 +71,27 @@ def check_deadlock(package: Package, *, routing: str | Routing = "dor", dateline
     """
     network = flow_network(package)
     if isinstance(routing, str | UpDown):
-        rule = rule_of(routing)
-        ends = np.array([package.index[name] for name in package.terminals], np.int64)
-        forwarding = rule(network, network.destination[ends])
-        layer = forwarding.virtual_channel if datelines else np.zeros(len(forwarding.to), np.int64)
-        channel = forwarding.arc * 2 + layer
-        holds, asks = _dependencies(forwarding, channel, network.origin[ends], network.num_vertices)
+        holds, asks = _by_destination(network, rule_of(routing), datelines)
     else:
         holds, asks = _along_paths(network, routing)
     cycle = _shortest_cycle(holds, asks, 2 * network.num_arcs)
     first_of_arc = {int(arc): i for i, arc in reversed(list(enumerate(network.arc_of_channel)))}
     names = [package.channels[first_of_arc[c // 2]].name + ("@1" if c % 2 else "") for c in cycle]
     return Deadlock(not cycle, tuple(names), len(holds))
+
+
+def _by_destination(network: FlowNetwork, rule: ForwardingRule, datelines: bool) -> tuple[Ints, Ints]:
+    """Return the ordered pairs of channels that packets between all chiplets use one after the other."""
+    ends = np.array([network.package.index[name] for name in network.package.terminals], np.int64)
+    size, pairs = 2 * network.num_arcs, []
+    for _, forwarding in in_parts(network, rule, network.destination[ends]):
+        layer = forwarding.virtual_channel if datelines else np.zeros(len(forwarding.to), np.int64)
+        channel = forwarding.arc * 2 + layer
+        holds, asks = _dependencies(forwarding, channel, network.origin[ends], network.num_vertices)
+        pairs.append(holds * size + asks)
+    together = np.sort(np.concatenate(pairs))
+    together = together[np.diff(together, prepend=-1) > 0]  # np.unique hashes: ten times slower here
+    return together // max(size, 1), together % max(size, 1)
 
 
 def _along_paths(network: FlowNetwork, paths: PathFunction | PathTable) -> tuple[Ints, Ints]:
@@ -95,7 +104,7 @@ def _along_paths(network: FlowNetwork, paths: PathFunction | PathTable) -> tuple
 
 
 def _dependencies(forwarding: Forwarding, channel: Ints, origins: Ints, vertices: int) -> tuple[Ints, Ints]:
-    """Return the ordered pairs of channels that some packet uses one after the other, [pairs] each.
+    """Return the pairs of channels that some packet uses one after the other (some repeat), [pairs] each.
 
     A channel in one state is in use towards a set of destinations; it may ask for another that leaves the
     state it leads to if the two sets meet.
@@ -130,10 +139,7 @@ def _dependencies(forwarding: Forwarding, channel: Ints, origins: Ints, vertices
     for start in range(0, len(holds), AT_A_TIME):
         part = slice(start, start + AT_A_TIME)
         meet[part] = (towards[holds[part]] & towards[asks[part]]).any(axis=1)
-    channels = int(channel.max(initial=0)) + 1
-    pairs = np.sort(channel[holds[meet]] * channels + channel[asks[meet]])
-    pairs = pairs[np.diff(pairs, prepend=-1) > 0]  # np.unique hashes, which takes ten times as long here
-    return pairs // channels, pairs % channels
+    return channel[holds[meet]], channel[asks[meet]]
 
 
 def _shortest_cycle(holds: Ints, asks: Ints, channels: int) -> list[int]:

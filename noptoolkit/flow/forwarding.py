@@ -15,7 +15,9 @@ over all of them at every hop (RFC 2992), parallel channels counted singly.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +28,10 @@ from noptoolkit.flow.network import FlowNetwork
 
 __all__ = [
     "Forwarding",
+    "ForwardingRule",
     "climb_then_descend",
     "forward_along",
+    "in_parts",
     "push",
     "split_equally",
     "take_first",
@@ -36,6 +40,8 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+AT_A_TIME = 1 << 23  # destinations x arcs that a forwarding is made for at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +83,10 @@ class Forwarding:
         return np.split(np.argsort(narrow, kind="stable"), np.cumsum(np.bincount(self.level))[:-1])
 
 
+ForwardingRule = Callable[[FlowNetwork, Ints], Forwarding]
+"""From a network and destinations, which are vertices of it."""
+
+
 def split_equally(network: FlowNetwork, destinations: Ints) -> Forwarding:
     """Return per-hop equal splitting over all minimum-hop paths."""
     return forward_along(network, plain_graph(network), destinations)
@@ -103,6 +113,16 @@ def climb_then_descend(network: FlowNetwork, destinations: Ints, *, root: str | 
     return forward_along(network, up_down_graph(network, destinations, root), destinations)
 
 
+def in_parts(
+    network: FlowNetwork, rule: ForwardingRule, destinations: Ints
+) -> Iterator[tuple[slice, Forwarding]]:
+    """Yield a rule's forwarding for some destinations after the other, for it is large."""
+    size = max(64, AT_A_TIME // max(network.num_arcs, 1))
+    for begin in range(0, len(destinations), size):
+        part = slice(begin, min(begin + size, len(destinations)))
+        yield part, rule(network, destinations[part])
+
+
 def up_down_graph(network: FlowNetwork, destinations: Ints, root: str | None = None) -> HopGraph:
     """Return the steps that climb towards a root, or descend once and for all.
 
@@ -120,17 +140,12 @@ def up_down_graph(network: FlowNetwork, destinations: Ints, root: str | None = N
     """
     size = network.num_vertices
     vertices, arcs = np.arange(size), np.arange(network.num_arcs)
-    tail, head = np.r_[network.tail, network.head], np.r_[network.head, network.tail]
-    either_way = HopGraph(size, np.r_[arcs, arcs], tail, head, vertices[None])
     if root is None:
-        nodes = np.arange(len(network.origin))
-        far = eccentricity(either_way, nodes)
-        far[~(np.isin(nodes, network.tail) & np.isin(nodes, network.head))] = size
-        top = int(np.argmin(far))
+        top = _centre(network)
     else:
         network.package[root]
         top = network.package.index[root]
-    height = search_hops(either_way, np.array([top]))[0][0]
+    height = search_hops(_either_way(network), np.array([top]))[0][0]
     order = np.where(height < 0, size, height) * size + vertices
     up = order[network.head] < order[network.tail]
     graph = HopGraph(
@@ -142,6 +157,21 @@ def up_down_graph(network: FlowNetwork, destinations: Ints, root: str | None = N
     )
     _check_reach(network, graph, destinations, top)
     return graph
+
+
+@lru_cache(maxsize=32)
+def _centre(network: FlowNetwork) -> int:
+    """Return the node that forwards and has the smallest largest distance."""
+    nodes = np.arange(len(network.origin))
+    far = eccentricity(_either_way(network), nodes)
+    far[~(np.isin(nodes, network.tail) & np.isin(nodes, network.head))] = network.num_vertices
+    return int(np.argmin(far))
+
+
+def _either_way(network: FlowNetwork) -> HopGraph:
+    arcs, ends = np.arange(network.num_arcs), np.arange(network.num_vertices)[None]
+    tail, head = np.r_[network.tail, network.head], np.r_[network.head, network.tail]
+    return HopGraph(network.num_vertices, np.r_[arcs, arcs], tail, head, ends)
 
 
 def _check_reach(network: FlowNetwork, graph: HopGraph, destinations: Ints, top: int) -> None:

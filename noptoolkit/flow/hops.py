@@ -69,7 +69,7 @@ def search_hops(graph: HopGraph, destinations: Ints) -> tuple[Ints, BitSets]:
     hops = np.full((len(destinations), graph.num_states), -1)
     hops[np.arange(len(destinations)), graph.ends[:, destinations]] = 0
     used = np.zeros((len(graph.tail), _words(destinations)), np.uint64)
-    for level, (arriving, fresh) in enumerate(_rounds(graph, destinations), 1):
+    for level, (_, arriving, fresh) in enumerate(_rounds(graph, destinations), 1):
         used |= arriving
         state, destination = set_bits(fresh)
         hops[destination, state] = level
@@ -78,13 +78,14 @@ def search_hops(graph: HopGraph, destinations: Ints) -> tuple[Ints, BitSets]:
 
 def eccentricity(graph: HopGraph, vertices: Ints) -> Ints:
     """Return the most hops that any of some vertices is from each of them, ``num_states`` without a path."""
-    farthest = np.zeros(len(vertices), np.int64)
-    reached = np.zeros((len(vertices), _words(vertices)), np.uint64)
-    for level, (_, fresh) in enumerate(_rounds(graph, vertices), 1):
-        reached |= fresh[vertices]
+    count = len(vertices)
+    farthest = np.zeros(count, np.int64)
+    everyone = np.zeros((1, _words(vertices)), np.uint64)
+    for level, (reached, _, fresh) in enumerate(_rounds(graph, vertices), 1):
         farthest[set_bits(np.bitwise_or.reduce(fresh[vertices], axis=0)[None])[1]] = level
-    others = np.bincount(set_bits(reached)[1], minlength=len(vertices))
-    farthest[others < len(vertices) - 1] = graph.num_states
+        everyone = np.bitwise_and.reduce(reached[vertices], axis=0)[None]
+    connected = set_bits(everyone)[1] if count > 1 else np.zeros(1, np.int64)
+    farthest[np.setdiff1d(np.arange(count), connected)] = graph.num_states
     return farthest
 
 
@@ -92,8 +93,8 @@ def _words(destinations: Ints) -> int:
     return -(-len(destinations) // 64)
 
 
-def _rounds(graph: HopGraph, destinations: Ints) -> Iterator[tuple[BitSets, BitSets]]:
-    """Yield, hop by hop, the destinations that each step brings, [steps, words], and each state then has."""
+def _rounds(graph: HopGraph, destinations: Ints) -> Iterator[tuple[BitSets, BitSets, BitSets]]:
+    """Yield, hop by hop, what each state has reached, what each step brings, what each state has newly."""
     bit = np.arange(len(destinations))
     reached = np.zeros((graph.num_states, _words(destinations)), np.uint64)
     for states in graph.ends[:, destinations]:
@@ -108,7 +109,7 @@ def _rounds(graph: HopGraph, destinations: Ints) -> Iterator[tuple[BitSets, BitS
         if not fresh.any():
             return
         reached = reached | fresh
-        yield arriving, fresh
+        yield reached, arriving, fresh
 
 
 def first_steps(graph: HopGraph, used: BitSets) -> BitSets:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.forwarding import Forwarding
+from noptoolkit.flow.forwarding import Forwarding, ForwardingRule
 from noptoolkit.flow.network import FlowNetwork
 from noptoolkit.flow.problem import Messages, RoutingProblem, membership
 
@@ -27,7 +27,6 @@ __all__ = ["Branches", "Tree", "TreeLoads", "farthest_member_cost", "tree_loads"
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-ForwardingRule = Callable[[FlowNetwork, Ints], Forwarding]
 
 ROOT = -1  # stands for the root's own injection (or ejection) among the arcs of a tree
 MEMBER = -2  # and this for each end point's, bit by bit

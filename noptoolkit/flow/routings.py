@@ -16,12 +16,20 @@ from numpy.typing import NDArray
 
 from noptoolkit._names import resolve
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow.forwarding import climb_then_descend, push, split_equally, take_first, up_down_graph
+from noptoolkit.flow.forwarding import (
+    ForwardingRule,
+    climb_then_descend,
+    in_parts,
+    push,
+    split_equally,
+    take_first,
+    up_down_graph,
+)
 from noptoolkit.flow.grid import dimension_order
 from noptoolkit.flow.grid_loads import dimension_order_load
 from noptoolkit.flow.hop_loads import load_along_hops
 from noptoolkit.flow.hops import plain_graph
-from noptoolkit.flow.multicast import ForwardingRule, TreeLoads, tree_loads
+from noptoolkit.flow.multicast import TreeLoads, tree_loads
 from noptoolkit.flow.paths import PathFunction, PathTable, path_flow
 from noptoolkit.flow.portfolio import route_best
 from noptoolkit.flow.problem import RoutingProblem
@@ -251,9 +259,12 @@ def _hop_bounds(problem: RoutingProblem, load: Floats | None = None) -> tuple[Bo
 
 def _forwarded(problem: RoutingProblem, rule: ForwardingRule) -> CommodityFlow:
     """Return what a forwarding rule makes of the demand: the flow behind loads that were found otherwise."""
-    flow = push(problem.network, rule(problem.network, problem.destinations), problem.demand)
-    everywhere = np.arange(problem.network.num_vertices)
-    return CommodityFlow(flow, np.arange(problem.network.num_arcs), False, problem.destinations, everywhere)
+    network, destinations = problem.network, problem.destinations
+    flow = np.zeros((len(destinations), network.num_arcs))
+    for part, forwarding in in_parts(network, rule, destinations):
+        flow[part] = push(network, forwarding, problem.demand)
+    everywhere = np.arange(network.num_vertices)
+    return CommodityFlow(flow, np.arange(network.num_arcs), False, destinations, everywhere)
 
 
 def _fastest(problem: RoutingProblem, candidates: list[Routed]) -> Routed:

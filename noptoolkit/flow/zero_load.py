@@ -8,12 +8,13 @@ mean over its paths counts. Serialisation (size / bandwidth) and queueing are no
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow.forwarding import Forwarding
+from noptoolkit.flow.forwarding import Forwarding, in_parts
 from noptoolkit.flow.network import FlowNetwork, flow_network
 from noptoolkit.flow.paths import PathFunction, PathTable, path_walker
 from noptoolkit.flow.routings import Routing, UpDown, rule_of
@@ -82,13 +83,14 @@ def zero_load_latency(
     np.minimum.at(flight, network.arc_of_channel, latency)
     nodes = np.array([package.index[name] for name in names])
     hop = flight + router[network.head]
-    if isinstance(routing, str | UpDown):
-        rule = rule_of(routing)
-        ahead = _by_destination(rule(network, network.destination[nodes]), hop)
-    else:
-        ahead = _along_paths(network, routing, names, hop)
     origin = network.origin[nodes]
-    per_pair = ahead[:, origin].T + router[origin][:, None]
+    if isinstance(routing, str | UpDown):
+        per_pair = np.empty((len(nodes), len(nodes)))
+        for part, forwarding in in_parts(network, rule_of(routing), network.destination[nodes]):
+            per_pair[:, part] = _by_destination(forwarding, hop)[:, origin].T
+    else:
+        per_pair = _along_paths(network, routing, names, hop)
+    per_pair += router[origin][:, None]
     np.fill_diagonal(per_pair, 0.0)
     apart = ~np.eye(len(nodes), dtype=bool)
     values = per_pair[apart] if apart.any() else np.zeros(1)
@@ -116,11 +118,10 @@ def _by_destination(forwarding: Forwarding, hop: Floats) -> Floats:
 def _along_paths(
     network: FlowNetwork, paths: PathFunction | PathTable, names: tuple[str, ...], hop: Floats
 ) -> Floats:
-    """Return the same along given paths, for the vertices where those begin."""
+    """Return the latency ahead between some nodes along given paths, [names, names]."""
     walk = path_walker(network, paths)
-    ahead = np.zeros((len(names), network.num_vertices))
-    for i, b in enumerate(names):
-        for a in names:
-            if a != b:
-                ahead[i, network.origin[network.package.index[a]]] = hop[walk(a, b)].sum()
+    ahead = np.zeros((len(names), len(names)))
+    for (i, a), (j, b) in permutations(enumerate(names), 2):
+        if a != b:
+            ahead[i, j] = hop[walk(a, b)].sum()
     return ahead

@@ -10,8 +10,16 @@ from flow_cases import all_to_all, from_graph, random_package, random_traffic
 
 from noptoolkit import Chiplet, Link, Memory, Package
 from noptoolkit.errors import RoutingError, UnknownNameError
-from noptoolkit.flow import UpDown, check_deadlock, congestion, hop_loads, resilience, zero_load_latency
-from noptoolkit.flow.forwarding import push
+from noptoolkit.flow import (
+    UpDown,
+    check_deadlock,
+    congestion,
+    forwarding,
+    hop_loads,
+    resilience,
+    zero_load_latency,
+)
+from noptoolkit.flow.forwarding import in_parts, push, take_first
 from noptoolkit.flow.grid import dimension_order
 from noptoolkit.flow.grid_loads import dimension_order_load
 from noptoolkit.flow.hops import eccentricity, plain_graph, search_hops, set_bits
@@ -364,6 +372,18 @@ def test_deadlock_against_walking_every_packet(routing):
         )
         named = [(int(arc_of[name.removesuffix("@1")]), int(name.endswith("@1"))) for name in found.cycle]
         assert set(zip(named, [*named[1:], *named[:1]], strict=True)) <= pairs
+
+
+@pytest.mark.parametrize("routing", sorted(FORWARDING))
+def test_large_packages_are_asked_part_by_part(monkeypatch, routing):
+    package = grid(9, 8, wrap=True)
+    whole = zero_load_latency(package, routing=routing), check_deadlock(package, routing=routing)
+    monkeypatch.setattr(forwarding, "AT_A_TIME", 1)
+    parts = [len(part.destinations) for _, part in in_parts(flow_network(package), take_first, np.arange(72))]
+    assert parts == [64, 8]
+    np.testing.assert_allclose(zero_load_latency(package, routing=routing).per_pair, whole[0].per_pair)
+    assert check_deadlock(package, routing=routing) == whole[1]
+    assert congestion(package, all_to_all(package), routing=routing).verify()
 
 
 def test_resilience():
