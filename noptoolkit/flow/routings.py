@@ -29,8 +29,13 @@ from noptoolkit.flow.grid import dimension_order
 from noptoolkit.flow.grid_loads import dimension_order_load
 from noptoolkit.flow.hop_loads import load_along_hops
 from noptoolkit.flow.hops import plain_graph
-from noptoolkit.flow.multicast import TreeLoads, tree_loads
-from noptoolkit.flow.paths import PathFunction, PathTable, path_flow
+from noptoolkit.flow.multicast import (
+    TreeLoads,
+    path_tree_loads,
+    relayed_tree_loads,
+    tree_loads,
+)
+from noptoolkit.flow.paths import PathFunction, PathTable, path_flow, path_walker
 from noptoolkit.flow.portfolio import route_best
 from noptoolkit.flow.problem import RoutingProblem
 from noptoolkit.flow.program import has_cycle
@@ -126,29 +131,31 @@ def route_dor(problem: RoutingProblem, effort: Effort) -> Routed:
 
 
 def route_up_down(problem: RoutingProblem, effort: Effort, *, root: str | None = None) -> Routed:
-    """Route up towards the root of a spanning tree, then down: free of deadlock on any graph.
-
-    Messages to sets follow shortest-path trees.
-    """
+    """Route up towards the root of a spanning tree, then down: free of deadlock on any graph."""
     rule = partial(climb_then_descend, root=root)
     graph = up_down_graph(problem.network, problem.destinations, root)
     load = load_along_hops(problem.network, graph, problem.demand)
-    trees, bounds = tree_loads(problem, take_first), _hop_bounds(problem)
+    trees, bounds = tree_loads(problem, rule), _hop_bounds(problem)
     return _by_destination(problem, load, rule, trees, "up*/down*", bounds)
 
 
 def route_valiant(problem: RoutingProblem, effort: Effort) -> Routed:
-    """Route every packet by way of a random chiplet, by ecmp both times (Valiant and Brebner, 1981)."""
+    """Route every packet by way of a random chiplet, by ecmp both times (Valiant and Brebner, 1981).
+
+    A message to a set goes to the chiplet as one packet (as several, if that cannot copy), and on from there.
+    """
     network, demand = problem.network, problem.demand
     middle = np.array([network.package.index[name] for name in network.package.terminals])
     there, onward = np.zeros_like(demand), np.zeros_like(demand)
     there[:, middle] = demand.sum(axis=1, keepdims=True) / len(middle)
     onward[middle, :] = demand.sum(axis=0, keepdims=True) / len(middle)
+    carry = partial(load_along_hops, network, plain_graph(network))
     load = np.zeros(network.num_arcs)
     for phase in (there, onward):
         np.fill_diagonal(phase, 0.0)
-        load += load_along_hops(network, plain_graph(network), phase)
-    return Routed(load, tree_loads(problem, split_equally), "valiant", _hop_bounds(problem))
+        load += carry(phase)
+    trees = relayed_tree_loads(problem, split_equally, middle, carry)
+    return Routed(load, trees, "valiant", _hop_bounds(problem))
 
 
 def route_optimally(problem: RoutingProblem, effort: Effort) -> Routed:
@@ -211,7 +218,7 @@ def rule_of(routing: str | UpDown) -> ForwardingRule:
 
 
 def along_paths(paths: PathFunction | PathTable) -> Router:
-    """Return the router that follows given paths; messages to sets follow shortest-path trees."""
+    """Return the router that follows given paths; copies of a message part where its paths do."""
 
     def route_along_paths(problem: RoutingProblem, effort: Effort) -> Routed:
         flow = path_flow(problem, paths)
@@ -222,7 +229,8 @@ def along_paths(paths: PathFunction | PathTable) -> Router:
             problem.sources,
             np.arange(problem.network.num_vertices),
         )
-        trees, bounds = tree_loads(problem, take_first), _hop_bounds(problem)
+        trees = path_tree_loads(problem, path_walker(problem.network, paths))
+        bounds = _hop_bounds(problem)
         return Routed(flow.sum(axis=0), trees, "given paths", bounds, proof)
 
     return route_along_paths

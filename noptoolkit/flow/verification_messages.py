@@ -80,6 +80,8 @@ class MessageFollower:
         self.from_root = np.zeros(len(result.package.nodes))
         self.at_members = np.zeros(len(result.package.nodes))
         self.followed = np.zeros(len(sets))
+        self.simple = True  # whether no tree passes a vertex twice
+        self.relay = np.zeros((self.size, self.size))  # from the vertex of a root to where its tree starts
 
     def follow(self, trees: tuple[Tree, ...], branches: tuple[Branches, ...]) -> None:
         """Follow all messages; each must go its way as a whole."""
@@ -89,6 +91,7 @@ class MessageFollower:
         for ways in branches:
             if ways.reverse == self.reverse:
                 self._follow_ways(ways)
+        np.fill_diagonal(self.relay, 0.0)
         owed = (self.sets.bytes > 0) & self._reaches()
         lost = np.flatnonzero(owed & (np.abs(self.followed - 1) > 1e-9))
         if len(lost):
@@ -109,51 +112,40 @@ class MessageFollower:
         np.add.at(self.at_members, self.ends.node, amount @ members)
 
     def _follow_tree(self, tree: Tree) -> None:
-        """Follow messages of one root up from their members, vertices far from the root first."""
-        roots = np.unique(self.ends.root_of[self.sets.root[tree.messages]])
-        if len(roots) != 1:
-            self.faults.append("a tree has messages of several roots")
+        """Follow messages from their members to the start of a tree, its far nodes first."""
+        vertex = np.where(tree.arc >= 0, self.finish[tree.arc], tree.start)
+        before = np.where(tree.arc >= 0, self.begin[tree.arc], -1)
+        number = np.arange(len(tree.arc))
+        joined = (tree.parent[1:] < number[1:]) & (before[1:] == vertex[tree.parent[1:]])
+        if tree.arc[0] >= 0 or (tree.arc[1:] < 0).any() or (tree.parent[1:] < 0).any() or not joined.all():
+            self.faults.append(f"a tree from {self.names[tree.start]!r} does not hang together")
             return
-        (root,) = roots
-        hops = self._hops_to(int(root), tree.parent_arc)
-        far_first = np.argsort(-hops, kind="stable")
-        for chunk in _chunks(tree.messages, self.size):
+        self.simple &= len(np.unique(vertex)) == len(vertex)
+        ends = tree.ends >= 0
+        right = np.where(ends, vertex[tree.ends] == self.ends.member_of, False)
+        for chunk in _chunks(tree.messages, len(vertex)):
             messages, share = tree.messages[chunk], tree.shares[chunk]
             members = self.ends.members(self.sets, messages)
-            amount = share * self.sets.bytes[messages]
-            copies = np.zeros((self.size, len(messages)), np.int32)
-            np.add.at(copies, self.ends.member_of, members.T)
-            lost = np.flatnonzero((hops < 0) & copies.any(axis=1))
+            lost = np.flatnonzero(members.any(axis=0) & ~right)
             if len(lost):
-                names = self.names[root], self.names[lost[0]]
-                self.faults.append(f"a message of {names[0]!r} does not reach {names[1]!r}")
+                names = self.names[tree.start], self.names[self.ends.member_of[lost[0]]]
+                self.faults.append(f"a message by way of {names[0]!r} does not reach {names[1]!r}")
                 return
-            for vertex in far_first[hops[far_first] >= 0]:
-                here = copies[vertex]
-                if self.helps[vertex]:
+            amount = share * self.sets.bytes[messages]
+            copies = np.zeros((len(vertex), len(messages)), np.int32)
+            np.add.at(copies, tree.ends[right], members.T[right])
+            for node in number[::-1]:
+                here = copies[node]
+                if self.helps[vertex[node]]:
                     np.minimum(here, 1, out=here)
-                if vertex == root:
-                    self.from_root[self._node(root)] += here @ amount
-                    continue
-                arc = tree.parent_arc[vertex]
-                self.load[arc] += here @ amount
-                copies[self.begin[arc]] += here
+                if node:
+                    self.load[tree.arc[node]] += here @ amount
+                    copies[tree.parent[node]] += here
+            roots = self.sets.root[messages]
+            np.add.at(self.from_root, self.ends.node[roots], copies[0] * amount)
+            np.add.at(self.relay[:, tree.start], self.ends.root_of[roots], copies[0] * amount)
             self._arrive(members, amount)
             np.add.at(self.followed, messages, share)
-
-    def _hops_to(self, root: int, parent_arc: Ints) -> Ints:
-        """Return the hops from each vertex up to the root, -1 where it does not get there."""
-        hops = np.full(self.size, -1)
-        here = np.arange(self.size)
-        for step in range(self.size):
-            hops[(here == root) & (hops < 0)] = step
-            arc = np.where(here >= 0, parent_arc[here], -1)
-            wrong = (arc >= 0) & (self.finish[arc] != here)
-            here = np.where((arc < 0) | wrong | (here == root), -1, self.begin[arc])
-        return hops
-
-    def _node(self, vertex: int) -> int:
-        return int(self.ends.node[np.flatnonzero(self.ends.root_of == vertex)[0]])
 
     def _follow_ways(self, ways: Branches) -> None:
         """Check that copies reach every member along each way, none made but where a node can."""
