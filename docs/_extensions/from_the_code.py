@@ -234,7 +234,7 @@ def tables() -> str:
         text += [heading(title, "-"), list_table(("name", "what it does"), rows)]
     shown = [field.name for field in fields(Policy)]
     rows = [
-        (f"``{name}``", *(setting(getattr(policy, field)) for field in shown))
+        (f"``{name}``", *(setting(getattr(policy, field), field) for field in shown))
         for name, policy in POLICIES.items()
     ]
     text += [
@@ -251,17 +251,19 @@ def tables() -> str:
         list_table(("name", "what it is", "ending", "direction"), rows),
     ]
     rows = [
-        (f"``{n}``", m.title.strip(), m.unit or "-", m.better or "-", m.meaning) for n, m in METRICS.items()
+        (f"``{n}``", m.title.strip(), m.unit or "–", m.better or "–", m.meaning) for n, m in METRICS.items()
     ]
     text += [heading("Metrics", "-"), list_table(("name", "heading", "unit", "better", "meaning"), rows)]
     return "\n".join(text)
 
 
-def setting(value: object) -> str:
+def setting(value: object, field: str) -> str:
     """Return the value of a policy's field in words."""
     if isinstance(value, tuple):
-        return ", ".join(map(setting, value))
-    return {"True": "yes", "False": "no", "None": "as given"}.get(str(value), str(value))
+        return ", ".join(setting(one, field) for one in value)
+    if value is None:
+        return "by urgency" if field == "order" else "as given"
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def first_line(value: object) -> str:

@@ -180,13 +180,14 @@ def layout(
             colour_bar(ax, "Activations of a chiplet, over the mean", top, below=True)
         pieces = [piece for pieces in lines for piece in pieces]
         ax.add_collection(LineCollection(pieces, colors=PALE, linewidths=1.5, zorder=1), autolim=False)
-        draw_nodes(ax, package, place, coloured=False, fills=fills)
-        _write_experts(ax, package, here, place, fills)
+        scale = points_per_unit(ax)
+        draw_nodes(ax, package, place, scale, coloured=False, fills=fills)
+        _write_experts(ax, package, here, place, scale, fills)
         return ax
 
 
 def _write_experts(
-    ax: Axes, package: Package, allocation: Allocation, place: Layout, fills: dict[str, str]
+    ax: Axes, package: Package, allocation: Allocation, place: Layout, scale: float, fills: dict[str, str]
 ) -> None:
     """Write into each box its name and the ids of its experts, where they fit."""
     members: dict[str, list[int]] = {name: [] for name in allocation.experts}
@@ -194,7 +195,6 @@ def _write_experts(
         members[allocation.experts[chiplet]].append(expert)
     for expert, chiplet in allocation.replicas[0]:
         members[allocation.experts[chiplet]].append(-1 - int(expert))
-    scale = points_per_unit(ax)
     largest = float(mpl.rcParams["font.size"])
     texts: dict[int, tuple[str, float]] = {}
     for i, node in enumerate(package.nodes):

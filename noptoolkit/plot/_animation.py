@@ -108,13 +108,14 @@ def _write(
         ]
         widest = lane_width(package, layout)
         widths = channel_widths(package, widest, max(used, default=None))
-        widths = np.maximum(widths, 0.6 / points_per_unit(ax))
+        scale = points_per_unit(ax)
+        widths = np.maximum(widths, 0.6 / scale)
         ribbons, owner = channel_ribbons(package, layout, lines, widths, widest)
         lanes = PolyCollection(ribbons, facecolors=IDLE, linewidths=0, zorder=2)
         ax.add_collection(lanes, autolim=False)
-        draw_nodes(ax, package, layout, coloured=False)
+        draw_nodes(ax, package, layout, scale, coloured=False)
         before = len(ax.texts)
-        draw_labels(ax, package, layout)
+        draw_labels(ax, package, layout, scale)
         for text in ax.texts[before:]:  # readable on a pale and on a dark box
             text.set(color=INK, path_effects=[withStroke(linewidth=2.0, foreground="white")])
         clock = ax.annotate(

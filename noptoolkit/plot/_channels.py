@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from noptoolkit.package import Package
 from noptoolkit.plot._layout import Layout
-from noptoolkit.plot._nodes import points_per_unit
 from noptoolkit.plot._ribbons import channel_ribbons, channel_widths, lane_width
 
 __all__ = ["IDLE", "ROOMY", "draw_channels"]
@@ -24,6 +23,7 @@ def draw_channels(
     package: Package,
     layout: Layout,
     lines: list[list[NDArray[np.float64]]],
+    scale: float,
     colours: NDArray[np.float64],
     rank: NDArray[np.float64],
     reference: float | None = None,
@@ -34,6 +34,8 @@ def draw_channels(
     ----------
     ax, package, layout, lines
         Where they lie, see ``_ribbons.arrange``.
+    scale
+        Points per unit of the layout.
     colours
         RGBA of each channel, [channels, 4].
     rank
@@ -42,14 +44,14 @@ def draw_channels(
         Bandwidth in B/s of the widest ribbon; the fastest channel's where ``None``.
     """
     widest = lane_width(package, layout, border=BORDER)
-    widths = np.maximum(channel_widths(package, widest, reference), 0.6 / points_per_unit(ax))
+    widths = np.maximum(channel_widths(package, widest, reference), 0.6 / scale)
     ribbons, owner = channel_ribbons(package, layout, lines, widths, widest)
     bent = np.array([len(lines[package.channels[i].link][0]) > 2 for i in owner], dtype=bool)
     if bent.any() and layout.kind != "circle":  # a pale casing makes of each crossing an overpass
         casing = PolyCollection([ribbons[i] for i in np.flatnonzero(bent)], zorder=2.1)
         casing.set(facecolor="white", edgecolor="white", linewidth=1.6)
         ax.add_collection(casing, autolim=False)
-    rim = min(0.8, 0.2 * widest * points_per_unit(ax)) if layout.kind == "circle" else 0.0  # chords cross
+    rim = min(0.8, 0.2 * widest * scale) if layout.kind == "circle" else 0.0  # chords cross
     for over in (False, True):
         order = sorted(np.flatnonzero(bent == over), key=lambda i: rank[owner[i]])
         if order:

@@ -89,10 +89,10 @@ def degradation(
     lost = {name: 100.0 * (factor - 1.0) for name, factor in slowdown.items()}
     finite = [value for value in lost.values() if np.isfinite(value)]
     top = max(finite, default=0.0) if vmax is None else 100.0 * (vmax - 1.0)
-    scale = Normalize(0.0, top or 1.0)
+    norm = Normalize(0.0, top or 1.0)
 
     def colour_of(value: float) -> str:
-        return to_hex(QUANTITY_COLOURS(scale(value))) if np.isfinite(value) else MARK
+        return to_hex(QUANTITY_COLOURS(norm(value))) if np.isfinite(value) else MARK
 
     layout, lines = arrange(package, gap=0.42)
     new = ax is None
@@ -105,7 +105,8 @@ def degradation(
             colour_bar(ax, "Time lost without the part (%)", top, below=True)
         if len(finite) < len(lost):
             legend_below(ax, [Patch(facecolor=MARK, label="without it the package falls apart")], grow=new)
-        width = lane_width(package, layout, border=0.6) * points_per_unit(ax) * 1.2
+        scale = points_per_unit(ax)
+        width = lane_width(package, layout, border=0.6) * scale * 1.2
         colours = [PALE] * len(package.links)
         for name in sorted(lost, key=lambda name: lost[name]):
             if name in link_of:
@@ -121,5 +122,5 @@ def degradation(
         for link, colour in zip(package.links, colours, strict=True):
             for end in {link.a, link.b} & dies.keys():
                 fills.setdefault(end, colour)
-        draw_nodes(ax, package, layout, coloured=False, fills=fills)
+        draw_nodes(ax, package, layout, scale, coloured=False, fills=fills)
         return ax

@@ -113,16 +113,17 @@ def load(
             colour_bar(ax, with_unit(LABELS[show], multiple), float(shown[0]), below=True)
         colours = QUANTITY_COLOURS(Normalize(0.0, top or 1.0)(values))
         colours[values <= 1e-9 * (top or 1.0)] = mpl.colors.to_rgba(IDLE)
+        scale = points_per_unit(ax)
         ribbons, owner = draw_channels(
-            ax, package, layout, lines, colours, values, reference or used_bandwidth(flow)
+            ax, package, layout, lines, scale, colours, values, reference or used_bandwidth(flow)
         )
         fills: dict[str, Colour] = dict.fromkeys(parted.inside if parted else (), CUT_FILL)
-        draw_nodes(ax, package, layout, coloured=False, fills=fills)
+        draw_nodes(ax, package, layout, scale, coloured=False, fills=fills)
         if parted:
             _cross(ax, parted, package, layout, ribbons, owner)
         if labels:
-            draw_labels(ax, package, layout)
-        _mark_bottleneck(ax, flow, layout, ribbons, owner)
+            draw_labels(ax, package, layout, scale)
+        _mark_bottleneck(ax, flow, layout, scale, ribbons, owner)
         return ax
 
 
@@ -245,6 +246,7 @@ def _mark_bottleneck(
     ax: Axes,
     flow: FlowResult,
     layout: Layout,
+    scale: float,
     ribbons: list[NDArray[np.float64]],
     owner: NDArray[np.int64],
 ) -> None:
@@ -253,7 +255,7 @@ def _mark_bottleneck(
     named = [i for i, channel in enumerate(package.channels) if channel.name == flow.bottleneck]
     chosen = [ribbon for ribbon, i in zip(ribbons, owner, strict=True) if i in named]
     if chosen:
-        centre, radius = chosen[0].mean(axis=0), max(0.24 * layout.pitch, 4.0 / points_per_unit(ax))
+        centre, radius = chosen[0].mean(axis=0), max(0.24 * layout.pitch, 4.0 / scale)
     else:
         node = package.index.get(flow.bottleneck.rsplit(" ", 1)[0])
         if node is None:

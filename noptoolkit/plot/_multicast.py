@@ -11,7 +11,7 @@ from noptoolkit.errors import RoutingError, WorkloadError
 from noptoolkit.flow import FlowResult
 from noptoolkit.plot._channels import IDLE, ROOMY, draw_channels
 from noptoolkit.plot._load import used_bandwidth
-from noptoolkit.plot._nodes import Colour, aspect_of, draw_labels, draw_nodes, frame
+from noptoolkit.plot._nodes import Colour, aspect_of, draw_labels, draw_nodes, frame, points_per_unit
 from noptoolkit.plot._ribbons import arrange
 from noptoolkit.plot._style import INK, OKABE_ITO, canvas, heading, legend_below
 from noptoolkit.traffic import Traffic
@@ -85,13 +85,14 @@ def multicast(
             legend_below(ax, handles, grow=new)
         colours = np.tile(mpl.colors.to_rgba(IDLE), (len(copies), 1))
         colours[copies > 0] = mpl.colors.to_rgba(FEW)
+        scale = points_per_unit(ax)
         ribbons, owner = draw_channels(
-            ax, package, layout, lines, colours, copies.astype(float), used_bandwidth(flow)
+            ax, package, layout, lines, scale, colours, copies.astype(float), used_bandwidth(flow)
         )
         fills: dict[str, Colour] = dict.fromkeys(members, MANY)
         fills[root] = OKABE_ITO["vermilion"]
-        draw_nodes(ax, package, layout, coloured=False, fills=fills)
-        draw_labels(ax, package, layout, white=set(fills))
+        draw_nodes(ax, package, layout, scale, coloured=False, fills=fills)
+        draw_labels(ax, package, layout, scale, white=set(fills))
         for ribbon, i in zip(ribbons, owner, strict=True):
             if copies[i] > 1:
                 x, y = ribbon.mean(axis=0)

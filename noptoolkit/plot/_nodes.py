@@ -94,7 +94,11 @@ def aspect_of(layout: Layout, inches: float | None = None) -> float:
 
 
 def points_per_unit(ax: Axes) -> float:
-    """Return how many points a unit of the layout takes on paper, as the figure's layout leaves the axes."""
+    """Return how many points a unit of the layout takes on paper, as the figure's layout leaves the axes.
+
+    To be asked once, when all that stands round the axes is there: it takes the time of a drawing.
+    """
+    axes_points(ax)  # matplotlib's layout settles at the second time
     width, height = axes_points(ax)
     return float(min(width / np.ptp(ax.get_xlim()), height / np.ptp(ax.get_ylim())))
 
@@ -109,12 +113,15 @@ def draw_nodes(
     ax: Axes,
     package: Package,
     layout: Layout,
+    scale: float,
     *,
     coloured: bool = True,
     fills: Mapping[str, Colour] | None = None,
 ) -> None:
-    """Draw all boxes; grey ones where colour is to mean something else, and then in ``fills`` by name."""
-    scale = points_per_unit(ax)
+    """Draw all boxes; grey ones where colour is to mean something else, and then in ``fills`` by name.
+
+    ``scale`` is that of the axes in the end, see `points_per_unit`.
+    """
     edge = float(np.clip(0.05 * 2 * layout.half.min() * scale, 0.35, 1.4))
     members: dict[str, list[int]] = {}
     for i, kind in enumerate(kinds_of(package, layout)):
@@ -167,9 +174,10 @@ def _seams(centre: NDArray[np.float64], half: NDArray[np.float64]) -> list[NDArr
     return lines
 
 
-def draw_labels(ax: Axes, package: Package, layout: Layout, *, white: Set[str] = frozenset()) -> None:
+def draw_labels(
+    ax: Axes, package: Package, layout: Layout, scale: float, *, white: Set[str] = frozenset()
+) -> None:
     """Write the names that fit, those of one kind in one size; some in ``white`` on a dark fill."""
-    scale = points_per_unit(ax)
     box = 2 * layout.half * scale
     lengths = np.array([len(node.name) for node in package.nodes])
     fit = np.minimum(0.9 * box[:, 0] / (GLYPH * lengths), 0.6 * box[:, 1])

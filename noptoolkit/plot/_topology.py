@@ -107,16 +107,19 @@ def topology(
             if any(len(pieces) > 1 for pieces in lines):
                 handles.append(Line2D([], [], linewidth=0, label="stub: goes round to the far end"))
             legend_below(ax, handles, grow=new, drawn_by={Glyph: GlyphHandler()})
-        _draw_links(ax, package, layout, lines)
-        draw_nodes(ax, package, layout)
+        scale = points_per_unit(ax)
+        _draw_links(ax, package, layout, lines, scale)
+        draw_nodes(ax, package, layout, scale)
         if labels:
-            draw_labels(ax, package, layout)
+            draw_labels(ax, package, layout, scale)
         return ax
 
 
-def _draw_links(ax: Axes, package: Package, layout: Layout, lines: list[list[NDArray[np.float64]]]) -> None:
+def _draw_links(
+    ax: Axes, package: Package, layout: Layout, lines: list[list[NDArray[np.float64]]], scale: float
+) -> None:
     widest = lane_width(package, layout)
-    points = np.maximum(link_widths(package, layout, EVEN * widest) * points_per_unit(ax), HAIRLINE)
+    points = np.maximum(link_widths(package, layout, EVEN * widest) * scale, HAIRLINE)
     seen = drawn_links(package, layout)
     even = np.array([link.backward_bandwidth == link.bandwidth for link in package.links], dtype=bool)
     bent = np.array([any(len(piece) > 2 for piece in pieces) for pieces in lines], dtype=bool)
