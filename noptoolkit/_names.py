@@ -12,6 +12,9 @@ __all__ = ["did_you_mean", "resolve"]
 
 T = TypeVar("T")
 
+MOST_COMPARED = 200
+"""Names that are compared letter by letter; of more, some that begin alike."""
+
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint that names the nearest known names, or lists what there is.
@@ -23,14 +26,25 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("zzz", ["mesh", "torus"])
     'known: mesh, torus'
     """
-    names = list(known)
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    names = [str(other) for other in known]
+    near = difflib.get_close_matches(str(name), _likely(str(name), names), n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]!r}?"
     if not names:
         return "there are none here"
     shown = ", ".join(names[:12])
     return f"known: {shown}" + (", ..." if len(names) > 12 else "")
+
+
+def _likely(name: str, names: list[str]) -> list[str]:
+    """Return the names to compare letter by letter: all, or a few that begin as the given one does."""
+    if len(names) <= MOST_COMPARED:
+        return names
+    for length in range(min(len(name), 60), -1, -1):
+        alike = [other for other in names if other.startswith(name[:length])]
+        if len(alike) >= MOST_COMPARED or (alike and length <= len(name) // 2):
+            break
+    return alike[:MOST_COMPARED]
 
 
 def resolve(choice: str | T, table: Mapping[str, T], kind: str) -> T:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from noptoolkit._names import did_you_mean
-from noptoolkit.elements import ROLES, Chiplet, Memory, Switch
-from noptoolkit.errors import TopologyError, raise_collected
+from noptoolkit.elements import ROLES, Chiplet, Link, Memory, Node, Switch
+from noptoolkit.errors import MOST_COUNTED, MOST_SHOWN, TopologyError, raise_collected
 
 if TYPE_CHECKING:
     from noptoolkit.package import Package
-__all__ = ["check_package"]
+
+__all__ = ["check_package", "graph_faults"]
 
 
 def check_package(package: Package) -> None:
@@ -20,28 +22,49 @@ def check_package(package: Package) -> None:
 
     Reachability is only checked where the rest is sound.
     """
-    faults = [*_node_faults(package), *_link_faults(package)]
+    faults = graph_faults(package.nodes, package.links)
+    if not any(isinstance(node, Chiplet) for node in package.nodes):
+        faults.append("no chiplet: nothing could send or receive; add a Chiplet")
     if not faults:
         faults = _reach_faults(package)
     raise_collected(TopologyError, f"package {package.name!r}", faults)
 
 
-def _node_faults(package: Package) -> list[str]:
-    faults: list[str] = []
-    for node in package.nodes:
-        if not isinstance(node, (Chiplet, Switch, Memory)):
-            faults.append(f"{node!r} is no node; use Chiplet, Switch or Memory")
+def graph_faults(nodes: Sequence[Node], links: Sequence[Link], more: Collection[str] = ()) -> list[str]:
+    """Return what is wrong with nodes and links, one by one and with each other.
+
+    Parameters
+    ----------
+    nodes, links
+        Of the package, or as many of them as could be made.
+    more
+        Names of nodes that could not be made: links to them are not to blame.
+    """
+    faults = [
+        f"{node!r} is no node; use Chiplet, Switch or Memory"
+        for node in nodes
+        if not isinstance(node, (Chiplet, Switch, Memory))
+    ]
     if faults:
         return faults
-    names = Counter(node.name for node in package.nodes)
+    names = Counter(node.name for node in nodes)
+    known = dict.fromkeys([*more, *names])
+    _add_node_faults(nodes, names, known, faults)
+    _add_link_faults(links, known, faults)
+    return faults
+
+
+def _add_node_faults(
+    nodes: Sequence[Node], names: Mapping[str, int], known: Collection[str], faults: list[str]
+) -> None:
     for name, count in names.items():
         if not isinstance(name, str) or not name or "->" in name:
             faults.append(f"node name {name!r}: use text that is not empty and has no '->'")
         if count > 1:
             faults.append(f"{count} nodes are named {name!r}; give each its own name")
-    if not any(isinstance(node, Chiplet) for node in package.nodes):
-        faults.append("no chiplet: nothing could send or receive; add a Chiplet")
-    for node in package.nodes:
+    for node in nodes:
+        if len(faults) >= MOST_COUNTED:
+            break
         place = f"{type(node).__name__.lower()} {node.name!r}"
         if isinstance(node, Chiplet) and node.role not in ROLES:
             faults.append(f"{place}: no role named {node.role!r}; {did_you_mean(node.role, ROLES)}")
@@ -58,10 +81,8 @@ def _node_faults(package: Package) -> list[str]:
                 faults.append(f"{place}: position and size must be finite")
         if isinstance(node, Memory):
             for served in node.serves:
-                if served not in names:
-                    hint = did_you_mean(served, names)
-                    faults.append(f"{place}: serves no node named {served!r}; {hint}")
-    return faults
+                if served not in known:
+                    faults.append(f"{place}: serves no node named {served!r}{_hint(served, known, faults)}")
 
 
 def _positive_fields(node: object) -> list[str]:
@@ -70,28 +91,32 @@ def _positive_fields(node: object) -> list[str]:
     return [field for field in (*fields, *more) if hasattr(node, field)]
 
 
-def _link_faults(package: Package) -> list[str]:
-    names = {getattr(node, "name", None) for node in package.nodes}
-    faults = []
-    for link in package.links:
+def _hint(name: str, known: Collection[str], faults: list[str]) -> str:
+    """Return a suggestion while faults are few enough to be shown."""
+    return f"; {did_you_mean(name, known)}" if len(faults) < MOST_SHOWN else ""
+
+
+def _add_link_faults(links: Sequence[Link], known: Collection[str], faults: list[str]) -> None:
+    for link in links:
         bandwidth, backward = link.bandwidth, link.reverse_bandwidth
         if (  # the usual link, of which there are many
             bandwidth > 0
             and (backward is None or backward > 0)
             and not link.half_duplex
-            and link.a in names
-            and link.b in names
+            and link.a in known
+            and link.b in known
             and link.a != link.b
             and link.latency >= 0
             and link.energy_per_bit is None
             and link.length is None
         ):
             continue
+        if len(faults) >= MOST_COUNTED:
+            break
         place = f"link {link.a!r}-{link.b!r}"
         for end in dict.fromkeys((link.a, link.b)):
-            if end not in names:
-                hint = did_you_mean(end, [name for name in names if name])
-                faults.append(f"{place}: no node named {end!r}; {hint}")
+            if end not in known:
+                faults.append(f"{place}: no node named {end!r}{_hint(end, known, faults)}")
         if link.a == link.b:
             faults.append(f"{place}: a link joins two different nodes")
         if link.bandwidth < 0 or link.backward_bandwidth < 0:
@@ -106,7 +131,6 @@ def _link_faults(package: Package) -> list[str]:
             value = getattr(link, field)
             if value is not None and value < 0:
                 faults.append(f"{place}: {field} {value:g} is negative")
-    return faults
 
 
 def _reach_faults(package: Package) -> list[str]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 __all__ = [
+    "MOST_COUNTED",
+    "MOST_SHOWN",
     "FormatError",
     "InfeasibleError",
     "NopError",
@@ -21,6 +23,13 @@ __all__ = [
     "WorkloadError",
     "raise_collected",
 ]
+
+
+MOST_SHOWN = 20
+"""Faults of one place that a message spells out."""
+
+MOST_COUNTED = 1000
+"""Faults after which a check may stop looking: a hostile file should not take a minute to refuse."""
 
 
 class NopError(Exception):
@@ -82,7 +91,8 @@ def raise_collected(error: type[NopError], place: str, faults: Sequence[str]) ->
         return
     if len(faults) == 1:
         raise error(f"{place}: {faults[0]}")
-    shown = [f"  - {fault}" for fault in faults[:20]]
-    if len(faults) > 20:
-        shown.append(f"  - and {len(faults) - 20} more")
-    raise error(f"{place}: {len(faults)} faults\n" + "\n".join(shown))
+    shown = [f"  - {fault}" for fault in faults[:MOST_SHOWN]]
+    if len(faults) > MOST_SHOWN:
+        shown.append(f"  - and {len(faults) - MOST_SHOWN} more")
+    count = f"{MOST_COUNTED} faults or more" if len(faults) >= MOST_COUNTED else f"{len(faults)} faults"
+    raise error(f"{place}: {count}\n" + "\n".join(shown))

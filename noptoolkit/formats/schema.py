@@ -19,14 +19,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, cr
 from pydantic_core import ErrorDetails
 
 from noptoolkit._names import did_you_mean
+from noptoolkit.errors import MOST_COUNTED, MOST_SHOWN
 from noptoolkit.package import LinkKind, Package
 from noptoolkit.topology.parts import Parts
 from noptoolkit.units import parse_quantity
 
 __all__ = ["builder_model", "check", "entry_model", "table_model"]
-
-MOST_FAULTS = 50
-"""Of one table that are put in words: a file of a million wrong keys should not take a minute to refuse."""
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
@@ -127,14 +125,19 @@ def check(model: type[BaseModel], data: Any, place: str, faults: list[str]) -> d
     if not isinstance(data, Mapping):
         faults.append(f"{_join(place)}must be a table, not {_shown(data)}")
         return {}
+    unknown = [key for key in data if key not in model.model_fields]
+    for key in unknown[:MOST_COUNTED]:
+        hint = f"; {did_you_mean(str(key), model.model_fields)}" if len(faults) < MOST_SHOWN else ""
+        faults.append(f"{_join(place)}no key {_short(key)}{hint}")
     try:
-        valid = model.model_validate(_tuples(data))
+        valid = model.model_validate(
+            {key: _tuples(part) for key, part in data.items() if key in model.model_fields}
+        )
     except ValidationError as error:
         details = error.errors(include_url=False)
-        faults += [_fault(detail, model, place) for detail in details[:MOST_FAULTS]]
-        faults += [f"{_join(place)}another fault"] * max(len(details) - MOST_FAULTS, 0)
+        faults += [_fault(detail, model, place) for detail in details[:MOST_COUNTED]]
         return {}
-    return {key: getattr(valid, key) for key in valid.model_fields_set}
+    return {} if unknown else {key: getattr(valid, key) for key in valid.model_fields_set}
 
 
 def _tuples(value: Any) -> Any:
@@ -174,6 +177,11 @@ def _known(model: type[BaseModel], path: Iterable[int | str]) -> list[str]:
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _short(key: Any) -> str:
+    text = str(key)
+    return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
 def _join(place: str) -> str:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from noptoolkit._names import did_you_mean
-from noptoolkit.errors import FormatError, NopError, raise_collected
+from noptoolkit._package_checks import graph_faults
+from noptoolkit.errors import MOST_COUNTED, FormatError, NopError, raise_collected
 from noptoolkit.formats.files import parse_toml
 from noptoolkit.package import Chiplet, Link, Memory, Node, Package, Switch
 from noptoolkit.topology import BUILDERS
@@ -61,6 +62,8 @@ def parse_topology(text: str, place: str) -> Package:
     if base is not None:
         nodes, links = [*base.nodes, *nodes], [*base.links, *links]
     nodes = _ordered(nodes, data.get("order"), faults)
+    if faults and (base is not None or "builder" not in data):  # what was made may have faults of its own
+        faults += graph_faults(nodes, links, more=_names(data))
     raise_collected(FormatError, place, faults)
     source = values.get("source") or (base.source if base else "")
     try:
@@ -118,6 +121,8 @@ def _explicit(data: Mapping[str, Any], faults: list[str]) -> tuple[list[Node], l
             continue
         model = entry_model(cls, all_optional=broken)
         for number, entry in enumerate(entries, start=1):
+            if len(faults) >= MOST_COUNTED:
+                break
             values = check(model, {**defaults.get(kind, {}), **entry}, _place(kind, entry, number), faults)
             if broken or not values:
                 continue
@@ -126,6 +131,16 @@ def _explicit(data: Mapping[str, Any], faults: list[str]) -> tuple[list[Node], l
             else:
                 nodes.append(cls(**values))
     return nodes, links
+
+
+def _names(data: Mapping[str, Any]) -> list[str]:
+    """Return the names that a file gives to nodes, whether or not they are sound otherwise."""
+    entries = [entry for kind in KINDS for entry in _tables(data.get(kind))]
+    return [entry["name"] for entry in entries if isinstance(entry.get("name"), str)]
+
+
+def _tables(entries: Any) -> list[dict[str, Any]]:
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
 def _ordered(nodes: list[Node], order: Any, faults: list[str]) -> list[Node]:

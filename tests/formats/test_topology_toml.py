@@ -1,5 +1,7 @@
 """Topology files: what may be written, what must be refused, and how it is said."""
 
+import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -119,6 +121,62 @@ def test_all_faults_at_once() -> None:
     assert "bandwidth '128 GB' is in B, not in B/s" in message
     assert "chiplet 'e0': no key 'flop'; did you mean 'flops'?" in message
     assert "role = 'exprt'" in message
+
+
+def test_faults_of_the_graph_are_not_hidden_by_others() -> None:
+    text = """schema = 1
+    nmae = "typo"
+    chiplet = [{name = "e0", rol = "expert"}, {name = "e1"}, {name = "e1"}]
+    switch = [{name = "s", crossbar_bandwidth = "3 GB"}]
+    link = [
+      {a = "e0", b = "e9", bandwidth = "1 GB/s"},
+      {a = "e0", b = "s", bandwidth = 0.0},
+      {a = "e1", b = "s"},
+    ]
+    """
+    with pytest.raises(FormatError) as caught:
+        parse_topology(text.replace("\n      ", "").replace(",\n    ]", "]"), "all.toml")
+    assert [line.removeprefix("  - ") for line in str(caught.value).splitlines()] == [
+        "all.toml: 7 faults",
+        "no key 'nmae'; did you mean 'name'?",
+        "chiplet 'e0': no key 'rol'; did you mean 'role'?",
+        "switch 's': crossbar_bandwidth '3 GB' is in B, not in B/s; write it like '256 GB/s'",
+        "link 'e1'-'s': key 'bandwidth' is missing",
+        "2 nodes are named 'e1'; give each its own name",
+        "link 'e0'-'e9': no node named 'e9'; known: e0, e1, s",
+        "link 'e0'-'s': zero bandwidth; leave the link out",
+    ]
+
+
+def test_links_to_what_a_broken_builder_would_have_made_are_not_to_blame() -> None:
+    text = GOOD + 'rowz = 2\n[[link]]\na = "e0"\nb = "e3"\nbandwidth = "1 GB/s"'
+    with pytest.raises(FormatError) as caught:
+        parse_topology(text, "b.toml")
+    assert str(caught.value) == "b.toml: [params]: no key 'rowz'; did you mean 'rows'?"
+
+
+HOSTILE = {
+    "wrong keys": "schema = 1\n" + "".join(f"k{i} = 1\n" for i in range(30_000)),
+    "wrong keys of a chiplet": "schema = 1\n[[chiplet]]\n" + "".join(f"k{i} = 1\n" for i in range(30_000)),
+    "wrong chiplets": "schema = 1\n" + "[[chiplet]]\nn = 1\n" * 30_000,
+    "lost links": "schema = 1\n"
+    + "".join(f"[[chiplet]]\nname = 'c{i}'\n" for i in range(8_000))
+    + "".join(f"[[link]]\na = 'c{i}'\nb = 'cc{i}'\nbandwidth = 1\n" for i in range(8_000)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_thousands_of_faults_are_refused_in_the_time_of_reading(name: str) -> None:
+    started = time.process_time()
+    tomllib.loads(HOSTILE[name])
+    reading = time.process_time() - started
+    started = time.process_time()
+    with pytest.raises(FormatError) as caught:
+        parse_topology(HOSTILE[name], "hostile.toml")
+    assert time.process_time() - started < 5 * reading + 2
+    assert "1000 faults or more" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 22
+    assert len(str(caught.value)) < 5000
 
 
 GOOD = 'schema = 1\nbuilder = "mesh"\n[params]\n'
