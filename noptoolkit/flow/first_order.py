@@ -204,13 +204,13 @@ def solve_first_order(
             residual0 = residual
         elif (
             residual < 0.2 * residual0
-            or before < residual < 0.8 * residual0
-            or since_restart >= max(0.36 * iteration, 80)
+            or before < residual < residual0
+            or since_restart >= max(0.6 * iteration, 160)
         ):
             moved_flow = np.sqrt(_squares(flow, flow0, scale, program.tail))
             moved_dual = np.sqrt(_squares(price, price0, inverse_spread) + _dot(weight, (y - y0) ** 2))
             if moved_flow > 0 and moved_dual > 0:
-                omega = omega**0.75 * (moved_dual / moved_flow) ** 0.25
+                omega = omega**0.25 * (moved_dual / moved_flow) ** 0.75
             flow0[:], price0[:], y0 = flow, price, y.copy()
             since_restart = 0
             floor = best.floor * (1 + tol / 2)

@@ -66,13 +66,12 @@ def solve_program(
     report: Callable[[str], None] | None = None,
 ) -> Solution:
     """Return the answer of whichever solver suits a program, folded by symmetry where it has any."""
-    started = time.perf_counter()
-    folded = fold(program) if len(program.ends) > 2 and started < deadline else None
+    folded = fold(program) if len(program.ends) > 2 and time.perf_counter() < deadline else None
     small = program if folded is None else folded.program
     if folded is not None:
         if report is not None:
             report(f"symmetry: {len(small.ends):,} of {len(program.ends):,} commodities stand for all")
-        deadline -= time.perf_counter() - started  # unfolding takes about as long
+        deadline -= folded.seconds  # unfolding takes about as long
     columns = len(small.ends) * len(small.tail)
     if columns <= SMALL_COLUMNS:
         left = deadline - time.perf_counter()
