@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.flow.forwarding import push
-from noptoolkit.flow.grid import Grid, dimension_order, entries, find_grid, share_of_parallel
+from noptoolkit.flow.grid import dimension_order, entries, share_of_parallel
+from noptoolkit.flow.lattice import Grid, find_grid
 from noptoolkit.flow.network import FlowNetwork
 
 __all__ = ["dimension_order_load"]
@@ -38,7 +39,7 @@ def dimension_order_load(network: FlowNetwork, demand: Floats) -> Floats:
     Raises
     ------
     RoutingError
-        If the package is no grid (see `noptoolkit.flow.grid.find_grid`).
+        If the package is no grid (see `noptoolkit.flow.lattice.find_grid`).
     """
     grid = find_grid(network.package)
     core = grid.nodes.ravel()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flow_cases import all_to_all, from_graph, random_package, random_traffic
 
-from noptoolkit import Chiplet, Link, Memory, Package
+from noptoolkit import Chiplet, Link, Memory, Package, topology
 from noptoolkit.errors import RoutingError, UnknownNameError
 from noptoolkit.flow import (
     UpDown,
@@ -93,6 +93,46 @@ def test_dor_needs_a_whole_grid():
     for broken in (package.without("e1,1"), package.without("e0,0->e0,1"), from_graph(nx.petersen_graph())):
         with pytest.raises(RoutingError, match="dor needs a grid"):
             congestion(broken, all_to_all(broken), routing="dor")
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(4, 4), (5, 6), (3, 8)])
+def test_dor_on_a_folded_torus_is_dor_on_the_torus(rows, columns):
+    """Folding moves nodes, not links: the times of all-to-all agree, and so do the deadlocks."""
+    folded, plain = (
+        build(rows, columns, link_bandwidth=1.0) for build in (topology.folded_torus, topology.torus)
+    )
+    flow = congestion(folded, all_to_all(folded), routing="dor")
+    assert flow.time == pytest.approx(congestion(plain, all_to_all(plain), routing="dor").time)
+    assert flow.verify()
+    np.testing.assert_allclose(
+        np.sort(flow.load), np.sort(congestion(plain, all_to_all(plain), routing="dor").load)
+    )
+    assert check_deadlock(folded, routing="dor", datelines=True).free
+
+
+def test_dor_on_a_concentrated_mesh_is_dor_between_its_switches():
+    package = topology.concentrated_mesh(3, 4, link_bandwidth=1.0)
+    traffic = random_traffic(package, 2, memory=False)
+    flow = congestion(package, traffic, routing="dor")
+    assert flow.verify()
+    home = {c.tail: c.head for c in package.channels if c.head in {s.name for s in package.switches}}
+    order = [switch.name for switch in package.switches]
+    between = np.zeros((12, 12))
+    for (i, a), (j, b) in itertools.permutations(enumerate(traffic.endpoints), 2):
+        between[order.index(home[a]), order.index(home[b])] += traffic.demand[i, j]
+    chiplets = [Chiplet(switch.name, position=switch.position) for switch in package.switches]
+    links = [link for link in package.links if link.a in order and link.b in order]
+    routers = Package("routers", chiplets, links)
+    alone = congestion(routers, from_matrix(routers, between, endpoints=tuple(order)), routing="dor")
+    load = dict(zip((channel.name for channel in package.channels), flow.load, strict=True))
+    for channel, expected in zip(routers.channels, alone.load, strict=True):
+        assert load[channel.name] == pytest.approx(expected)
+
+
+def test_a_few_nodes_in_a_row_are_no_grid():
+    hexagons = topology.hexamesh(2)
+    with pytest.raises(RoutingError, match="form no full lattice"):
+        congestion(hexagons, all_to_all(hexagons), routing="dor")
 
 
 def ecmp_by_hand(package, traffic):

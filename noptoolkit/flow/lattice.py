@@ -1,0 +1,153 @@
+"""The lattice in a package: which of its nodes form rows and columns, by their positions and links.
+
+The model. A *grid* is a full lattice of nodes whose links join lattice neighbours (or, on a torus, the two
+ends of a row or column). A torus that is folded, so that its links are all short, is unfolded: its rows and
+columns are put in the order in which the links lead round.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from noptoolkit.errors import RoutingError
+from noptoolkit.flow.level_cuts import ranks
+from noptoolkit.package import Memory, Package, Switch
+
+__all__ = ["Grid", "find_grid"]
+
+Ints = NDArray[np.int64]
+
+WAY_OUT = "use routing='ecmp' or 'optimal', or give every node of the grid its position"
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The lattice in a package.
+
+    Parameters
+    ----------
+    nodes
+        Node index at each row and column, [rows, columns].
+    wraps
+        Whether columns, rows close to rings: (X, Y).
+    """
+
+    nodes: Ints
+    wraps: tuple[bool, bool]
+
+
+@lru_cache(maxsize=32)
+def find_grid(package: Package) -> Grid:
+    """Return the lattice of a package from the positions of its nodes.
+
+    Nodes that are alone in their row or column, while others are not, are taken to hang on the lattice; so
+    are all chiplets if the switches alone form one.
+
+    Raises
+    ------
+    RoutingError
+        If there is no full lattice, a neighbour link is missing, or a link joins other than neighbours.
+    """
+    placed = [
+        i
+        for i, node in enumerate(package.nodes)
+        if not isinstance(node, Memory) and node.position is not None
+    ]
+    switches = [i for i in placed if isinstance(package.nodes[i], Switch)]
+    try:
+        return _lattice_of(package, placed)
+    except RoutingError:
+        if len(switches) in (0, len(placed)):
+            raise
+        try:
+            return _lattice_of(package, switches)
+        except RoutingError:
+            pass
+        raise
+
+
+def _lattice_of(package: Package, placed: list[int]) -> Grid:
+    """Return the lattice that most of some nodes form."""
+    place = f"package {package.name!r}: dor needs a grid"
+    if len(placed) < 2:
+        raise RoutingError(f"{place}, but its nodes have no positions; {WAY_OUT}")
+    xy = np.array([package.nodes[i].position for i in placed])
+    keep = np.arange(len(placed))
+    row = column = np.zeros(0, np.int64)
+    while len(keep):
+        column, row = (ranks(xy[keep, axis]) for axis in (0, 1))
+        size = np.stack([np.bincount(row)[row], np.bincount(column)[column]])
+        alone = (size < size.max(axis=1, keepdims=True)).any(axis=0)
+        if not alone.any():
+            break
+        smallest = size.sum(axis=0)
+        keep = keep[smallest > smallest.min()]
+    rows, columns = int(row.max(initial=0)) + 1, int(column.max(initial=0)) + 1
+    if len(keep) != rows * columns or len(keep) < max(2, len(placed) / 2):
+        raise RoutingError(f"{place}, but the positions of its nodes form no full lattice; {WAY_OUT}")
+    nodes = np.full((rows, columns), -1)
+    nodes[row, column] = np.array(placed)[keep]
+    if (nodes < 0).any():
+        raise RoutingError(f"{place}, but two nodes share a position; {WAY_OUT}")
+    nodes = nodes[np.ix_(_around(package, nodes[:, 0]), _around(package, nodes[0]))]
+    return Grid(nodes, _check_links(package, nodes, place))
+
+
+def _around(package: Package, line: Ints) -> list[int]:
+    """Return the places of a line in the order in which its links lead round, if they form a ring.
+
+    A folded torus is one whose rings do not run from left to right.
+    """
+    place = {package.nodes[node].name: i for i, node in enumerate(line.tolist())}
+    beside: list[set[int]] = [set() for _ in place]
+    for channel in package.channels:
+        if channel.tail in place and channel.head in place:
+            beside[place[channel.tail]].add(place[channel.head])
+    order = list(range(len(place)))
+    if any(len(others) != 2 for others in beside):
+        return order
+    walk = [0, min(beside[0])]
+    while len(walk) <= len(place) and walk[-1] != 0:
+        walk += beside[walk[-1]] - {walk[-2]}
+    return walk[:-1] if len(walk) == len(place) + 1 else order
+
+
+def _check_links(package: Package, nodes: Ints, place: str) -> tuple[bool, bool]:
+    rows, columns = nodes.shape
+    cell = {int(node): (r, c) for (r, c), node in np.ndenumerate(nodes)}
+    index = package.index
+    joined = set()
+    for channel in package.channels:
+        tail, head = cell.get(index[channel.tail]), cell.get(index[channel.head])
+        if tail is None or head is None:
+            continue
+        down, right = (head[0] - tail[0]) % rows, (head[1] - tail[1]) % columns
+        if (down, right) not in ((0, 1), (0, columns - 1), (1, 0), (rows - 1, 0)):
+            raise RoutingError(f"{place}, but {channel.name!r} does not join neighbours; {WAY_OUT}")
+        joined.add((tail, head))
+    wraps = []
+    for axis, length in ((1, columns), (0, rows)):
+        missing: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+        around: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
+        for r, c in np.ndindex(rows, columns):
+            step = [r, c]
+            step[axis] += 1
+            last = step[axis] == length
+            step[axis] %= length
+            there = ((r, c), (step[0], step[1]))
+            for pair in (there, there[::-1]):
+                if pair[0] != pair[1] and pair not in joined:
+                    (around if last else missing).append(pair)
+        if missing:
+            a, b = (package.nodes[nodes[cell_]].name for cell_ in missing[0])
+            raise RoutingError(f"{place}, but there is no channel {a + '->' + b!r}; {WAY_OUT}")
+        wraps.append(length > 2 and not around)
+        expected = 2 * (nodes.size // length)
+        if length > 2 and around and len(around) != expected:
+            a, b = (package.nodes[nodes[cell_]].name for cell_ in around[0])
+            raise RoutingError(f"{place}, but of the links around {a + '->' + b!r} is missing; {WAY_OUT}")
+    return wraps[0], wraps[1]
