@@ -18,7 +18,7 @@ PROVED = [  # a link is 1 B/s; the closed form of each
     (mesh(6, 8, link_bandwidth=1.0), 6, "dor"),
     (torus(8, link_bandwidth=1.0), 16, "dor"),
     (ring(50, link_bandwidth=1.0), 2, "ecmp"),
-    (concentrated_mesh(4, link_bandwidth=1.0), 4, "ecmp"),
+    (concentrated_mesh(4, link_bandwidth=1.0), 4, "dor"),
     (dragonfly(4, terminals=2, global_links=2, groups=8, link_bandwidth=1.0), 16, "optimal"),
     (octamesh(8, link_bandwidth=1.0), 22, "optimal"),
     (hexamesh(4, link_bandwidth=1.0), 17, "optimal"),
