@@ -1,4 +1,4 @@
-"""Walks over task graphs, compiled: topological order, heads and tails, longest paths, reach of fronts."""
+"""Walks over task graphs, compiled: topological order, heads and tails, longest paths."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = [
-    "critical_chain",
-    "heads_and_tails",
-    "reach_of_chain",
-    "reach_of_fronts",
-    "topological_order",
-]
+__all__ = ["critical_chain", "heads_and_tails", "topological_order"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -89,98 +83,3 @@ def critical_chain(order: Ints, time: Floats, head: Floats, tail: Floats, succ_p
         chain[count] = best
         count += 1
     return chain[:count]
-
-
-@njit(cache=True)
-def reach_of_chain(chain: Ints, order: Ints, pred_ptr: Ints, pred: Ints, succ_ptr: Ints, succ: Ints) -> Any:
-    """Return what `reach_of_fronts` returns of fronts of one task each that form a chain, in one walk."""
-    n = len(order)
-    place = np.full(n, -1, np.int64)
-    for k in range(len(chain)):
-        place[chain[k]] = k
-    after = np.full(n, -1, np.int64)
-    before = np.full(n, len(chain), np.int64)
-    for k in range(n):
-        i = order[k]
-        for e in range(pred_ptr[i], pred_ptr[i + 1]):
-            p = pred[e]
-            after[i] = max(after[i], place[p] if place[p] >= 0 else after[p])
-    for k in range(n - 1, -1, -1):
-        i = order[k]
-        for e in range(succ_ptr[i], succ_ptr[i + 1]):
-            s = succ[e]
-            before[i] = min(before[i], place[s] if place[s] >= 0 else before[s])
-    before_or_in = np.where(place >= 0, place, before)
-    return np.arange(len(chain)), after, after, before_or_in, before
-
-
-@njit(cache=True)
-def reach_of_fronts(
-    front_ptr: Ints, front: Ints, order: Ints, pred_ptr: Ints, pred: Ints, succ_ptr: Ints, succ: Ints
-) -> Any:
-    """Return which fronts are kept, and which of them each task is after or before, in some part or in all.
-
-    The fronts kept form a chain: every member of one has a successor in the next, and every member of the
-    next a predecessor in it. Reaches are indices into those kept: the last front of which a task comes after
-    some (all) members, -1 for none, and the first of which it comes before all members, or before or is one
-    of them (some), the number of fronts for none. A front has at most 64 members.
-    """
-    n = len(order)
-    count = len(front_ptr) - 1
-    kept = np.empty(count, np.int64)
-    keeps = 0
-    after_some = np.full(n, -1, np.int64)
-    after_all = np.full(n, -1, np.int64)
-    before_some = np.full(n, count, np.int64)
-    before_all = np.full(n, count, np.int64)
-    mask = np.zeros(n, np.uint64)
-    last = np.zeros(n, np.uint64)  # mask of the last front kept
-    one = np.uint64(1)
-    none = np.uint64(0)
-    for f in range(count):
-        members = front[front_ptr[f] : front_ptr[f + 1]]
-        if keeps > 0:
-            covered = none
-            fits = True
-            for i in members:
-                covered |= last[i]
-                fits = fits and last[i] != none
-            size = front_ptr[kept[keeps - 1] + 1] - front_ptr[kept[keeps - 1]]
-            full = ~none if size == 64 else (one << np.uint64(size)) - one
-            if not fits or covered != full:
-                continue
-        size = len(members)
-        full = ~none if size == 64 else (one << np.uint64(size)) - one
-        mask[:] = none
-        for m in range(size):
-            mask[members[m]] |= one << np.uint64(m)
-        for k in range(n):
-            i = order[k]
-            inherited = none
-            for e in range(pred_ptr[i], pred_ptr[i + 1]):
-                inherited |= mask[pred[e]]
-            last[i] = inherited
-            mask[i] |= inherited
-            if inherited != none:
-                after_some[i] = keeps
-            if inherited == full:
-                after_all[i] = keeps
-        mask[:] = none
-        for m in range(size):
-            mask[members[m]] |= one << np.uint64(m)
-        for k in range(n - 1, -1, -1):
-            i = order[k]
-            inherited = none
-            for e in range(succ_ptr[i], succ_ptr[i + 1]):
-                inherited |= mask[succ[e]]
-            mask[i] |= inherited
-            if mask[i] != none and before_some[i] == count:
-                before_some[i] = keeps
-            if inherited == full and before_all[i] == count:
-                before_all[i] = keeps
-        kept[keeps] = f
-        keeps += 1
-    for i in range(n):
-        before_some[i] = min(before_some[i], keeps)
-        before_all[i] = min(before_all[i], keeps)
-    return kept[:keeps], after_some, after_all, before_some, before_all

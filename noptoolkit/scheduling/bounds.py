@@ -144,7 +144,8 @@ def _front_bound(
     graph: TaskGraph, order: Ints, time: Floats, head: Floats, tail: Floats, uses: tuple[Ints, Ints, Floats]
 ) -> float:
     from noptoolkit.scheduling._bound_kernels import front_bound
-    from noptoolkit.scheduling._path_kernels import critical_chain, reach_of_chain, reach_of_fronts
+    from noptoolkit.scheduling._front_kernels import reach_of_chain, reach_of_fronts
+    from noptoolkit.scheduling._path_kernels import critical_chain
 
     owner, resource, work = uses
     walks = (order, graph.pred_ptr, graph.pred, *graph.successors)

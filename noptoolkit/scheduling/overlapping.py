@@ -15,8 +15,7 @@ How transfers share the network (*contention*):
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from noptoolkit.package import Chiplet
@@ -88,6 +87,7 @@ class _Writer:
         self.released: dict[str, list[int]] = {}  # by chiplet: when it was done with each block
         self.ring: dict[str, list[_Entry]] = {}  # by chiplet: slices in the order of entry
         self.queue: dict[str, Ids] = {}  # by port: its latest load of experts, where an order is given
+        self.groups: dict[int, list[tuple[Sequence[str], Sequence[str]]]] = {}  # by transfer: who waits alike
 
     def graph(self) -> TaskGraph:
         step = self.step
@@ -148,16 +148,11 @@ class _Writer:
             return ends or after
         there, back = block.dispatch[b], block.combine[b]
         arrived = self.send(there, dict.fromkeys(there.uses, after), "dispatch", label)
-        finished: dict[str, list[int]] = {}
-        for part in block.experts:
-            finished.setdefault(part.chiplet, [])
-        before = self.shared_joins(
-            {
-                name: [t for r, t in arrived.items() if r in self.step.waits[name]] or after
-                for name in finished
-            },
-            f"dispatch {label}",
-        )
+        finished: dict[str, list[int]] = {part.chiplet: [] for part in block.experts}
+        before: dict[str, Ids] = {}
+        for names, resources in self.grouped(there, finished, there.uses, self.step.waits):
+            gate = [arrived[r] for r in resources] or after
+            before |= dict.fromkeys(names, self.shared(gate, len(names), f"dispatch {label}"))
         text = f"expert {label}"
         for part in block.experts:
             gate = [*before[part.chiplet], *visit.loaded[id(part)]]
@@ -165,15 +160,13 @@ class _Writer:
             task = self.tasks.add(time, part.chiplet, gate, kind="expert", label=text)
             visit.done.setdefault(id(part), []).append(task)
             finished[part.chiplet].append(task)
-        senders: dict[str, list[int]] = {resource: [] for resource in back.uses}
+        gates: dict[str, Ids] = {}
+        for resources, names in self.grouped(back, back.uses, finished, self.step.fed_by):
+            gate = [task for name in names for task in finished[name]]
+            gates |= dict.fromkeys(resources, self.shared(gate, len(resources), f"experts {label}"))
         for name, ids in finished.items():
-            leads = self.step.feeds[name]
-            for resource in senders:
-                if resource in leads:
-                    senders[resource] += ids
-            if leads.isdisjoint(senders):
+            if self.step.feeds[name].isdisjoint(gates):
                 ends += ids  # results that stay where they are
-        gates = self.shared_joins(senders, f"experts {label}")
         return [*ends, *dict.fromkeys(self.send(back, gates, "combine", label).values())]
 
     def compute(self, visit: _Visit, parts: Sequence[Slice], b: int, after: Ids) -> Ids:
@@ -301,11 +294,22 @@ class _Writer:
     def ordered(self, experts: Sequence[Slice]) -> Sequence[Slice]:
         return experts if self.order is None else self.order(experts)
 
-    def shared_joins(self, gates: Mapping[str, Ids], label: str) -> dict[str, Ids]:
-        """Return the same gates, with one task for those that several wait at: a mesh has many edges."""
-        waiting = Counter(tuple(ids) for ids in gates.values())
-        joined = {ids: self.join(ids, label) for ids, count in waiting.items() if count > 1 and len(ids) > 2}
-        return {name: joined.get(tuple(ids), ids) for name, ids in gates.items()}
+    def grouped(
+        self, sent: Transfer, these: Iterable[str], those: Iterable[str], lead: Mapping[str, frozenset[str]]
+    ) -> list[tuple[Sequence[str], Sequence[str]]]:
+        """Return who waits alike for a transfer: names of these, and those that lead to each of them."""
+        if id(sent) not in self.groups:
+            groups: dict[tuple[str, ...], list[str]] = {}
+            for name in these:
+                groups.setdefault(tuple(other for other in those if other in lead.get(name, ())), []).append(
+                    name
+                )
+            self.groups[id(sent)] = [(names, others) for others, names in groups.items()]
+        return self.groups[id(sent)]
+
+    def shared(self, ids: Ids, count: int, label: str) -> Ids:
+        """Return what some tasks of a number wait for, as one task where many wait for many: a mesh has."""
+        return self.join(ids, label) if count > 1 and len(ids) > 2 else ids
 
     def join(self, ids: Ids, label: str) -> Ids:
         """Return one task that ends when all of some have ended."""

@@ -202,6 +202,15 @@ class Step:
         loads = [t.load for block in self.blocks for t in block.combine]
         return self._reach(loads, backward=False)
 
+    @cached_property
+    def fed_by(self) -> Mapping[str, frozenset[str]]:
+        """The expert chiplets that lead to each resource of the network in any combine."""
+        fed: dict[str, set[str]] = {}
+        for chiplet, resources in self.feeds.items():
+            for resource in resources:
+                fed.setdefault(resource, set()).add(chiplet)
+        return {resource: frozenset(chiplets) for resource, chiplets in fed.items()}
+
     def _reach(self, loads: list[Floats], backward: bool) -> dict[str, frozenset[str]]:
         total = np.sum(loads, axis=0) if loads else np.zeros(len(self.package.channels))
         return {
