@@ -1,15 +1,27 @@
 """The cut that a bound is about: which nodes are parted, and by which channels.
 
-Prices that prove a bound put their weight on the channels of a bottleneck. Shortest distances under them,
-from any node, order the vertices; parting the near ones from the far ones at each step (a sweep) tries
-every cut that the prices distinguish. A cut that parts the nodes S from the rest takes at least::
+A cut that parts the nodes S from the rest takes at least::
 
     bytes from S to the rest / sum of the capacities of the channels that leave S
+
+and, where links are half duplex, what crosses both ways over the capacity both ways. Finding the slowest
+is hard in general; here orders of the vertices are swept (the first ones against the rest, at each step):
+
+- by shortest distance from and to some vertices under the prices of the bound, whose weight lies on the
+  channels of bottlenecks,
+- by which end of a priced channel is nearer, in hops: on meshes, tori, trees and hypercubes this parts the
+  package along the channel (Djokovic, 1973),
+- by position, where the nodes have one,
+
+and the best few are improved by moving one vertex after the other across, the best move first, each vertex
+once, up to the best state on the way (Fiduccia and Mattheyses, 1982).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +29,16 @@ from numpy.typing import NDArray
 from noptoolkit.flow.certificate import shortest_distances
 from noptoolkit.flow.network import FlowNetwork
 
-__all__ = ["Cut", "sweep_cut"]
+__all__ = ["Cut", "slowest_cut"]
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
-SWEEPS = 24  # vertices to sweep from, spread over all
+SWEEPS = 16  # vertices to measure distances from, spread over all
+CHANNELS = 12  # of the highest price, to part the package along
+IMPROVED = 4  # sweeps whose best cut is improved
+PATIENCE = 40  # moves that may bring nothing
 
 
 @dataclass(frozen=True)
@@ -33,9 +50,9 @@ class Cut:
     inside
         Names of the nodes.
     channels
-        Names of the channels that leave them.
+        Names of the channels that leave them; those that enter too, where links are half duplex.
     demand
-        What must leave, in B.
+        What must cross, in B.
     capacity
         Of the channels, in B/s.
     time
@@ -49,8 +66,8 @@ class Cut:
     time: float = field(metadata={"unit": "s"})
 
 
-def sweep_cut(network: FlowNetwork, demand: Floats, prices: Floats) -> Cut | None:
-    """Return the slowest cut that a sweep finds, or ``None`` without demand.
+def slowest_cut(network: FlowNetwork, demand: Floats, prices: Floats) -> Cut | None:
+    """Return the slowest cut that sweeps and moves find, or ``None`` without demand.
 
     Parameters
     ----------
@@ -61,56 +78,151 @@ def sweep_cut(network: FlowNetwork, demand: Floats, prices: Floats) -> Cut | Non
     """
     if not demand.any():
         return None
+    found = []
+    orders = list(_orders(network, prices))
+    for both_ways in (False, True)[: 1 + _has_half_duplex(network)]:
+        sides = _Sides.of(network, demand, both_ways)
+        swept = sorted((sides.sweep(order) for order in orders), key=lambda cut: -cut[0])
+        tried: list[Mask] = []
+        for _, mask in swept:
+            if not any(np.array_equal(mask, other) for other in tried):
+                tried.append(mask)
+            if len(tried) == IMPROVED:
+                break
+        found += [_named(network, demand, sides.improved(mask), both_ways) for mask in tried]
+    return max(found, key=lambda cut: cut.time)
+
+
+def _has_half_duplex(network: FlowNetwork) -> bool:
+    return len(np.unique(network.own)) < network.num_arcs
+
+
+@dataclass(frozen=True, eq=False)
+class _Sides:
+    """What crosses from one side to the other: bytes [vertices, vertices] and capacity, as sparse rows."""
+
+    demand: Floats
+    capacity: Any
+    capacity_back: Any
+
+    @classmethod
+    def of(cls, network: FlowNetwork, demand: Floats, both_ways: bool) -> _Sides:
+        from scipy.sparse import csr_array
+
+        size = network.num_vertices
+        room = csr_array((network.arc_capacity, (network.tail, network.head)), shape=(size, size))
+        if both_ways:
+            shared = np.bincount(network.own, minlength=network.num_resources)[network.own] > 1
+            twice = csr_array(
+                (network.arc_capacity * shared, (network.tail, network.head)), shape=(size, size)
+            )
+            demand, room = demand + demand.T, csr_array(room + room.T - twice)
+        return cls(demand, room, csr_array(room.T))
+
+    def sweep(self, order: Ints) -> tuple[float, Mask]:
+        """Return the slowest cut between the first vertices of an order and the rest, either way."""
+        size = len(order)
+        rank = np.empty(size, np.int64)
+        rank[order] = np.arange(size)
+        later = np.maximum(rank[:, None], rank[None, :]).ravel()
+        inner = np.cumsum(np.bincount(later, self.demand.ravel(), size))
+        arcs = self.capacity.tocoo()
+        begin, end = rank[arcs.row], rank[arcs.col]
+        best, mask = -1.0, np.zeros(size, bool)
+        for forward, total in ((True, self.demand.sum(axis=1)), (False, self.demand.sum(axis=0))):
+            crossing = (np.cumsum(total[order]) - inner)[:-1]
+            low, high = (begin, end) if forward else (end, begin)
+            over = low < high
+            opened = np.bincount(low[over], arcs.data[over], size)
+            room = np.cumsum(opened - np.bincount(high[over], arcs.data[over], size))[:-1]
+            ratio = _ratio(crossing, room, float(arcs.data.max()))
+            cut = int(np.argmax(ratio))
+            if ratio[cut] > best:
+                best, mask = float(ratio[cut]), (rank <= cut) == forward
+        return best, mask
+
+    def improved(self, mask: Mask) -> Mask:
+        """Return a cut that moves of single vertices do not make slower, or not easily."""
+        while True:
+            better = self._moved(mask)
+            if better is None:
+                return mask
+            mask = better
+
+    def _moved(self, mask: Mask) -> Mask | None:
+        """Return the slowest cut on the way of moving each vertex once, ``None`` where it is the first."""
+        mask = mask.copy()
+        size, unit = len(mask), float(self.capacity.data.max())
+        inside = mask.astype(float)
+        to_rest, from_inside = self.demand @ (1 - inside), inside @ self.demand
+        room_to_rest, room_from_inside = self.capacity @ (1 - inside), self.capacity_back @ inside
+        crossing, room = float(to_rest @ inside), float(room_to_rest @ inside)
+        free = np.ones(size, bool)
+        best, since = crossing / max(room, 1e-12 * unit), 0
+        found: Mask | None = None
+        for _ in range(size - 1):
+            sign = np.where(mask, -1.0, 1.0)  # what moves in leaves with what it sends to the rest
+            left = crossing + sign * (to_rest - from_inside)
+            open_ = room + sign * (room_to_rest - room_from_inside)
+            ratio = np.where(free, _ratio(left, open_, unit), -1.0)
+            vertex = int(np.argmax(ratio))
+            if ratio[vertex] < 0:
+                break
+            crossing, room = float(left[vertex]), float(open_[vertex])
+            step = sign[vertex]
+            mask[vertex] = not mask[vertex]
+            free[vertex] = False
+            to_rest -= step * self.demand[:, vertex]
+            from_inside += step * self.demand[vertex]
+            for rows, change, by in (
+                (self.capacity_back, room_to_rest, -step),
+                (self.capacity, room_from_inside, step),
+            ):
+                part = slice(rows.indptr[vertex], rows.indptr[vertex + 1])
+                np.add.at(change, rows.indices[part], by * rows.data[part])
+            since += 1
+            if ratio[vertex] > best * (1 + 1e-9):
+                best, found, since = float(ratio[vertex]), mask.copy(), 0
+            elif since > PATIENCE:
+                break
+        return found
+
+
+def _ratio(crossing: Floats, room: Floats, unit: float) -> Floats:
+    """Return crossing over room, 0 where nothing is open."""
+    return np.divide(crossing, room, out=np.zeros(len(room)), where=room > 1e-9 * unit)
+
+
+def _orders(network: FlowNetwork, prices: Floats) -> Iterator[Ints]:
+    """Yield orders of the vertices, [vertices]."""
+    size, tail, head = network.num_vertices, network.tail, network.head
     length = network.on_arcs.T @ (prices + 1e-9 / (network.capacity * len(prices)))
-    size = network.num_vertices
     starts = np.unique(np.linspace(0, size - 1, min(size, SWEEPS)).astype(int))
-    best, mask = 0.0, np.zeros(size, bool)
-    for tail, head, away in (
-        (network.tail, network.head, demand),
-        (network.head, network.tail, demand.T),
-    ):
-        distance, _ = shortest_distances(size, tail, head, length, starts)
-        for row in distance:
-            order = np.argsort(row, kind="stable")
-            value, cut = _sweep(network, away, tail, head, order)
-            if value > best:
-                best = value
-                mask = np.isin(np.arange(size), order[:cut])
-                if tail is network.head:
-                    mask = ~mask
-    leaving = np.flatnonzero(mask[network.tail] & ~mask[network.head])
-    shared = np.unique(network.own[leaving])
-    capacity = float(network.capacity[shared].sum())
+    for here, there in ((tail, head), (head, tail)):
+        distance, _ = shortest_distances(size, here, there, length, starts)
+        yield from np.argsort(distance, axis=1, kind="stable")
+    dear = np.argsort(-length * network.arc_capacity, kind="stable")[:CHANNELS]
+    hops, _ = shortest_distances(size, head, tail, np.ones(len(tail)), np.r_[tail[dear], head[dear]])
+    hops = np.minimum(hops, size)
+    yield from np.argsort(hops[: len(dear)] - hops[len(dear) :], axis=1, kind="stable")
+    position = np.full((size, 2), np.nan)
+    for i, node in enumerate(network.package.nodes):
+        if node.position is not None:
+            position[[network.origin[i], network.destination[i]]] = node.position
+    if not np.isnan(position).all():  # what has none comes last
+        yield np.lexsort((position[:, 1], position[:, 0]))
+        yield np.lexsort((position[:, 0], position[:, 1]))
+
+
+def _named(network: FlowNetwork, demand: Floats, mask: Mask, both_ways: bool) -> Cut:
+    crosses = mask[network.tail] & ~mask[network.head]
     crossing = float(demand[np.ix_(mask, ~mask)].sum())
-    channels = np.flatnonzero(np.isin(network.arc_of_channel, leaving))
+    if both_ways:
+        crosses |= ~mask[network.tail] & mask[network.head]
+        crossing += float(demand[np.ix_(~mask, mask)].sum())
+    arcs = np.flatnonzero(crosses)
+    capacity = float(network.capacity[np.unique(network.own[arcs])].sum())
+    channels = np.flatnonzero(np.isin(network.arc_of_channel, arcs))
     nodes = dict.fromkeys(network.node_of_vertex(int(v)) for v in np.flatnonzero(mask))
     names = tuple(network.package.channels[int(i)].name for i in channels)
     return Cut(tuple(nodes), names, crossing, capacity, crossing / capacity if capacity else 0.0)
-
-
-def _sweep(
-    network: FlowNetwork,
-    demand: Floats,
-    tail: NDArray[np.int64],
-    head: NDArray[np.int64],
-    order: NDArray[np.int64],
-) -> tuple[float, int]:
-    """Return the slowest cut between the first vertices of an order and the rest, and where it is."""
-    size = network.num_vertices
-    rank = np.empty(size, np.int64)
-    rank[order] = np.arange(size)
-    sorted_demand = demand[np.ix_(order, order)]
-    row_sum = np.cumsum(sorted_demand.sum(axis=1))
-    inner = np.cumsum(np.cumsum(sorted_demand, axis=0), axis=1).diagonal()
-    crossing = (row_sum - inner)[:-1]
-    begin, end = rank[tail], rank[head]
-    outward = begin < end
-    capacity = network.arc_capacity
-    room = np.bincount(begin[outward], capacity[outward], size) - np.bincount(
-        end[outward], capacity[outward], size
-    )
-    room = np.cumsum(room)[:-1]
-    open_ = room > 1e-12 * capacity.max()
-    ratio = np.divide(crossing, room, out=np.zeros(size - 1), where=open_)
-    best = int(np.argmax(ratio))
-    return float(ratio[best]), best + 1

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit._pictures import picture_of
-from noptoolkit.flow.cuts import Cut, sweep_cut
+from noptoolkit.flow.cuts import Cut, slowest_cut
 from noptoolkit.flow.network import FlowNetwork
 from noptoolkit.flow.problem import routing_problem
 from noptoolkit.flow.routed import CutPacking, Routed, Status
@@ -154,7 +154,7 @@ class FlowResult:
         Of the unicast demand, ``None`` without; its time equals ``time_bound`` where one cut decides.
         """
         problem = routing_problem(self.package, self.traffic)
-        found = sweep_cut(self.network, problem.demand, self.prices)
+        found = slowest_cut(self.network, problem.demand, self.prices)
         return None if found is None else replace(found, time=found.time / self.efficiency)
 
     @cached_property

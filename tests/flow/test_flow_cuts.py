@@ -1,0 +1,100 @@
+"""The cut behind a bound: closed forms, all cuts of small packages, and no cut above the truth."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from flow_cases import all_to_all, random_package, random_traffic
+
+from noptoolkit import Package
+from noptoolkit.flow import congestion
+from noptoolkit.topology import BUILDERS, mesh, nop_tree, ring, torus
+
+
+def crossing_time(package: Package, traffic, inside: set[str], *, both_ways: bool) -> float:
+    """Bytes out of some nodes over the bandwidth out of them, counted from the package's own words."""
+    crossing = bandwidth = 0.0
+    for (i, a), (j, b) in itertools.permutations(enumerate(traffic.endpoints), 2):
+        if (a in inside) > (b in inside) or (both_ways and (a in inside) != (b in inside)):
+            crossing += traffic.demand[i, j]
+    counted = set()
+    for channel in package.channels:
+        link = package.links[channel.link]
+        leaves = (channel.tail in inside) > (channel.head in inside)
+        enters = (channel.tail in inside) < (channel.head in inside)
+        if (leaves or (both_ways and enters)) and not (link.half_duplex and channel.link in counted):
+            counted.add(channel.link)
+            bandwidth += channel.bandwidth
+    return crossing / bandwidth if bandwidth else 0.0
+
+
+@pytest.mark.parametrize(
+    ("package", "time", "channels"),
+    [
+        (mesh(4, link_bandwidth=1.0), 16, 4),
+        (mesh(5, 7, link_bandwidth=1.0), 5 * 7 * (49 - 1) / 4 / 7, 5),
+        (mesh(10, link_bandwidth=1.0), 250, 10),
+        (torus(6, 6, link_bandwidth=1.0), 27, 12),
+        (torus(5, 5, link_bandwidth=1.0), 15, 10),
+        (ring(9, link_bandwidth=1.0), 10, 2),
+        (nop_tree(groups=4, experts_per_group=4, link_bandwidth=1.0), 52, 1),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_closed_forms(package, time, channels):
+    flow = congestion(package, all_to_all(package))
+    assert flow.cut.time == pytest.approx(time)
+    assert flow.cut.time == pytest.approx(flow.time_bound, rel=1e-6)
+    assert len(flow.cut.channels) == channels
+
+
+def test_a_group_of_a_dragonfly():
+    """One global link per pair of groups: what leaves a group, or a few, over the links that leave it."""
+    package = BUILDERS["dragonfly"]()
+    flow = congestion(package, all_to_all(package))
+    assert flow.cut.time == pytest.approx(flow.time_bound, rel=1e-6)
+
+
+@pytest.mark.parametrize("positions", [True, False])
+def test_mesh_of_a_thousand_nodes(positions):
+    package = mesh(32, link_bandwidth=1.0)
+    if not positions:
+        package = package.replace(nodes=[dataclasses.replace(node, position=None) for node in package.nodes])
+    flow = congestion(package, all_to_all(package), routing="dor" if positions else "ecmp")
+    assert flow.cut.time == pytest.approx(32**3 / 4)
+    assert len(flow.cut.inside) == 512
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_cut_of_a_small_package_is_slower(seed):
+    package = random_package(seed, nodes=7)
+    traffic = random_traffic(package, seed)
+    flow = congestion(package, traffic)
+    names = [node.name for node in package.nodes]
+    slowest = 0.0
+    for choice in itertools.product([True, False], repeat=len(names)):
+        inside = {name for name, chosen in zip(names, choice, strict=True) if chosen}
+        for both_ways in (False, True):
+            slowest = max(slowest, crossing_time(package, traffic, inside, both_ways=both_ways))
+    assert flow.cut.time >= slowest * (1 - 1e-9)  # more where it parts what a memory reads from what it writes
+    assert flow.cut.time <= flow.time * (1 + 1e-7)
+    assert flow.cut.demand / flow.cut.capacity == pytest.approx(flow.cut.time)
+
+
+def test_half_duplex_links_are_counted_both_ways():
+    package = mesh(4, link_bandwidth=1.0)
+    half = package.replace(links=[dataclasses.replace(link, half_duplex=True) for link in package.links])
+    flow = congestion(half, all_to_all(half))
+    assert flow.time == pytest.approx(32)
+    assert flow.cut.time == pytest.approx(32)
+    assert len(flow.cut.channels) == 8
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_efficiency_slows_the_cut_as_well(seed):
+    package = random_package(seed, nodes=8)
+    traffic = random_traffic(package, seed)
+    whole, half = (congestion(package, traffic, efficiency=share).cut for share in (1.0, 0.5))
+    assert half.time == pytest.approx(2 * whole.time)
+    assert np.isclose(half.demand, whole.demand)
