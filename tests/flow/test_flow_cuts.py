@@ -77,7 +77,9 @@ def test_no_cut_of_a_small_package_is_slower(seed):
         inside = {name for name, chosen in zip(names, choice, strict=True) if chosen}
         for both_ways in (False, True):
             slowest = max(slowest, crossing_time(package, traffic, inside, both_ways=both_ways))
-    assert flow.cut.time >= slowest * (1 - 1e-9)  # more where it parts what a memory reads from what it writes
+    assert flow.cut.time >= slowest * (
+        1 - 1e-9
+    )  # more where it parts what a memory reads from what it writes
     assert flow.cut.time <= flow.time * (1 + 1e-7)
     assert flow.cut.demand / flow.cut.capacity == pytest.approx(flow.cut.time)
 
