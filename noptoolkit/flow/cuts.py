@@ -125,7 +125,7 @@ class _Sides:
         rank = np.empty(size, np.int64)
         rank[order] = np.arange(size)
         later = np.maximum(rank[:, None], rank[None, :]).ravel()
-        inner = np.cumsum(np.bincount(later, self.demand.ravel(), size))
+        inner: Floats = np.cumsum(np.bincount(later, self.demand.ravel(), size))
         arcs = self.capacity.tocoo()
         begin, end = rank[arcs.row], rank[arcs.col]
         best, mask = -1.0, np.zeros(size, bool)
