@@ -1,8 +1,9 @@
 """ASTRA-sim's analytical network YAML: in, and out for the packages that it can describe.
 
 It knows products of dimensions, each a ``Ring``, ``FullyConnected`` or ``Switch`` with a count of NPUs, a
-bandwidth per link and direction in GB/s (read as 1e9 B/s) and a latency in ns. Only that much YAML is
-read: ``key: [ list ]`` or ``key: value`` on a line, and comments.
+bandwidth per link and direction in GB/s, of 2^30 B (``bw_GBps_to_Bpns`` in its NetworkFunction.cc), and a
+latency in ns. It refuses dimensions of one NPU, and so does this reader. Only that much YAML is read:
+``key: [ list ]`` or ``key: value`` on a line, and comments.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from noptoolkit.formats.attributes import Imported
 from noptoolkit.package import Chiplet, Link, Memory, Package, Switch
 from noptoolkit.topology.lines import complete, grid_lines, ring
 from noptoolkit.topology.sizes import MOST_CHIPLETS
+from noptoolkit.units import Gibi
 
 __all__ = ["dump_astrasim", "parse_astrasim"]
 
@@ -57,14 +59,14 @@ def parse_astrasim(text: str, place: str, *, bandwidth: float) -> Imported:
     counts = [_count(part, place) for part in values["npus_count"]]
     if math.prod(counts) > MOST_CHIPLETS:
         raise FormatError(f"{place}: {math.prod(counts)} NPUs are more than {MOST_CHIPLETS}")
-    widths = [_measure(part, "bandwidth", place) * 1e9 for part in values["bandwidth"]]
+    widths = [_measure(part, "bandwidth", place) * Gibi for part in values["bandwidth"]]
     delays = [_measure(part, "latency", place) / 1e9 for part in values["latency"]]
     nodes: list[Chiplet | Switch] = [Chiplet(f"e{i}", role="expert") for i in range(math.prod(counts))]
     links: list[Link] = []
     # the first dimension is the innermost: NPU numbers count along it
     for dimension, axis in enumerate(grid_lines(counts[::-1])):
         kind, width, delay = values["topology"][dimension], widths[dimension], delays[dimension]
-        for i, members in enumerate(axis if counts[dimension] > 1 else []):
+        for i, members in enumerate(axis):
             if kind == "Switch":
                 hub = f"sw{dimension}_{i}"
                 nodes.append(Switch(hub))
@@ -101,7 +103,7 @@ def dump_astrasim(package: Package) -> str:
     >>> print(dump_astrasim(torus(4)), end="")
     topology: [ Ring, Ring ]
     npus_count: [ 4, 4 ]
-    bandwidth: [ 128.0, 128.0 ]
+    bandwidth: [ 119.20928955078125, 119.20928955078125 ]
     latency: [ 0.0, 0.0 ]
     """
     names = [node.name for node in package.nodes if not isinstance(node, Memory)]
@@ -120,7 +122,7 @@ def dump_astrasim(package: Package) -> str:
     rows = {
         "topology": [kind for kind, _, _ in dimensions],
         "npus_count": [str(count) for _, count, _ in dimensions],
-        "bandwidth": [str(members[0].bandwidth / 1e9) for _, _, members in dimensions],
+        "bandwidth": [str(members[0].bandwidth / Gibi) for _, _, members in dimensions],
         "latency": [str(round(members[0].latency * 1e9, 9)) for _, _, members in dimensions],
     }
     return "".join(f"{key}: [ {', '.join(row)} ]\n" for key, row in rows.items())
@@ -161,8 +163,8 @@ def _factors(count: int) -> list[tuple[int, ...]]:
 
 
 def _count(text: str, place: str) -> int:
-    if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= MOST_CHIPLETS:
-        raise FormatError(f"{place}: npus_count {text[:20]!r} is no number from 1 to {MOST_CHIPLETS}")
+    if not text.isdecimal() or len(text) > 9 or not 2 <= int(text) <= MOST_CHIPLETS:
+        raise FormatError(f"{place}: npus_count {text[:20]!r} is no number from 2 to {MOST_CHIPLETS}")
     return int(text)
 
 

@@ -2,14 +2,19 @@
 
 Every chiplet and switch becomes a router, every chiplet also a node; memory stacks are left out. BookSim
 knows channel latency in cycles but no bandwidth per channel, and merges parallel links: a channel carries
-one flit per cycle, so that a flit is the bandwidth of the slowest link divided by the clock. A direction
-that a file does not list has a latency of one cycle (comments in BookSim2's ``anynet.cpp``), so both are
-always written.
+one flit per cycle, so that a flit is the bandwidth of the slowest link divided by the clock.
+
+What BookSim2's ``anynet.cpp`` (2015) does is kept to. A direction that a file does not list has a latency of
+one cycle, so both are always written. Routers and nodes are numbered from 0 without gaps; a node has one
+router. A latency after a node would be taken for one between routers, so none is written there. Words are
+parted by spaces. Names in a configuration begin with a letter, ``_``, ``-``, ``/`` or ``.`` (``config.l``).
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 from noptoolkit.errors import FormatError, TopologyError
 from noptoolkit.formats.attributes import MOST_EDGES, Imported
@@ -21,7 +26,9 @@ __all__ = ["anynet_losses", "dump_anynet", "dump_anynet_config", "parse_anynet"]
 CLOCK = 1e9
 """Hz; only turns latencies into cycles."""
 
+KINDS = ("router", "node")
 MOST_ROUTERS = 100_000
+FILE_NAME = re.compile(r"[A-Za-z.][A-Za-z0-9_\-/.+]*", re.ASCII)
 
 
 def dump_anynet(package: Package, *, clock: Quantity = CLOCK) -> str:
@@ -95,14 +102,20 @@ def dump_anynet_config(package: Package, network_file: str, *, clock: Quantity =
     >>> dump_anynet_config(ring(3), "ring.anynet").splitlines()[1]
     'topology = anynet;'
     """
+    name = network_file if network_file[:1].isalpha() else f"./{network_file}"
+    if FILE_NAME.fullmatch(name) is None:
+        raise FormatError(
+            f"{network_file}: BookSim's configurations know no such file name; "
+            "use letters, digits, '_', '-', '.' and '+'"
+        )
     frequency = parse_quantity(clock, "Hz", "clock")
     slowest = min(channel.bandwidth for channel in package.channels)
     flit = format_quantity(slowest / frequency, "B")
     return (
-        f"// {package.name}: a flit is {flit} at {format_quantity(frequency, 'Hz')}\n"
+        f"// {' '.join(package.name.split())}: a flit is {flit} at {format_quantity(frequency, 'Hz')}\n"
         "topology = anynet;\n"
         "routing_function = min;\n"
-        f"network_file = {network_file};\n"
+        f"network_file = {name};\n"
         "traffic = uniform;\n"
         "injection_rate = 0.1;\n"
         "packet_size = 1;\n"
@@ -125,60 +138,83 @@ def parse_anynet(text: str, place: str, *, bandwidth: float, clock: Quantity = C
         Of the routers, in Hz.
     """
     frequency = parse_quantity(clock, "Hz", "clock")
-    nodes_of: dict[int, list[int]] = {}
-    latency: dict[tuple[int, int], int] = {}
-    for line, words in enumerate((line.split() for line in text.splitlines()), start=1):
-        if not words:
-            continue
-        where = f"{place}: line {line}"
-        if len(words) < 2 or words[0] != "router":
-            raise FormatError(f"{where}: it must start with 'router' and a number, not {words[0][:20]!r}")
-        router = _number(words[1], where)
-        nodes_of.setdefault(router, [])
-        i = 2
-        while i < len(words):
-            if words[i] not in ("router", "node") or i + 1 >= len(words):
-                raise FormatError(f"{where}: {words[i][:20]!r} in place of 'router' or 'node' and a number")
-            kind, other = words[i], _number(words[i + 1], where)
-            i += 2
-            cycles = 1
-            if i < len(words) and words[i] not in ("router", "node"):
-                cycles = _number(words[i], where)
-                i += 1
-            if kind == "node":
-                nodes_of[router].append(other)
-            else:
-                nodes_of.setdefault(other, [])
-                latency[router, other] = cycles
-        if len(latency) > 2 * MOST_EDGES:
+    file = _Anynet({}, {}, {})
+    for number, line in enumerate(text.splitlines(), start=1):
+        words = line.split()
+        if words:
+            _read_line(words, file, f"{place}: line {number}")
+        if len(file.channels) > 2 * MOST_EDGES:
             raise FormatError(f"{place}: more than {MOST_EDGES} links; is it the right file?")
-    return _routers(nodes_of, latency, place, bandwidth, frequency)
+    for what, numbers in (("router", file.routers), ("node", file.nodes)):
+        if gap := next((i for i in range(len(numbers)) if i not in numbers), None):
+            raise FormatError(f"{place}: no {what} {gap}: BookSim numbers them from 0 without gaps")
+    return _package(file, place, bandwidth, frequency)
 
 
-def _routers(
-    nodes_of: dict[int, list[int]],
-    latency: dict[tuple[int, int], int],
-    place: str,
-    bandwidth: float,
-    frequency: float,
-) -> Imported:
+class _Anynet(NamedTuple):
+    """What a file says: routers in order of appearance, the router of each node, and channels by their ends.
+
+    A node comes with the latency of its injection and ejection channels, in cycles.
+    """
+
+    routers: dict[int, None]
+    nodes: dict[int, tuple[int, int]]
+    channels: dict[tuple[int, int], int]
+
+
+def _read_line(words: list[str], file: _Anynet, where: str) -> None:
+    """Add a line: a router or node, and what it is linked to."""
+    if len(words) < 2 or words[0] not in KINDS:
+        raise FormatError(f"{where}: it must start with 'router' and a number, not {words[0][:20]!r}")
+    head_kind, head = words[0], _number(words[1], where)
+    if head_kind == "router":
+        file.routers[head] = None
+    i = 2
+    while i < len(words):
+        if words[i] not in KINDS or i + 1 >= len(words):
+            raise FormatError(f"{where}: {words[i][:20]!r} in place of 'router' or 'node' and a number")
+        kind, other = words[i], _number(words[i + 1], where)
+        i += 2
+        cycles = 1
+        if i < len(words) and words[i] not in KINDS:
+            cycles = _number(words[i], where)
+            i += 1
+        if kind == head_kind == "node":
+            raise FormatError(f"{where}: a node is linked to a router, not to node {other}")
+        if kind == head_kind:
+            file.routers[other] = None
+            file.channels[head, other] = cycles
+            continue
+        node, router = (other, head) if kind == "node" else (head, other)
+        file.routers[router] = None
+        if file.nodes.setdefault(node, (router, cycles))[0] != router:
+            raise FormatError(f"{where}: node {node} is at router {file.nodes[node][0]} and at {router}")
+
+
+def _package(file: _Anynet, place: str, bandwidth: float, frequency: float) -> Imported:
     name_of: dict[int, str] = {}
     nodes: list[Chiplet | Switch] = []
     links = []
-    for router, attached in sorted(nodes_of.items()):
-        if len(attached) == 1:
-            name_of[router] = f"n{attached[0]}"
-            nodes.append(Chiplet(f"n{attached[0]}", role="expert"))
+    attached: dict[int, list[int]] = {router: [] for router in file.routers}
+    for node, (router, _) in file.nodes.items():
+        attached[router].append(node)
+    for router in sorted(attached):
+        if len(attached[router]) == 1:
+            name_of[router] = f"n{attached[router][0]}"
+            nodes.append(Chiplet(name_of[router], role="expert"))
         else:
             name_of[router] = f"r{router}"
             nodes.append(Switch(f"r{router}"))
-            nodes += [Chiplet(f"n{node}", role="expert") for node in attached]
-            links += [Link(f"r{router}", f"n{node}", bandwidth) for node in attached]
-    for a, b in latency:
-        if a < b or (b, a) not in latency:
-            cycles = max(latency[a, b], latency.get((b, a), 1))
-            links.append(Link(name_of[a], name_of[b], bandwidth, latency=cycles / frequency))
-    uneven = sum(latency.get((b, a), 1) != cycles for (a, b), cycles in latency.items())
+            for node in attached[router]:
+                nodes.append(Chiplet(f"n{node}", role="expert"))
+                delay = file.nodes[node][1] / frequency
+                links.append(Link(f"r{router}", f"n{node}", bandwidth, latency=delay))
+    uneven = False
+    for (a, b), cycles in file.channels.items():
+        back = file.channels.get((b, a), 1)
+        uneven |= back != cycles
+        if a < b or (b, a) not in file.channels:
+            links.append(Link(name_of[a], name_of[b], bandwidth, latency=max(cycles, back) / frequency))
     assumed = [
         f"{format_quantity(bandwidth, 'B/s')} for every link: the file has no bandwidth",
         f"a clock of {format_quantity(frequency, 'Hz')}",
@@ -186,11 +222,15 @@ def _routers(
     ]
     if uneven:
         assumed.append("the longer latency where the two directions of a link differ")
+    inner = [
+        node for node, (router, cycles) in file.nodes.items() if len(attached[router]) == 1 and cycles > 1
+    ]
+    ignored = [f"latency of the injection and ejection of {len(inner)} nodes"] if inner else []
     try:
         package = Package(Path(place).stem, nodes, links)
     except TopologyError as error:
         raise FormatError(f"{place}: {error}") from error
-    return Imported(package, tuple(assumed))
+    return Imported(package, tuple(assumed), tuple(ignored))
 
 
 def _number(text: str, where: str) -> int:

@@ -1,10 +1,12 @@
 """RapidChiplet design folders (Iff et al., arXiv 2311.06081; spcl/rapidchiplet): in and out.
 
 A design file names JSON files of chiplet types, placement, topology, packaging and technologies. Lengths
-are in mm, latencies in cycles. RapidChiplet derives a link's bandwidth from bumps: a PHY has (its share of
-the bump area x chiplet area x share of data bumps / pitch^2) wires, less those that carry no data. Here a
-wire carries 1 bit per cycle, which at 1 GHz is the 0.125 GB/s of Mozart (arXiv 2603.07006); the narrower
-end decides. Latency formulas are read by `noptoolkit.formats.arithmetic`, never evaluated.
+are in mm, latencies in cycles, rounded up. RapidChiplet derives a link's bandwidth from bumps: a PHY has (its
+share of the bump area x chiplet area x share of data bumps / pitch^2) wires, less those that carry no data;
+the narrower end decides, and half of the wires are for each direction (``compute_link_bandwidths``). Here a
+wire carries 1 bit per cycle, which at 1 GHz is the 0.125 GB/s of Mozart (arXiv 2603.07006). What is written
+keeps to RapidChiplet's ``validation.py``; run it in the folder of the design, where it looks for the parts.
+Latency formulas are read by `noptoolkit.formats.arithmetic`, never evaluated.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from noptoolkit.errors import FormatError, NopError, TopologyError
 from noptoolkit.formats.arithmetic import parse_formula
 from noptoolkit.formats.attributes import Imported, parse_json
 from noptoolkit.formats.files import read_text
-from noptoolkit.package import Chiplet, Link, Memory, Node, Package, Switch
+from noptoolkit.package import Chiplet, Link, LinkKind, Memory, Node, Package, Switch
 from noptoolkit.topology.sizes import MOST_CHIPLETS
 
 __all__ = ["load_rapidchiplet", "save_rapidchiplet"]
@@ -81,7 +83,12 @@ def _imported(name: str, parts: Mapping[str, Any]) -> Imported:
                 degree[_index(end["outer_id"], len(placed))] += 1
     nodes: list[Node] = []
     phys: list[list[tuple[float, float, float]]] = []
-    assumed = dict.fromkeys(["1 bit per wire and cycle at 1 GHz", "compute chiplets are expert chiplets"])
+    assumed = dict.fromkeys(
+        [
+            "1 bit per wire and cycle at 1 GHz, half of the wires each way",
+            "compute chiplets are expert chiplets",
+        ]
+    )
     ignored = dict.fromkeys(
         ["power, yield and cost of chiplets", "routing table, traffic, trace and BookSim options"]
     )
@@ -111,8 +118,10 @@ def _imported(name: str, parts: Mapping[str, Any]) -> Imported:
             assumed["links between interposer routers are as wide as the narrowest PHY"] = None
         if width < 1:
             raise FormatError(f"{name}: link {a}-{b} has no data wires: its PHYs hold too few bumps")
-        cycles = latency_of(length / MILLI) + _phy_cycles((a, b), placed, types, technologies)
-        links.append(Link(a, b, width * CLOCK / 8, latency=cycles / CLOCK, length=length))
+        cycles = math.ceil(latency_of(round(length / MILLI, 9))) + _phy_cycles(
+            (a, b), placed, types, technologies
+        )
+        links.append(Link(a, b, width / 2 * CLOCK / 8, latency=cycles / CLOCK, length=length))
     ports = {link.a: link.bandwidth for link in links} | {link.b: link.bandwidth for link in links}
     nodes = [
         Memory(node.name, ports.get(node.name, CLOCK), kind=node.kind, position=node.position, size=node.size)
@@ -229,10 +238,13 @@ def save_rapidchiplet(package: Package, folder: Path) -> tuple[str, ...]:
         kind = "memory" if isinstance(node, Memory) else "io" if _role(node) == "io" else "compute"
         phys = max(len(ports[node.name]), 1)
         name = f"{kind}_{width / MILLI:g}x{height / MILLI:g}_{phys}phys"
-        types[name] = _type(kind, width / MILLI, height / MILLI, phys)
-        corner = {"x": (x - width / 2) / MILLI, "y": (y - height / 2) / MILLI}
+        types[name] = _type(kind, _mm(width), _mm(height), phys)
+        corner = {"x": _mm(x - width / 2), "y": _mm(y - height / 2)}
         placed.append({"position": corner, "rotation": 0, "name": name})
-    routers = [{"position": {"x": at[0] / MILLI, "y": at[1] / MILLI}} for at in _positions(package.switches)]
+    routers = []
+    for switch in package.switches:
+        x, y = switch.position or (0.0, 0.0)
+        routers.append({"position": {"x": _mm(x), "y": _mm(y)}, "ports": max(len(ports[switch.name]), 1)})
     wires = []
     for i, link in enumerate(package.links):
         ends = {}
@@ -274,6 +286,13 @@ def save_rapidchiplet(package: Package, folder: Path) -> tuple[str, ...]:
         (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     lost = ["bandwidths: RapidChiplet derives them from bumps", "latencies: its defaults are written instead"]
     lost.append("names, compute, SRAM, in-network replication and reduction")
+    pairs = {frozenset((link.a, link.b)) for link in package.links}
+    if len(pairs) < len(package.links):
+        lost.append(
+            f"{len(package.links) - len(pairs)} parallel links: RapidChiplet's routing takes one of each"
+        )
+    if any(link.kind is LinkKind.HYBRID_BOND for link in package.links):
+        lost.append("hybrid bonds: RapidChiplet takes stacked dies for overlapping ones")
     if package.memories:
         lost.append("which chiplets a memory serves, its capacity and bandwidth")
     return tuple(lost)
@@ -283,8 +302,9 @@ def _role(node: Node) -> str:
     return node.role if isinstance(node, Chiplet) else ""
 
 
-def _positions(switches: tuple[Switch, ...]) -> list[tuple[float, float]]:
-    return [switch.position or (0.0, 0.0) for switch in switches]
+def _mm(length: float) -> float:
+    """Return a length in mm without the noise of binary fractions, which would make neighbours overlap."""
+    return round(length / MILLI, 9)
 
 
 def _ports(package: Package) -> dict[str, dict[int, int]]:
@@ -302,10 +322,11 @@ def _ports(package: Package) -> dict[str, dict[int, int]]:
 def _type(kind: str, width: float, height: float, phys: int) -> dict[str, Any]:
     """Return a chiplet type whose PHYs lie on an ellipse inside its outline, by angle."""
     points = []
+    share = math.floor(1e9 / phys) / 1e9  # rounded down: they must not add up to more than all
     for i in range(phys):
         angle = 2 * math.pi * i / phys
         x = width / 2 * (1 + 0.9 * math.cos(angle))
-        points.append({"x": x, "y": height / 2 * (1 + 0.9 * math.sin(angle)), "fraction_bump_area": 1 / phys})
+        points.append({"x": x, "y": height / 2 * (1 + 0.9 * math.sin(angle)), "fraction_bump_area": share})
     return {
         "dimensions": {"x": width, "y": height},
         "type": kind,

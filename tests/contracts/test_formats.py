@@ -1,6 +1,8 @@
 """Every topology format over every builder: what is said without loss comes back equal."""
 
+import json
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,7 +11,7 @@ import pytest
 from noptoolkit import Memory, Package
 from noptoolkit.errors import TopologyError
 from noptoolkit.formats import FORMATS, convert, import_topology, load_topology, save_topology
-from noptoolkit.topology import BUILDERS
+from noptoolkit.topology import BUILDERS, fully_connected
 
 EXACT = {"toml": ".toml", "graphml": ".graphml", "dot": ".dot", "node-link": ".json"}
 PACKAGES = {name: build(attention=True, memory=True) for name, build in BUILDERS.items()}
@@ -68,6 +70,45 @@ def test_rapidchiplet(name: str, tmp_path: Path) -> None:
     for node, other in zip(PACKAGES[name].chiplets, read.package.chiplets, strict=True):
         assert other.position == pytest.approx(node.position)
         assert other.size == pytest.approx(node.size)
+
+
+CROWDED = {f"{n} PHYs": fully_connected(n + 1) for n in (9, 11, 49)}  # n x (1 / n) > 1 in binary fractions
+
+
+@pytest.mark.parametrize("name", [*BUILDERS, *CROWDED])
+def test_rapidchiplet_keeps_to_its_rules(name: str, tmp_path: Path) -> None:
+    """What RapidChiplet's validation.py asks of chiplets, placement and topology."""
+    package = (PACKAGES | CROWDED)[name]
+    save_topology(package, tmp_path)
+    types, placement, topology = (
+        json.loads((tmp_path / f"{part}.json").read_text()) for part in ("chiplets", "placement", "topology")
+    )
+    for kind in types.values():
+        assert min(kind["dimensions"].values()) > 0
+        assert all(0 <= phy[axis] <= kind["dimensions"][axis] for phy in kind["phys"] for axis in "xy")
+        assert sum(phy["fraction_bump_area"] for phy in kind["phys"]) <= 1.0
+        assert kind["internal_latency"] > 0
+        assert kind["unit_count"] >= 1
+    boxes = []
+    for chiplet in placement["chiplets"]:
+        (x, y), size = chiplet["position"].values(), types[chiplet["name"]]["dimensions"]
+        boxes.append((x, x + size["x"], y, y + size["y"]))
+    for (l1, r1, t1, b1), (l2, r2, t2, b2) in combinations(boxes, 2):
+        assert r1 <= l2 or r2 <= l1 or b1 <= t2 or b2 <= t1
+    used = [(end["type"], end["outer_id"], end["inner_id"]) for link in topology for end in link.values()]
+    assert len(set(used)) == len(used), "each PHY and each port once"
+    for kind, outer, inner in used:
+        if kind == "irouter":
+            assert inner < placement["interposer_routers"][outer]["ports"]
+        else:
+            assert inner < len(types[placement["chiplets"][outer]["name"]]["phys"])
+
+
+def test_rapidchiplet_takes_dies_that_touch(tmp_path: Path) -> None:
+    save_topology(BUILDERS["mesh"](7, chiplet_size=("3.3 mm", "0.7 mm"), spacing=0.0), tmp_path)
+    placement = json.loads((tmp_path / "placement.json").read_text())
+    rights = {chiplet["position"]["x"] for chiplet in placement["chiplets"]}
+    assert sorted(rights) == [round(3.3 * i - 1.65, 9) for i in range(7)]
 
 
 @pytest.mark.parametrize("name", BUILDERS)

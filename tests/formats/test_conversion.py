@@ -37,6 +37,27 @@ def test_anynet_rounds_latencies_up(tmp_path: Path) -> None:
     assert (tmp_path / "r.anynet").read_text().splitlines()[0] == "router 0 node 0 router 1 3 router 3 3"
 
 
+def test_anynet_lines_of_nodes(tmp_path: Path) -> None:
+    path = tmp_path / "nodes.anynet"
+    path.write_text("node 0 router 0 3\nnode 1 router 1\nrouter 0 router 1 2\nnode 2 router 1 4\n\n")
+    read = import_topology(path)
+    latency = {(link.a, link.b): round(link.latency * 1e9) for link in read.package.links}
+    assert latency == {("r1", "n1"): 1, ("r1", "n2"): 4, ("n0", "r1"): 2}
+    assert read.ignored == ("latency of the injection and ejection of 1 nodes",)
+
+
+@pytest.mark.parametrize(
+    ("name", "written"), [("r.anynet", "r.anynet"), ("4x4.anynet", "./4x4.anynet"), ("a-b_1.anynet",) * 2]
+)
+def test_names_that_booksim_reads(name: str, written: str, tmp_path: Path) -> None:
+    save_topology(ring(4).replace(name="two\nlines = 1;"), tmp_path / name)
+    config = (tmp_path / name).with_suffix(".cfg").read_text().splitlines()
+    assert f"network_file = {written};" in config
+    assert config[0].startswith("// two lines = 1;: a flit is")
+    with pytest.raises(FormatError, match="know no such file name"):
+        save_topology(ring(4), tmp_path / "my net.anynet")
+
+
 def test_anynet_reports_what_it_cannot_say(tmp_path: Path) -> None:
     fat = nop_tree(2, 2, uplink_bandwidth="512 GB/s")
     lost = " ".join(save_topology(fat, tmp_path / "x.anynet"))
@@ -59,11 +80,14 @@ def test_rapidchiplet_by_hand() -> None:
     assert isinstance(package["r0"], Switch)
     assert package["r0"].latency == pytest.approx(5e-9)
     first, _, last = package.links
-    # 0.05 x 0.5 x 80 mm2 / (50 um)^2 = 800 bumps, 12 of them no data: 788 wires of 0.125 GB/s
-    assert first.bandwidth == pytest.approx(788 * 0.125e9)
+    # 0.05 x 0.5 x 80 mm2 / (50 um)^2 = 800 bumps, 12 of them no data: 788 wires of 0.125 GB/s, half each way
+    assert first.bandwidth == pytest.approx(394 * 0.125e9)
     # c0's PHY at (9, 4), c1's turned by 180 degrees at (12 + 1, 4): 4 mm, 2 x 12 + 1 cycles
     assert first.length == pytest.approx(4e-3)
     assert first.latency == pytest.approx(25e-9)
+    assert last.latency == pytest.approx(
+        (12 + 7) * 1e-9
+    )  # one PHY, and 0.25 x 26 mm = 6.5 cycles, rounded up
     # the memory's PHY (0, 3) of 4 x 6, turned by 90 degrees: at (3, 0) of 6 x 4
     assert last.length == pytest.approx((abs(27 - 11) + abs(0 - 10)) * 1e-3)
     assert package["m2"].bandwidth == last.bandwidth
@@ -229,11 +253,15 @@ HOSTILE = {
     "tail.dot": "graph { a } graph { b }",
     "quote.dot": 'graph { "' + "\\" * 9999,
     "name.dot": "digraph subgraph subgraph",
+    "lone.yml": "topology: [ Ring ]\nnpus_count: [ 1 ]\nbandwidth: [ 1.0 ]\nlatency: [ 0.0 ]",
     "words.anynet": "router zero node 0",
     "huge.anynet": "router 999999999999999 node 0",
     "short.anynet": "router",
     "tail.anynet": "router 0 node",
-    "node.anynet": "node 0 router 0",
+    "node.anynet": "node 0 node 1",
+    "twice.anynet": "router 0 node 0\nrouter 1 node 0 router 0",
+    "gap.anynet": "router 0 node 0 router 1\nrouter 1 node 2",
+    "routers.anynet": "router 0 node 0 router 5\nrouter 5 node 1",
     "apart.anynet": "router 0 node 0\nrouter 1 node 1",
     "keys.yml": "topology: [ Ring ]\ncolour: red",
     "some.yml": "topology: [ Ring ]",
@@ -286,8 +314,8 @@ def test_astrasim_dimensions(tmp_path: Path) -> None:
     package = load_topology(path)
     assert len(package.chiplets) == 24
     assert len(package.switches) == 6
-    assert sum(link.bandwidth == 200e9 for link in package.links) == 12
-    assert sum(link.bandwidth == 100e9 for link in package.links) == 8 * 3
+    assert sum(link.bandwidth == 200 * 2**30 for link in package.links) == 12
+    assert sum(link.bandwidth == 100 * 2**30 for link in package.links) == 8 * 3
     assert sum(link.latency == 2000e-9 for link in package.links) == 24
 
 
