@@ -11,11 +11,13 @@ Reference: Dally and Towles, Principles and Practices of Interconnection Network
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.flow.forwarding import Forwarding
-from noptoolkit.flow.lattice import Grid, find_grid
+from noptoolkit.flow.lattice import Grid, Line, find_grid
 from noptoolkit.flow.network import FlowNetwork
 
 __all__ = ["dimension_order", "entries", "share_of_parallel"]
@@ -33,47 +35,24 @@ def dimension_order(network: FlowNetwork, destinations: Ints) -> Forwarding:
         If the package is no grid (see `noptoolkit.flow.lattice.find_grid`).
     """
     grid = find_grid(network.package)
-    core = grid.nodes.ravel()
     place = _places(network, grid)
     gates = _gates(network, place, destinations)
-    through = gates[:, core]
-    targets = np.flatnonzero(np.isfinite(through).any(axis=0))
-    steps = _core_steps(network, grid, place, targets)
-    distance = _hops_to(grid, targets)
-    row = np.searchsorted(targets, np.arange(len(core)))
     reach = np.full((len(destinations), network.num_vertices), np.inf)
-    share = np.zeros((len(destinations), network.num_arcs))
-    inside = (place[network.tail] >= 0) & (place[network.head] >= 0)
-    for d, destination in enumerate(destinations):
-        if place[destination] >= 0:
-            reach[d, core] = distance[:, row[place[destination]]]
-            share[d] = steps[row[place[destination]]]
-            continue
-        doors = np.flatnonzero(np.isfinite(through[d]))
-        if len(doors) == 0:
-            continue
-        total = distance[:, row[doors]] + through[d, doors]
-        reach[d, core] = total.min(axis=1)
-        best = total == reach[d, core][:, None]
-        weight = best / best.sum(axis=1, keepdims=True)
-        share[d, inside] = (weight[place[network.tail[inside]]] * steps[np.ix_(row[doors], inside)].T).sum(
-            axis=1
-        )
-        own = np.zeros(len(core))
-        own[doors] = weight[doors, np.arange(len(doors))]
-        leaving = (place[network.tail] >= 0) & (place[network.head] < 0)
-        leaving &= gates[d, network.tail] == gates[d, network.head] + 1
-        exits = np.bincount(network.tail[leaving], minlength=network.num_vertices)
-        tails = network.tail[leaving]
-        share[d, leaving] = own[place[tails]] / exits[tails]
+    on_grid = np.flatnonzero(place[destinations] >= 0)
+    targets = place[destinations[on_grid]]
+    reach[np.ix_(on_grid, grid.nodes.ravel())] = _hops_to(grid, targets).T
+    to, arc, share = _steps_to(network, grid, place, targets)
+    parts = [(on_grid[to], arc, share)]
+    parts += _steps_out(network, grid, place, gates, reach, np.flatnonzero(place[destinations] < 0))
     arcs, portion = _enter(network, place, gates, reach)
-    share[:, arcs] = portion
-    to, arc = np.nonzero(share)
+    to, arc = np.nonzero(portion)
+    parts.append((to, arcs[arc], portion[to, arc]))
+    to, arc, share = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Forwarding(
         destinations=destinations,
         to=to,
         arc=arc,
-        share=share[to, arc],
+        share=share,
         level=reach[to, network.tail[arc]].astype(np.int64),
         tail=network.tail[arc],
         head=network.head[arc],
@@ -93,8 +72,8 @@ def _datelines(
     tail, head, target = place[network.tail[arc]], place[network.head[arc]], place[destinations][to]
     channel = np.zeros(len(to), np.int64)
     on_grid = (tail >= 0) & (head >= 0) & (target >= 0)
-    for axis, (length, wrap) in enumerate(zip(grid.nodes.shape[::-1], grid.wraps, strict=True)):
-        if not wrap:
+    for axis, (length, line) in enumerate(((columns, grid.rows), (len(grid.nodes), grid.columns))):
+        if line != "ring":
             continue
         here, there, last = ((x % columns if axis == 0 else x // columns) for x in (tail, head, target))
         along = on_grid & (here != there)
@@ -124,6 +103,7 @@ def entries(network: FlowNetwork, grid: Grid, destinations: Ints) -> tuple[Ints,
     return _enter(network, place, gates, reach)
 
 
+@lru_cache(maxsize=32)
 def share_of_parallel(network: FlowNetwork) -> Floats:
     """Return the share of each arc in what goes from its tail to its head, [arcs]; 1 where it is alone."""
     _, pair = np.unique(network.tail * network.num_vertices + network.head, return_inverse=True)
@@ -138,50 +118,110 @@ def _places(network: FlowNetwork, grid: Grid) -> Ints:
     return place
 
 
-def _ways(grid: Grid, targets: Ints) -> list[tuple[Floats, Floats, Floats]]:
-    """Return, for X and Y, the shares onwards and backwards and the hops to some cells, [cells, targets]."""
+def _axes(grid: Grid) -> tuple[tuple[Ints, Line, int], tuple[Ints, Line, int]]:
+    """Return, for X and Y, the place of each cell in its line, [cells], what that line is, and its length."""
     rows, columns = grid.nodes.shape
     row, column = np.divmod(np.arange(rows * columns), columns)
-    ways = []
-    for here, length, wrap in ((column, columns, grid.wraps[0]), (row, rows, grid.wraps[1])):
-        offset = here[None, targets] - here[:, None]  # [from, to]
-        if wrap:
-            forward = offset % length
-            apart = np.minimum(forward, length - forward)
-            plus = np.where(2 * forward == length, 0.5, 1.0 * (2 * forward < length)) * (forward > 0)
-        else:
-            apart = abs(offset)
-            plus = 1.0 * (offset > 0)
-        ways.append((plus, (offset != 0) - plus, apart.astype(float)))
-    return ways
+    return (column, grid.rows, columns), (row, grid.columns, rows)
 
 
 def _hops_to(grid: Grid, targets: Ints) -> Floats:
     """Return the hops to some cells, [cells, targets]."""
-    (_, _, across), (_, _, along) = _ways(grid, targets)
-    return across + along
+    hops = np.zeros((grid.nodes.size, len(targets)))
+    for place, line, length in _axes(grid):
+        apart = abs(place[targets] - place[:, None])
+        if line == "ring":
+            apart = np.minimum(apart, length - apart)
+        hops += np.minimum(apart, 1) if line == "clique" else apart
+    return hops
 
 
-def _core_steps(network: FlowNetwork, grid: Grid, place: Ints, targets: Ints) -> Floats:
-    """Return each arc's share towards some cells, [targets, arcs]."""
-    rows, columns = grid.nodes.shape
-    row, column = np.divmod(np.arange(rows * columns), columns)
+def _share_along(line: Line, length: int, here: Ints, there: Ints, target: Ints) -> Floats:
+    """Return the share of what is bound for a place of a line that goes from one place to another."""
+    if line == "clique":
+        share = 1.0 * ((there == target) & (here != target))
+    elif line == "path":
+        share = 1.0 * ((target - here) * (there - here) > 0)
+    else:
+        far = np.where((there - here) % length == 1, target - here, here - target) % length  # that way round
+        share = np.where(2 * far == length, 0.5, 2 * far < length) * (far > 0)
+    return np.asarray(share, dtype=float)
+
+
+def _steps_to(network: FlowNetwork, grid: Grid, place: Ints, targets: Ints) -> tuple[Ints, Ints, Floats]:
+    """Return the steps towards some cells: which of them, the arc, its share, [steps] each."""
     tail, head = place[network.tail], place[network.head]
     inside = (tail >= 0) & (head >= 0)
-    ways = _ways(grid, targets)
-    steps = np.zeros((len(targets), network.num_arcs))
-    for axis, (here, length) in enumerate(((column, columns), (row, rows))):
-        other = (row, column)[axis]
-        arcs = np.flatnonzero(inside & (other[tail] == other[head]))
-        onward = (here[head[arcs]] - here[tail[arcs]]) % length == 1
-        if length == 2:
-            onward = here[head[arcs]] > here[tail[arcs]]
-        plus, minus, _ = ways[axis]
-        share = np.where(onward[:, None], plus[tail[arcs]], minus[tail[arcs]])
-        if axis == 1:
-            share = share * (ways[0][2][tail[arcs]] == 0)
-        steps[:, arcs] = share.T
-    return steps * share_of_parallel(network)
+    (column, in_row, columns), (row, in_column, rows) = _axes(grid)
+
+    arcs = np.flatnonzero(inside & (row[tail] == row[head]))
+    ends = column[tail[arcs], None], column[head[arcs], None]
+    k, goal = np.nonzero(along := _share_along(in_row, columns, *ends, np.arange(columns)))
+    step, to = _join(goal, column[targets], columns)  # what is bound for one column shares its way there
+    x_steps = to, arcs[k[step]], along[k, goal][step]
+
+    arcs = np.flatnonzero(inside & (column[tail] == column[head]))
+    ends = row[tail[arcs], None], row[head[arcs], None]
+    k, goal = np.nonzero(along := _share_along(in_column, rows, *ends, np.arange(rows)))
+    step, to = _join(goal * columns + column[tail[arcs[k]]], targets, rows * columns)
+    y_steps = to, arcs[k[step]], along[k, goal][step]
+
+    to, arc, share = (np.concatenate(both) for both in zip(x_steps, y_steps, strict=True))
+    return to, arc, share * share_of_parallel(network)[arc]
+
+
+def _join(keys: Ints, others: Ints, size: int) -> tuple[Ints, Ints]:
+    """Return the pairs of indices at which two lists of keys below a size are equal."""
+    order = np.argsort(others, kind="stable")
+    count = np.bincount(others, minlength=size)
+    many = count[keys]
+    first = (np.cumsum(count) - count)[keys]
+    place = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many - first, many)
+    return np.repeat(np.arange(len(keys)), many), order[place]
+
+
+def _steps_out(
+    network: FlowNetwork, grid: Grid, place: Ints, gates: Floats, reach: Floats, outside: Ints
+) -> list[tuple[Ints, Ints, Floats]]:
+    """Return the steps on the grid, and from it, towards destinations off it; fill the hops of its cells.
+
+    Parameters
+    ----------
+    gates
+        Hops of each vertex to each destination through nodes off the grid alone, [destinations, vertices].
+    outside
+        Rows of ``gates`` and ``reach``.
+    """
+    core = grid.nodes.ravel()
+    doors = np.flatnonzero(np.isfinite(gates[np.ix_(outside, core)]).any(axis=0))
+    hops = _hops_to(grid, doors)
+    door, arcs, parts = _steps_to(network, grid, place, doors)
+    order = np.argsort(door, kind="stable")
+    arcs_of_door, parts_of_door = (
+        np.split(x[order], np.cumsum(np.bincount(door, minlength=len(doors)))[:-1]) for x in (arcs, parts)
+    )
+    leaving = np.flatnonzero((place[network.tail] >= 0) & (place[network.head] < 0))
+    steps = []
+    for d in outside.tolist():
+        open_ = np.flatnonzero(np.isfinite(gates[d, core[doors]]))
+        if len(open_) == 0:
+            continue
+        total = hops[:, open_] + gates[d, core[doors[open_]]]
+        reach[d, core] = total.min(axis=1)
+        best = total == total.min(axis=1, keepdims=True)
+        weight = best / best.sum(axis=1, keepdims=True)  # of each door in what a cell sends
+        share = np.zeros(network.num_arcs)
+        for k, number in enumerate(open_.tolist()):
+            arc = arcs_of_door[number]
+            share[arc] += weight[place[network.tail[arc]], k] * parts_of_door[number]
+        out = leaving[gates[d, network.tail[leaving]] == gates[d, network.head[leaving]] + 1]
+        exits = np.bincount(network.tail[out], minlength=network.num_vertices)
+        own = np.zeros(network.num_vertices)
+        own[core[doors[open_]]] = weight[doors[open_], np.arange(len(open_))]
+        share[out] = own[network.tail[out]] / exits[network.tail[out]]
+        used = np.flatnonzero(share)
+        steps.append((np.full(len(used), d), used, share[used]))
+    return steps
 
 
 def _gates(network: FlowNetwork, place: Ints, destinations: Ints) -> Floats:

@@ -6,10 +6,11 @@ column::
 
     X[r, c, c'] = sum over r' of demand[(r, c), (r', c')]        Y[c', r, r'] = sum over c of the same
 
-An arc onwards from place i of a line carries what starts at a, i - a places before it, and goes on for more
-than that. Everything is a sum of demands, never a difference, so what is unused carries exactly nothing.
-Traffic from nodes off the grid joins where it enters; traffic to them takes the general way, destination by
-destination (`noptoolkit.flow.grid.dimension_order`).
+In a clique that is the load of the arc from c to c'. In a path or ring, an arc onwards from place i carries
+what starts at a, i - a places before it, and goes on for more than that. Everything is a sum of demands,
+never a difference, so what is unused carries exactly nothing. Traffic from nodes off the grid joins where
+it enters; traffic to them takes the general way, destination by destination
+(`noptoolkit.flow.grid.dimension_order`).
 """
 
 from __future__ import annotations
@@ -78,19 +79,23 @@ def _load_inside(network: FlowNetwork, grid: Grid, between: Floats) -> Floats:
     """Return what traffic between cells [cells, cells] puts on each arc."""
     rows, columns = grid.nodes.shape
     pairs = between.reshape(rows, columns, rows, columns)
-    in_row = _along_lines(pairs.sum(axis=2), grid.wraps[0])
-    in_column = _along_lines(pairs.sum(axis=1).transpose(2, 0, 1), grid.wraps[1])
     row, column = np.full((2, network.num_vertices), -1)
     row[grid.nodes.ravel()], column[grid.nodes.ravel()] = np.divmod(np.arange(rows * columns), columns)
     arcs = np.flatnonzero((row[network.tail] >= 0) & (row[network.head] >= 0))
     tail, head = network.tail[arcs], network.head[arcs]
     load = np.zeros(network.num_arcs)
-    for amount, line, place in ((in_row, row, column), (in_column, column, row)):
+    for kind, amount, line, place in (
+        (grid.rows, pairs.sum(axis=2), row, column),
+        (grid.columns, pairs.sum(axis=1).transpose(2, 0, 1), column, row),
+    ):
         mine = line[tail] == line[head]
-        here, there = place[tail[mine]], place[head[mine]]
-        length = amount.shape[2]
+        along, here, there = line[tail[mine]], place[tail[mine]], place[head[mine]]
+        if kind == "clique":
+            load[arcs[mine]] = amount[along, here, there]
+            continue
+        length = amount.shape[1]
         back = (there - here) % length != 1 if length > 2 else there < here
-        load[arcs[mine]] = amount[back.astype(int), line[tail[mine]], here]
+        load[arcs[mine]] = _along_lines(amount, kind == "ring")[back.astype(int), along, here]
     return load * share_of_parallel(network)
 
 

@@ -1,14 +1,16 @@
 """The lattice in a package: which of its nodes form rows and columns, by their positions and links.
 
-The model. A *grid* is a full lattice of nodes whose links join lattice neighbours (or, on a torus, the two
-ends of a row or column). A torus that is folded, so that its links are all short, is unfolded: its rows and
-columns are put in the order in which the links lead round.
+The model. A *grid* is a full lattice of nodes whose links stay within a row or a column. Rows are all of
+one kind, and so are columns: paths (a mesh: links join lattice neighbours), rings (a torus: also the two
+ends) or cliques (a flattened butterfly: links join every two). A torus that is folded, so that its links
+are all short, is unfolded: its rows and columns are put in the order in which the links lead round.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +19,15 @@ from noptoolkit.errors import RoutingError
 from noptoolkit.flow.level_cuts import ranks
 from noptoolkit.package import Memory, Package, Switch
 
-__all__ = ["Grid", "find_grid"]
+__all__ = ["Grid", "Line", "find_grid"]
 
 Ints = NDArray[np.int64]
+Cell = tuple[int, ...]  # row, column
 
 WAY_OUT = "use routing='ecmp' or 'optimal', or give every node of the grid its position"
+
+
+Line = Literal["path", "ring", "clique"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +38,13 @@ class Grid:
     ----------
     nodes
         Node index at each row and column, [rows, columns].
-    wraps
-        Whether columns, rows close to rings: (X, Y).
+    rows, columns
+        What each row and each column is; those of at most three nodes are paths or rings, not cliques.
     """
 
     nodes: Ints
-    wraps: tuple[bool, bool]
+    rows: Line
+    columns: Line
 
 
 @lru_cache(maxsize=32)
@@ -94,7 +101,7 @@ def _lattice_of(package: Package, placed: list[int]) -> Grid:
     if (nodes < 0).any():
         raise RoutingError(f"{place}, but two nodes share a position; {WAY_OUT}")
     nodes = nodes[np.ix_(_around(package, nodes[:, 0]), _around(package, nodes[0]))]
-    return Grid(nodes, _check_links(package, nodes, place))
+    return Grid(nodes, *_check_links(package, nodes, place))
 
 
 def _around(package: Package, line: Ints) -> list[int]:
@@ -116,38 +123,47 @@ def _around(package: Package, line: Ints) -> list[int]:
     return walk[:-1] if len(walk) == len(place) + 1 else order
 
 
-def _check_links(package: Package, nodes: Ints, place: str) -> tuple[bool, bool]:
-    rows, columns = nodes.shape
-    cell = {int(node): (r, c) for (r, c), node in np.ndenumerate(nodes)}
+def _check_links(package: Package, nodes: Ints, place: str) -> tuple[Line, Line]:
+    """Return what rows and columns are, having checked that all of them are alike and whole."""
+    cell = {int(node): at for at, node in np.ndenumerate(nodes)}
     index = package.index
-    joined = set()
+    joined: list[dict[tuple[Cell, Cell], str]] = [
+        {},
+        {},
+    ]  # pairs along columns, along rows: a channel of each
     for channel in package.channels:
         tail, head = cell.get(index[channel.tail]), cell.get(index[channel.head])
         if tail is None or head is None:
             continue
-        down, right = (head[0] - tail[0]) % rows, (head[1] - tail[1]) % columns
-        if (down, right) not in ((0, 1), (0, columns - 1), (1, 0), (rows - 1, 0)):
+        if tail[0] != head[0] and tail[1] != head[1]:
             raise RoutingError(f"{place}, but {channel.name!r} does not join neighbours; {WAY_OUT}")
-        joined.add((tail, head))
-    wraps = []
-    for axis, length in ((1, columns), (0, rows)):
-        missing: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
-        around: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
-        for r, c in np.ndindex(rows, columns):
-            step = [r, c]
-            step[axis] += 1
-            last = step[axis] == length
-            step[axis] %= length
-            there = ((r, c), (step[0], step[1]))
-            for pair in (there, there[::-1]):
-                if pair[0] != pair[1] and pair not in joined:
-                    (around if last else missing).append(pair)
-        if missing:
-            a, b = (package.nodes[nodes[cell_]].name for cell_ in missing[0])
-            raise RoutingError(f"{place}, but there is no channel {a + '->' + b!r}; {WAY_OUT}")
-        wraps.append(length > 2 and not around)
-        expected = 2 * (nodes.size // length)
-        if length > 2 and around and len(around) != expected:
-            a, b = (package.nodes[nodes[cell_]].name for cell_ in around[0])
-            raise RoutingError(f"{place}, but of the links around {a + '->' + b!r} is missing; {WAY_OUT}")
-    return wraps[0], wraps[1]
+        joined[1 if tail[0] == head[0] else 0][tail, head] = channel.name
+    return _kind_of(package, nodes, 1, joined[1], place), _kind_of(package, nodes, 0, joined[0], place)
+
+
+def _kind_of(
+    package: Package, nodes: Ints, axis: int, joined: dict[tuple[Cell, Cell], str], place: str
+) -> Line:
+    """Return what all lines along an axis are."""
+    length = nodes.shape[axis]
+    if length > 3 and len(joined) == nodes.size * (length - 1):
+        return "clique"
+    for (tail, head), name in joined.items():
+        if (head[axis] - tail[axis]) % length not in (1, length - 1):
+            raise RoutingError(f"{place}, but {name!r} does not join neighbours; {WAY_OUT}")
+    missing: list[tuple[Cell, Cell]] = []
+    around: list[tuple[Cell, Cell]] = []
+    for at in np.ndindex(*nodes.shape):
+        step = list(at)
+        step[axis] = (at[axis] + 1) % length
+        there = (at, tuple(step))
+        for pair in (there, there[::-1]):
+            if pair[0] != pair[1] and pair not in joined:
+                (around if at[axis] + 1 == length else missing).append(pair)
+    if missing:
+        a, b = (package.nodes[nodes[at]].name for at in missing[0])
+        raise RoutingError(f"{place}, but there is no channel {a + '->' + b!r}; {WAY_OUT}")
+    if length > 2 and around and len(around) != 2 * (nodes.size // length):
+        a, b = (package.nodes[nodes[at]].name for at in around[0])
+        raise RoutingError(f"{place}, but of the links around {a + '->' + b!r} is missing; {WAY_OUT}")
+    return "ring" if length > 2 and not around else "path"

@@ -110,6 +110,30 @@ def test_dor_on_a_folded_torus_is_dor_on_the_torus(rows, columns):
     assert check_deadlock(folded, routing="dor", datelines=True).free
 
 
+def test_dor_on_a_flattened_butterfly_takes_one_hop_per_dimension():
+    package = topology.flattened_butterfly(4, 5, link_bandwidth=1.0)
+    traffic = random_traffic(package, 4)
+    load = dict.fromkeys((channel.name for channel in package.channels), 0.0)
+    names = traffic.endpoints
+    for i, j in np.argwhere(traffic.demand > 0):
+        turn = names[5 * (i // 5) + j % 5]
+        for a, b in itertools.pairwise((names[i], turn, names[j])):
+            if a != b:
+                load[f"{a}->{b}"] += traffic.demand[i, j]
+    flow = congestion(package, traffic, routing="dor")
+    np.testing.assert_allclose(flow.load, list(load.values()), rtol=1e-12)
+    assert flow.verify()
+    assert congestion(package, all_to_all(package), routing="dor").status == "exact"
+    assert check_deadlock(package, routing="dor").free
+    assert not check_deadlock(package, routing="ecmp").free
+    latency = zero_load_latency(wired(package), routing="dor")
+    assert (latency.max, latency.mean) == (2.0, pytest.approx((7 + 2 * 12) / 19))
+
+
+def wired(package):
+    return package.replace(links=[dataclasses.replace(link, latency=1.0) for link in package.links])
+
+
 def test_dor_on_a_concentrated_mesh_is_dor_between_its_switches():
     package = topology.concentrated_mesh(3, 4, link_bandwidth=1.0)
     traffic = random_traffic(package, 2, memory=False)
@@ -227,15 +251,33 @@ def rich_grid(rows, columns, wrap, seed):
     return Package("rich grid", nodes, links)
 
 
+def cliques(package):
+    """The same with links between every two nodes of a row; columns stay what they are."""
+    rows = {}
+    for name in package.terminals:
+        if name.startswith("e"):
+            rows.setdefault(name.split(",")[0], []).append(name)
+    there = {frozenset((link.a, link.b)) for link in package.links}
+    pairs = [pair for names in rows.values() for pair in itertools.combinations(names, 2)]
+    more = [Link(a, b, 1.5) for a, b in pairs if frozenset((a, b)) not in there]
+    return package.replace(links=[*package.links, *more])
+
+
 @pytest.mark.parametrize("wrap", [False, True])
-@pytest.mark.parametrize(("rows", "columns"), [(4, 4), (5, 3), (2, 6), (3, 7)])
-def test_dor_by_sums_is_dor_by_destination(rows, columns, wrap):
+@pytest.mark.parametrize(
+    ("rows", "columns", "clique"), [(4, 4, 0), (5, 3, 0), (2, 6, 0), (3, 7, 0), (3, 5, 1)]
+)
+def test_dor_by_sums_is_dor_by_destination(rows, columns, clique, wrap):
     package = rich_grid(rows, columns, wrap, rows)
+    if clique:
+        package = cliques(package)
     for density in (0.9, 0.1):
         traffic = random_traffic(package, columns, density)
         problem = routing_problem(package, traffic)
         network = problem.network
         forwarding = dimension_order(network, problem.destinations)
+        twice = dimension_order(network, np.tile(problem.destinations, 2))
+        assert (np.bincount(twice.to) == np.tile(np.bincount(forwarding.to), 2)).all()
         leaving = np.bincount(forwarding.to * network.num_vertices + forwarding.tail, forwarding.share)
         np.testing.assert_allclose(leaving[leaving > 0], 1.0)
         expected = push(network, forwarding, problem.demand).sum(axis=0)
