@@ -20,6 +20,7 @@ __all__ = [
     "meet_wide_sets",
     "steiner_costs",
     "steiner_roots",
+    "sum_of_farthest",
 ]
 
 Floats = NDArray[np.float64]
@@ -268,3 +269,30 @@ def meet_wide_sets(rows: Ints, members: Any, amount: Floats, holds: Any, met: Fl
             while left != 0:
                 met[64 * k + np.int64(lowest_bit(left))] += share
                 left &= left - np.uint64(1)
+
+
+@njit(cache=True, nogil=True)
+def sum_of_farthest(row: Ints, members: Any, amount: Floats, distance: Floats) -> float:
+    """Return the sum over messages of bytes times the largest distance of a member.
+
+    Parameters
+    ----------
+    row
+        Row of ``distance`` of each message, [messages].
+    members, amount
+        As in `meet_wide_sets`.
+    distance
+        To each end point, [rows, endpoints].
+    """
+    total = 0.0
+    for i in range(len(row)):
+        farthest = 0.0
+        for word in range(members.shape[1]):
+            left = members[i, word]
+            while left != 0:
+                reach = distance[row[i], 64 * word + np.int64(lowest_bit(left))]
+                left &= left - np.uint64(1)
+                if reach > farthest:
+                    farthest = reach
+        total += amount[i] * farthest
+    return total

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow.forwarding import ForwardingRule
-from noptoolkit.flow.message_loads import Branches, LoadSum, Tree, TreeLoads
+from noptoolkit.flow.message_loads import MANY, Branches, LoadSum, Tree, TreeLoads
 from noptoolkit.flow.message_paths import merge_paths, turned_round, walk
 from noptoolkit.flow.problem import Messages, RoutingProblem, membership
 
@@ -213,6 +213,11 @@ def farthest_member_cost(problem: RoutingProblem, distance_from: Callable[[Ints,
         others = (network.origin if part.reverse else network.destination)[part.endpoints]
         distance = distance_from(ends, part.reverse)[:, others]
         distance[roots[:, None] == part.endpoints[None, :]] = 0.0
+        if len(row) >= MANY:
+            from noptoolkit.flow.compiled_trees import sum_of_farthest
+
+            total += sum_of_farthest(row, part.members, part.bytes, np.ascontiguousarray(distance))
+            continue
         farthest = np.zeros(len(row))
         for bit in range(len(part.endpoints)):
             reach = np.where(membership(part.members, bit), distance[row, bit], 0.0)

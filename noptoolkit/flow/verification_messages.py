@@ -22,7 +22,7 @@ __all__ = ["Endpoints", "MessageFollower"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-CHUNK = 4_000_000  # messages x vertices, or arcs, at a time
+CHUNK = 1_000_000  # messages x vertices, or arcs, at a time
 
 
 class Endpoints:
@@ -108,9 +108,6 @@ class MessageFollower:
             ]
         )
 
-    def _arrive(self, members: NDArray[np.bool_], amount: Floats) -> None:
-        np.add.at(self.at_members, self.ends.node, amount @ members)
-
     def _follow_tree(self, tree: Tree) -> None:
         """Follow messages from their members to the start of a tree, its far nodes first."""
         vertex = np.where(tree.arc >= 0, self.finish[tree.arc], tree.start)
@@ -132,19 +129,22 @@ class MessageFollower:
                 self.faults.append(f"a message by way of {names[0]!r} does not reach {names[1]!r}")
                 return
             amount = share * self.sets.bytes[messages]
-            copies = np.zeros((len(vertex), len(messages)), np.int32)
-            np.add.at(copies, tree.ends[right], members.T[right])
+            held = np.ascontiguousarray(members.T, dtype=float)
+            copies = np.zeros((len(vertex), len(messages)))
+            for bit in np.flatnonzero(right):
+                copies[tree.ends[bit]] += held[bit]
             for node in number[::-1]:
                 here = copies[node]
                 if self.helps[vertex[node]]:
-                    np.minimum(here, 1, out=here)
+                    np.minimum(here, 1.0, out=here)
                 if node:
-                    self.load[tree.arc[node]] += here @ amount
                     copies[tree.parent[node]] += here
+            np.add.at(self.load, tree.arc[1:], _weighed(copies[1:], amount))
             roots = self.sets.root[messages]
-            np.add.at(self.from_root, self.ends.node[roots], copies[0] * amount)
-            np.add.at(self.relay[:, tree.start], self.ends.root_of[roots], copies[0] * amount)
-            self._arrive(members, amount)
+            sent = np.bincount(roots, copies[0] * amount, len(self.ends.node))
+            np.add.at(self.from_root, self.ends.node, sent)
+            np.add.at(self.relay[:, tree.start], self.ends.root_of, sent)
+            np.add.at(self.at_members, self.ends.node, _weighed(held, amount))
             np.add.at(self.followed, messages, share)
 
     def _follow_ways(self, ways: Branches) -> None:
@@ -183,8 +183,15 @@ class MessageFollower:
             amount = share * self.sets.bytes[messages]
             self.load += np.bincount(arcs, amount[way], len(self.load))
             np.add.at(self.from_root, self.ends.node[self.sets.root[messages]], amount * from_root)
-            self._arrive(members, amount)
+            held = np.ascontiguousarray(members.T, dtype=float)
+            np.add.at(self.at_members, self.ends.node, _weighed(held, amount))
             np.add.at(self.followed, messages, share)
+
+
+def _weighed(rows: Floats, amount: Floats) -> Floats:
+    """Return rows @ amount by one thread: on a busy machine, those of BLAS wait for each other."""
+    total: Floats = np.einsum("ij,j->i", rows, amount)
+    return total
 
 
 def _chunks(messages: Ints, width: int) -> Iterator[slice]:

@@ -223,6 +223,8 @@ def test_compiled_counts_equal_the_plain_ones(endpoints, monkeypatch):
     sets = random_sets(len(package.terminals), 300, 12, seed=endpoints)
     plain = congestion(package, messages(package, sets), routing="shortest")
     monkeypatch.setattr("noptoolkit.flow.message_loads.MANY", 1)
+    monkeypatch.setattr("noptoolkit.flow.multicast.MANY", 1)
     compiled = congestion(package, messages(package, sets), routing="shortest")
     np.testing.assert_allclose(compiled.load, plain.load, rtol=1e-12)
     np.testing.assert_allclose(compiled.use, plain.use, rtol=1e-12)
+    assert compiled.time_bound == pytest.approx(plain.time_bound, rel=1e-12)
