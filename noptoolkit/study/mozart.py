@@ -176,7 +176,7 @@ class _Reproduction:
         self.package = load_topology(self.data["package"])
         self.workloads = {m["name"]: load_workload(m["workload"]) for m in self.data["model"]}
         self.policy: dict[str, str] = self.data["variants"]
-        self._times: dict[tuple[str, str, int | None], StepTimes] = {}
+        self._times: dict[tuple[str, str, str, int | None], StepTimes] = {}
         self._layouts: dict[tuple[str, str], Allocation] = {}
         self._scheduled: dict[tuple[str, str, int | None, str], float] = {}
 
@@ -255,7 +255,7 @@ class _Reproduction:
                 yield MozartRow(f"{name} A, weights in {kind}", None, ours, calibrated)
 
     def times(self, model: str, policy: str, length: int | None = None) -> StepTimes:
-        key = (model, policy, length)
+        key = (model, POLICIES[policy].degree, POLICIES[policy].layout, length)  # all that a serial step has
         if key not in self._times:
             layout = self.layout(model, policy)
             self._times[key] = step_times(self.package, self.workload(model, length), policy, layout)
@@ -265,6 +265,8 @@ class _Reproduction:
         self, model: str, policy: str, length: int | None = None, package: Package | None = None
     ) -> float:
         chosen = package or self.package
+        if policy == "serial" and chosen is self.package:  # nothing overlaps: the sum of its parts
+            return self.times(model, policy, length).under(Efficiency(), exposed=1.0)
         key = (model, policy, length, chosen.name)
         if key not in self._scheduled:
             workload, layout = self.workload(model, length), self.layout(model, policy)
