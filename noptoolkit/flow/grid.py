@@ -1,4 +1,4 @@
-"""Dimension-order routing (dor) on meshes and tori, with what hangs on their edges.
+"""Dimension-order routing (dor) on meshes, tori and flattened butterflies, with what hangs on their edges.
 
 The model. On a grid (`noptoolkit.flow.lattice`) a packet first corrects its column (X), then its row (Y);
 on a ring of even length both ways round are taken half each. Nodes off the lattice (an attention chiplet

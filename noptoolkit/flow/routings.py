@@ -125,7 +125,7 @@ def route_ecmp(problem: RoutingProblem, effort: Effort) -> Routed:
 
 
 def route_dor(problem: RoutingProblem, effort: Effort) -> Routed:
-    """Route X first, then Y, on a mesh or torus."""
+    """Route X first, then Y, on a mesh, torus (folded or not), concentrated mesh or flattened butterfly."""
     load = dimension_order_load(problem.network, problem.demand)
     return _by_destination(problem, load, dimension_order, tree_loads(problem, dimension_order), "dor")
 

@@ -130,6 +130,16 @@ def test_dor_on_a_flattened_butterfly_takes_one_hop_per_dimension():
     assert (latency.max, latency.mean) == (2.0, pytest.approx((7 + 2 * 12) / 19))
 
 
+def test_a_stack_enters_a_flattened_butterfly_by_whichever_node_is_one_hop_away():
+    package = topology.flattened_butterfly(4, 5, link_bandwidth=1.0)
+    links = [*package.links, Link("hbm", "e0", 1.0), Link("hbm", "e3", 1.0)]
+    package = Package("with memory", [*package.nodes, Memory("hbm", bandwidth=1.0)], links)
+    reads = from_matrix(package, [[0, 0], [2, 0]], endpoints=("e4", "hbm"))
+    flow = congestion(package, reads, routing="dor")
+    used = {c.name: x for c, x in zip(package.channels, flow.load, strict=True) if x > 0}
+    assert used == {"hbm->e0": 1.0, "hbm->e3": 1.0, "e0->e4": 1.0, "e3->e4": 1.0}
+
+
 def wired(package):
     return package.replace(links=[dataclasses.replace(link, latency=1.0) for link in package.links])
 
@@ -320,6 +330,19 @@ def test_up_down_from_a_root_of_ones_choice():
         assert through.max == 4.0  # round by way of the root, not the two hops by way of the lowest
     with pytest.raises(UnknownNameError, match="no node named 'hub'"):
         congestion(ring, traffic, routing=UpDown("hub"))
+
+
+def test_a_memory_stack_is_never_the_root():
+    """It is as central as the chiplets, and comes first; but what climbs to it cannot go on from there."""
+    ends = [("a", "b"), ("b", "c"), ("m", "a"), ("m", "c")]
+    package = Package(
+        "stack in the middle",
+        [Memory("m", bandwidth=9.0), *(Chiplet(name) for name in "abc")],
+        [Link(*pair, 1.0) for pair in ends],
+    )
+    flow = congestion(package, all_to_all(package), routing="up-down")
+    assert flow.time == 2.0
+    assert flow.verify()
 
 
 def test_given_paths():
