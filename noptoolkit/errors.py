@@ -32,8 +32,21 @@ MOST_COUNTED = 1000
 """Faults after which a check may stop looking: a hostile file should not take a minute to refuse."""
 
 
+MOST_LETTERS = 500
+"""Of a line of a message: what a hostile file holds is not repeated at its full length."""
+
+
 class NopError(Exception):
-    """Base of every error that noptoolkit raises on purpose."""
+    """Base of every error that noptoolkit raises on purpose; the middle of endless lines is left out.
+
+    Examples
+    --------
+    >>> len(str(NopError(f"no node named {'x' * 100_000!r}; known: e0, e1")))
+    503
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(map(_shortened, super().__str__().split("\n")))
 
 
 class TopologyError(NopError):
@@ -66,6 +79,13 @@ class UnknownNameError(NopError, LookupError):
 
 class NopWarning(UserWarning):
     """Something a reader of the result must know, such as a package short of DRAM."""
+
+
+def _shortened(line: str) -> str:
+    if len(line) <= MOST_LETTERS:
+        return line
+    kept = MOST_LETTERS // 2
+    return f"{line[:kept]}...{line[-kept:]}"
 
 
 def raise_collected(error: type[NopError], place: str, faults: Sequence[str]) -> None:

@@ -102,7 +102,10 @@ def parse_quantity(value: Quantity, unit: str, what: str = "value") -> float:
     way_out = f"write it like {_EXAMPLES.get(unit, '1 ' + unit)!r}"
     if isinstance(value, bool) or (not hasattr(value, "__float__") and not isinstance(value, str)):
         raise FormatError(f"{what} {value!r} is not a quantity; {way_out}")
-    number = _parse_text(value, unit, what, way_out) if isinstance(value, str) else float(value)
+    try:
+        number = _parse_text(value, unit, what, way_out) if isinstance(value, str) else float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        number = math.inf
     if not math.isfinite(number):
         raise FormatError(f"{what} {value!r} is not finite; {way_out}")
     return number

@@ -136,7 +136,7 @@ def _is_rows(value: Any) -> bool:
     return (
         isinstance(value, list)
         and all(isinstance(row, list) for row in value)
-        and all(type(entry) is int for row in value for entry in row)
+        and all(type(entry) is int and abs(entry) < 2**31 for row in value for entry in row)
     )
 
 

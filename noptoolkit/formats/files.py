@@ -84,6 +84,8 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
             data = file.read(most + 1)
     except OSError as error:
         raise FormatError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except ValueError as error:  # a path with zero bytes
+        raise FormatError(f"{_short(path)!r}: cannot be read ({error})") from None
     if len(data) > most:
         raise FormatError(f"{path}: larger than {most / 1e6:g} MB; is it the right file?")
     try:

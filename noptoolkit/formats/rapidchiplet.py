@@ -11,6 +11,7 @@ Latency formulas are read by `noptoolkit.formats.arithmetic`, never evaluated.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -64,9 +65,10 @@ def _part(design: Path, name: str) -> Path:
     relative = Path(name)
     if relative.is_absolute() or ".." in relative.parts:
         raise FormatError(f"{design.name}: {name!r} leaves the design's folders")
-    for folder in list(design.resolve().parents)[:4]:
-        if (folder / relative).is_file():
-            return folder / relative
+    with contextlib.suppress(OSError, ValueError):  # names that no file can have
+        for folder in list(design.resolve().parents)[:4]:
+            if (folder / relative).is_file():
+                return folder / relative
     raise FormatError(f"{design.name}: no file {name!r} beside it or in the three folders above")
 
 

@@ -12,6 +12,7 @@ import pytest
 from noptoolkit import Package, Switch
 from noptoolkit.errors import FormatError, NopError, TopologyError, UnknownNameError
 from noptoolkit.formats import convert, import_topology, load_topology, save_topology
+from noptoolkit.formats.allocations import load_allocation
 from noptoolkit.formats.arithmetic import parse_formula
 from noptoolkit.topology import connect, mesh, nop_tree, ring
 
@@ -303,6 +304,34 @@ def test_truncated_and_binary_files(suffix: str, tmp_path: Path) -> None:
     path.write_bytes(bytes(range(256)))
     with pytest.raises(FormatError, match="UTF-8"):
         load_topology(path)
+
+
+@pytest.mark.parametrize("suffix", [".graphml", ".json", ".dot", ".anynet", ".yml", ".toml"])
+def test_messages_do_not_repeat_what_is_endless(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"long{suffix}"
+    save_topology(ring(3) if suffix == ".yml" else mesh(2), path)
+    number = {".anynet": "node 3", ".yml": "[ 3 ]"}.get(suffix, "e3")
+    text = path.read_text()
+    assert number in text
+    path.write_text(text.replace(number, f"{number}{'x' * 50_000}", 1))
+    with pytest.raises(NopError) as caught:
+        load_topology(path)
+    assert len(str(caught.value)) < 2000
+
+
+def test_paths_that_no_file_can_have(tmp_path: Path) -> None:
+    for path in (tmp_path / "a\0b.toml", tmp_path / ("x" * 5000 + ".dot"), tmp_path):
+        with pytest.raises(FormatError):
+            load_topology(path)
+        with pytest.raises(FormatError):
+            load_allocation(path)
+    shutil.copytree(DATA / "rapid", tmp_path / "d")
+    design = tmp_path / "d" / "design.json"
+    for name in ("x" * 5000, "a\\u0000b"):
+        design.write_text(design.read_text().replace('"topology.json"', f'"{name}"'))
+        with pytest.raises(FormatError, match="no file"):
+            load_topology(tmp_path / "d")
+        shutil.copy(DATA / "rapid" / "design.json", design)
 
 
 def test_astrasim_dimensions(tmp_path: Path) -> None:

@@ -199,6 +199,7 @@ BAD = {
     "zero bandwidth": (GOOD + "link_bandwidth = 0", "zero bandwidth"),
     "NaN": (GOOD + "link_bandwidth = nan", "not finite"),
     "infinite": (GOOD + "link_bandwidth = inf", "not finite"),
+    "endless bandwidth": (GOOD + "link_bandwidth = " + "9" * 400, "not finite"),
     "boolean bandwidth": (GOOD + "link_bandwidth = true", "not a quantity"),
     "table for a quantity": (GOOD + "link_bandwidth = {}", "not a quantity"),
     "outline": (GOOD + 'chiplet_size = ["1 mm"]', "chiplet_size"),
