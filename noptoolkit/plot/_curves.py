@@ -175,7 +175,7 @@ def pareto(
 
 
 def layouts(report: LayoutReport, ax: Axes | None = None, *, title: str | None = None) -> Axes:
-    """Draw C_T of several layouts: on the tokens they were fitted to (hollow) and on others (full).
+    """Draw C_T of several layouts: on the tokens they were fitted to (full) and on others (hollow).
 
     Parameters
     ----------
@@ -192,7 +192,9 @@ def layouts(report: LayoutReport, ax: Axes | None = None, *, title: str | None =
     """
     places = np.arange(len(report.rows))
     with canvas(ax, (0.22 * len(places) + 0.75) / figure_width()) as ax:
-        note = origin_note(f"held out: half of the {report.split}s", report.trace.origin)
+        note = origin_note(
+            f"hollow and in figures: half of the {report.split}s, held out", report.trace.origin
+        )
         heading(ax, report.package.name if title is None else title, [note])
         for value, text, style in ((report.bound, "bound", "-"), (report.random, "random", "--")):
             ax.axvline(value, color=MUTED, linewidth=0.8, linestyle=style, zorder=1)
@@ -209,10 +211,9 @@ def layouts(report: LayoutReport, ax: Axes | None = None, *, title: str | None =
         held_out = np.array([row.held_out for row in report.rows])
         colour = COLOURS[0]
         ax.hlines(places, fitted, held_out, color=colour, linewidth=1.2, zorder=2)
-        ax.plot(
-            fitted, places, "o", markersize=4.5, markerfacecolor="white", markeredgecolor=colour, gid="fitted"
-        )
-        ax.plot(held_out, places, "o", markersize=4.5, color=colour, gid="held out")
+        ax.plot(fitted, places, "o", markersize=4.5, color=colour, gid="fitted")
+        (hollow,) = ax.plot(held_out, places, "o", markersize=4.5, color=colour, gid="held out")
+        hollow.set_markerfacecolor("white")
         for place, row in zip(places, report.rows, strict=True):
             ax.annotate(
                 f"{row.held_out:.2f}, imbalance {row.imbalance:.2f}",
@@ -221,9 +222,10 @@ def layouts(report: LayoutReport, ax: Axes | None = None, *, title: str | None =
                 textcoords="offset points",
                 va="center",
                 fontsize="x-small",
+                bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
             )
         low, high = min(report.bound, fitted.min()), max(report.random, held_out.max())
-        ax.set_xlim(low - 0.05 * (high - low), high + 0.4 * (high - low))
+        ax.set_xlim(low - 0.05 * (high - low), high + 0.45 * (high - low))
         ax.set_ylim(len(places) - 0.2, -0.6)
         ax.set_yticks(places, [row.allocation.method for row in report.rows])
         ax.tick_params(axis="y", length=0)

@@ -50,7 +50,7 @@ LINK_NAMES = {
     "hybrid bond": (LinkKind.HYBRID_BOND,),
     "substrate link": (LinkKind.SUBSTRATE,),
 }
-HAIRLINE = 0.35  # points
+HAIRLINE, FINEST = 0.35, 0.7  # points: of a link, and of one in the legend
 EVEN = 1.2  # a symmetric link is drawn as one line, this much wider than a lane
 
 
@@ -185,7 +185,7 @@ def _width_legend(package: Package, layout: Layout, ax: Axes) -> list[Artist]:
         shown = {float(rates.max()), float(np.median(rates)), float(rates.min())} if chosen else set()
         for rate in sorted(shown, reverse=True):
             link = chosen[int(np.argmin(np.abs(rates - rate)))]
-            handle = Line2D([], [], linewidth=thickest * max(rate / fastest, THINNEST))
+            handle = Line2D([], [], linewidth=max(thickest * max(rate / fastest, THINNEST), FINEST))
             handle.set(color=LINK_COLOURS[link.kind], linestyle=LINK_STROKES.get(link.kind, "-"))
             handle.set_label(f"{name}, {format_quantity(rate, unit_of(Link, 'bandwidth'))}")
             handles.append(handle)
