@@ -28,13 +28,15 @@ from numpy.typing import NDArray
 
 from noptoolkit.flow.certificate import shortest_distances
 from noptoolkit.flow.network import FlowNetwork
+from noptoolkit.flow.program import FlowProgram
 
-__all__ = ["Cut", "slowest_cut"]
+__all__ = ["Cut", "program_cut", "slowest_cut"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+CUT = "cut of the package in two"
 SWEEPS = 16  # vertices to measure distances from, spread over all
 CHANNELS = 12  # of the highest price, to part the package along
 IMPROVED = 4  # sweeps whose best cut is improved
@@ -78,23 +80,79 @@ def slowest_cut(network: FlowNetwork, demand: Floats, prices: Floats) -> Cut | N
     """
     if not demand.any():
         return None
-    found = []
-    orders = list(_orders(network, prices))
-    for both_ways in (False, True)[: 1 + _has_half_duplex(network)]:
-        sides = _Sides.of(network, demand, both_ways)
+    graph = _Graph(network.num_vertices, network.tail, network.head, network.own, network.arc_capacity)
+    length = network.on_arcs.T @ (prices + 1e-9 / (network.capacity * len(prices)))
+    orders = [*_orders(graph, length), *_orders_by_position(network)]
+    found = [
+        _named(network, graph, demand, mask, both_ways) for mask, both_ways in _cuts(graph, demand, orders)
+    ]
+    return max(found, key=lambda cut: cut.time)
+
+
+def program_cut(program: FlowProgram, prices: Floats) -> tuple[float, Floats]:
+    """Return what the slowest cut found proves about a program (not a folded one), and its prices.
+
+    Parameters
+    ----------
+    prices
+        On the resources, to look along, [resources].
+    """
+    vertices, ends = program.num_vertices, program.ends
+    demand = np.zeros((vertices, vertices))
+    demand[ends] = program.demand
+    columns = program.on_arcs.tocsc()
+    own = np.minimum.reduceat(columns.indices, columns.indptr[:-1])  # channels come before crossbars
+    graph = _Graph(vertices, program.tail, program.head, own, program.capacity[own])
+    length = program.on_arcs.T @ (prices + 1e-9 / (program.capacity * len(prices)))
+    best, best_prices = 0.0, np.zeros(len(prices))
+    for mask, both_ways in _cuts(graph, demand, list(_orders(graph, length))):
+        arcs, crossing = graph.crossed(demand, mask, both_ways)
+        shared = np.unique(own[arcs])
+        capacity = float(program.capacity[shared].sum())
+        if capacity > 0 and (crossing + program.base[shared].sum()) / capacity > best:
+            best = float(crossing + program.base[shared].sum()) / capacity
+            best_prices = np.zeros(len(prices))
+            best_prices[shared] = 1 / capacity
+    return best, best_prices
+
+
+@dataclass(frozen=True, eq=False)
+class _Graph:
+    """Arcs between vertices: the resource that is each one's channel, and its capacity, [arcs]."""
+
+    num_vertices: int
+    tail: Ints
+    head: Ints
+    own: Ints
+    capacity: Floats
+
+    @property
+    def shared(self) -> Mask:
+        """Which arcs share their channel with the other direction, [arcs]."""
+        return np.asarray(np.bincount(self.own)[self.own] > 1)
+
+    def crossed(self, demand: Floats, mask: Mask, both_ways: bool) -> tuple[Ints, float]:
+        """Return the arcs that a cut crosses, and the demand that does."""
+        crosses = mask[self.tail] & ~mask[self.head]
+        crossing = float(demand[np.ix_(mask, ~mask)].sum())
+        if both_ways:
+            crosses |= ~mask[self.tail] & mask[self.head]
+            crossing += float(demand[np.ix_(~mask, mask)].sum())
+        return np.flatnonzero(crosses), crossing
+
+
+def _cuts(graph: _Graph, demand: Floats, orders: list[Ints]) -> Iterator[tuple[Mask, bool]]:
+    """Yield slow cuts, and whether both ways count."""
+    for both_ways in (False, True)[: 1 + bool(graph.shared.any())]:
+        sides = _Sides.of(graph, demand, both_ways)
         swept = sorted((sides.sweep(order) for order in orders), key=lambda cut: -cut[0])
         tried: list[Mask] = []
         for _, mask in swept:
             if not any(np.array_equal(mask, other) for other in tried):
                 tried.append(mask)
+                yield sides.improved(mask), both_ways
             if len(tried) == IMPROVED:
                 break
-        found += [_named(network, demand, sides.improved(mask), both_ways) for mask in tried]
-    return max(found, key=lambda cut: cut.time)
-
-
-def _has_half_duplex(network: FlowNetwork) -> bool:
-    return len(np.unique(network.own)) < network.num_arcs
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,16 +164,13 @@ class _Sides:
     capacity_back: Any
 
     @classmethod
-    def of(cls, network: FlowNetwork, demand: Floats, both_ways: bool) -> _Sides:
+    def of(cls, graph: _Graph, demand: Floats, both_ways: bool) -> _Sides:
         from scipy.sparse import csr_array
 
-        size = network.num_vertices
-        room = csr_array((network.arc_capacity, (network.tail, network.head)), shape=(size, size))
+        shape = (graph.num_vertices, graph.num_vertices)
+        room = csr_array((graph.capacity, (graph.tail, graph.head)), shape=shape)
         if both_ways:
-            shared = np.bincount(network.own, minlength=network.num_resources)[network.own] > 1
-            twice = csr_array(
-                (network.arc_capacity * shared, (network.tail, network.head)), shape=(size, size)
-            )
+            twice = csr_array((graph.capacity * graph.shared, (graph.tail, graph.head)), shape=shape)
             demand, room = demand + demand.T, csr_array(room + room.T - twice)
         return cls(demand, room, csr_array(room.T))
 
@@ -193,19 +248,21 @@ def _ratio(crossing: Floats, room: Floats, unit: float) -> Floats:
     return np.divide(crossing, room, out=np.zeros(len(room)), where=room > 1e-9 * unit)
 
 
-def _orders(network: FlowNetwork, prices: Floats) -> Iterator[Ints]:
-    """Yield orders of the vertices, [vertices]."""
-    size, tail, head = network.num_vertices, network.tail, network.head
-    length = network.on_arcs.T @ (prices + 1e-9 / (network.capacity * len(prices)))
+def _orders(graph: _Graph, length: Floats) -> Iterator[Ints]:
+    """Yield orders of the vertices by distances, [vertices]."""
+    size, tail, head = graph.num_vertices, graph.tail, graph.head
     starts = np.unique(np.linspace(0, size - 1, min(size, SWEEPS)).astype(int))
     for here, there in ((tail, head), (head, tail)):
         distance, _ = shortest_distances(size, here, there, length, starts)
         yield from np.argsort(distance, axis=1, kind="stable")
-    dear = np.argsort(-length * network.arc_capacity, kind="stable")[:CHANNELS]
+    dear = np.argsort(-length * graph.capacity, kind="stable")[:CHANNELS]
     hops, _ = shortest_distances(size, head, tail, np.ones(len(tail)), np.r_[tail[dear], head[dear]])
     hops = np.minimum(hops, size)
     yield from np.argsort(hops[: len(dear)] - hops[len(dear) :], axis=1, kind="stable")
-    position = np.full((size, 2), np.nan)
+
+
+def _orders_by_position(network: FlowNetwork) -> Iterator[Ints]:
+    position = np.full((network.num_vertices, 2), np.nan)
     for i, node in enumerate(network.package.nodes):
         if node.position is not None:
             position[[network.origin[i], network.destination[i]]] = node.position
@@ -214,13 +271,8 @@ def _orders(network: FlowNetwork, prices: Floats) -> Iterator[Ints]:
         yield np.lexsort((position[:, 0], position[:, 1]))
 
 
-def _named(network: FlowNetwork, demand: Floats, mask: Mask, both_ways: bool) -> Cut:
-    crosses = mask[network.tail] & ~mask[network.head]
-    crossing = float(demand[np.ix_(mask, ~mask)].sum())
-    if both_ways:
-        crosses |= ~mask[network.tail] & mask[network.head]
-        crossing += float(demand[np.ix_(~mask, mask)].sum())
-    arcs = np.flatnonzero(crosses)
+def _named(network: FlowNetwork, graph: _Graph, demand: Floats, mask: Mask, both_ways: bool) -> Cut:
+    arcs, crossing = graph.crossed(demand, mask, both_ways)
     capacity = float(network.capacity[np.unique(network.own[arcs])].sum())
     channels = np.flatnonzero(np.isin(network.arc_of_channel, arcs))
     nodes = dict.fromkeys(network.node_of_vertex(int(v)) for v in np.flatnonzero(mask))

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from noptoolkit.flow.cuts import CUT, program_cut
 from noptoolkit.flow.program import FlowProgram
 from noptoolkit.flow.solution import Solution
 
@@ -38,6 +39,7 @@ Singles = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 METHOD = "primal-dual hybrid gradient"
+FIRST_CUT = 0.15  # gap below which prices know where the bottleneck is
 PATIENCE = 2000  # iterations, or as many as before, that may bring nothing: single precision has its end
 EMPTY_SINGLES = np.zeros((0, 0, 0), np.float32)
 EMPTY = np.zeros((0, 0))
@@ -136,6 +138,7 @@ def solve_first_order(
     tol: float,
     deadline: float = float("inf"),
     report: Callable[[str], None] | None = None,
+    folded: bool = False,
 ) -> Solution:
     """Return a flow and prices within a tolerance of each other, or what is reached by a deadline.
 
@@ -149,6 +152,8 @@ def solve_first_order(
         By ``time.perf_counter()``, in s.
     report
         Is told the progress, one line at a time.
+    folded
+        Whether the program is folded by symmetry, so that cuts say nothing about it.
     """
     kernels = Kernels(program)
     capacity, on_arcs, base = program.capacity, program.on_arcs, program.base
@@ -184,6 +189,7 @@ def solve_first_order(
     floor = best.floor * (1 + tol / 2)
     iteration = since_restart = 0
     next_check = 40
+    bound_method, gap_of_cut = "", np.inf if folded else FIRST_CUT
     gap_before, improved_at = best.gap, 0
     residual0 = before = np.inf
     limited = False
@@ -221,7 +227,12 @@ def solve_first_order(
                 best.time, best.length = time_now, length
                 best.flow[:] = flow
             if bound_now > best.bound:
-                best.bound, best.prices = bound_now, prices
+                best.bound, best.prices, bound_method = bound_now, prices, ""
+            if best.gap < gap_of_cut and not folded and not limited:
+                gap_of_cut = best.gap / 2.5
+                by_cut, prices = program_cut(program, prices)
+                if by_cut > best.bound:
+                    best.bound, best.prices, bound_method = by_cut, prices, CUT
             if best.gap < 0.99 * gap_before:
                 gap_before, improved_at = best.gap, iteration
             elif iteration - improved_at > max(PATIENCE, improved_at):
@@ -234,7 +245,7 @@ def solve_first_order(
     load, _ = kernels.certify(best.length, best.flow, repaired=repaired)
     kernels.pool.shutdown()
     limited = limited and best.gap > tol
-    return Solution(repaired, program.time(load), best.prices, best.bound, METHOD, limited)
+    return Solution(repaired, program.time(load), best.prices, best.bound, METHOD, limited, bound_method)
 
 
 def _sum_at_vertices(program: FlowProgram, scale: Singles) -> Singles:

@@ -72,6 +72,11 @@ def solve_program(
         if report is not None:
             report(f"symmetry: {len(small.ends):,} of {len(program.ends):,} commodities stand for all")
         deadline -= folded.seconds  # unfolding takes about as long
+
+    def first_order(some: FlowProgram) -> Solution:
+        symmetric = some is not program
+        return solve_first_order(some, tol=tol, deadline=deadline, report=report, folded=symmetric)
+
     columns = len(small.ends) * len(small.tail)
     if columns <= SMALL_COLUMNS:
         left = deadline - time.perf_counter()
@@ -79,14 +84,14 @@ def solve_program(
             report(f"linear program: {columns:,} columns")
         solution = solve_linear_program(small, time_limit=left if np.isfinite(left) else None)
         if solution is None or _gap(small, solution) > tol:  # interior point lost its way
-            solution = _better(solution, solve_first_order(small, tol=tol, deadline=deadline, report=report))
+            solution = _better(solution, first_order(small))
     elif is_sparse(program):
         folded, small = None, program
         solution = solve_path_columns(program, tol=tol, deadline=deadline, report=report)
         if _gap(program, solution) > tol and not solution.limited:
-            solution = _better(solution, solve_first_order(small, tol=tol, deadline=deadline, report=report))
+            solution = _better(solution, first_order(small))
     else:
-        solution = solve_first_order(small, tol=tol, deadline=deadline, report=report)
+        solution = first_order(small)
     if folded is None:
         return solution
     flow = folded.unfold_flow(solution.flow)
@@ -97,6 +102,7 @@ def solve_program(
         solution.bound,
         f"{solution.method}, folded by symmetry",
         solution.limited,
+        solution.bound_method,
     )
 
 
@@ -112,7 +118,9 @@ def _better(one: Solution | None, other: Solution) -> Solution:
     if one.time < other.time:
         one, other = other, one
     if one.bound > other.bound:
-        other = replace(other, bound=one.bound, prices=one.prices)
+        other = replace(
+            other, bound=one.bound, prices=one.prices, bound_method=one.bound_method or one.method
+        )
     return replace(other, limited=limited)
 
 
@@ -140,7 +148,9 @@ def _unpeel(problem: RoutingProblem, peeled: Peeled, trees: TreeLoads, solution:
         bound = price_bound(problem, prices, solution.method)  # trees of another shape may be cheaper
     else:
         seconds = solution.bound * peeled.byte / peeled.rate
-        bound = Bound(seconds, solution.method, prices / float(network.capacity @ prices))
+        bound = Bound(
+            seconds, solution.bound_method or solution.method, prices / float(network.capacity @ prices)
+        )
     ends = peeled.vertices[peeled.program.ends]
     proof = CommodityFlow(flow, peeled.arcs, peeled.by_source, ends, peeled.anchor)
     bounds = (bound, *_forced_bounds(problem, peeled, trees))

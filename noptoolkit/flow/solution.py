@@ -28,6 +28,8 @@ class Solution:
         Who found them.
     limited
         Whether a deadline ended the search.
+    bound_method
+        Who found the prices, where it was somebody else.
     """
 
     flow: NDArray[np.float64]
@@ -36,3 +38,4 @@ class Solution:
     bound: float
     method: str
     limited: bool = False
+    bound_method: str = ""

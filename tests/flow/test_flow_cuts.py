@@ -8,7 +8,14 @@ import pytest
 from flow_cases import all_to_all, random_package, random_traffic
 
 from noptoolkit import Package
-from noptoolkit.flow import congestion
+from noptoolkit.flow import congestion, portfolio
+from noptoolkit.flow.certificate import program_bound
+from noptoolkit.flow.cuts import CUT, program_cut
+from noptoolkit.flow.forwarding import take_first
+from noptoolkit.flow.linear_program import solve_linear_program
+from noptoolkit.flow.multicast import tree_loads
+from noptoolkit.flow.problem import routing_problem
+from noptoolkit.flow.program import peel
 from noptoolkit.topology import BUILDERS, mesh, nop_tree, ring, torus
 
 
@@ -100,3 +107,31 @@ def test_efficiency_slows_the_cut_as_well(seed):
     whole, half = (congestion(package, traffic, efficiency=share).cut for share in (1.0, 0.5))
     assert half.time == pytest.approx(2 * whole.time)
     assert np.isclose(half.demand, whole.demand)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_cuts_of_programs_bound_them(seed):
+    """What a cut proves is what its prices prove, at most the optimum, at least what one vertex needs."""
+    package = random_package(seed, nodes=9)
+    problem = routing_problem(package, random_traffic(package, seed))
+    program = peel(problem, tree_loads(problem, take_first)).program
+    optimum = solve_linear_program(program).time
+    for prices in (1 / program.capacity, np.random.default_rng(seed).uniform(0, 1, len(program.capacity))):
+        bound, found = program_cut(program, prices)
+        assert 0 < bound <= optimum * (1 + 1e-6)
+        assert program.capacity @ found == pytest.approx(1)
+        assert program_bound(program, found) >= bound * (1 - 1e-9)
+
+
+def test_a_cut_proves_what_prices_still_miss(monkeypatch):
+    """On a mesh of random capacities the bound comes from a cut long before the prices know it."""
+    package = mesh(12, link_bandwidth=1.0)
+    rng = np.random.default_rng(4)
+    links = [dataclasses.replace(link, bandwidth=float(rng.uniform(0.5, 1.5))) for link in package.links]
+    package = package.replace(links=links)
+    traffic = all_to_all(package)
+    monkeypatch.setattr(portfolio, "SMALL_COLUMNS", 0)
+    flow = congestion(package, traffic, tol=0.01)
+    assert flow.bound_method == CUT
+    assert flow.verify()
+    assert flow.cut.time == pytest.approx(flow.time_bound, rel=1e-9)
