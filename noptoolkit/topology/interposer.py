@@ -1,8 +1,10 @@
 """Topologies proposed for silicon interposers: at most four links per chiplet, some of them long or diagonal.
 
 The wiring is that of RapidChiplet (Iff et al., arXiv 2311.06081), which generalises each paper's drawing to
-other sizes. Double Butterfly and ButterDonut: Kannan, Enright Jerger and Loh, MICRO-48, 2015; Kite:
-Bharadwaj et al., DAC 2020; ClusCross and SID-Mesh: as RapidChiplet quotes them.
+other sizes; the 4 x 5 chiplets that the papers draw are theirs (`noptoolkit.topology.drawings`). Double
+Butterfly and ButterDonut: Kannan, Enright Jerger and Loh, MICRO-48, 2015; Kite: Bharadwaj et al., DAC 2020;
+ClusCross: Coskun et al., IEEE TCAD 39, 2020; it and SID-Mesh are as RapidChiplet quotes them, their papers'
+figures were not at hand.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Literal, Unpack
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.topology.assembly import assemble, grid_positions, grid_sketch
+from noptoolkit.topology.drawings import COLUMNS, ROWS, drawn_wires
 from noptoolkit.topology.lines import folded_ring, grid_diagonals, grid_lines, path, wire_lines
 from noptoolkit.topology.parts import PartsOptions, parts_of
 from noptoolkit.topology.sizes import check_count, nearest_sizes, need
@@ -28,6 +31,7 @@ KITE_OFFSETS: dict[str, tuple[tuple[Cell, ...], ...]] = {
 """Offsets (rows, columns) of a Kite's links, the longest first."""
 
 KITE_DEGREE = 4
+KANNAN = "Kannan, Enright Jerger and Loh, MICRO-48, 2015"
 
 
 def kite(
@@ -39,9 +43,9 @@ def kite(
 ) -> Package:
     """Return a Kite: long links first, shorter ones where a chiplet has fewer than four.
 
-    The paper draws Kites of 20 chiplets; on large grids links of two places leave the four classes of even
-    and odd rows and columns joined at the border only, so that a medium Kite has a bisection of 4 links at
-    any size.
+    Medium and large Kites of 4 x 5 are the paper's drawings, which this rule does not give (a small one is
+    both). On large grids links of two places leave the four classes of even and odd rows and columns joined
+    at the border only, so that a medium Kite has a bisection of 4 links at any size.
 
     Parameters
     ----------
@@ -60,6 +64,9 @@ def kite(
     if reach not in KITE_OFFSETS:
         raise TopologyError(f"kite: no reach {reach!r}; known: {', '.join(KITE_OFFSETS)}")
     rows, columns = _sizes("kite", rows, columns, 2)
+    if (rows, columns) == (ROWS, COLUMNS) and reach != "small":
+        source = "Bharadwaj et al., Kite, DAC 2020"
+        return _package(f"kite_{reach}", rows, columns, drawn_wires(f"kite_{reach}"), options, source)
     degree = [0] * (rows * columns)
     wires = []
     for offsets in KITE_OFFSETS[reach]:
@@ -77,13 +84,15 @@ def kite(
     return _package(f"kite_{reach}", rows, columns, wires, options, source)
 
 
-def double_butterfly(size: int = 4, **options: Unpack[PartsOptions]) -> Package:
+def double_butterfly(size: int = 4, columns: int | None = None, **options: Unpack[PartsOptions]) -> Package:
     """Return a Double Butterfly: rows, and between two columns the exchange of one butterfly stage.
 
     Parameters
     ----------
     size
         Rows and columns, a power of 2.
+    columns
+        5, with 4 rows, for the drawing of the paper; as many as rows otherwise.
     options
         See `noptoolkit.topology.Parts`; groups and ports as in a mesh.
 
@@ -92,13 +101,15 @@ def double_butterfly(size: int = 4, **options: Unpack[PartsOptions]) -> Package:
     >>> double_butterfly(4)
     Package('double_butterfly-4x4': 16 chiplets (16 expert), 24 links, 48 channels, 6.14 TB/s)
     """
-    _need_power("double_butterfly", size)
+    if (size, columns) == (ROWS, COLUMNS):
+        return _package("double_butterfly", ROWS, COLUMNS, drawn_wires("double_butterfly"), options, KANNAN)
+    _need_power("double_butterfly", size, columns)
     wires = wire_lines(grid_lines((size, size))[0], path) + _exchanges(size)
-    source = "Kannan, Enright Jerger and Loh, MICRO-48, 2015, as in arXiv 2311.06081"
+    source = f"{KANNAN}, as in arXiv 2311.06081"
     return _package("double_butterfly", size, size, wires, options, source)
 
 
-def butter_donut(size: int = 4, **options: Unpack[PartsOptions]) -> Package:
+def butter_donut(size: int = 4, columns: int | None = None, **options: Unpack[PartsOptions]) -> Package:
     """Return a ButterDonut: a Double Butterfly whose rows are folded rings.
 
     Parameters are those of `double_butterfly`.
@@ -108,9 +119,11 @@ def butter_donut(size: int = 4, **options: Unpack[PartsOptions]) -> Package:
     >>> butter_donut(4)
     Package('butter_donut-4x4': 16 chiplets (16 expert), 28 links, 56 channels, 7.17 TB/s)
     """
-    _need_power("butter_donut", size)
+    if (size, columns) == (ROWS, COLUMNS):
+        return _package("butter_donut", ROWS, COLUMNS, drawn_wires("butter_donut"), options, KANNAN)
+    _need_power("butter_donut", size, columns)
     wires = wire_lines(grid_lines((size, size))[0], folded_ring) + _exchanges(size)
-    source = "Kannan, Enright Jerger and Loh, MICRO-48, 2015, as in arXiv 2311.06081"
+    source = f"{KANNAN}, as in arXiv 2311.06081"
     return _package("butter_donut", size, size, wires, options, source)
 
 
@@ -145,7 +158,7 @@ def cluscross(
         raise TopologyError(f"cluscross: no version {version!r}; known: 1, 2")
     links = _cluscross_1(rows, columns) if version == 1 else _cluscross_2(rows, columns)
     wires = [(f"e{a * columns + b}", f"e{c * columns + d}") for (a, b), (c, d) in links]
-    source = "ClusCross, as in Iff et al., RapidChiplet, arXiv 2311.06081"
+    source = "ClusCross: Coskun et al., IEEE TCAD 39, 2020, as in Iff et al., RapidChiplet, arXiv 2311.06081"
     return _package(f"cluscross_v{version}", rows, columns, wires, options, source)
 
 
@@ -229,8 +242,13 @@ def _sizes(family: str, rows: int, columns: int | None, least: int) -> tuple[int
     return rows, columns
 
 
-def _need_power(family: str, size: int) -> None:
+def _need_power(family: str, size: int, columns: int | None) -> None:
     need(family, "size", size, 2, 256)
+    if columns not in (None, size):
+        raise TopologyError(
+            f"{family}: {size} x {columns} is neither square nor the paper's {ROWS} x {COLUMNS}; "
+            "leave columns out, or choose those"
+        )
     if size & (size - 1):
         near = nearest_sizes(size, lambda n: n > 1 and n & (n - 1) == 0, count=2)
         raise TopologyError(f"{family}: size {size} is no power of 2; nearest: {near}")

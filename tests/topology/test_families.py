@@ -322,6 +322,39 @@ def test_kite(reach: str, longest: int, size: int) -> None:
     undirected(package)
 
 
+PUBLISHED = [  # links, diameter, mean hops, bisection, and rows and columns that links span
+    (kite(4, 5), 38, 4, 2.38, 8, {(0, 1), (1, 0), (1, 1)}),
+    (kite(4, 5, reach="medium"), 40, 4, 2.25, 8, {(0, 1), (1, 0), (1, 1), (0, 2), (2, 0)}),
+    (kite(4, 5, reach="large"), 36, 5, 2.27, 8, {(0, 1), (1, 0), (1, 2), (2, 1)}),
+    (butter_donut(4, 5), 36, 4, 2.32, 8, {(0, 1), (0, 2), (1, 1), (2, 1)}),
+    (double_butterfly(4, 5), 32, 4, 2.59, 8, {(0, 1), (1, 1), (2, 1)}),
+    (folded_torus(4, 5), 40, 4, 2.32, 10, {(0, 1), (1, 0), (0, 2), (2, 0)}),
+]
+
+
+@pytest.mark.parametrize("case", PUBLISHED, ids=lambda case: case[0].name)
+def test_twenty_chiplets_as_published(
+    case: tuple[Package, int, int, float, int, set[tuple[int, int]]],
+) -> None:
+    """The values of NetSmith (arXiv 2404.02357), which compares these topologies with its own."""
+    package, links, hops, mean, cut, steps = case
+    undirected(package)
+    assert len(package.chiplets) == 20
+    assert len(package.links) == links
+    assert diameter(package) == hops
+    assert round(mean_hops(package), 2) == mean
+    assert bisection_links(package) == pytest.approx(cut)
+    assert max(degrees(package).values()) == 4
+    places = [(int(link.a[1:]), int(link.b[1:])) for link in package.links]
+    assert {(abs(a // 5 - b // 5), abs(a % 5 - b % 5)) for a, b in places} == steps
+
+
+def test_other_shapes_of_butterflies() -> None:
+    assert butter_donut(4, 4) == butter_donut(4)
+    with pytest.raises(TopologyError, match="neither square nor the paper's 4 x 5"):
+        double_butterfly(4, 6)
+
+
 def test_a_medium_kite_is_joined_at_its_border_only() -> None:
     assert bisection_links(kite(4, reach="medium")) == pytest.approx(4)
     assert bisection_links(kite(8, reach="medium")) == pytest.approx(4)
