@@ -14,10 +14,9 @@ from noptoolkit.errors import TopologyError
 from noptoolkit.flow import zero_load_latency
 from noptoolkit.flow.bisecting import proved_bisection
 from noptoolkit.package import Package
-from noptoolkit.physical.cost import package_cost
+from noptoolkit.physical.cost import DIE_TO_DIE, package_cost
 from noptoolkit.physical.feasibility import Violation, edge_use, violations
-from noptoolkit.physical.geometry import area, link_lengths, measured_links
-from noptoolkit.physical.heat import link_power
+from noptoolkit.physical.geometry import area, link_lengths
 from noptoolkit.physical.technology import TECHNOLOGIES, Technology
 from noptoolkit.text import html_table
 from noptoolkit.topology import structure
@@ -175,9 +174,9 @@ def _physical(package: Package, technology: Technology, remarks: list[str]) -> d
         ),
         "fullest edge": Entry(max(shares, default=0.0), "", "share that links take of a die's side"),
     }
-    measured = measured_links(package, technology)
-    if all(link.energy_per_bit is not None for link in measured.links):
-        entries["link power"] = Entry(float(link_power(measured).sum()), "W", "all channels fully used")
+    power = _full_power(package, technology)
+    if power is not None:
+        entries["link power"] = Entry(power, "W", "all channels fully used")
     else:
         remarks.append(f"no link power: {technology.name} or a memory bus has no energy per bit")
     try:
@@ -187,3 +186,16 @@ def _physical(package: Package, technology: Technology, remarks: list[str]) -> d
     except TopologyError as error:
         remarks.append(f"no cost: {error}")
     return entries
+
+
+def _full_power(package: Package, technology: Technology) -> float | None:
+    """Return the power of all channels, as `link_power` of `measured_links` has it, or ``None``."""
+    watts = 0.0
+    for link in package.links:
+        energy = link.energy_per_bit
+        if link.kind in DIE_TO_DIE and technology.energy_per_bit is not None:
+            energy = technology.energy_per_bit
+        if energy is None:
+            return None
+        watts += 8.0 * energy * (link.bandwidth + link.backward_bandwidth)
+    return watts

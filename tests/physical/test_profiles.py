@@ -7,7 +7,7 @@ import pytest
 
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.formats import load_topology
-from noptoolkit.physical import profile
+from noptoolkit.physical import TECHNOLOGIES, link_power, measured_links, profile
 from noptoolkit.topology import BUILDERS, mesh, nop_tree, torus
 from noptoolkit.topology.structure import edge_connectivity
 
@@ -46,6 +46,14 @@ def test_a_latency_that_nobody_gave_is_not_nought() -> None:
     assert "latency" not in found.entries
     assert "no latency: none is given of any link, chiplet or switch" in found.notes()
     assert profile(mesh(4, router_latency="2 ns"))["latency"] == pytest.approx(2e-9 * (1 + 8 / 3))
+
+
+@pytest.mark.parametrize("technology", ["ucie-2d", "ucie-2.5d"])
+def test_power_is_that_of_all_channels(technology: str) -> None:
+    package = load_topology("mozart-nop-tree")
+    measured = measured_links(package, TECHNOLOGIES[technology])
+    assert profile(package, technology)["link power"] == pytest.approx(link_power(measured).sum())
+    assert "link power" not in profile(mesh(2), "wires-50um").entries
 
 
 def test_what_is_not_placed_has_no_physics() -> None:
