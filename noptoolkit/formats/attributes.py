@@ -269,7 +269,7 @@ def _quantity(value: Any, unit: str, what: str) -> float:
 
 
 def _strings(value: Any) -> tuple[str, ...]:
-    parts = json.loads(value) if isinstance(value, str) else value
+    parts = parse_json(value, "a list of names") if isinstance(value, str) else value
     if not isinstance(parts, Iterable):
-        raise ValueError("write a list of names")
+        raise FormatError("write a list of names")
     return tuple(str(part) for part in parts)
