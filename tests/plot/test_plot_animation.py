@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.animation import FFMpegWriter
 from packages_to_draw import grid
 from PIL import Image
 
@@ -34,10 +35,15 @@ def test_each_part_of_the_time_is_a_frame(plan: Schedule, tmp_path: Path) -> Non
     assert np.abs(pictures[0] - pictures[1]).max() > 50
 
 
-def test_what_cannot_be_written_is_explained(plan: Schedule, tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_explained(
+    plan: Schedule, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import dataclasses
 
     with pytest.raises(FormatError, match=r"\.gif or \.mp4"):
         plot.animate(plan, tmp_path / "step.avi")
+    monkeypatch.setattr(FFMpegWriter, "isAvailable", lambda: False)
+    with pytest.raises(FormatError, match="needs ffmpeg, which is not installed"):
+        plot.animate(plan, tmp_path / "step.mp4")
     with pytest.raises(ScheduleError, match="on a package"):
         plot.animate(dataclasses.replace(plan, package=None), tmp_path / "step.gif")
