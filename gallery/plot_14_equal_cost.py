@@ -10,10 +10,8 @@ import noptoolkit as nop
 from noptoolkit import plot, topology
 from noptoolkit.physical import normalise
 
-packages = [topology.nop_tree(4, 4), topology.mesh(4), topology.torus(4)]
-packages = [package.replace(name=package.name.split("-")[0]) for package in packages]
+families = {"tree": topology.nop_tree(4, 4), "mesh": topology.mesh(4), "torus": topology.torus(4)}
 for by in ("bandwidth", "beachfront"):
-    level = normalise(packages, by=by)
+    level = normalise(list(families.values()), by=by)
     flows = [nop.congestion(one, nop.traffic.all_to_all(one, "1 MB"), routing="optimal") for one in level]
-    titles = [f"{one.name}, equal {by}" for one in level]
-    plot.loads(flows, titles=titles)
+    plot.loads(flows, titles=[f"{name}, equal {by}" for name in families])
