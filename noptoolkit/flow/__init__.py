@@ -1,5 +1,6 @@
 """Load on every channel of a package under a traffic: fixed routings, the optimal one, and proofs of both."""
 
+from noptoolkit.flow.bisecting import proved_bisection
 from noptoolkit.flow.cuts import Cut
 from noptoolkit.flow.deadlock import Deadlock, check_deadlock
 from noptoolkit.flow.degradation import Resilience, resilience
@@ -18,6 +19,7 @@ __all__ = [
     "UpDown",
     "check_deadlock",
     "congestion",
+    "proved_bisection",
     "resilience",
     "zero_load_latency",
 ]

@@ -97,11 +97,15 @@ def _leading(nodes: NDArray[np.int64], gain: NDArray[np.float64], most: int) -> 
 
 
 def least_cut(
-    weights: NDArray[np.float64], chiplets: NDArray[np.int64], start: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Return the least cut, by HiGHS: a binary per node, a cut variable per pair that is linked.
+    weights: NDArray[np.float64],
+    chiplets: NDArray[np.int64],
+    start: NDArray[np.bool_],
+    time_limit: float | None = None,
+) -> tuple[NDArray[np.bool_], float]:
+    """Return the least cut and what none is below, by HiGHS: a binary per node, a variable per linked pair.
 
-    The given cut bounds it, which makes the search short.
+    The given cut bounds it, which makes the search short. After ``time_limit`` seconds the best cut so far
+    and its bound are returned.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import coo_array
@@ -132,8 +136,10 @@ def least_cut(
         integrality=np.concatenate([np.ones(size), np.zeros(pairs)]),
         bounds=Bounds(least, np.ones(size + pairs)),
         constraints=LinearConstraint(matrix, low, high),
-        options={"mip_rel_gap": 0.0},
+        options={"mip_rel_gap": 0.0} | ({} if time_limit is None else {"time_limit": time_limit}),
     )
-    if solved.x is None:
+    if solved.status not in (0, 1):  # neither solved nor out of time
         raise TopologyError(f"bisection: the solver stopped without a proof ({solved.message})")
-    return np.asarray(solved.x[:size] > 0.5)
+    side = start if solved.x is None else np.asarray(solved.x[:size] > 0.5)
+    bound = cut_weight(weights, side) if solved.status == 0 else max(solved.mip_dual_bound or 0.0, 0.0) * unit
+    return side, bound

@@ -17,7 +17,8 @@ halves. Which r can be had is a question of routing, so the caller gives it: `no
 finds it.
 
 Where all bandwidths are multiples of one unit, cuts are too, and a bound is rounded up. If it meets the cut
-found, that is exact. Up to `MOST_EXACT` nodes a mixed-integer program decides what is still open.
+found, that is exact. Up to `MOST_EXACT` nodes a mixed-integer program decides what is still open, if it can
+in `SECONDS`.
 """
 
 from __future__ import annotations
@@ -42,8 +43,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Bisection", "bisection"]
 
-MOST_EXACT = 30
-"""Nodes up to which a mixed-integer program proves the least cut unasked."""
+MOST_EXACT = 40
+SECONDS = 5.0
+"""Nodes up to which, and time for which, a mixed-integer program looks for the least cut unasked."""
 
 MOST_RANDOM = 256
 """Nodes up to which random halves are tried beside the others."""
@@ -97,7 +99,8 @@ def bisection(
     package
         At least two chiplets.
     exact
-        Whether to prove it by a mixed-integer program; up to 30 chiplets and switches where ``None``.
+        Whether to prove it by a mixed-integer program, however long that takes; where ``None``, up to 40
+        chiplets and switches and for a few seconds.
     throughput
         Rate at which every chiplet can send to every other at the same time, in B/s, where it is known.
     rng
@@ -131,10 +134,13 @@ def bisection(
         found = _with_bound(found, flow, "uniform throughput", symmetric(package).data)
     small = len(names) <= MOST_EXACT if exact is None else exact
     if small and found.status != "exact":
-        weights = symmetric(package).toarray()
-        side = least_cut(weights, chiplets, np.isin(names, found.half))
-        least = cut_weight(weights, side)
-        found = Bisection(least, least, _half(names, side), "exact", "mixed-integer program")
+        sparse = symmetric(package)
+        limit = None if exact else SECONDS
+        side, bound = least_cut(sparse.toarray(), chiplets, np.isin(names, found.half), limit)
+        better = dataclasses.replace(
+            found, bandwidth=cut_weight(sparse.toarray(), side), half=_half(names, side)
+        )
+        found = _with_bound(better, bound, "mixed-integer program", sparse.data)
     return found
 
 

@@ -77,6 +77,15 @@ def test_bisection_is_the_least_cut(package: Package) -> None:
     assert bounded.bandwidth >= exact.bandwidth * (1 - 1e-9)
 
 
+def test_a_search_that_is_cut_short_is_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = random_regular(40, 7, link_bandwidth=1.0)
+    monkeypatch.setattr("noptoolkit.topology.halves.SECONDS", 0.05)
+    short = bisection(package)
+    assert short.status == "bounded"
+    assert 0 < short.bound < short.bandwidth
+    assert short.bandwidth == bisection(package, exact=False).bandwidth
+
+
 @settings(max_examples=60, deadline=None)
 @given(packages())
 def test_no_bound_is_above_the_bisection(package: Package) -> None:
@@ -138,8 +147,8 @@ def test_a_throughput_is_a_bound() -> None:
 def test_bounds_of_unlike_links_are_not_rounded() -> None:
     package = ring(40, link_bandwidth=1.0)
     odd = package.replace(links=[*package.links[1:], Link("e0", "e1", 2.0**0.5)])
-    assert bisection(odd, throughput=1.5 / 400).bound == pytest.approx(1.5)
-    assert bisection(package, throughput=1.5 / 400).bound == 2
+    assert bisection(odd, exact=False, throughput=1.5 / 400).bound == pytest.approx(1.5)
+    assert bisection(package, exact=False, throughput=1.5 / 400).bound == 2
 
 
 def test_a_dragonfly_is_cut_between_its_groups() -> None:
