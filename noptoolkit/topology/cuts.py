@@ -136,7 +136,7 @@ def least_cut(
         integrality=np.concatenate([np.ones(size), np.zeros(pairs)]),
         bounds=Bounds(least, np.ones(size + pairs)),
         constraints=LinearConstraint(matrix, low, high),
-        options={"mip_rel_gap": 0.0} | ({} if time_limit is None else {"time_limit": time_limit}),
+        options={"mip_rel_gap": 0.0, "time_limit": np.inf if time_limit is None else time_limit},
     )
     if solved.status not in (0, 1):  # neither solved nor out of time
         raise TopologyError(f"bisection: the solver stopped without a proof ({solved.message})")
