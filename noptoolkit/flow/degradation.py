@@ -35,7 +35,7 @@ NAMELESS = ("optimal", "ecmp", "valiant")  # routings whose time no relabelling 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Resilience:
     """Congestion of a traffic after each of several losses.
 
@@ -54,6 +54,13 @@ class Resilience:
     lost: tuple[tuple[str, ...], ...]
     time: Floats = field(metadata={"unit": "s"})
     time_bound: Floats = field(metadata={"unit": "s"})
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.worst)
+        return (
+            f"Resilience({self.intact.package.name!r}, {self.intact.routing}: {len(self.lost)} losses, "
+            f"at worst {self.slowdown.max():.3g} times as long, without {names})"
+        )
 
     @property
     def worst(self) -> tuple[str, ...]:

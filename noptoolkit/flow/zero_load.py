@@ -19,13 +19,14 @@ from noptoolkit.flow.network import FlowNetwork, flow_network
 from noptoolkit.flow.paths import PathFunction, PathTable, path_walker
 from noptoolkit.flow.routings import Routing, UpDown, rule_of
 from noptoolkit.package import Package
+from noptoolkit.units import format_quantity
 
 __all__ = ["Latency", "zero_load_latency"]
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Latency:
     """Zero-load latencies between end points.
 
@@ -43,6 +44,10 @@ class Latency:
     per_pair: Floats = field(metadata={"unit": "s"})
     mean: float = field(metadata={"unit": "s"})
     max: float = field(metadata={"unit": "s"})
+
+    def __repr__(self) -> str:
+        mean, most = format_quantity(self.mean, "s"), format_quantity(self.max, "s")
+        return f"Latency({len(self.endpoints)} end points: {mean} on average, at most {most})"
 
 
 def zero_load_latency(

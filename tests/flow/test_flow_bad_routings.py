@@ -83,6 +83,10 @@ def test_routings_that_give_no_path_to_each_destination(ask):
         ask(from_graph(nx.petersen_graph()), routing="dor")
 
 
+def test_latency_in_one_line():
+    assert repr(zero_load_latency(MESH)).startswith("Latency(9 end points: ")
+
+
 def test_no_end_points_have_no_latency():
     with pytest.raises(RoutingError, match="name some in among"):
         zero_load_latency(MESH, among=())

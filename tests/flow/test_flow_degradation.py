@@ -94,6 +94,8 @@ def test_optimal_after_every_loss_of_a_mesh():
     after = resilience(package, all_to_all(package), report=lines.append)
     assert len(after.lost) == 24
     assert len(lines) == 4
+    assert repr(after).startswith("Resilience('mesh-4x4', optimal: 24 losses, at worst 1.3")
+    assert len(repr(after)) < 110
     assert lines[0].startswith("1 of 4: without e0->e1 ")
     assert (after.time <= after.time_bound * 1.01).all()
     assert (after.time >= after.intact.time * (1 - 1e-9)).all()
