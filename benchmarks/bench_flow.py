@@ -27,15 +27,15 @@ from noptoolkit import SyntheticRouting
 from noptoolkit.allocation import allocate
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow import check_deadlock, congestion, resilience, zero_load_latency
-from noptoolkit.flow.first_order import solve_first_order
-from noptoolkit.flow.forwarding import take_first, up_down_graph
-from noptoolkit.flow.grid_loads import dimension_order_load
-from noptoolkit.flow.hop_loads import load_along_hops
-from noptoolkit.flow.hops import plain_graph
-from noptoolkit.flow.linear_program import solve_linear_program
-from noptoolkit.flow.multicast import tree_loads
+from noptoolkit.flow.fixed.forwarding import take_first, up_down_graph
+from noptoolkit.flow.fixed.grid_loads import dimension_order_load
+from noptoolkit.flow.fixed.hop_loads import load_along_hops
+from noptoolkit.flow.fixed.hops import plain_graph
+from noptoolkit.flow.optimal.first_order import solve_first_order
+from noptoolkit.flow.optimal.linear_program import solve_linear_program
+from noptoolkit.flow.optimal.program import FlowProgram, peel
 from noptoolkit.flow.problem import RoutingProblem, routing_problem
-from noptoolkit.flow.program import FlowProgram, peel
+from noptoolkit.flow.trees.multicast import tree_loads
 from noptoolkit.synthetic import draw_trace
 from noptoolkit.topology import flattened_butterfly, mesh, nop_tree, random_regular, torus
 from noptoolkit.traffic import all_to_all, dispatch, from_matrix

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.multicast import farthest_member_cost
+from noptoolkit.flow.optimal.program import FlowProgram
 from noptoolkit.flow.problem import RoutingProblem, membership
-from noptoolkit.flow.program import FlowProgram
 from noptoolkit.flow.routed import Bound
+from noptoolkit.flow.trees.multicast import farthest_member_cost
 
 __all__ = ["net_inflow", "node_cut_bounds", "price_bound", "program_bound", "repair", "shortest_distances"]
 

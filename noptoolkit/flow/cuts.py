@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from noptoolkit.flow.certificate import shortest_distances
 from noptoolkit.flow.network import FlowNetwork
-from noptoolkit.flow.program import FlowProgram
+from noptoolkit.flow.optimal.program import FlowProgram
 
 __all__ = ["Cut", "program_cut", "slowest_cut"]
 

@@ -15,9 +15,9 @@ from itertools import pairwise, permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.forwarding import Forwarding, ForwardingRule, in_parts
+from noptoolkit.flow.fixed.forwarding import Forwarding, ForwardingRule, in_parts
+from noptoolkit.flow.fixed.paths import PathFunction, PathTable, path_walker
 from noptoolkit.flow.network import FlowNetwork, flow_network
-from noptoolkit.flow.paths import PathFunction, PathTable, path_walker
 from noptoolkit.flow.routings import Routing, UpDown, rule_of
 from noptoolkit.package import Package
 

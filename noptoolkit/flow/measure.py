@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow.certificate import node_cut_bounds, price_bound
 from noptoolkit.flow.level_cuts import level_cut_bound
-from noptoolkit.flow.multicast import TreeLoads
 from noptoolkit.flow.problem import RoutingProblem, routing_problem
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.flow.routed import Bound, Routed, Status
 from noptoolkit.flow.routings import Effort, Routing, UpDown, router_of
+from noptoolkit.flow.trees.multicast import TreeLoads
 from noptoolkit.package import Package
 from noptoolkit.traffic import Traffic
 

@@ -2,7 +2,7 @@
 
 Copies that no node on the package can make (or sums that none can form) travel one by one: a multicast
 without a replicating node anywhere is plain unicast, and joins the demand matrix here. What is left are
-`Messages`, which `noptoolkit.flow.multicast` routes along trees.
+`Messages`, which `noptoolkit.flow.trees.multicast` routes along trees.
 """
 
 from __future__ import annotations

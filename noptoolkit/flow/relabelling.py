@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.symmetry import callers_random_state
+from noptoolkit.flow.optimal.symmetry import callers_random_state
 from noptoolkit.package import Chiplet, Memory, Node, Package
 from noptoolkit.traffic import Traffic
 

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.multicast import TreeLoads
 from noptoolkit.flow.network import FlowNetwork
+from noptoolkit.flow.trees.multicast import TreeLoads
 
 __all__ = ["Bound", "CommodityFlow", "CutPacking", "Routed", "Status"]
 

@@ -1,7 +1,7 @@
 """The table of routings, each a function from a problem to loads.
 
-Fixed routings forward by destination (`noptoolkit.flow.forwarding`, `noptoolkit.flow.grid`); ``optimal``
-is the best that any routing can do, and proves it.
+Fixed routings forward by destination (`noptoolkit.flow.fixed`); ``optimal`` is the best that any routing can
+do, and proves it (`noptoolkit.flow.optimal`, `noptoolkit.flow.trees`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from noptoolkit._names import resolve
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow.forwarding import (
+from noptoolkit.flow.fixed.forwarding import (
     ForwardingRule,
     climb_then_descend,
     in_parts,
@@ -25,22 +25,22 @@ from noptoolkit.flow.forwarding import (
     take_first,
     up_down_graph,
 )
-from noptoolkit.flow.grid import dimension_order
-from noptoolkit.flow.grid_loads import dimension_order_load
-from noptoolkit.flow.hop_loads import load_along_hops
-from noptoolkit.flow.hops import plain_graph
-from noptoolkit.flow.multicast import (
+from noptoolkit.flow.fixed.grid import dimension_order
+from noptoolkit.flow.fixed.grid_loads import dimension_order_load
+from noptoolkit.flow.fixed.hop_loads import load_along_hops
+from noptoolkit.flow.fixed.hops import plain_graph
+from noptoolkit.flow.fixed.paths import PathFunction, PathTable, path_flow, path_walker
+from noptoolkit.flow.optimal.portfolio import route_best
+from noptoolkit.flow.optimal.program import has_cycle
+from noptoolkit.flow.problem import RoutingProblem
+from noptoolkit.flow.routed import Bound, CommodityFlow, Routed
+from noptoolkit.flow.trees.multicast import (
     TreeLoads,
     path_tree_loads,
     relayed_tree_loads,
     tree_loads,
 )
-from noptoolkit.flow.paths import PathFunction, PathTable, path_flow, path_walker
-from noptoolkit.flow.portfolio import route_best
-from noptoolkit.flow.problem import RoutingProblem
-from noptoolkit.flow.program import has_cycle
-from noptoolkit.flow.routed import Bound, CommodityFlow, Routed
-from noptoolkit.flow.tree_packing import pack_trees
+from noptoolkit.flow.trees.packing import pack_trees
 
 __all__ = [
     "FORWARDING",

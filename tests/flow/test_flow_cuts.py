@@ -8,14 +8,15 @@ import pytest
 from flow_cases import all_to_all, random_package, random_traffic
 
 from noptoolkit import Package
-from noptoolkit.flow import congestion, portfolio
+from noptoolkit.flow import congestion
 from noptoolkit.flow.certificate import program_bound
 from noptoolkit.flow.cuts import CUT, program_cut
-from noptoolkit.flow.forwarding import take_first
-from noptoolkit.flow.linear_program import solve_linear_program
-from noptoolkit.flow.multicast import tree_loads
+from noptoolkit.flow.fixed.forwarding import take_first
+from noptoolkit.flow.optimal import portfolio
+from noptoolkit.flow.optimal.linear_program import solve_linear_program
+from noptoolkit.flow.optimal.program import peel
 from noptoolkit.flow.problem import routing_problem
-from noptoolkit.flow.program import peel
+from noptoolkit.flow.trees.multicast import tree_loads
 from noptoolkit.topology import BUILDERS, mesh, nop_tree, ring, torus
 
 

@@ -10,7 +10,8 @@ from flow_cases import all_to_all, from_graph, random_traffic
 
 from noptoolkit import Chiplet, Link, Package, Switch
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow import congestion, portfolio
+from noptoolkit.flow import congestion
+from noptoolkit.flow.optimal import portfolio
 from noptoolkit.traffic import DestinationSets, Traffic, from_matrix
 
 LOOKS = 12  # seconds on this clock that set-up and clean-up may take beyond the limit

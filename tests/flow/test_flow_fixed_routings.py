@@ -14,15 +14,14 @@ from noptoolkit.flow import (
     UpDown,
     check_deadlock,
     congestion,
-    forwarding,
-    hop_loads,
     resilience,
     zero_load_latency,
 )
-from noptoolkit.flow.forwarding import in_parts, push, take_first
-from noptoolkit.flow.grid import dimension_order
-from noptoolkit.flow.grid_loads import dimension_order_load
-from noptoolkit.flow.hops import eccentricity, plain_graph, search_hops, set_bits
+from noptoolkit.flow.fixed import forwarding, hop_loads
+from noptoolkit.flow.fixed.forwarding import in_parts, push, take_first
+from noptoolkit.flow.fixed.grid import dimension_order
+from noptoolkit.flow.fixed.grid_loads import dimension_order_load
+from noptoolkit.flow.fixed.hops import eccentricity, plain_graph, search_hops, set_bits
 from noptoolkit.flow.network import flow_network
 from noptoolkit.flow.problem import routing_problem
 from noptoolkit.flow.routings import FORWARDING

@@ -13,12 +13,12 @@ from test_flow_multicast import all_tree_packing_time, capable, messages, random
 
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow import congestion
-from noptoolkit.flow.cheapest_trees import CheapestTrees, families, set_masks
-from noptoolkit.flow.dual_ascent import AscentTrees
 from noptoolkit.flow.problem import routing_problem
+from noptoolkit.flow.trees.cheapest import CheapestTrees, families, set_masks
+from noptoolkit.flow.trees.dual_ascent import AscentTrees
 from noptoolkit.traffic import DestinationSets, Traffic
 
-ALL_LARGE = "noptoolkit.flow.tree_packing.MOST_STEPS"  # at 0, no set is small enough to be priced exactly
+ALL_LARGE = "noptoolkit.flow.trees.packing.MOST_STEPS"  # at 0, no set is small enough to be priced exactly
 
 
 def both_prices(package, sets, prices, reverse):

@@ -9,11 +9,11 @@ from flow_cases import from_graph, random_package, random_traffic
 
 from noptoolkit.flow import congestion
 from noptoolkit.flow.certificate import program_bound, repair
-from noptoolkit.flow.first_order import Kernels
-from noptoolkit.flow.forwarding import take_first
-from noptoolkit.flow.multicast import tree_loads
+from noptoolkit.flow.fixed.forwarding import take_first
+from noptoolkit.flow.optimal.first_order import Kernels
+from noptoolkit.flow.optimal.program import peel
 from noptoolkit.flow.problem import routing_problem
-from noptoolkit.flow.program import peel
+from noptoolkit.flow.trees.multicast import tree_loads
 
 
 def program_of(seed):

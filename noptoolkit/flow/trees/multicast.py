@@ -1,10 +1,10 @@
 """Multicast and in-network reduction along the paths of a routing, and a bound that holds for every tree.
 
 The model. A message from root r to a set M travels along the routing's paths from r to each member, and its
-copies part where those do (`noptoolkit.flow.message_paths`); what that puts on the channels is counted in
-`noptoolkit.flow.message_loads`. Under ``valiant`` every message first goes to a random chiplet, and along
-the tree of paths from there, which halves no distance but evens out where the trees meet. A reduction
-is the same backwards.
+copies part where those do (`noptoolkit.flow.trees.message_paths`); what that puts on the channels is
+counted in `noptoolkit.flow.trees.message_loads`. Under ``valiant`` every message first goes to a random
+chiplet, and along the tree of paths from there, which halves no distance but evens out where the trees
+meet. A reduction is the same backwards.
 
 Whatever the trees, prices y cost a message at least its farthest member's distance, so the bound of
 `noptoolkit.flow.certificate` counts that; on a network without cycles the tree is unique and its exact
@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow.forwarding import ForwardingRule
-from noptoolkit.flow.message_loads import MANY, Branches, LoadSum, Tree, TreeLoads
-from noptoolkit.flow.message_paths import merge_paths, turned_round, walk
+from noptoolkit.flow.fixed.forwarding import ForwardingRule
 from noptoolkit.flow.problem import Messages, RoutingProblem, membership
+from noptoolkit.flow.trees.message_loads import MANY, Branches, LoadSum, Tree, TreeLoads
+from noptoolkit.flow.trees.message_paths import merge_paths, turned_round, walk
 
 __all__ = [
     "Branches",
@@ -44,7 +44,7 @@ ROOTS = 64  # whose paths are merged at a time
 def tree_loads(problem: RoutingProblem, rule: ForwardingRule) -> TreeLoads:
     """Return the loads of all messages of a problem along the paths of a forwarding rule.
 
-    See `noptoolkit.flow.message_paths` for where copies part.
+    See `noptoolkit.flow.trees.message_paths` for where copies part.
     """
     network = problem.network
     loads = LoadSum(problem)
@@ -214,7 +214,7 @@ def farthest_member_cost(problem: RoutingProblem, distance_from: Callable[[Ints,
         distance = distance_from(ends, part.reverse)[:, others]
         distance[roots[:, None] == part.endpoints[None, :]] = 0.0
         if len(row) >= MANY:
-            from noptoolkit.flow.compiled_trees import sum_of_farthest
+            from noptoolkit.flow.trees.compiled_trees import sum_of_farthest
 
             total += sum_of_farthest(row, part.members, part.bytes, np.ascontiguousarray(distance))
             continue

@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.errors import RoutingError, raise_collected
-from noptoolkit.flow.verification_flows import FlowCheck, Given, split_load
-from noptoolkit.flow.verification_messages import MessageFollower
-from noptoolkit.flow.verification_prices import PricedMessages
+from noptoolkit.flow.verification.flows import FlowCheck, Given, split_load
+from noptoolkit.flow.verification.messages import MessageFollower
+from noptoolkit.flow.verification.prices import PricedMessages
 from noptoolkit.package import Chiplet, Memory
 
 if TYPE_CHECKING:

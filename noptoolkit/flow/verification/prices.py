@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.verification_messages import Endpoints
-from noptoolkit.flow.verification_trees import cheapest_tree_costs, cuts_cost, program_steps
+from noptoolkit.flow.verification.messages import Endpoints
+from noptoolkit.flow.verification.trees import cheapest_tree_costs, cuts_cost, program_steps
 from noptoolkit.traffic import DestinationSets
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
-from noptoolkit.flow.linear_program import run_highs
-from noptoolkit.flow.program import FlowProgram
-from noptoolkit.flow.solution import Solution
+from noptoolkit.flow.optimal.linear_program import run_highs
+from noptoolkit.flow.optimal.program import FlowProgram
+from noptoolkit.flow.optimal.solution import Solution
 
 __all__ = ["is_sparse", "solve_path_columns"]
 
@@ -145,7 +145,7 @@ class PathSearch:
     """Shortest paths between the pairs of one program, remembered as they are found."""
 
     def __init__(self, program: FlowProgram) -> None:
-        from noptoolkit.flow import compiled_paths
+        from noptoolkit.flow.optimal import compiled_paths
 
         self.program = program
         self.compiled = compiled_paths

@@ -29,7 +29,7 @@ MANY = 20_000  # messages from which compiled loops pay for loading numba
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """A tree that messages follow; its nodes are the paths of `noptoolkit.flow.message_paths`.
+    """A tree that messages follow; its nodes are the paths of `noptoolkit.flow.trees.message_paths`.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def _bytes_that_meet(part: Messages, rows: Ints, bit_sets: NDArray[np.uint64]) -
     if len(part.root) < MANY:
         members, amount = members[rows], amount[rows]
         return np.array([float(amount[(members & mask).any(axis=1)].sum()) for mask in bit_sets])
-    from noptoolkit.flow import compiled_trees
+    from noptoolkit.flow.trees import compiled_trees
 
     met = np.zeros(len(bit_sets))
     if members.shape[1] <= 2:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.forwarding import Forwarding
+from noptoolkit.flow.fixed.forwarding import Forwarding
 
 __all__ = ["Tries", "merge_paths", "turned_round", "walk"]
 

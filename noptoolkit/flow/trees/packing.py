@@ -7,8 +7,8 @@ cheapest tree under some prices. A master program mixes the columns ::
     minimise z    with    shares of a block sum to 1,    use of each resource <= z capacity
 
 and its prices ask for new columns. What everything costs at least under any prices bounds the time from
-below: exactly where sets are small (`noptoolkit.flow.cheapest_trees`), by dual ascent where they are large
-(`noptoolkit.flow.dual_ascent`).
+below: exactly where sets are small (`noptoolkit.flow.trees.cheapest`), by dual ascent where they are large
+(`noptoolkit.flow.trees.dual_ascent`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
 from noptoolkit.flow.certificate import shortest_distances
-from noptoolkit.flow.cheapest_trees import (
+from noptoolkit.flow.optimal.linear_program import run_highs
+from noptoolkit.flow.problem import Messages, RoutingProblem, membership
+from noptoolkit.flow.routed import Bound, CommodityFlow, Routed
+from noptoolkit.flow.trees.cheapest import (
     CheapestTrees,
     Served,
     SetFamily,
@@ -31,11 +34,8 @@ from noptoolkit.flow.cheapest_trees import (
     flow_along_trees,
     set_masks,
 )
-from noptoolkit.flow.dual_ascent import AscentTrees
-from noptoolkit.flow.linear_program import run_highs
-from noptoolkit.flow.multicast import Branches, TreeLoads
-from noptoolkit.flow.problem import Messages, RoutingProblem, membership
-from noptoolkit.flow.routed import Bound, CommodityFlow, Routed
+from noptoolkit.flow.trees.dual_ascent import AscentTrees
+from noptoolkit.flow.trees.multicast import Branches, TreeLoads
 
 __all__ = ["pack_trees"]
 

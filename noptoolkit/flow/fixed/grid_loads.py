@@ -10,7 +10,7 @@ In a clique that is the load of the arc from c to c'. In a path or ring, an arc 
 what starts at a, i - a places before it, and goes on for more than that. Everything is a sum of demands,
 never a difference, so what is unused carries exactly nothing. Traffic from nodes off the grid joins where
 it enters; traffic to them takes the general way, destination by destination
-(`noptoolkit.flow.grid.dimension_order`).
+(`noptoolkit.flow.fixed.grid.dimension_order`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.forwarding import push
-from noptoolkit.flow.grid import dimension_order, entries, share_of_parallel
-from noptoolkit.flow.lattice import Grid, find_grid
+from noptoolkit.flow.fixed.forwarding import push
+from noptoolkit.flow.fixed.grid import dimension_order, entries, share_of_parallel
+from noptoolkit.flow.fixed.lattice import Grid, find_grid
 from noptoolkit.flow.network import FlowNetwork
 
 __all__ = ["dimension_order_load"]
@@ -40,7 +40,7 @@ def dimension_order_load(network: FlowNetwork, demand: Floats) -> Floats:
     Raises
     ------
     RoutingError
-        If the package is no grid (see `noptoolkit.flow.lattice.find_grid`).
+        If the package is no grid (see `noptoolkit.flow.fixed.lattice.find_grid`).
     """
     grid = find_grid(network.package)
     core = grid.nodes.ravel()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.verification_hops import load_by_equal_splits
+from noptoolkit.flow.verification.hops import load_by_equal_splits
 from noptoolkit.package import Package
 from noptoolkit.traffic import DestinationSets
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.multicast import Branches, Tree
+from noptoolkit.flow.trees.multicast import Branches, Tree
 from noptoolkit.traffic import DestinationSets
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Dimension-order routing (dor) on meshes, tori and flattened butterflies, with what hangs on their edges.
 
-The model. On a grid (`noptoolkit.flow.lattice`) a packet first corrects its column (X), then its row (Y);
-on a ring of even length both ways round are taken half each. Nodes off the lattice (an attention chiplet
+The model. On a grid (`noptoolkit.flow.fixed.lattice`) a packet first corrects its column (X), then its row
+(Y); on a ring of even length both ways round are taken half each. Nodes off the lattice (an attention chiplet
 along one side, memory stacks on the edges, the chiplets of a concentrated mesh) are entered and left by the
 nearest of the lattice nodes that they are linked to, equally split where several tie, and nothing passes
 through them.
@@ -16,8 +16,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.forwarding import Forwarding
-from noptoolkit.flow.lattice import Grid, Line, find_grid
+from noptoolkit.flow.fixed.forwarding import Forwarding
+from noptoolkit.flow.fixed.lattice import Grid, Line, find_grid
 from noptoolkit.flow.network import FlowNetwork
 
 __all__ = ["dimension_order", "entries", "share_of_parallel"]
@@ -32,7 +32,7 @@ def dimension_order(network: FlowNetwork, destinations: Ints) -> Forwarding:
     Raises
     ------
     RoutingError
-        If the package is no grid (see `noptoolkit.flow.lattice.find_grid`).
+        If the package is no grid (see `noptoolkit.flow.fixed.lattice.find_grid`).
     """
     grid = find_grid(network.package)
     place = _places(network, grid)

@@ -1,7 +1,7 @@
 """Loads of routings by hops at any size: in numpy for small packages, compiled for large ones.
 
 Only the sum over all destinations is kept; who asks for the flow behind it, towards each destination, gets it
-from `noptoolkit.flow.forwarding`.
+from `noptoolkit.flow.fixed.forwarding`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.forwarding import forward_along, push
-from noptoolkit.flow.hops import HopGraph
+from noptoolkit.flow.fixed.forwarding import forward_along, push
+from noptoolkit.flow.fixed.hops import HopGraph
 from noptoolkit.flow.network import FlowNetwork
 
 __all__ = ["load_along_hops"]
@@ -43,7 +43,7 @@ def load_along_hops(
         forwarding = forward_along(network, graph, destinations, first_only=first_only)
         small: Floats = push(network, forwarding, demand).sum(axis=0)
         return small
-    from noptoolkit.flow.compiled_hops import load_equally, load_first
+    from noptoolkit.flow.fixed.compiled_hops import load_equally, load_first
 
     by_head = np.argsort(graph.head, kind="stable")
     tail, head, arc = graph.tail[by_head], graph.head[by_head], graph.arc[by_head]

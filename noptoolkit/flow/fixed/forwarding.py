@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow.hops import HopGraph, eccentricity, first_steps, plain_graph, search_hops, set_bits
+from noptoolkit.flow.fixed.hops import HopGraph, eccentricity, first_steps, plain_graph, search_hops, set_bits
 from noptoolkit.flow.network import FlowNetwork
 
 __all__ = [

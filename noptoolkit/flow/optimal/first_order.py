@@ -29,8 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.flow.cuts import CUT, program_cut
-from noptoolkit.flow.program import FlowProgram
-from noptoolkit.flow.solution import Solution
+from noptoolkit.flow.optimal.program import FlowProgram
+from noptoolkit.flow.optimal.solution import Solution
 
 __all__ = ["solve_first_order"]
 
@@ -69,7 +69,7 @@ class Kernels:
     """The compiled loops over all commodities of one program, spread over threads."""
 
     def __init__(self, program: FlowProgram) -> None:
-        from noptoolkit.flow import compiled
+        from noptoolkit.flow.optimal import compiled
 
         self.program = program
         self.lanes = compiled.LANES

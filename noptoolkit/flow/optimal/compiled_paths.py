@@ -1,4 +1,4 @@
-"""The inner loops of path column generation, compiled by numba; see `noptoolkit.flow.path_columns`."""
+"""The inner loops of path columns, compiled by numba; see `noptoolkit.flow.optimal.path_columns`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from noptoolkit.flow.compiled import dijkstra
+from noptoolkit.flow.optimal.compiled import dijkstra
 
 __all__ = ["greedy_round", "trace_paths"]
 

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from noptoolkit.flow.multicast import TreeLoads
 from noptoolkit.flow.network import FlowNetwork
 from noptoolkit.flow.problem import RoutingProblem
+from noptoolkit.flow.trees.multicast import TreeLoads
 
 __all__ = ["FlowProgram", "Peeled", "has_cycle", "peel"]
 

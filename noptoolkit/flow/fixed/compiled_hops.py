@@ -1,4 +1,4 @@
-"""The loads of routings by hops, compiled by numba; see `noptoolkit.flow.hop_loads`."""
+"""The loads of routings by hops, compiled by numba; see `noptoolkit.flow.fixed.hop_loads`."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from noptoolkit.flow.program import FlowProgram
+from noptoolkit.flow.optimal.program import FlowProgram
 
 __all__ = ["Folded", "callers_random_state", "fold"]
 

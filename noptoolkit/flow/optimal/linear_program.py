@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.flow.certificate import program_bound, repair
-from noptoolkit.flow.program import FlowProgram
-from noptoolkit.flow.solution import Solution
+from noptoolkit.flow.optimal.program import FlowProgram
+from noptoolkit.flow.optimal.solution import Solution
 
 __all__ = ["solve_linear_program"]
 

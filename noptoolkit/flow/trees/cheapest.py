@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.flow.certificate import shortest_distances
-from noptoolkit.flow.multicast import Branches
 from noptoolkit.flow.problem import Messages, RoutingProblem, membership
+from noptoolkit.flow.trees.multicast import Branches
 
 __all__ = ["CheapestTrees", "Served", "SetFamily", "families", "flow_along_trees", "set_masks"]
 
@@ -90,7 +90,7 @@ def set_masks(problem: RoutingProblem, part: Messages) -> tuple[Words, Ints] | N
 
 def families(masks: Words, at: Ints, messages: Ints, vertices: int) -> list[SetFamily]:
     """Return some messages as families that fit in memory; ``masks`` and ``at`` are from `set_masks`."""
-    from noptoolkit.flow.compiled_trees import fill_slots
+    from noptoolkit.flow.trees.compiled_trees import fill_slots
 
     sets, which = np.unique(masks[messages], return_inverse=True)
     room = np.cumsum(np.minimum(2.0 ** np.bitwise_count(sets), MOST_ENTRIES) * vertices)
@@ -150,7 +150,7 @@ class CheapestTrees:
         keep
             Whether to keep the way of each message.
         """
-        from noptoolkit.flow import compiled_trees
+        from noptoolkit.flow.trees import compiled_trees
 
         network, part = self.network, self.part
         shape = (len(family.masks), network.num_vertices)

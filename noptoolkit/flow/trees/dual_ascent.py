@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.flow.certificate import shortest_distances
-from noptoolkit.flow.cheapest_trees import Served
-from noptoolkit.flow.multicast import Branches
 from noptoolkit.flow.problem import Messages, RoutingProblem
 from noptoolkit.flow.routed import CutPacking
+from noptoolkit.flow.trees.cheapest import Served
+from noptoolkit.flow.trees.multicast import Branches
 from noptoolkit.traffic import DestinationSets
 
 __all__ = ["AscentTrees"]
@@ -102,7 +102,7 @@ class AscentTrees:
         messages
             Indices.
         """
-        from noptoolkit.flow.compiled_ascent import cover_sets
+        from noptoolkit.flow.trees.compiled_ascent import cover_sets
 
         part, network = self.part, self.network
         bound, sent = np.zeros(len(roots)), np.zeros(len(roots))
@@ -147,7 +147,7 @@ class AscentTrees:
 
     def packing(self, messages: Ints) -> CutPacking:
         """Return the cuts that prove the bounds of some messages."""
-        from noptoolkit.flow.compiled_ascent import best_of_orders
+        from noptoolkit.flow.trees.compiled_ascent import best_of_orders
 
         part, size = self.part, self.network.num_vertices
         words = -(-size // 64)

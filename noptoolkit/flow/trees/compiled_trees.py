@@ -1,6 +1,6 @@
 """Counting and the dynamic program over subsets, compiled by numba.
 
-See `noptoolkit.flow.multicast` and `noptoolkit.flow.cheapest_trees`.
+See `noptoolkit.flow.trees.multicast` and `noptoolkit.flow.trees.cheapest`.
 """
 
 from __future__ import annotations

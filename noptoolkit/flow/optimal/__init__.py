@@ -1,0 +1,1 @@
+"""The optimal routing of point-to-point traffic: the flow program, its solvers, and which takes it."""
