@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -30,20 +31,33 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, wor
         pad_edge=False,
         collapse_padding=True,
     )
-    for i, name in enumerate(head):
+    longest = [max((len(row[i]) for row in rows), default=0) for i in range(len(head))]
+    whole = sum(max(len(name), width) + 2 for name, width in zip(head, longest, strict=True))
+    for i, (name, width) in enumerate(zip(head, longest, strict=True)):
         if i == 0 or words:
-            longest = max((len(row[i]) for row in rows), default=0)
-            grid.add_column(name, overflow="fold", min_width=min(longest, NAME_WIDTH))
+            grid.add_column(name, overflow="fold", min_width=min(width, NAME_WIDTH))
         else:  # a heading may wrap, a number may not
-            grid.add_column(
-                name,
-                justify="right",
-                overflow="fold",
-                min_width=max((len(row[i]) for row in rows), default=0),
-            )
+            heading = name if whole <= output.width else wrap_name(name, width)
+            grid.add_column(heading, justify="right", overflow="fold", min_width=width)
     for row in rows:
         grid.add_row(*row)
     return grid
+
+
+def wrap_name(name: str, width: int) -> str:
+    """Break a name behind its hyphens into lines of ``width``, or of its longest part.
+
+    >>> print(wrap_name("mesh-4x4-in-network", 9))
+    mesh-4x4-
+    in-
+    network
+    """
+    lines = [""]
+    for part in re.findall(r"[^-]*-|[^-]+$", name):
+        if lines[-1] and len(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 @contextmanager
