@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ASKED = {"allocation": (["quality"], ["seconds"], ["time"]), "flow": (["cells"], ["highs"], ["routings"])}
+ASKED = {
+    "allocation": (["quality"], ["seconds"], ["time"]),
+    "flow": (["cells"], ["highs"], ["routings"], ["multicast"]),
+}
 
 
 def main() -> None:
