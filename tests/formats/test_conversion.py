@@ -3,7 +3,6 @@
 import contextlib
 import json
 import shutil
-import time
 from pathlib import Path
 
 import networkx as nx
@@ -285,12 +284,10 @@ HOSTILE = {
 def test_hostile_files(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_text(HOSTILE[name])
-    began = time.process_time()
     with pytest.raises(NopError) as caught:
         load_topology(path)
     assert name in str(caught.value)
     assert len(str(caught.value)) < 3000
-    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("suffix", [".graphml", ".json", ".dot", ".anynet", ".yml"])
