@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Link, LinkKind, Node, Package
+from noptoolkit.topology.companions import Outlines, attention_beside, nearest_of, stacks_beside
 from noptoolkit.topology.parts import Parts, Point
 
 __all__ = ["Sketch", "Wire", "assemble", "grid_positions", "grid_sketch", "split_groups"]
@@ -137,37 +138,46 @@ def grid_sketch(
     *,
     groups: int | None = None,
     switches: Mapping[str, Point] | None = None,
+    stacks: Sequence[Point] = (),
 ) -> Sketch:
-    """Return the sketch of chiplets on a grid: attention chiplet to the left, memory stacks to the right.
+    """Return the sketch of chiplets on a plane, with companions where `noptoolkit.topology.companions` says.
 
-    The ports of a group are its first chiplet (attention) and its last (memory).
+    Parameters
+    ----------
+    positions, wires, parts
+        As in `Sketch`.
+    groups
+        How many, where ``parts`` do not say.
+    switches
+        Centre of each switch by name.
+    stacks
+        Centres of the groups' memory stacks, where the plan has room for them within.
+
+    Notes
+    -----
+    The port of a group is its first chiplet for attention, and for memory the one nearest to its stack.
     """
     split = split_groups(list(positions), parts.memory_groups or groups)
     switches = switches or {}
     boxes = [(at, parts.die) for at in positions.values()]
     boxes += [(at, parts.switch_die) for at in switches.values()]
-    left = min(x - width / 2 for (x, _), (width, _) in boxes)
-    right = max(x + width / 2 for (x, _), (width, _) in boxes)
-    bottom = min(y - height / 2 for (_, y), (_, height) in boxes)
-    top = max(y + height / 2 for (_, y), (_, height) in boxes)
-    middle = (top + bottom) / 2
-    width, height = parts.stack
-    step = max((top - bottom) / len(split), height + parts.spacing)
-    stack_x = right + parts.spacing + width / 2
-    attention_x = left - parts.spacing - parts.attention_die[0] / 2
-    far_x = attention_x - parts.attention_die[0] / 2 - parts.spacing - width / 2
+    outlines = Outlines.of(boxes).and_more(stacks, parts.stack)
+    if len(stacks) == len(split):
+        ports = [nearest_of(group, positions, at) for group, at in zip(split, stacks, strict=True)]
+    elif parts.memory:
+        stacks, ports = stacks_beside(positions, split, outlines, parts)
+        outlines = outlines.and_more(stacks, parts.stack)
+    else:
+        stacks, ports = [], []
+    attention, attention_stacks = attention_beside(outlines, parts)
     return Sketch(
         positions=positions,
         wires=wires,
         groups=split,
-        attention=(attention_x, middle),
+        attention=attention,
         attention_ports=[(group[0], None) for group in split],
-        stacks=_column(stack_x, middle, len(split), step),
-        stack_ports=[group[-1] for group in split],
-        attention_stacks=_column(far_x, middle, parts.attention_memories, height + parts.spacing),
+        stacks=stacks,
+        stack_ports=ports,
+        attention_stacks=attention_stacks,
         switches=switches,
     )
-
-
-def _column(x: float, middle: float, count: int, step: float) -> list[Point]:
-    return [(x, middle + ((count - 1) / 2 - i) * step) for i in range(count)]

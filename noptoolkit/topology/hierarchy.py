@@ -57,12 +57,15 @@ def hierarchical(
     wide = None if outer_bandwidth is None else parse_quantity(outer_bandwidth, "B/s", "outer_bandwidth")
     small = _build(inner, inner_params, {"chiplet_size": parts.die, "spacing": parts.spacing})
     (left, bottom), (width, height) = extent(small)
-    around = {"chiplet_size": (width, height), "spacing": parts.spacing}
-    large = _build(outer, outer_params, around)
+    within = parts.memory and parts.memory_groups is None  # each inner package has its stack at its right
+    deep, tall = parts.stack
+    cell = (width + parts.spacing + deep, max(height, tall)) if within else (width, height)
+    large = _build(outer, outer_params, {"chiplet_size": cell, "spacing": parts.spacing})
     count = len(small.chiplets)
     check_count("hierarchical", count * len(large.chiplets))
     positions: dict[str, Point] = {}
     switches: dict[str, Point] = {}
+    stacks: list[Point] = []
     wires: list[Wire] = []
     rank = {chiplet.name: i for i, chiplet in enumerate(large.chiplets)}
     for name, i in rank.items():
@@ -71,9 +74,11 @@ def hierarchical(
         x, y = _place(large, name)
         for node in small.nodes:
             dx, dy = _place(small, node.name)
-            at = (x + dx - left - width / 2, y + dy - bottom - height / 2)
+            at = (x + dx - left - cell[0] / 2, y + dy - bottom - height / 2)
             (positions if isinstance(node, Chiplet) else switches)[names[node.name]] = at
         wires += [Wire(names[link.a], names[link.b], None, link.kind) for link in small.links]
+        if within:
+            stacks.append((x + (cell[0] - deep) / 2, y))
     switches |= {switch.name: _place(large, switch.name) for switch in large.switches}
     degree = Counter(end for link in large.links for end in (link.a, link.b))
     used: Counter[str] = Counter()
@@ -86,7 +91,7 @@ def hierarchical(
             else:
                 ends.append(end)
         wires.append(Wire(ends[0], ends[1], wide, link.kind))
-    sketch = grid_sketch(positions, wires, parts, groups=len(rank), switches=switches)
+    sketch = grid_sketch(positions, wires, parts, groups=len(rank), switches=switches, stacks=stacks)
     return assemble(f"hierarchical-{large.name}-{small.name}", sketch, parts, source="composition")
 
 

@@ -143,7 +143,7 @@ def fat_tree(ports: int = 4, *, in_network: bool = False, **options: Unpack[Part
             for i in range(half)
             for j in range(half)
         ]
-        pods.append(pack(edges, strip, parts.spacing))
+        pods.append(pack(edges, [*strip, *_stack_within(pod, parts)], parts.spacing))
     plan = pack(pods, [die(f"core{i}", parts.switch_die) for i in range(half * half)], parts.spacing)
     source = "Al-Fares, Loukissas and Vahdat, SIGCOMM 2008"
     return _switched(f"fat_tree-{ports}", plan.places, wires, parts, ports, in_network, source)
@@ -251,10 +251,17 @@ def dragonfly(
             here = group * routers + (other - group - 1) // global_links
             there = other * routers + (group - other - 1) % groups // global_links
             wires.append(Wire(f"sw{here}", f"sw{there}"))
-        plans.append(pack(blocks, [], parts.spacing))
+        plans.append(pack(blocks, _stack_within(group, parts), parts.spacing))
     places = pack(plans, [], parts.spacing).places
     name = f"{family}-{routers}-{terminals}-{global_links}-{groups}"
     return _switched(name, places, wires, parts, groups, in_network, "Kim, Dally, Scott and Abts, ISCA 2008")
+
+
+def _stack_within(group: int, parts: Parts) -> list[Plan]:
+    """Return the memory stack of a group, to be packed among its chiplets; none if it serves others too."""
+    if parts.memory and parts.memory_groups is None:
+        return [die(f"hbm{group}", parts.stack)]
+    return []
 
 
 def _switched(
@@ -267,7 +274,8 @@ def _switched(
     source: str,
 ) -> Package:
     chiplets = [f"e{i}" for i in range(sum(key[0] == "e" and key[1:].isdigit() for key in places))]
+    stacks = [places[key] for key in (f"hbm{i}" for i in range(groups)) if key in places]
     positions = {key: places[key] for key in chiplets}
-    switches = {key: at for key, at in places.items() if key not in positions}
-    sketch = grid_sketch(positions, wires, parts, groups=groups, switches=switches)
+    switches = {key: at for key, at in places.items() if key not in positions and not key.startswith("hbm")}
+    sketch = grid_sketch(positions, wires, parts, groups=groups, switches=switches, stacks=stacks)
     return assemble(name, sketch, parts, in_network=in_network, source=source)
