@@ -18,6 +18,7 @@ import numpy as np
 
 from noptoolkit import traffic
 from noptoolkit._names import resolve
+from noptoolkit._seeds import generator_from
 from noptoolkit.allocation import Allocation, Allocator, allocate, package_time
 from noptoolkit.allocation.fit import Objective
 from noptoolkit.flow import FlowResult, congestion
@@ -128,7 +129,7 @@ def run(
     check_computes(place)
     chosen = resolve(policy, POLICIES, "policy")
     degree = degree or chosen.degree
-    rng = np.random.default_rng(rng)
+    rng = generator_from(rng)
     fit, held_out = halves(load.trace, rng)
     tell(f"{place.name}: expert allocation")
     allocation = _layout(place, load, fit, allocator, objective, degree, rng)
@@ -175,7 +176,7 @@ def plan_step(
     chosen = resolve(policy, POLICIES, "policy")
     if micro_batches is not None:
         chosen = dataclasses.replace(chosen, micro_batches=micro_batches)
-    rng = np.random.default_rng(rng)
+    rng = generator_from(rng)
     tell(f"{package.name}: expert allocation")
     fit, held_out = halves(workload.trace, rng)
     allocation = _layout(package, workload, fit, allocator or chosen.layout, objective, chosen.degree, rng)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from noptoolkit._seeds import generator_from
 from noptoolkit.errors import WorkloadError, raise_collected
 from noptoolkit.trace import RoutingTrace
 
@@ -73,6 +74,8 @@ class SyntheticRouting:
             faults.append(f"top_k {self.top_k} is more than the {self.num_experts} experts")
         if not faults and self.num_experts % self.topics:
             faults.append(f"{self.topics} topics do not divide {self.num_experts} experts")
+        if not isinstance(self.seed, int | np.integer) or self.seed < 0:
+            faults.append(f"seed {self.seed!r} must be a whole number, 0 or more")
         if not 0.0 <= self.strided <= 1.0:
             faults.append(f"strided {self.strided} is a share: 0 to 1")
         if not faults and max(self.tokens * self.num_experts, self.tokens * self.layers) > MOST_SCORES:
@@ -164,7 +167,7 @@ def draw_from_loads(
         raise WorkloadError(f"{tokens} tokens cannot be drawn; a trace of 8192 is plenty")
     if top_k <= 0 or ((given > 0).sum(axis=1) < top_k).any():
         raise WorkloadError(f"loads: every layer needs at least top_k = {top_k} experts with a load above 0")
-    rng = np.random.default_rng(seed)
+    rng = generator_from(seed, "seed")
     layers = [_draw_systematic(_inclusion(layer, top_k), top_k, tokens, rng) for layer in given]
     return RoutingTrace(np.stack(layers), given.shape[1], origin="loads", source=source or "recorded loads")
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from noptoolkit._names import did_you_mean
+from noptoolkit._seeds import generator_from
 from noptoolkit.errors import UnknownNameError, WorkloadError
 from noptoolkit.hypergraph import Hypergraph, merge_sets
 
@@ -237,7 +238,7 @@ class RoutingTrace:
                 f"holding out {held_out:g} of {len(names)} {by}s leaves one side empty; "
                 "give a share between 0 and 1 and at least two of them"
             )
-        away = np.random.default_rng(rng).permutation(names)[:count]
+        away = generator_from(rng).permutation(names)[:count]
         held = np.isin(unit, away)
         return [(self.tokens(~held), self.tokens(held))]
 

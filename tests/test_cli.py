@@ -133,6 +133,24 @@ def test_allocate_writes_a_layout_that_schedule_takes(noptoolkit: Command, tmp_p
     assert (tmp_path / "schedule.png").stat().st_size > 10_000
 
 
+def test_resilience_tells_the_worst_losses(noptoolkit: Command, tmp_path: Path) -> None:
+    done = noptoolkit("resilience", "mesh-4x4", "-o", tmp_path)
+    assert done.returncode == 0
+    assert re.search(r"e5->e6 +167 us +167 us +1.33 x", done.stdout)
+    assert "34 losses: " in done.stdout
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert written == [f"resilience.{ending}" for ending in ("csv", "json", "png", "svg")]
+    pairs = noptoolkit(
+        *("resilience", "mesh-4x4", "--failures", "2", "--trials", "3", "--of", "chiplets"),
+        *("--on", "olmoe-1b-7b", "--routing", "shortest", "-o", tmp_path / "pairs"),
+    )
+    assert "3 losses: " in pairs.stdout
+    assert "dispatch" in pairs.stdout
+    assert len(list((tmp_path / "pairs").iterdir())) == 2
+    assert "34 links: 99 cannot fail" in noptoolkit("resilience", "mesh-4x4", "--failures", "99").stderr
+    assert "rng -3 is no seed" in noptoolkit("resilience", "mesh-4x4", "--seed", "-3").stderr
+
+
 def test_convert_reports_what_is_lost(noptoolkit: Command, tmp_path: Path) -> None:
     done = noptoolkit("convert", "mesh-4x4", tmp_path / "mesh.anynet")
     assert done.returncode == 0, done.stderr

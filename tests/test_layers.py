@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "noptoolkit"
 LAYERS = [
-    {"errors", "units", "text", "_names", "_pictures"},
+    {"errors", "units", "text", "_names", "_pictures", "_seeds"},
     {
         "elements",
         "package",

@@ -65,6 +65,14 @@ def test_schedule_is_a_table_with_its_notes() -> None:
     assert ["makespan", "5 s", ""] in [["".join(cell.itertext()) for cell in row] for row in table.iter("tr")]
 
 
+def test_resilience_is_a_table_with_its_notes(square: nop.Package) -> None:
+    after = nop.resilience(square, nop.traffic.all_to_all(square, "1 MB"), routing="ecmp")
+    table = ElementTree.fromstring(f"<div>{after._repr_html_()}</div>")
+    assert table.findtext("table/caption") == repr(after)
+    assert [note.text for note in table.iter("p")] == after.notes()
+    assert len(list(table.iter("tr"))) == 5
+
+
 def test_profile_of_a_package_is_a_table(square: nop.Package) -> None:
     from noptoolkit.physical.profiles import profile
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from noptoolkit._seeds import generator_from
 from noptoolkit.allocation.bounds import c_t_bound
 from noptoolkit.allocation.fit import Objective, allocate
 from noptoolkit.allocation.layout import Allocation
@@ -186,7 +187,7 @@ def compare_layouts(
     >>> report.rows[2].held_out < report.rows[1].held_out < report.rows[0].held_out
     True
     """
-    generator = np.random.default_rng(rng)
+    generator = generator_from(rng)
     ((fit, held_out),) = trace.split(rng=generator, by=by)
     seed = int(generator.integers(2**32))
     model = layer_time or package_time(package)

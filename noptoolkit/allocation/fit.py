@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from noptoolkit._names import did_you_mean, resolve
+from noptoolkit._seeds import generator_from
 from noptoolkit.allocation.caps import keep_limits, limits_of
 from noptoolkit.allocation.layout import Allocation
 from noptoolkit.allocation.limits import Ints
@@ -98,7 +99,7 @@ def allocate(
         raise UnknownNameError(f"no objective {objective!r}; {did_you_mean(objective, OBJECTIVES)}")
     if objective == "time" and layer_time is None:
         layer_time = package_time(package)
-    generator = np.random.default_rng(rng)
+    generator = generator_from(rng)
     layouts: list[Ints] = []
     winners: Counter[str] = Counter()
     for problem in layout_problems(

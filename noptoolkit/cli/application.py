@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from noptoolkit.cli import allocating, comparing, converting, listing, reproducing, scheduling
+from noptoolkit.cli import allocating, comparing, converting, degrading, listing, reproducing, scheduling
 from noptoolkit.cli.screen import errors
 from noptoolkit.errors import NopError
 
@@ -29,6 +29,7 @@ app.command("compare")(comparing.compare)
 app.command("plot")(comparing.plot)
 app.command("allocate")(allocating.allocate)
 app.command("schedule")(scheduling.schedule)
+app.command("resilience")(degrading.resilience)
 app.command("convert")(converting.convert)
 app.command("reproduce")(reproducing.reproduce)
 

@@ -8,13 +8,21 @@ from typing import TYPE_CHECKING
 
 from noptoolkit.allocation import Allocation, LayoutReport
 from noptoolkit.errors import FormatError
+from noptoolkit.flow import Resilience
 from noptoolkit.scheduling import Schedule
 from noptoolkit.study import Comparison
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["made_folder", "save_picture", "write_comparison", "write_layouts", "write_schedule"]
+__all__ = [
+    "made_folder",
+    "save_picture",
+    "write_comparison",
+    "write_layouts",
+    "write_resilience",
+    "write_schedule",
+]
 
 
 def made_folder(path: Path) -> Path:
@@ -101,6 +109,19 @@ def write_layouts(report: LayoutReport, curve: Mapping[str, Allocation], folder:
             ("pareto", draw.pareto(curve, trace)),
         ):
             save_picture(picture, folder / f"{name}.png", folder / f"{name}.svg")
+
+
+def write_resilience(result: Resilience, folder: Path) -> tuple[str, ...]:
+    """Write a table of losses and, of single ones, a picture; return the names of the files."""
+    import noptoolkit.plot as draw
+
+    result.to_csv(folder / "resilience.csv")
+    result.to_json(folder / "resilience.json")
+    if any(len(names) > 1 for names in result.lost):
+        return "resilience.csv", "resilience.json"
+    with draw.style("page"):
+        save_picture(draw.degradation(result), folder / "resilience.png", folder / "resilience.svg")
+    return "resilience.csv", "resilience.json", "resilience.png", "resilience.svg"
 
 
 def write_schedule(plan: Schedule, folder: Path) -> tuple[str, ...]:

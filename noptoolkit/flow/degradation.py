@@ -1,7 +1,8 @@
 """What is left of a package when links or chiplets are lost, as wafer-scale yield makes them be.
 
 Each trial takes some links or nodes away and asks `congestion` again. Traffic of lost end points is lost
-with them. A package that falls apart, or a demand without a path, takes for ever: that trial's time is
+with them; nodes that are cut off and have no traffic (a memory stack, of traffic among experts) are lost
+too. Where end points with traffic are cut off from each other, it takes for ever: that trial's time is
 infinite. So is it where the routing itself knows no way round (dor on a grid with a hole, a table whose
 path is cut); the bound, which holds for every routing, stays finite there.
 
@@ -16,17 +17,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import comb
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from noptoolkit._seeds import generator_from
 from noptoolkit.errors import InfeasibleError, RoutingError, TopologyError, UnknownNameError
 from noptoolkit.flow.measure import congestion
 from noptoolkit.flow.relabelling import alike, relabellings
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.flow.routings import Routing
+from noptoolkit.formats.results import write_csv, write_json
 from noptoolkit.package import Package
+from noptoolkit.text import html_table
 from noptoolkit.traffic import DestinationSets, Traffic
+from noptoolkit.units import format_quantity
 
 __all__ = ["Resilience", "resilience"]
 
@@ -61,6 +67,69 @@ class Resilience:
             f"Resilience({self.intact.package.name!r}, {self.intact.routing}: {len(self.lost)} losses, "
             f"at worst {self.slowdown.max():.3g} times as long, without {names})"
         )
+
+    def _repr_html_(self) -> str:
+        return html_table(*self.cells(), title=repr(self), notes=self.notes())
+
+    def cells(self, most: int = 8) -> tuple[list[str], list[list[str]]]:
+        """Return the head and the rows of a table of the losses that take the longest."""
+        order = np.lexsort((-self.time_bound, -self.time))[:most].tolist()
+        rows = [
+            [
+                ", ".join(self.lost[i]),
+                _text(self.time[i]),
+                _text(self.time_bound[i]),
+                f"{self.slowdown[i]:.3g} x" if self.slowdown[i] < np.inf else "-",
+            ]
+            for i in order
+        ]
+        return ["without", "takes", "at best", "slowdown"], rows
+
+    def notes(self) -> list[str]:
+        """Return what a reader of the table must know besides."""
+        intact, finite = self.intact, np.isfinite(self.time)
+        lines = [
+            f"{intact.traffic.name or 'traffic'}, {intact.routing}: "
+            f"{format_quantity(intact.time, 's')} without loss, {intact.status}"
+        ]
+        if finite.any():
+            mean, most = self.slowdown[finite].mean(), self.slowdown[finite].max()
+            lines.append(f"{len(self.lost)} losses: {mean:.3g} times as long on average, at most {most:.3g}")
+        torn = int(np.isinf(self.time_bound).sum())
+        if torn:
+            lines.append(f"{torn} of {len(self.lost)} losses leave a demand without a path")
+        if not finite[np.isfinite(self.time_bound)].all():
+            stuck = int((~finite).sum()) - torn
+            lines.append(
+                f"{stuck} of {len(self.lost)} losses leave a path that {intact.routing} does not take"
+            )
+        return lines
+
+    @property
+    def rows(self) -> tuple[dict[str, float | str], ...]:
+        """One mapping per loss, in the order of `lost`: what is lost, times in s, slowdown."""
+        columns = self.time.tolist(), self.time_bound.tolist(), self.slowdown.tolist()
+        return tuple(
+            {"lost": ", ".join(names), "time": time, "time_bound": bound, "slowdown": slowdown}
+            for names, time, bound, slowdown in zip(self.lost, *columns, strict=True)
+        )
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write `rows` with the unit of each column in its heading; ``inf`` is for ever."""
+        named = {"time": "time [s]", "time_bound": "time_bound [s]"}
+        write_csv(path, [{named.get(key, key): value for key, value in row.items()} for row in self.rows])
+
+    def to_json(self, path: str | Path) -> None:
+        """Write `rows`, in s, and the intact result; ``null`` is for ever."""
+        rows = [{key: None if value == np.inf else value for key, value in row.items()} for row in self.rows]
+        intact = {
+            "package": self.intact.package.name,
+            "traffic": self.intact.traffic.name,
+            "routing": self.intact.routing,
+            "time": self.intact.time,
+            "time_bound": self.intact.time_bound,
+        }
+        write_json(path, {"schema": 1, "intact": intact, "rows": rows})
 
     @property
     def worst(self) -> tuple[str, ...]:
@@ -97,6 +166,8 @@ def resilience(
         How many random sets to lose; every set where ``None`` (or where there are no more).
     routing, tol
         Of `congestion`.
+    rng
+        Draws those sets.
     report
         Is told the progress, one line at a time; ``print`` will do.
 
@@ -105,6 +176,8 @@ def resilience(
     RoutingError
         If fewer are there than are to fail, an option is out of range, or the routing does not apply to the
         intact package.
+    NopError
+        If ``rng`` is no seed.
 
     Examples
     --------
@@ -130,7 +203,7 @@ def resilience(
             raise RoutingError(f"{name}={number!r} must be a whole number from {least} up")
     if failures > len(pool):
         raise RoutingError(f"package {package.name!r} has {len(pool)} {of}: {failures} cannot fail")
-    generator = np.random.default_rng(rng)
+    generator = generator_from(rng)
     if trials is None or trials >= comb(len(pool), failures):
         losses = list(combinations(pool, failures))
     else:
@@ -161,7 +234,10 @@ def _after(
 ) -> tuple[float, float]:
     """Return the time of the routing and of any routing after a loss."""
     try:
-        left = package.without(*lost)
+        try:
+            left = package.without(*lost)
+        except TopologyError:
+            left = package.without(*lost, *_cut_off(package, lost, traffic))
         surviving = _surviving(traffic, left)
         try:
             flow = congestion(left, surviving, routing=routing, tol=tol)
@@ -173,6 +249,39 @@ def _after(
         return np.inf, np.inf
     bound = max(flow.time_bound, intact.time_bound) if surviving is traffic else flow.time_bound
     return time, min(bound, time)
+
+
+def _cut_off(package: Package, lost: tuple[str, ...], traffic: Traffic) -> list[str]:
+    """Return the nodes that a loss parts from those with traffic, if they have none themselves."""
+    import networkx as nx
+
+    links = {channel.link for channel in package.channels if channel.name in lost}
+    graph = nx.DiGraph()
+    graph.add_nodes_from(package.index)
+    graph.add_edges_from((c.tail, c.head) for c in package.channels if c.link not in links)
+    graph.remove_nodes_from(lost)
+    busy = [name for name in _busy(traffic) if name in graph]
+    if not busy:
+        return []
+    joined = {busy[0], *(nx.descendants(graph, busy[0]) & nx.ancestors(graph, busy[0]))}
+    return [name for name in package.index if name not in {*joined, *busy, *lost}]
+
+
+def _busy(traffic: Traffic) -> list[str]:
+    """Return the names of the end points that send or receive something."""
+    demand = np.asarray(traffic.demand)
+    busy = (demand.sum(axis=0) + demand.sum(axis=1)) > np.diagonal(demand) * 2
+    for sets in (traffic.multicast, traffic.reduction):
+        if sets is not None:
+            busy[sets.root] = True
+            for place in range(len(busy)):
+                member = sets.members[:, place // 64] >> np.uint64(place % 64) & np.uint64(1)
+                busy[place] |= bool(member.any())
+    return [name for name, at_work in zip(traffic.endpoints, busy.tolist(), strict=True) if at_work]
+
+
+def _text(seconds: float) -> str:
+    return format_quantity(seconds, "s") if np.isfinite(seconds) else "for ever"
 
 
 def _one_channel_per_link(package: Package) -> tuple[str, ...]:

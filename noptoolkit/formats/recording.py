@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from noptoolkit._seeds import generator_from
 from noptoolkit.errors import FormatError, NopError, WorkloadError
 from noptoolkit.synthetic import draw_from_loads
 from noptoolkit.trace import Origin, RoutingTrace
@@ -143,7 +144,7 @@ def _drawn(
         raise WorkloadError(
             f"it names {len(recording.domains)} domains, and has the loads of {len(by_domain)}"
         )
-    generator = np.random.default_rng(rng)
+    generator = generator_from(rng)
     shares = [len(part) for part in np.array_split(np.empty(tokens), len(by_domain))]
     drawn = [
         draw_from_loads(one, top_k, tokens=share, seed=generator).topk

@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from noptoolkit._seeds import generator_from
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.units import Quantity, parse_quantity
@@ -83,7 +84,7 @@ def place(
             raise TopologyError(
                 f"place: {len(sizes)} nodes are more than the {MOST_ANNEALED} that are annealed"
             )
-        cell = _anneal(package, columns, wide, tall, moves, np.random.default_rng(rng))
+        cell = _anneal(package, columns, wide, tall, moves, generator_from(rng))
     elif method not in ("grid", "hexagonal"):
         raise TopologyError(f"place: no method {method!r}; known: grid, hexagonal, radial, annealed")
     row, column = np.divmod(cell, columns)

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from noptoolkit._seeds import generator_from
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.topology.cuts import cut_weight, descend, least_cut, place_switches
@@ -128,7 +129,7 @@ def bisection(
     names, chiplets, _ = network(package)
     if len(chiplets) < 2:
         raise TopologyError(f"package {package.name!r}: a bisection needs two chiplets")
-    found = _searched(package) if rng == 0 else _search(package, np.random.default_rng(rng))
+    found = _searched(package) if rng == 0 else _search(package, generator_from(rng))
     flow = throughput * (len(chiplets) // 2) * ((len(chiplets) + 1) // 2)
     if flow > found.bound:
         found = _with_bound(found, flow, "uniform throughput", symmetric(package).data)

@@ -18,6 +18,7 @@ from noptoolkit.topology.sizes import check_count, need
 __all__ = ["fully_connected", "random_regular"]
 
 MOST_COMPLETE = 1024
+MOST_SEED = 2**32 - 1
 
 
 def fully_connected(count: int = 16, **options: Unpack[PartsOptions]) -> Package:
@@ -72,6 +73,7 @@ def random_regular(
     need("random_regular", "count", count, 3)
     check_count("random_regular", count)
     need("random_regular", "degree", degree, 2, count - 1)
+    need("random_regular", "seed", seed, 0, MOST_SEED)
     if count * degree % 2:
         raise TopologyError(
             f"random_regular: {count} chiplets of degree {degree} have half a link over; "

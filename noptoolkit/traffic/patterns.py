@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit._names import did_you_mean
+from noptoolkit._seeds import generator_from
 from noptoolkit.errors import UnknownNameError, WorkloadError
 from noptoolkit.package import Package
 from noptoolkit.traffic.demand import Traffic, from_matrix
@@ -134,7 +135,7 @@ def permutation(
     chosen, size = _chosen(package, among), _size(bytes_per_source, "bytes_per_source")
     demand = _nothing(package)
     if order is None:
-        cycle = np.random.default_rng(rng).permutation(chosen)
+        cycle = generator_from(rng).permutation(chosen)
         demand[cycle, np.roll(cycle, 1)] = size
     elif sorted(order) != list(range(len(chosen))):
         raise WorkloadError(f"order {list(order)!r} is no permutation of 0 to {len(chosen) - 1}")

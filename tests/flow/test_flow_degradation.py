@@ -1,6 +1,8 @@
 """Losses: those that symmetry makes equal against all of them one by one; routings that know no way round."""
 
+import csv
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -151,3 +153,49 @@ def test_options_out_of_range(options):
     package = ring_of([1, 1, 1])
     with pytest.raises(NopError, match=r"whole number from 1 up|cannot fail|known: links"):
         resilience(package, all_to_all(package), **{"failures": 1} | options)
+
+
+def test_nodes_that_are_cut_off_without_traffic_are_lost_too():
+    """A stack whose bus is lost, and an attention chiplet without demand, stop no traffic among experts."""
+    package = mesh(3, 3, memory=True, attention=True, memory_groups=1)
+    traffic = from_matrix(package, np.pad(np.ones((9, 9)), ((1, 0), (1, 0))))
+    assert traffic.endpoints[0] == "attn"
+    after = resilience(package, traffic, routing="ecmp")
+    assert np.isfinite(after.time).all()
+    for lost in (("hbm0->e5",), ("attn->e0",), ("hbm1->attn",)):
+        assert after.time[after.lost.index(lost)] == after.intact.time
+    everywhere = from_matrix(package, np.ones((10, 10)))
+    after = resilience(package, everywhere, routing="ecmp")
+    assert [lost for lost, time in zip(after.lost, after.time, strict=True) if np.isinf(time)] == [
+        ("attn->e0",)
+    ]
+
+
+def test_table_rows_and_files(tmp_path):
+    package = mesh(2, 3, link_bandwidth=1.0)
+    after = resilience(package, all_to_all(package), routing="dor")
+    head, rows = after.cells()
+    assert head == ["without", "takes", "at best", "slowdown"]
+    assert len(rows) == 7
+    assert {row[1] for row in rows} == {"for ever"}
+    assert rows[0][2] == f"{after.time_bound.max():.3g} s"
+    assert after.notes()[1:] == ["7 of 7 losses leave a path that dor does not take"]
+    assert "<table>" in after._repr_html_()
+    after.to_csv(tmp_path / "lost.csv")
+    with (tmp_path / "lost.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [float(line["time [s]"]) for line in lines] == after.time.tolist()
+    assert [float(line["time_bound [s]"]) for line in lines] == after.time_bound.tolist()
+    after.to_json(tmp_path / "lost.json")
+    stored = json.loads((tmp_path / "lost.json").read_text())
+    assert [row["time"] for row in stored["rows"]] == [None] * 7
+    assert stored["intact"]["time"] == after.intact.time
+
+    best = resilience(package, all_to_all(package))
+    assert [row["slowdown"] for row in best.rows] == best.slowdown.tolist()
+    worst_first = [float(row[3].removesuffix(" x")) for row in best.cells(most=3)[1]]
+    assert worst_first == sorted(worst_first, reverse=True)
+    assert len(worst_first) == 3
+    assert best.notes()[1].startswith("7 losses: ")
+    path = mesh(1, 3)
+    assert resilience(path, all_to_all(path)).notes()[1:] == ["2 of 2 losses leave a demand without a path"]
