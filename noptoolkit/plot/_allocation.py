@@ -16,9 +16,18 @@ from noptoolkit.allocation import Allocation
 from noptoolkit.package import Package
 from noptoolkit.plot._layout import Layout
 from noptoolkit.plot._matrix import colour_bar, draw_matrix, thin_ticks
-from noptoolkit.plot._nodes import GLYPH, SMALLEST_TYPE, aspect_of, draw_nodes, frame, points_per_unit
+from noptoolkit.plot._nodes import (
+    GLYPH,
+    SMALLEST_TYPE,
+    aspect_of,
+    draw_labels,
+    draw_nodes,
+    frame,
+    ink_on,
+    points_per_unit,
+)
 from noptoolkit.plot._ribbons import arrange
-from noptoolkit.plot._style import INK, MARK, PALE, QUANTITY_COLOURS, canvas, heading, origin_note
+from noptoolkit.plot._style import MARK, PALE, QUANTITY_COLOURS, canvas, heading, origin_note
 from noptoolkit.trace import RoutingTrace
 
 __all__ = ["coactivation", "layout"]
@@ -196,34 +205,34 @@ def _write_experts(
     for expert, chiplet in allocation.replicas[0]:
         members[allocation.experts[chiplet]].append(-1 - int(expert))
     largest = float(mpl.rcParams["font.size"])
-    texts: dict[int, tuple[str, float]] = {}
-    for i, node in enumerate(package.nodes):
-        if place.under[i]:
-            continue
-        box = 2 * place.half[i] * scale
-        ids = [str(e) if e >= 0 else f"({-1 - e})" for e in members.get(node.name, [])]
-        for body in (_wrapped(ids, box[0] / box[1]), []):
-            rows = [node.name, *body]
-            size = _size_in(box, rows)
-            if size >= SMALLEST_TYPE:
-                texts[i] = "\n".join(rows), min(size, largest)
-                break
-    with_ids = [size for text, size in texts.values() if "\n" in text]
-    for i, (text, size) in texts.items():
-        node = package.nodes[i]
-        red, green, blue = mpl.colors.to_rgb(fills.get(node.name, "white"))
-        dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5 or type(node).__name__ == "Switch"
+    boxes = 2 * place.half * scale
+    holders = {package.index[name]: ids for name, ids in members.items() if ids}
+    rows = {
+        i: [package.nodes[i].name, *_wrapped([_id_of(e) for e in ids], boxes[i, 0] / boxes[i, 1])]
+        for i, ids in holders.items()
+    }
+    size = min((_size_in(boxes[i], lines) for i, lines in rows.items()), default=0.0)
+    if size < SMALLEST_TYPE:  # all ids fit, or none is written
+        draw_labels(ax, package, place, scale, fills)
+        return
+    draw_labels(ax, package, place, scale, fills, but=holders)
+    for i, lines in rows.items():
         ax.text(
             float(place.centre[i, 0]),
             float(place.centre[i, 1]),
-            text,
+            "\n".join(lines),
             ha="center",
             va="center",
-            fontsize=min(with_ids) if "\n" in text else size,
-            color="white" if dark else INK,
+            fontsize=min(size, largest),
+            color=ink_on(fills.get(package.nodes[i].name, "white")),
             linespacing=1.15,
             zorder=4,
         )
+
+
+def _id_of(expert: int) -> str:
+    """Return what an expert is called, one that is a copy in brackets."""
+    return str(expert) if expert >= 0 else f"({-1 - expert})"
 
 
 def _size_in(box: NDArray[np.float64], rows: list[str]) -> float:

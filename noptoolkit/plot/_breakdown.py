@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from noptoolkit.errors import ScheduleError
+from noptoolkit.plot._bars import name_bars, write_beside
 from noptoolkit.plot._style import (
     INK,
     OKABE_ITO,
@@ -18,9 +19,9 @@ from noptoolkit.plot._style import (
     figure_width,
     heading,
     legend_below,
+    multiple_of,
     origin_note,
     quantity,
-    scaled,
     with_unit,
 )
 from noptoolkit.scheduling import Schedule
@@ -77,8 +78,7 @@ def breakdown(plans: Mapping[str, Schedule], ax: Axes | None = None, *, title: s
     if not plans:
         raise ScheduleError("no schedule to draw: give at least one, as {'streaming': schedule(...)}")
     longest = max(plan.makespan for plan in plans.values())
-    shown, unit = scaled([longest], unit_of(Breakdown, "compute"))
-    factor = float(shown[0]) / longest if longest else 1.0
+    factor, unit = multiple_of(longest, unit_of(Breakdown, "compute"))
     rows = np.arange(len(plans))
     origins = {plan.workload.trace.origin for plan in plans.values() if plan.workload is not None}
     new = ax is None
@@ -104,19 +104,9 @@ def breakdown(plans: Mapping[str, Schedule], ax: Axes | None = None, *, title: s
         bounds = factor * np.array([plan.lower_bound for plan in plans.values()])
         ax.vlines(bounds, rows - 0.42, rows + 0.42, color=INK, linewidth=1.4, gid="bound")
         handles.append(Line2D([], [], color=INK, linewidth=1.4, label="lower bound"))
-        for row, plan in zip(rows, plans.values(), strict=True):
-            ax.annotate(
-                quantity(plan.makespan, "s"),
-                (factor * plan.makespan, row),
-                (3, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize="x-small",
-            )
-        ax.set_xlim(0, 1.16 * factor * longest or 1.0)
-        ax.set_ylim(len(plans) - 0.4, -0.6)
-        ax.set_yticks(rows, list(plans))
-        ax.tick_params(axis="y", length=0)
+        ends = [plan.makespan for plan in plans.values()]
+        name_bars(ax, list(plans))
+        write_beside(ax, [factor * end for end in ends], [quantity(end, "s") for end in ends])
         ax.set_xlabel(with_unit("Time of a step", unit))
         legend_below(ax, handles, grow=new, under=2.9)
         return ax

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.metrics import METRICS
+from noptoolkit.plot._bars import name_bars, write_beside
 from noptoolkit.plot._style import (
     INK,
     MUTED,
@@ -19,7 +20,8 @@ from noptoolkit.plot._style import (
     canvas_grid,
     figure_of,
     figure_width,
-    scaled,
+    multiple_of,
+    small_type,
     with_unit,
 )
 from noptoolkit.study import Comparison
@@ -84,33 +86,28 @@ def comparison(
         for spare in grid[len(metrics) :]:
             spare.axis("off")
         figure = figure_of(grid[0])
-        title = textwrap.fill(result.title(chosen), int(14.5 * figure.get_figwidth()))
+        title = textwrap.fill(result.title(chosen), int(14.5 * figure.get_figwidth()), break_on_hyphens=False)
         figure.suptitle(title, x=0.01, ha="left", fontsize="medium")
         if any(METRICS[name].bound for name in metrics):
             note = "black tick: no routing, or no schedule, is faster"
-            figure.supxlabel(note, x=0.01, ha="left", fontsize="x-small", color=MUTED)
+            figure.supxlabel(note, x=0.01, ha="left", fontsize=small_type(), color=MUTED)
         return grid[: len(metrics)]
 
 
 def _panel(ax: Axes, rows: Sequence[dict[str, float | str]], name: str, *, named: bool) -> None:
     metric = METRICS[name]
     raw = np.array([float(row[name]) for row in rows])
-    values, unit = scaled(raw, metric.unit)
-    factor = float(values.max() / raw.max()) if raw.max() > 0 else 1.0
+    factor, unit = multiple_of(raw, metric.unit)
+    values = factor * raw
     places = np.arange(len(rows))
     colours = [COLOURS[i % len(COLOURS)] for i in places]
     ax.barh(places, values, height=0.62, color=colours, edgecolor=INK, linewidth=0.4, gid=name)
     if metric.bound:
         bounds = np.array([float(row[metric.bound]) for row in rows]) * factor
         ax.vlines(bounds, places - 0.4, places + 0.4, color=INK, linewidth=1.4, gid="bound")
-    for place, value, row in zip(places, values, rows, strict=True):
-        text = metric.text(row[name]).replace("us", "µs")
-        ax.annotate(text, (value, place), (3, 0), textcoords="offset points", va="center", fontsize="x-small")
     ax.xaxis.set_major_locator(MaxNLocator(4))
-    ax.set_xlim(0, 1.32 * float(values.max()) or 1.0)
-    ax.set_ylim(len(rows) - 0.4, -0.6)
-    ax.set_yticks(places, [str(row["package"]) for row in rows] if named else [])
-    ax.tick_params(axis="y", length=0)
+    name_bars(ax, [str(row["package"]) for row in rows], shown=named)
+    write_beside(ax, values.tolist(), [metric.text(row[name]).replace("us", "µs") for row in rows])
     ax.set_xlabel(with_unit(metric.title, unit), color=INK)
     better = {"lower": "← better", "higher": "better →"}.get(metric.better, "")
-    ax.set_title(better, loc="right", fontsize="x-small", fontweight="normal", color=MUTED, pad=2)
+    ax.set_title(better, loc="right", fontsize=small_type(), fontweight="normal", color=MUTED, pad=2)

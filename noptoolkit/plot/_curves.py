@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,17 +12,18 @@ from noptoolkit.allocation import Allocation
 from noptoolkit.allocation.evidence import LayoutReport
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.metrics import METRICS
+from noptoolkit.plot._bars import name_bars, write_beside
 from noptoolkit.plot._style import (
-    INK,
     MUTED,
     OKABE_ITO,
     PALE,
     canvas,
     figure_width,
     heading,
+    multiple_of,
     origin_note,
     plain_numbers,
-    scaled,
+    small_type,
     with_unit,
 )
 from noptoolkit.trace import RoutingTrace
@@ -86,9 +88,7 @@ def scaling(
                 raise UnknownNameError(f"a row has no {key!r}; it has {', '.join(row)}")
     metric = METRICS.get(y)
     base = unit if unit is not None else metric.unit if metric else ""
-    peak = np.array([float(row[y]) for row in rows])
-    values, multiple = scaled(peak, base)
-    factor = float(values.max() / peak.max()) if len(peak) and peak.max() > 0 else 1.0
+    factor, multiple = multiple_of([float(row[y]) for row in rows], base)
     with canvas(ax, 0.62) as ax:
         heading(ax, title)
         for i, family in enumerate(dict.fromkeys(str(row[by]) for row in rows)):
@@ -161,15 +161,21 @@ def pareto(
                 ax.plot([across, there[0]], [up, there[1]], color=colour, linewidth=0.7, zorder=2)
                 ax.plot(*there, "o", markersize=5, markerfacecolor="white", markeredgecolor=colour, zorder=3)
             ax.plot(across, up, "o", markersize=5, color=colour, zorder=3)
+        for i, point in enumerate(dict.fromkeys(seen.values())):  # equal ones share a mark
+            names = ", ".join(name for name, other in seen.items() if other == point)
             away = (5, 3) if i % 2 == 0 else (5, -9)
-            ax.annotate(name, (across, up), away, textcoords="offset points", fontsize="x-small", color=INK)
+            ax.annotate(names, point, away, textcoords="offset points", fontsize=small_type())
         ax.margins(0.14)
         ax.grid(True)
         ax.set_xlabel("imbalance: hottest chiplet over the mean")
         ax.set_ylabel("C_T: copies sent per token")
         if held_out is not None:
             ax.set_title(
-                "hollow: held-out tokens", loc="right", fontsize="x-small", fontweight="normal", color=MUTED
+                "hollow: held-out tokens",
+                loc="right",
+                fontsize=small_type(),
+                fontweight="normal",
+                color=MUTED,
             )
         return ax
 
@@ -204,7 +210,7 @@ def layouts(report: LayoutReport, ax: Axes | None = None, *, title: str | None =
                 (2, 2),
                 xycoords=("data", "axes fraction"),
                 textcoords="offset points",
-                fontsize="x-small",
+                fontsize=small_type(),
                 color=MUTED,
             )
         fitted = np.array([row.fitted for row in report.rows])
@@ -214,21 +220,12 @@ def layouts(report: LayoutReport, ax: Axes | None = None, *, title: str | None =
         ax.plot(fitted, places, "o", markersize=4.5, color=colour, gid="fitted")
         (hollow,) = ax.plot(held_out, places, "o", markersize=4.5, color=colour, gid="held out")
         hollow.set_markerfacecolor("white")
-        for place, row in zip(places, report.rows, strict=True):
-            ax.annotate(
-                f"{row.held_out:.2f}, imbalance {row.imbalance:.2f}",
-                (max(row.held_out, row.fitted), place),
-                (6, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize="x-small",
-                bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"},
-            )
         low, high = min(report.bound, fitted.min()), max(report.random, held_out.max())
-        ax.set_xlim(low - 0.05 * (high - low), high + 0.45 * (high - low))
-        ax.set_ylim(len(places) - 0.2, -0.6)
-        ax.set_yticks(places, [row.allocation.method for row in report.rows])
-        ax.tick_params(axis="y", length=0)
+        ax.set_xlim(low - 0.05 * (high - low), high)
+        name_bars(ax, [textwrap.fill(row.allocation.method, 18) for row in report.rows])
+        ax.set_ylim(len(places) - 0.2, -0.6)  # the lines are named under the last row
+        figures = [f"{row.held_out:.2f}, imbalance {row.imbalance:.2f}" for row in report.rows]
+        write_beside(ax, np.maximum(fitted, held_out).tolist(), figures, gap=6.0)
         ax.set_xlabel("C_T: copies sent per token")
         return ax
 

@@ -88,7 +88,7 @@ def degradation(
     link_of = {channel.name: channel.link for channel in package.channels}
     lost = {name: 100.0 * (factor - 1.0) for name, factor in slowdown.items()}
     finite = [value for value in lost.values() if np.isfinite(value)]
-    top = max(finite, default=0.0) if vmax is None else 100.0 * (vmax - 1.0)
+    top = max([0.0, *finite]) if vmax is None else 100.0 * (vmax - 1.0)
     norm = Normalize(0.0, top or 1.0)
 
     def colour_of(value: float) -> str:
@@ -101,7 +101,7 @@ def degradation(
         intact = several[0].intact
         note = f"{intact.traffic.name or 'traffic'}, {intact.routing}, intact {quantity(intact.time, 's')}"
         heading(ax, package.name if title is None else title, [origin_note(note, intact.traffic.origin)])
-        if bar:
+        if bar and finite:
             colour_bar(ax, "Time lost without the part (%)", top, below=True)
         if len(finite) < len(lost):
             legend_below(ax, [Patch(facecolor=MARK, label="without it the package falls apart")], grow=new)

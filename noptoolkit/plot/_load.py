@@ -29,9 +29,9 @@ from noptoolkit.plot._style import (
     canvas_grid,
     figure_width,
     heading,
+    multiple_of,
     origin_note,
     quantity,
-    scaled,
     with_unit,
 )
 from noptoolkit.units import unit_of
@@ -40,6 +40,7 @@ __all__ = ["load", "loads"]
 
 Measure = Literal["time", "load", "utilisation"]
 CUT_FILL = "#CFE3F1"
+HEAD = 0.5  # inches for what stands over a panel, beside the title
 LABELS = {"time": "Time that a channel is busy", "load": "Load of a channel", "utilisation": "Utilisation"}
 
 
@@ -107,10 +108,11 @@ def load(
     with canvas(ax, aspect_of(layout) + 0.1) as ax:
         frame(ax, layout, lines)
         parted = flow.cut if cut else None
-        heading(ax, package.name if title is None else title, *_notes(flow, parted))
+        shown = package.name if title is None else title
+        heading(ax, shown, *_notes(flow, parted, shown))
         if bar:
-            shown, multiple = scaled([top], unit)
-            colour_bar(ax, with_unit(LABELS[show], multiple), float(shown[0]), below=True)
+            factor, multiple = multiple_of(top, unit)
+            colour_bar(ax, with_unit(LABELS[show], multiple), factor * top, below=True)
         colours = QUANTITY_COLOURS(Normalize(0.0, top or 1.0)(values))
         colours[values <= 1e-9 * (top or 1.0)] = mpl.colors.to_rgba(IDLE)
         scale = points_per_unit(ax)
@@ -122,7 +124,7 @@ def load(
         if parted:
             _cross(ax, parted, package, layout, ribbons, owner)
         if labels:
-            draw_labels(ax, package, layout, scale)
+            draw_labels(ax, package, layout, scale, fills)
         _mark_bottleneck(ax, flow, layout, scale, ribbons, owner)
         return ax
 
@@ -134,7 +136,7 @@ def loads(
     show: Measure = "time",
     vmax: float | None = None,
     titles: Sequence[str] | None = None,
-    columns: int = 3,
+    columns: int | None = None,
     labels: bool = True,
 ) -> list[Axes]:
     """Draw several flows side by side on one scale with one colour bar.
@@ -150,7 +152,7 @@ def loads(
     titles
         Over the panels; what tells them apart where ``None``, package or routing.
     columns
-        Panels beside each other on a new figure.
+        Panels beside each other on a new figure; 3 on a page, 2 in a column where ``None``.
 
     Returns
     -------
@@ -160,17 +162,18 @@ def loads(
     found = [measure(flow, show) for flow in flows]
     top = max((float(values.max(initial=0.0)) for values, _ in found), default=0.0) if vmax is None else vmax
     reference = max(used_bandwidth(flow) for flow in flows)
-    columns = min(columns, len(flows))
+    columns = min(columns or (3 if figure_width() > 5.0 else 2), len(flows))
     panel = figure_width() / columns
-    heights = [aspect_of(arrange(flow.package, gap=ROOMY)[0], panel) / columns + 0.05 for flow in flows]
+    head = HEAD / figure_width()
+    heights = [aspect_of(arrange(flow.package, gap=ROOMY)[0], panel) / columns + head for flow in flows]
     rows = [max(heights[i : i + columns]) for i in range(0, len(flows), columns)]
     with canvas_grid(axes, columns, rows, 0.08) as grid:
         drawn = [
             load(flow, ax, show=show, vmax=top, reference=reference, bar=False, labels=labels, title=name)
             for flow, ax, name in zip(flows, grid, titles or _titles(flows), strict=False)
         ]
-        shown, multiple = scaled([top], found[0][1])
-        colour_bar(grid, with_unit(LABELS[show], multiple), float(shown[0]), below=True)
+        factor, multiple = multiple_of(top, found[0][1])
+        colour_bar(grid, with_unit(LABELS[show], multiple), factor * top, below=True)
         for ax in drawn:
             ax.set_anchor("N")
         for spare in grid[len(drawn) :]:
@@ -207,15 +210,17 @@ def used_bandwidth(flow: FlowResult) -> float:
     return float(bandwidth[used].max() if used.any() else bandwidth.max())
 
 
-def _notes(flow: FlowResult, cut: Cut | None) -> tuple[list[str], list[str]]:
-    """Return what was routed, how long it takes with its bound; what sets that time, and the cut."""
+def _notes(flow: FlowResult, cut: Cut | None, title: str) -> tuple[list[str], list[str]]:
+    """Return what was routed and the title does not say, how long it takes; what sets that, and the cut."""
     unit = unit_of(FlowResult, "time")
     time, bound = quantity(flow.time, unit), quantity(flow.time_bound, unit)
-    what = origin_note(f"{flow.traffic.name or 'traffic'}, {flow.routing}", flow.traffic.origin)
+    parts = [part for part in (flow.traffic.name or "traffic", flow.routing) if part != title]
+    what = origin_note(", ".join(parts), flow.traffic.origin)
     marks = [f"○ bottleneck {flow.bottleneck}"] if flow.bottleneck else []
     if cut is not None:
         share = f"{quantity(cut.demand, 'B')} over {quantity(cut.capacity, 'B/s')}"
-        marks.append(f"| cut of {len(cut.channels)} channels: {share}, {quantity(cut.time, 's')}")
+        count = f"{len(cut.channels)} channel{'' if len(cut.channels) == 1 else 's'}"
+        marks.append(f"| cut of {count}: {share}, {quantity(cut.time, 's')}")
     return [what, f"{time}, at best {bound}"], marks
 
 
@@ -262,5 +267,5 @@ def _mark_bottleneck(
             return
         centre, radius = layout.centre[node], 1.12 * float(np.hypot(*layout.half[node]))
     ring = Circle((float(centre[0]), float(centre[1])), radius, fill=False, edgecolor=MARK, linewidth=1.2)
-    ring.set(zorder=6, gid="bottleneck ring")
+    ring.set(zorder=6, gid="bottleneck ring", clip_on=False)
     ax.add_patch(ring)

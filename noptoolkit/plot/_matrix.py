@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -12,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from noptoolkit.plot._style import PALE, QUANTITY_COLOURS, axes_points, figure_of
+from noptoolkit.plot._style import PALE, QUANTITY_COLOURS, axes_points, figure_of, small_type
 
 __all__ = ["colour_bar", "draw_matrix", "thin_ticks"]
 
@@ -33,7 +32,7 @@ def draw_matrix(ax: Axes, values: NDArray[np.float64], *, vmax: float | None = N
 
 def thin_ticks(ax: Axes, names: Sequence[str], *, x: bool = True, y: bool = True) -> None:
     """Name rows and columns, every second, fifth, tenth, ... of them where they are many."""
-    size = float(mpl.rcParams["font.size"]) - 1.0
+    size = small_type()
     width, height = axes_points(ax)
     ticks = np.arange(len(names))
     for wanted, axis, room in ((x, ax.xaxis, width), (y, ax.yaxis, height)):

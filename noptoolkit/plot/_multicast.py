@@ -13,7 +13,7 @@ from noptoolkit.plot._channels import IDLE, ROOMY, draw_channels
 from noptoolkit.plot._load import used_bandwidth
 from noptoolkit.plot._nodes import Colour, aspect_of, draw_labels, draw_nodes, frame, points_per_unit
 from noptoolkit.plot._ribbons import arrange
-from noptoolkit.plot._style import INK, OKABE_ITO, canvas, heading, legend_below
+from noptoolkit.plot._style import OKABE_ITO, canvas, heading, legend_below, small_type
 from noptoolkit.traffic import Traffic
 
 __all__ = ["multicast"]
@@ -67,7 +67,8 @@ def multicast(
     copies = np.rint(flow.load / size).astype(int)
     if not np.allclose(copies, flow.load / size, atol=1e-3):
         raise RoutingError(
-            f"routing {flow.routing!r} splits the token over several ways; draw one that does not: 'ecmp'"
+            f"routing {flow.routing!r} splits the token over several ways; take 'shortest', and make one "
+            "link of parallel ones"
         )
     layout, lines = arrange(package, gap=ROOMY)
     new = ax is None
@@ -92,19 +93,13 @@ def multicast(
         fills: dict[str, Colour] = dict.fromkeys(members, MANY)
         fills[root] = OKABE_ITO["vermilion"]
         draw_nodes(ax, package, layout, scale, coloured=False, fills=fills)
-        draw_labels(ax, package, layout, scale, white=set(fills))
+        draw_labels(ax, package, layout, scale, fills)
         for ribbon, i in zip(ribbons, owner, strict=True):
             if copies[i] > 1:
                 x, y = ribbon.mean(axis=0)
-                halo = {
-                    "boxstyle": "round,pad=0.12",
-                    "facecolor": "white",
-                    "edgecolor": "none",
-                    "alpha": 0.85,
-                }
-                ax.text(
-                    x, y, f"{copies[i]}×", ha="center", va="center", color=INK, fontsize="x-small", bbox=halo
-                ).set_zorder(5)
+                count = ax.text(x, y, f"{copies[i]}×", ha="center", va="center", fontsize=small_type())
+                count.set_bbox({"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.85})
+                count.set_zorder(5)
         return ax
 
 

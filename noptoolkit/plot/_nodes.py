@@ -7,7 +7,7 @@ where it fits at a readable size; of a crowd either all names fit or none is wri
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Mapping
 
 import matplotlib as mpl
 import numpy as np
@@ -36,6 +36,7 @@ __all__ = [
     "draw_labels",
     "draw_nodes",
     "frame",
+    "ink_on",
     "kinds_of",
     "node_legend",
     "points_per_unit",
@@ -174,18 +175,31 @@ def _seams(centre: NDArray[np.float64], half: NDArray[np.float64]) -> list[NDArr
     return lines
 
 
+def ink_on(fill: Colour) -> str:
+    """Return the colour of writing that is read on a fill: white on a dark one."""
+    red, green, blue = to_rgb(fill)
+    return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5 else INK
+
+
 def draw_labels(
-    ax: Axes, package: Package, layout: Layout, scale: float, *, white: Set[str] = frozenset()
+    ax: Axes,
+    package: Package,
+    layout: Layout,
+    scale: float,
+    fills: Mapping[str, Colour] | None = None,
+    *,
+    but: Collection[int] = (),
 ) -> None:
-    """Write the names that fit, those of one kind in one size; some in ``white`` on a dark fill."""
+    """Write the names that fit, those of one kind in one size, to be read on ``fills``; ``but`` of some."""
     box = 2 * layout.half * scale
     lengths = np.array([len(node.name) for node in package.nodes])
     fit = np.minimum(0.9 * box[:, 0] / (GLYPH * lengths), 0.6 * box[:, 1])
     kinds = kinds_of(package, layout)
     fit[layout.under] = 0.0  # what stands on it would cover its name
+    fit[list(but)] = 0.0
     crowded = {kind for kind in set(kinds) if kinds.count(kind) > FEW}
     named = [i for i, kind in enumerate(kinds) if fit[i] >= SMALLEST_TYPE]
-    lost = {kinds[i] for i in set(range(len(kinds))) - set(named)} & crowded
+    lost = {kinds[i] for i in set(range(len(kinds))) - set(named) - set(but)} & crowded
     named = [i for i in named if kinds[i] not in lost]  # a crowd keeps all of its names or none
     if not named:
         return
@@ -201,7 +215,7 @@ def draw_labels(
             ha="center",
             va="center_baseline",
             fontsize=size_of[kinds[i]],
-            color="white" if kinds[i] == "switch" or package.nodes[i].name in white else INK,
+            color=ink_on((fills or {}).get(package.nodes[i].name, _colours_of(kinds[i], coloured=True)[1])),
             zorder=4,
             clip_on=True,
         )

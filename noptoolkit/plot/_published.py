@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from noptoolkit.errors import NopError
+from noptoolkit.plot._bars import name_bars, write_beside
 from noptoolkit.plot._style import INK, OKABE_ITO, canvas, figure_width, heading, legend_below
 
 __all__ = ["Reproduced", "published"]
@@ -91,20 +92,9 @@ def published(
         for container in bars:
             for bar in container:
                 bar.set(edgecolor="white", linewidth=0.3)
-        for place, out, mine in zip(places, theirs, ours, strict=True):
-            if np.isfinite(out):
-                ax.annotate(
-                    f"{100 * (mine / out - 1):+.1f} %",
-                    (max(out, mine), place),
-                    (3, 0),
-                    textcoords="offset points",
-                    va="center",
-                    fontsize="x-small",
-                )
-        ax.set_xlim(0, 1.18 * float(np.nanmax([*theirs, *ours])))
-        ax.set_ylim(len(chosen) - 0.4, -0.6)
-        ax.set_yticks(places, [row.figure.removesuffix("(s)").strip() for row in chosen])
-        ax.tick_params(axis="y", length=0)
+        name_bars(ax, [row.figure.removesuffix("(s)").strip() for row in chosen])
+        residuals = [f"{100 * part:+.1f} %" if np.isfinite(part) else "" for part in ours / theirs - 1.0]
+        write_beside(ax, np.fmax(theirs, ours).tolist(), residuals)
         if not seconds:
             ax.axvline(1.0, color=INK, linewidth=0.6, linestyle=":")
         ax.set_xlabel("Time of a step (s)" if seconds else "Speed-up over the serial step")

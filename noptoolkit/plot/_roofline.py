@@ -17,9 +17,10 @@ from noptoolkit.plot._style import (
     OKABE_ITO,
     canvas,
     heading,
+    multiple_of,
     plain_numbers,
     quantity,
-    scaled,
+    small_type,
     with_unit,
 )
 from noptoolkit.units import Quantity, parse_quantity, unit_of
@@ -87,8 +88,7 @@ def roofline(
     finite = [point.intensity for point in points.values() if 0 < point.intensity < np.inf]
     ridges = [chiplet.flops / slope for slope in slopes.values()]
     low, high = min([*finite, *ridges]) / 6, max([*finite, *ridges]) * 6
-    shown, unit = scaled([chiplet.flops], unit_of(Chiplet, "flops"))
-    factor = float(shown[0]) / chiplet.flops
+    factor, unit = multiple_of(chiplet.flops, unit_of(Chiplet, "flops"))
     with canvas(ax, 0.62) as ax:
         heading(ax, chiplet.name if title is None else title)
         ax.set_xscale("log")
@@ -118,7 +118,7 @@ def roofline(
             1.15 * factor * chiplet.flops,
             quantity(chiplet.flops, "FLOP/s"),
             ha="right",
-            fontsize="x-small",
+            fontsize=small_type(),
             color=MUTED,
         )
         ax.set_xlabel("Arithmetic intensity (FLOP/B)")

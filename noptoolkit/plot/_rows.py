@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import ScheduleError, UnknownNameError
 from noptoolkit.package import Chiplet, Memory, Package
-from noptoolkit.plot._style import axes_points, origin_note, quantity
+from noptoolkit.plot._style import axes_points, origin_note, quantity, small_type
 from noptoolkit.scheduling import Schedule
 from noptoolkit.units import Quantity, parse_quantity
 
@@ -80,7 +79,7 @@ def notes_of(plan: Schedule, dashed: bool | None = None) -> list[str]:
 
 def name_rows(ax: Axes, rows: tuple[str, ...]) -> None:
     """Name the rows, every second, third, ... of them where they are narrow."""
-    size = float(mpl.rcParams["font.size"]) - 1.0
+    size = small_type()
     room = axes_points(ax)[1] / max(len(rows), 1)
     step = max(1, int(np.ceil(1.05 * min(size, 6.0) / room)))
     ax.set_yticks(range(0, len(rows), step), rows[::step], fontsize=min(size, max(room / 1.05, 5.0)))

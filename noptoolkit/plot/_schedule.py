@@ -19,7 +19,7 @@ from noptoolkit.plot._style import (
     figure_width,
     heading,
     legend_below,
-    scaled,
+    multiple_of,
     with_unit,
 )
 from noptoolkit.scheduling import Schedule
@@ -101,7 +101,7 @@ def schedule(
     """
     shown = rows_of(plan, rows)
     begin, end = window_of(plan, window)
-    factor, unit = _time_scale(max(abs(begin), abs(end)))
+    factor, unit = multiple_of([begin, end], "s")
     inches = float(np.clip(0.12 * len(shown) + 0.9, 1.4, 6.0))
     new = ax is None
     with canvas(ax, inches / figure_width()) as ax:
@@ -122,11 +122,6 @@ def schedule(
         handles: list[Artist] = [Patch(facecolor=colour, label=kind) for kind, colour in kinds.items()]
         legend_below(ax, handles, grow=new, under=2.9)
         return ax
-
-
-def _time_scale(latest: float) -> tuple[float, str]:
-    shown, unit = scaled([latest], "s")
-    return float(shown[0]) / latest, unit
 
 
 def _bars_of(

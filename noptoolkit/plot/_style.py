@@ -25,7 +25,7 @@ from matplotlib.container import Container
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerBase
 from matplotlib.ticker import FuncFormatter
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from noptoolkit._names import resolve
 from noptoolkit.units import format_quantity, parse_quantity
@@ -44,11 +44,12 @@ __all__ = [
     "figure_width",
     "heading",
     "legend_below",
+    "multiple_of",
     "origin_note",
     "plain_numbers",
     "quantity",
     "save",
-    "scaled",
+    "small_type",
     "style",
     "with_unit",
 ]
@@ -230,24 +231,21 @@ def save(picture: Axes | Figure, path: str | Path) -> Path:
     return target
 
 
-def scaled(values: ArrayLike, unit: str) -> tuple[NDArray[np.float64], str]:
-    """Return values in the SI multiple of ``unit`` that suits their largest, and that multiple's name.
+def multiple_of(values: ArrayLike, unit: str) -> tuple[float, str]:
+    """Return the SI multiple of ``unit`` that suits the largest of values: the factor to it, and its name.
 
     Examples
     --------
-    >>> scaled([64e9, 128e9], "B/s")
-    (array([ 64., 128.]), 'GB/s')
-    >>> scaled([0.5], "")
-    (array([0.5]), '')
+    >>> multiple_of([64e9, 128e9], "B/s")
+    (1e-09, 'GB/s')
+    >>> multiple_of([0.5], "")
+    (1.0, '')
     """
-    array = np.asarray(values, dtype=float)
-    peak = float(np.nanmax(np.abs(array), initial=0.0))
+    peak = float(np.nanmax(np.abs(np.asarray(values, dtype=float)), initial=0.0))
     if not unit or peak == 0.0:
-        return array, unit
+        return 1.0, unit
     multiple = format_quantity(peak, unit).split()[-1]
-    return array / parse_quantity(f"1 {multiple}", unit), multiple.replace("u", "µ", 1) if multiple[
-        0
-    ] == "u" else multiple
+    return 1.0 / parse_quantity(f"1 {multiple}", unit), _printed(multiple)
 
 
 def quantity(value: float, unit: str) -> str:
@@ -276,34 +274,39 @@ def heading(ax: Axes, title: str, notes: Sequence[str] = (), marks: Sequence[str
 
     Lines are wrapped to the width of the axes: a long one must not push its neighbours aside.
     """
-    size = float(mpl.rcParams["font.size"])
+    small = small_type()
     width = axes_points(ax)[0]
-    letters = max(int(width / (0.56 * (size - 1))), 12)
+    letters = max(int(width / (0.56 * small)), 12)
     lines = [(text, MUTED) for note in notes for text in textwrap.wrap(note, letters)]
     lines += [(text, MARK) for mark in marks for text in textwrap.wrap(mark, letters)]
     if not title:  # small type alone: as the title, so that room is left for it
-        small = "\n".join(text for text, _ in lines)
-        ax.set_title(small, pad=5.0, fontsize=size - 1, fontweight="normal", color=MUTED)
+        said = "\n".join(text for text, _ in lines)
+        ax.set_title(said, pad=5.0, fontsize=small, fontweight="normal", color=MUTED)
         return
     for i, (text, colour) in enumerate(reversed(lines)):
         ax.annotate(
             text,
             (0.0, 1.0),
-            (0.0, 4.0 + 1.3 * (size - 1) * i),
+            (0.0, 4.0 + 1.3 * small * i),
             xycoords="axes fraction",
             textcoords="offset points",
-            fontsize=size - 1,
+            fontsize=small,
             color=colour,
             annotation_clip=False,
         ).set_in_layout(False)
-    wrapped = textwrap.fill(title, max(int(width / (0.7 * (size + 1))), 8))
-    ax.set_title(wrapped, pad=5.0 + 1.3 * (size - 1) * len(lines))
+    wrapped = textwrap.fill(title, max(int(width / (0.7 * (small + 2))), 8))
+    ax.set_title(wrapped, pad=5.0 + 1.3 * small * len(lines))
 
 
 def origin_note(name: str, origin: str) -> str:
     """Return the note of a result: what it is of, and whether its routing is synthetic."""
     said = {"synthetic": "synthetic routing", "loads": "routing drawn from recorded loads"}.get(origin, "")
     return ", ".join(part for part in (name, said) if part)
+
+
+def small_type() -> float:
+    """Return the size in points of ticks, notes and figures in a picture: the smallest of running text."""
+    return float(mpl.rcParams["font.size"]) - 1.0
 
 
 def plain_numbers(ax: Axes) -> None:

@@ -59,9 +59,8 @@ def temperature(
     right, top = left + columns * found.cell[0], bottom + rows * found.cell[1]
     with canvas(ax, aspect_of(place(package)) + 0.15) as ax:
         hottest = max(found.of_node, key=lambda name: found.of_node[name])
-        note = (
-            f"hottest {found.hottest - FREEZING:.1f} °C; {hottest} {found.of_node[hottest] - FREEZING:.1f} °C"
-        )
+        mean = found.of_node[hottest] - FREEZING
+        note = f"at most {found.hottest - FREEZING:.1f} °C; hottest node {hottest}, mean {mean:.1f} °C"
         heading(ax, package.name if title is None else title, [note])
         image = ax.imshow(
             cells,

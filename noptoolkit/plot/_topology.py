@@ -105,7 +105,7 @@ def topology(
         if legend:  # first: what it takes decides how large the rest is drawn
             handles = [*node_legend(package, layout), *_width_legend(package, layout, ax)]
             if any(len(pieces) > 1 for pieces in lines):
-                handles.append(Line2D([], [], linewidth=0, label="stub: goes round to the far end"))
+                handles.append(Line2D([], [], linewidth=0, label="stub: wraps round"))
             legend_below(ax, handles, grow=new, drawn_by={Glyph: GlyphHandler()})
         scale = points_per_unit(ax)
         _draw_links(ax, package, layout, lines, scale)

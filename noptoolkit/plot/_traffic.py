@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from noptoolkit.plot._matrix import colour_bar, draw_matrix, thin_ticks
-from noptoolkit.plot._style import canvas, heading, origin_note, scaled, with_unit
+from noptoolkit.plot._style import canvas, heading, multiple_of, origin_note, with_unit
 from noptoolkit.traffic import Traffic
 from noptoolkit.units import format_quantity
 
@@ -50,13 +50,12 @@ def traffic(
     >>> plt.close(ax.figure)
     """
     bytes_of = delivered(traffic)
-    values, unit = scaled(bytes_of, "B")
-    factor = float(values.max() / bytes_of.max()) if bytes_of.max() > 0 else 1.0
+    factor, unit = multiple_of(bytes_of, "B")
     top = (float(bytes_of.max()) if vmax is None else vmax) * factor
     with canvas(ax, 0.86) as ax:
         total = f"{format_quantity(bytes_of.sum(), 'B')} in all"
         heading(ax, traffic.name if title is None else title, [origin_note(total, traffic.origin)])
-        draw_matrix(ax, values, vmax=top or 1.0)
+        draw_matrix(ax, factor * bytes_of, vmax=top or 1.0)
         ax.set_xlabel("to")
         ax.set_ylabel("from")
         colour_bar(ax, with_unit("Bytes per pair", unit), top)

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from noptoolkit.plot._matrix import colour_bar
 from noptoolkit.plot._rows import name_rows, notes_of, rows_of, title_of, window_of
-from noptoolkit.plot._style import QUANTITY_COLOURS, canvas, figure_width, heading, scaled, with_unit
+from noptoolkit.plot._style import QUANTITY_COLOURS, canvas, figure_width, heading, multiple_of, with_unit
 from noptoolkit.scheduling import Schedule
 from noptoolkit.units import Quantity
 
@@ -72,7 +72,7 @@ def utilisation(
     if rows is None and package is not None:
         shown = tuple(name for name in shown if name not in package.index)
     begin, end = window_of(plan, window)
-    values, unit = scaled([begin, end], "s")
+    factor, unit = multiple_of([begin, end], "s")
     edges = np.linspace(begin, end, bins + 1)
     index = {name: i for i, name in enumerate(plan.resources)}
     share = 100.0 * plan.busy_share(edges)[[index[name] for name in shown]]
@@ -87,7 +87,7 @@ def utilisation(
             vmax=100.0,
             aspect="auto",
             interpolation="nearest",
-            extent=(float(values[0]), float(values[1]), len(shown) - 0.5, -0.5),
+            extent=(factor * begin, factor * end, len(shown) - 0.5, -0.5),
         )
         ax.set_xlabel(with_unit("Time", unit))
         if bar:

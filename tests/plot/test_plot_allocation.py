@@ -10,6 +10,7 @@ from noptoolkit.errors import WorkloadError
 from noptoolkit.plot._allocation import _wrapped
 from noptoolkit.plot._curves import _front
 from noptoolkit.synthetic import draw_trace
+from noptoolkit.topology import mesh
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,17 @@ def test_the_map_names_experts_and_shares_a_scale(trace: RoutingTrace) -> None:
     assert texts["e1"] == ["4", "5", "6", "7"]
     assert ax.figure.axes[1].get_xlim() == (0.0, 2.0)
     assert any("synthetic routing" in text.get_text() for text in ax.texts)
+
+
+@pytest.mark.parametrize(("side", "written"), [(4, True), (8, False)])
+def test_all_ids_are_written_or_none(side: int, written: bool) -> None:
+    package = mesh(side)
+    found = Allocation(package.experts, [[i // 6 for i in range(6 * side**2)]])
+    with plot.style("column"):  # short ids would fit the smaller boxes, long ones do not
+        ax = plot.layout(package, found)
+    texts = [text.get_text() for text in ax.texts if text.get_text().startswith("e")]
+    assert len(texts) == side**2
+    assert all(("\n" in text) is written for text in texts)
 
 
 def test_a_layout_of_another_package_is_refused(trace: RoutingTrace) -> None:

@@ -6,11 +6,13 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.collections import PolyCollection
-from packages_to_draw import grid
+from packages_to_draw import grid, nop_tree
 
 from noptoolkit import Package, plot
 from noptoolkit.flow import FlowResult, congestion
+from noptoolkit.plot._channels import IDLE
 from noptoolkit.plot._load import measure
+from noptoolkit.plot._style import INK
 from noptoolkit.traffic import all_to_all, hotspot
 
 
@@ -62,7 +64,7 @@ def test_a_node_can_be_the_bottleneck(tree: Package) -> None:
 def test_idle_channels_are_grey(tree: Package) -> None:
     flow = congestion(tree, hotspot(tree, "1 MB", to="e0"))
     (lanes,) = ribbons(plot.load(flow))
-    pale = np.all(np.isclose(lanes.get_facecolors(), mpl.colors.to_rgba("#EDEDED")), axis=1)
+    pale = np.all(np.isclose(lanes.get_facecolors(), mpl.colors.to_rgba(IDLE)), axis=1)
     assert pale.sum() == (flow.load == 0).sum() > 0
 
 
@@ -74,6 +76,22 @@ def test_panels_share_one_scale_and_one_bar(flow: FlowResult) -> None:
     assert bar.get_xlim()[1] == pytest.approx(max(flow.time, other.time) * 1e6)
     darkest = [max(map(tuple, 1 - np.vstack([p.get_facecolors() for p in ribbons(ax)]))) for ax in axes]
     assert darkest[0] > darkest[1]
+
+
+def test_a_column_has_two_panels_beside_each_other_and_all_that_is_said_in_it(flow: FlowResult) -> None:
+    with plot.style("column"):
+        axes = plot.loads([flow] * 3, titles=["a", "b", "c"])
+    axes[0].figure.draw_without_rendering()
+    left = [round(ax.get_position().x0, 3) for ax in axes]
+    assert left[0] == left[2] < left[1]
+    width = axes[0].figure.bbox.width
+    assert all(text.get_window_extent().x1 <= width for ax in axes for text in ax.texts)
+
+
+def test_the_note_leaves_out_what_the_title_says(flow: FlowResult) -> None:
+    said = {title: plot.load(flow, title=title).texts for title in ("here", "dor")}
+    assert any(text.get_text() == "all-to-all, dor" for text in said["here"])
+    assert any(text.get_text() == "all-to-all" for text in said["dor"])
 
 
 @pytest.mark.parametrize(("show", "label"), [("load", "(MB)"), ("utilisation", "Utilisation")])
@@ -109,3 +127,15 @@ def test_the_cut_is_struck_and_tinted() -> None:
     assert len(strokes.get_segments()) == len(flow.cut.channels) > 0
     assert any(f"cut of {len(flow.cut.channels)} channels" in text.get_text() for text in ax.texts)
     assert not [part for part in plot.load(flow).collections if part.get_gid() == "cut"]
+
+
+def test_names_are_read_on_what_the_cut_tints() -> None:
+    package = nop_tree()
+    flow = congestion(package, all_to_all(package, "1 MB"))
+    ax = plot.load(flow, cut=True)
+    assert flow.cut is not None
+    assert any("cut of 1 channel: " in text.get_text() for text in ax.texts)
+    colours = {text.get_text(): text.get_color() for text in ax.texts if text.get_text() in package.index}
+    switches = {name: colours[name] for name in ("sw0", "sw1", "sw2", "sw3")}
+    assert switches == {name: INK if name in flow.cut.inside else "white" for name in switches}
+    assert INK in switches.values()

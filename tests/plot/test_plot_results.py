@@ -114,6 +114,15 @@ def test_what_falls_apart_is_said() -> None:
         plot.degradation(resilience(package, all_to_all(package, "1 MB"), 2, trials=1, routing="shortest"))
 
 
+def test_a_loss_that_saves_time_costs_none() -> None:
+    package = nop_tree(2, 2)
+    demand = all_to_all(package, "1 MB")
+    loss = resilience(package, demand, of="chiplets", routing="shortest")
+    assert min(loss.slowdown) < 1.0  # its traffic is gone with it
+    ax = plot.degradation(loss)
+    assert ax.figure.axes[1].get_xlim()[0] == 0.0
+
+
 def test_temperature_is_drawn_in_place() -> None:
     package = mesh(2)
     found = temperature(package, {"e0": "50 W"})

@@ -9,7 +9,7 @@ import pytest
 from noptoolkit import Package, plot
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.flow import congestion
-from noptoolkit.plot._style import QUANTITY_COLOURS, scaled
+from noptoolkit.plot._style import QUANTITY_COLOURS, multiple_of
 from noptoolkit.traffic import all_to_all
 
 
@@ -45,11 +45,11 @@ def test_dark_is_more_in_grey_print_too() -> None:
     assert (np.diff(grey) < 0).all()
 
 
-def test_scaled_finds_the_multiple() -> None:
-    values, unit = scaled([1.5e-6, 3e-5], "s")
-    assert unit == "µs"
-    assert values.tolist() == pytest.approx([1.5, 30.0])
-    assert scaled([0.0], "B")[1] == "B"
+def test_the_multiple_suits_the_largest_value() -> None:
+    factor, unit = multiple_of([1.5e-6, 3e-5], "s")
+    assert (factor, unit) == (pytest.approx(1e6), "µs")
+    assert multiple_of([0.0], "B") == (1.0, "B")
+    assert multiple_of([], "B") == (1.0, "B")
 
 
 @pytest.mark.parametrize("ending", ["pdf", "svg", "png"])
