@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,22 +8,42 @@ import pytest
 
 import noptoolkit as nop
 from noptoolkit.allocation import replicate_by_load
-from noptoolkit.errors import FormatError, NopError, UnknownNameError
+from noptoolkit.errors import FormatError, NopError, NopWarning, UnknownNameError
 from noptoolkit.metrics import METRICS
 from noptoolkit.physical import MEASURES
 from noptoolkit.scheduling import verify_schedule
 
 OLMOE = "olmoe-1b-7b"
+PACKAGES = ["mozart-nop-tree", "mesh-4x4"]
 
 
 @pytest.fixture(scope="module")
 def result() -> nop.Comparison:
-    return nop.compare(["mozart-nop-tree", "mesh-4x4"], [OLMOE], allocator="contiguous")
+    return nop.compare(PACKAGES, [OLMOE], allocator="contiguous")
 
 
 def test_the_same_seed_gives_the_same_rows(result: nop.Comparison) -> None:
-    again = nop.compare(["mozart-nop-tree", "mesh-4x4"], [OLMOE], allocator="contiguous")
+    again = nop.compare(PACKAGES, [OLMOE], allocator="contiguous")
     assert again.rows == result.rows
+
+
+def test_runs_side_by_side_give_the_same_rows_warnings_and_progress(result: nop.Comparison) -> None:
+    told: list[str] = []
+    bare = dataclasses.replace(nop.topology.mesh(2, 2, flops="74 TFLOP/s"), name="bare")
+    with pytest.warns(NopWarning, match="bare"):
+        again = nop.compare(
+            ["mozart-nop-tree", "mesh-4x4", bare],
+            [OLMOE],
+            allocator="contiguous",
+            jobs=2,
+            progress=told.append,
+        )
+    assert again.rows[:2] == result.rows
+    assert [line.split(":")[0] for line in told] == [*PACKAGES, "bare"]
+    with pytest.raises(UnknownNameError, match="no allocator named 'contigous'"):
+        nop.compare(["mesh-4x4"], [OLMOE], allocator="contigous", jobs=2)
+    with pytest.raises(NopError, match="jobs=0"):
+        nop.compare(["mesh-4x4"], [OLMOE], jobs=0)
 
 
 def test_bounds_are_below_values(result: nop.Comparison) -> None:

@@ -44,6 +44,9 @@ def compare(
     ] = None,
     objective: Annotated[Objective, typer.Option(help="What the allocator auto minimises.")] = "time",
     seed: Annotated[int, typer.Option(help="Seed of the trace's split and of the allocator.")] = 0,
+    jobs: Annotated[
+        int, typer.Option("-j", "--jobs", help="Runs at once, each in its own process; -1: one per core.")
+    ] = 1,
 ) -> None:
     """Compare topologies on workloads: one table per workload, and pictures with -o."""
     folder = None if out is None else made_folder(out)
@@ -58,6 +61,7 @@ def compare(
             normalise=normalise,
             objective=objective,
             rng=seed,
+            jobs=jobs,
             progress=tell,
         )
         if folder is not None:

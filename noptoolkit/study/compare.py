@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from noptoolkit import physical
 from noptoolkit.allocation import Allocation, Allocator
 from noptoolkit.allocation.fit import Objective
-from noptoolkit.errors import NopError
+from noptoolkit.errors import NopError, NopWarning
 from noptoolkit.flow.routings import Routing
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.formats.results import write_csv, write_json
@@ -138,6 +139,7 @@ def compare_packages(
     objective: Objective = "time",
     tol: float = 0.01,
     rng: int | None = 0,
+    jobs: int = 1,
     progress: Progress | None = None,
 ) -> Comparison:
     """Run every workload on every package; also known as ``noptoolkit.compare``.
@@ -152,6 +154,10 @@ def compare_packages(
         Scale the links of every package so that this total equals the first package's: ``beachfront``,
         ``wire``, ``bandwidth``, ``cost`` or a callable, see `noptoolkit.physical.normalise`. As given
         where ``None``.
+    jobs
+        Runs at once, each in a process of its own; -1 for one per core. joblib starts them, so its backends
+        apply: under ``joblib.parallel_config(backend="dask")`` they leave this machine (the extra
+        ``distributed``).
 
     Raises
     ------
@@ -181,9 +187,35 @@ def compare_packages(
         "objective": objective,
         "tol": tol,
         "rng": rng,
-        "progress": progress,
     }
-    return Comparison(tuple(run(place, load, **options) for load in loads for place in places))
+    pairs = [(place, load) for load in loads for place in places]
+    if jobs == 1:
+        return Comparison(tuple(run(*pair, progress=progress, **options) for pair in pairs))
+    return Comparison(tuple(_run_apart(pairs, options, jobs, progress)))
+
+
+def _run_apart(
+    pairs: Sequence[tuple[Package, Workload]], options: dict[str, Any], jobs: int, progress: Progress | None
+) -> Iterator[Run]:
+    from joblib import Parallel, delayed
+
+    if jobs == 0 or not isinstance(jobs, int):
+        raise NopError(f"jobs={jobs!r}: give how many runs at once, or -1 for one per core")
+    tasks = (delayed(_run_silently)(*pair, options) for pair in pairs)
+    for done, caught in Parallel(n_jobs=jobs, return_as="generator")(tasks):
+        for warning in caught:
+            warnings.warn(warning, stacklevel=4)
+        if progress is not None:
+            progress(f"{done.package.name}: done with {done.workload.name}")
+        yield done
+
+
+def _run_silently(package: Package, workload: Workload, options: dict[str, Any]) -> tuple[Run, list[Warning]]:
+    """Run with its warnings handed back: printed by another process, they would be lost or out of place."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", NopWarning)
+        done = run(package, workload, **options)
+    return done, [one.message for one in caught if isinstance(one.message, NopWarning)]
 
 
 def _heading(name: str) -> str:
