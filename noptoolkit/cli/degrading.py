@@ -40,7 +40,8 @@ def resilience(
     folder = None if out is None else made_folder(out)
     with progress() as tell:
         if on is not None:
-            traffic = run(package, with_trace(on), rng=seed, progress=tell).dispatch.traffic
+            whole = run(package, with_trace(on), routing="ecmp", rng=seed, progress=tell)  # for its traffic
+            traffic = whole.dispatch.traffic
         else:
             traffic = all_to_all(package, "1 MB", among="experts" if package.experts else "terminals")
         found = lose(package, traffic, failures, of=of, trials=trials, routing=routing, rng=seed, report=tell)

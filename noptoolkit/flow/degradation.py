@@ -95,6 +95,8 @@ class Resilience:
         if finite.any():
             mean, most = self.slowdown[finite].mean(), self.slowdown[finite].max()
             lines.append(f"{len(self.lost)} losses: {mean:.3g} times as long on average, at most {most:.3g}")
+        if {name for names in self.lost for name in names} & set(intact.traffic.endpoints):
+            lines.append("what a lost chiplet sends and receives is lost with it")
         torn = int(np.isinf(self.time_bound).sum())
         if torn:
             lines.append(f"{torn} of {len(self.lost)} losses leave a demand without a path")

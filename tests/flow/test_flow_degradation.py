@@ -197,5 +197,7 @@ def test_table_rows_and_files(tmp_path):
     assert worst_first == sorted(worst_first, reverse=True)
     assert len(worst_first) == 3
     assert best.notes()[1].startswith("7 losses: ")
+    dies = resilience(package, all_to_all(package), of="chiplets", routing="ecmp")
+    assert dies.notes()[2:] == ["what a lost chiplet sends and receives is lost with it"]
     path = mesh(1, 3)
     assert resilience(path, all_to_all(path)).notes()[1:] == ["2 of 2 losses leave a demand without a path"]
