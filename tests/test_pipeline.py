@@ -122,6 +122,7 @@ def test_normalised_packages_have_equal_totals() -> None:
     assert tree.package == nop.load_topology("mozart-nop-tree")
 
 
+@pytest.mark.filterwarnings("ignore:.*at equal cost:noptoolkit.errors.NopWarning")
 def test_packages_of_equal_cost() -> None:
     references = ["mozart-nop-tree", "mesh-4x4", "torus-4x4"]
     runs = nop.compare(references, ["stdlib-moe"], allocator="contiguous", normalise="cost").runs

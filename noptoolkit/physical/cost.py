@@ -1,14 +1,13 @@
 """What a package costs to make: dies by yield, a carrier by area, assembly by known good dies.
 
 Gross dies of area A on a wafer of radius r: pi r^2 / A - 2 pi r / sqrt(2 A) (the usual estimate, de Vries,
-IEEE Transactions on Semiconductor
-Manufacturing 18, 2005), at least one where the diagonal fits the wafer. Yield with defect density D:
-Poisson exp(-A D); Murphy ((1 - exp(-A D)) / (A D))^2; negative binomial (1 + A D / c)^-c with clustering c
-(Stapper, IBM Journal 27, 1983). A known good die costs (wafer / gross dies + test) / yield. A package of n
-dies, each placed with yield y, costs (dies + carrier + assembly) / y^n. With a technology, bandwidth has its
-price: every die is larger than its outline by the PHYs of its die-to-die links, bandwidth / areal density,
-and the carrier by all of them. The prices in `Process` are
-examples of RapidChiplet (arXiv 2311.06081) or assumed: compare packages with them, do not quote them.
+IEEE Transactions on Semiconductor Manufacturing 18, 2005), at least one where the diagonal fits the wafer.
+Yield with defect density D: Poisson exp(-A D); Murphy ((1 - exp(-A D)) / (A D))^2; negative binomial
+(1 + A D / c)^-c with clustering c (Stapper, IBM Journal 27, 1983). A known good die costs (wafer / gross dies
++ test) / yield. A package of n dies, each placed with yield y, costs (dies + carrier + assembly) / y^n.
+Bandwidth has its price: every die is larger than its outline by the PHYs of its die-to-die links, bandwidth /
+areal density of the technology, and the carrier by all of them. The prices in `Process` are examples of
+RapidChiplet (arXiv 2311.06081) or assumed: compare packages with them, do not quote them.
 """
 
 from __future__ import annotations
@@ -208,7 +207,7 @@ def _grown(outline: tuple[float, float], extra: float) -> tuple[float, float]:
 def package_cost(
     package: Package,
     *,
-    technology: str | Technology | None = None,
+    technology: str | Technology | None = "ucie-2d",
     die_process: Process | None = None,
     carrier_process: Process | None = None,
     assembly_cost_per_die: float = 0.0,
@@ -223,10 +222,10 @@ def package_cost(
         Every node needs a size; memory stacks are bought like dies of their outline.
     technology
         What joins the dies, a name in `TECHNOLOGIES` or a record: dies and carrier grow by the area of its
-        PHYs. By default PHYs are within the outlines.
+        PHYs. Where ``None``, PHYs are within the outlines.
     die_process, carrier_process
-        Of the dies, and of the carrier under the whole package: by default a silicon interposer of fewer
-        defects (100 per m2); `organic_panel` is another.
+        Of the dies, and of the carrier under the whole package: by default what the technology stands on,
+        `organic_panel` or a silicon interposer of fewer defects than a die (100 per m2).
     assembly_cost_per_die, assembly_yield
         Of placing each die.
     model
@@ -253,7 +252,10 @@ def package_cost(
     under = carrier_process or Process(defect_density=100.0)
     phys = dict.fromkeys(package.index, 0.0)
     if technology is not None:
-        phys = phy_areas(package, technology)
+        chosen = resolve(technology, TECHNOLOGIES, "technology")
+        phys = phy_areas(package, chosen)
+        if carrier_process is None and chosen.carrier == "organic":
+            under = organic_panel()
     dice = Counter((node.size, phys[node.name]) for node in package.nodes if node.size is not None)
     _, outline = extent(package)
     try:

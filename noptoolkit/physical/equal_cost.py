@@ -4,19 +4,22 @@ A tree and a mesh with equal links are not equal packages: they have different n
 different lengths, and a tree pays for its switches. Bandwidth, beachfront and wire are proportional to the
 links' bandwidth: one factor makes the totals equal. Cost is not: silicon, carrier and assembly have to be
 paid before the first byte per second, and yield falls as PHYs make dies larger. There the factor is the
-root of a function that grows with it, where it has one. Whether the edges of the dies have room for what the
-money buys is another question, which `noptoolkit.physical.violations` answers.
+root of a function that grows with it, where it has one; the price is the one of `package_cost` and `profile`.
+Whether the edges of the dies have room for what the money buys is another question: where they have not, a
+warning says so, and `noptoolkit.physical.violations` says where.
 """
 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 
 from noptoolkit._names import resolve
-from noptoolkit.errors import TopologyError
+from noptoolkit.errors import NopWarning, TopologyError
 from noptoolkit.package import LinkKind, Package
-from noptoolkit.physical.cost import organic_panel, package_cost
+from noptoolkit.physical.cost import package_cost
+from noptoolkit.physical.feasibility import violations
 from noptoolkit.physical.geometry import link_lengths
 from noptoolkit.topology.composition import scale_bandwidth
 
@@ -59,8 +62,8 @@ def _wire(package: Package) -> float:
 
 
 def _cost(package: Package) -> float:
-    """Return the cost of a good package whose links are UCIe on an organic substrate, else with defaults."""
-    return package_cost(package, technology="ucie-2d", carrier_process=organic_panel()).total
+    """Return the cost of a good package as `package_cost` and `profile` have it: UCIe on a substrate."""
+    return package_cost(package).total
 
 
 MEASURES: dict[str, Callable[[Package], float]] = {
@@ -83,6 +86,11 @@ def normalise(
     by
         A name in `MEASURES`, or a function of a package that grows with its bandwidth.
 
+    Warns
+    -----
+    NopWarning
+        If ``by`` is ``cost`` and dies have no room for the links of a package.
+
     Raises
     ------
     TopologyError
@@ -97,16 +105,36 @@ def normalise(
 
     A mesh has no switches to pay for, and buys bandwidth for what they cost:
 
-    >>> tree, grid = normalise([nop_tree(4, 4), mesh(4)], by="cost")
-    >>> grid.links[0].bandwidth / tree.links[0].bandwidth > 2
-    True
+    >>> from noptoolkit.topology import concentrated_mesh
+    >>> switched, grid = normalise([concentrated_mesh(2), mesh(4)], by="cost")
+    >>> round(grid.links[0].bandwidth / switched.links[0].bandwidth, 1)
+    3.2
     """
     measure = resolve(by, MEASURES, "measure")
     if not packages:
         return ()
     wanted = measure(packages[0])
     what = by if isinstance(by, str) else getattr(by, "__name__", repr(by))
-    return (packages[0], *(_scaled(package, measure, wanted, what) for package in packages[1:]))
+    level = (packages[0], *(_scaled(package, measure, wanted, what) for package in packages[1:]))
+    if measure is _cost:
+        for package in level[1:]:
+            _warn_if_crowded(package)
+    return level
+
+
+def _warn_if_crowded(package: Package) -> None:
+    """Warn where the dies have no room for the links that their price allows."""
+    if any(node.position is None for node in package.nodes):
+        return
+    crowded = [found for found in violations(package, "ucie-2d") if found.rule in ("beachfront", "phy area")]
+    if crowded:
+        worst = max(crowded, key=lambda found: found.excess)
+        warnings.warn(
+            f"package {package.name!r}: at equal cost {len(crowded)} dies or sides have no room for their "
+            f"links, the worst: {worst}",
+            NopWarning,
+            stacklevel=3,
+        )
 
 
 def _scaled(package: Package, measure: Callable[[Package], float], wanted: float, what: str) -> Package:

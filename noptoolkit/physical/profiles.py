@@ -180,8 +180,9 @@ def _physical(package: Package, technology: Technology, remarks: list[str]) -> d
     else:
         remarks.append(f"no link power: {technology.name} or a memory bus has no energy per bit")
     try:
-        cost = package_cost(package)
-        entries["cost"] = Entry(cost.total, "", "a good package, in 1/1000 wafer (assumed)")
+        cost = package_cost(package, technology=technology)
+        meaning = f"a good package on {technology.carrier}, with PHYs, in 1/1000 wafer (assumed)"
+        entries["cost"] = Entry(cost.total, "", meaning)
         entries["assembly yield"] = Entry(cost.yield_, "", "at 99 % per die (assumed)")
     except TopologyError as error:
         remarks.append(f"no cost: {error}")

@@ -11,6 +11,7 @@ not say is ``None`` and then not checked.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = ["TECHNOLOGIES", "Technology"]
 
@@ -36,6 +37,8 @@ class Technology:
     areal_density
         Bandwidth, both directions together, per die area that PHYs take, in B/s per m2; ``None`` where a PHY
         takes ``phy_area`` whatever its bandwidth.
+    carrier
+        What the dies stand on: an ``organic`` substrate or ``silicon``.
     source, assumed
         Where the numbers come from, and what was assumed.
     """
@@ -48,6 +51,7 @@ class Technology:
     latency_per_length: float = 0.0
     phy_area: float | None = None
     areal_density: float | None = None
+    carrier: Literal["organic", "silicon"] = "silicon"
     source: str = ""
     assumed: tuple[str, ...] = ()
 
@@ -65,6 +69,7 @@ TECHNOLOGIES: dict[str, Technology] = {
         reach=25 * MM,
         areal_density=125e9 / MM**2,
         phy_latency=1e-9,
+        carrier="organic",
         source=UCIE,
         assumed=("half of the 2 ns round trip per crossing",),
     ),

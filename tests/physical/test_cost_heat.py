@@ -15,6 +15,7 @@ from noptoolkit.physical import (
     gross_dies,
     link_power,
     measured_links,
+    organic_panel,
     package_cost,
     phy_areas,
     temperature,
@@ -61,10 +62,12 @@ def test_bandwidth_has_its_price() -> None:
     assert cost.dies == pytest.approx(4 * die_cost(0.01 * grow, 0.005 * grow, Process()))
     wide, tall = 0.021, 0.011
     grow = math.sqrt(1 + 16e-6 / (wide * tall))
-    under = Process(defect_density=100.0)
+    under = organic_panel()
     assert cost.carrier == pytest.approx(die_cost(wide * grow, tall * grow, under))
-    assert package_cost(package).dies < cost.dies
-    assert package_cost(package, technology="wires-50um") == package_cost(package)
+    bare = package_cost(package, technology=None)
+    assert bare.dies < cost.dies
+    assert bare.carrier == pytest.approx(die_cost(wide, tall, Process(defect_density=100.0)))
+    assert package_cost(package, technology="wires-50um") == bare
     half = scale_bandwidth(package, 0.5)
     assert package_cost(half, technology="ucie-2d").total < package_cost(package, technology="ucie-2d").total
 
@@ -81,9 +84,9 @@ def test_memory_buses_and_bonds_have_no_phys() -> None:
 
 
 def test_package_cost() -> None:
-    free = package_cost(mesh(3), assembly_yield=1.0)
+    free = package_cost(mesh(3), technology=None, assembly_yield=1.0)
     assert free.total == pytest.approx(9 * die_cost(0.01, 0.01, Process()) + free.carrier)
-    lossy = package_cost(mesh(3), assembly_yield=0.9, assembly_cost_per_die=1.0)
+    lossy = package_cost(mesh(3), technology=None, assembly_yield=0.9, assembly_cost_per_die=1.0)
     assert lossy.total == pytest.approx((free.total + 9) / 0.9**9)
     with pytest.raises(TopologyError, match="no size"):
         package_cost(Package("bare", [Chiplet("a")], []))

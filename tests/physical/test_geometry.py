@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noptoolkit import Chiplet, Link, Package
-from noptoolkit.errors import TopologyError, UnknownNameError
+from noptoolkit.errors import NopWarning, TopologyError, UnknownNameError
 from noptoolkit.formats import list_topologies, load_topology
 from noptoolkit.physical import (
     MEASURES,
@@ -23,6 +23,7 @@ from noptoolkit.physical import (
     organic_panel,
     package_cost,
     place,
+    profile,
     violations,
     wire_length,
 )
@@ -155,6 +156,7 @@ def test_annealing() -> None:
         place(package, "spiral")
 
 
+@pytest.mark.filterwarnings("ignore:.*at equal cost:noptoolkit.errors.NopWarning")
 @pytest.mark.parametrize("by", MEASURES)
 def test_normalise(by: str) -> None:
     packages = normalise([nop_tree(4, 4, memory=True), mesh(4, memory=True), torus(4)], by=by)
@@ -170,6 +172,7 @@ def test_what_normalising_counts() -> None:
         assert grid.links[0].bandwidth == pytest.approx(128e9 * ratio)
 
 
+@pytest.mark.filterwarnings("ignore:.*at equal cost:noptoolkit.errors.NopWarning")
 def test_equal_cost() -> None:
     tree, grid, wheel = nop_tree(4, 4), mesh(4), torus(4)
     _, mesh_there, torus_there = normalise([tree, grid, wheel], by="cost")
@@ -177,6 +180,8 @@ def test_equal_cost() -> None:
     price = package_cost(tree, **terms).total
     for package in (mesh_there, torus_there):
         assert package_cost(package, **terms).total == pytest.approx(price, rel=1e-8)
+        assert profile(package)["cost"] == pytest.approx(profile(tree)["cost"], rel=1e-8)
+    assert profile(grid)["cost"] != pytest.approx(price, rel=0.01)
     assert (
         mesh_there.links[0].bandwidth > torus_there.links[0].bandwidth > 128e9
     )  # 24 links and 32, no switch
@@ -184,6 +189,14 @@ def test_equal_cost() -> None:
     assert back.links[0].bandwidth == pytest.approx(128e9, rel=1e-5)
     root = normalise([tree, grid], by=lambda package: package.total_bandwidth**2)[1]
     assert root.total_bandwidth == pytest.approx(tree.total_bandwidth)
+
+
+def test_equal_cost_says_where_dies_are_too_small() -> None:
+    with pytest.warns(
+        NopWarning, match="'mesh-4x4': at equal cost 64 dies or sides .* the worst: phy area: e5"
+    ):
+        _, grid = normalise([nop_tree(4, 4), mesh(4)], by="cost")
+    assert sum(found.rule in ("beachfront", "phy area") for found in violations(grid, "ucie-2d")) == 64
 
 
 def test_normalise_refuses() -> None:
