@@ -110,9 +110,9 @@ def rooms() -> dict[str, ModuleType]:
 
 
 def modules_of(room: ModuleType) -> list[ModuleType]:
-    """Return a room and its modules that have something to say to a reader of the model."""
-    inner = pkgutil.iter_modules(getattr(room, "__path__", []))
-    names = [f"{room.__name__}.{m.name}" for m in inner if not m.name.startswith("_")]
+    """Return a room and the modules in it and in the rooms within it, private ones left out."""
+    inner = pkgutil.walk_packages(getattr(room, "__path__", []), f"{room.__name__}.")
+    names = [module.name for module in inner if "._" not in module.name]
     return [room, *(importlib.import_module(name) for name in names)]
 
 
@@ -147,7 +147,7 @@ def model_pages() -> dict[str, str]:
         for module in chosen:
             last = module.__name__.rpartition(".")[2]
             if module is not room:
-                lines.append(heading(last, "-"))
+                lines.append(heading(module.__name__.removeprefix(f"{room.__name__}."), "-"))
             taken = inspect.isfunction(getattr(room, last, None))  # a function of the room has the same name
             index = "   :no-index:\n" if taken else ""
             lines.append(f".. automodule:: {module.__name__}\n   :no-members:\n{index}")

@@ -6,7 +6,9 @@ written back. The other policies overlap whatever precedence allows, micro-batch
 the next block load while this one computes (``prefetch`` blocks ahead, as SRAM allows), channels carry one
 micro-batch while another is computed. They add up as in the paper (arXiv 2603.07006): ``overlap`` is its A,
 ``all-to-all`` its B (tokens are copied and reduced in the network), ``streaming`` its C (experts laid
-out by co-activation). ``best`` tries prefetch depths, orders of loading and numbers of micro-batches.
+out by co-activation). ``best`` tries prefetch depths, orders of loading and numbers of micro-batches. Each
+graph is scheduled by `noptoolkit.scheduling.list_scheduling`, improved forwards and backwards for up to
+``rounds`` rounds.
 """
 
 from __future__ import annotations
