@@ -2,8 +2,9 @@
 Routing against the optimum
 ===========================
 
-Matrix transposition is hard on X-then-Y routing: row and column of each pair meet in one corner. The optimal
-routing spreads the same bytes, and its certificate says that none can be faster.
+Matrix transposition is hard on X-then-Y routing: row and column of each pair meet in one corner, and it takes
+three times as long as it need. Equal splitting over shortest paths takes a quarter longer than the optimal
+routing, whose time is exact: a cut proves that none can be faster.
 """
 
 import noptoolkit as nop

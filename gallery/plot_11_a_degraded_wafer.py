@@ -3,7 +3,8 @@ A degraded wafer
 ================
 
 What one lost link or one lost die costs: the time of an all-to-all among the chiplets that are left, over
-that of the intact wafer, both by equal splitting over shortest paths.
+that of the intact wafer, both by equal splitting over shortest paths. In the middle a link costs up to 48 %
+and a die up to 38 %, at the rim next to nothing. These are times of one routing; another may do better.
 """
 
 import noptoolkit as nop

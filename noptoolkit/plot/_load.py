@@ -260,7 +260,10 @@ def _mark_bottleneck(
     named = [i for i, channel in enumerate(package.channels) if channel.name == flow.bottleneck]
     chosen = [ribbon for ribbon, i in zip(ribbons, owner, strict=True) if i in named]
     if chosen:
-        centre, radius = chosen[0].mean(axis=0), max(0.24 * layout.pitch, 4.0 / scale)
+        ribbon = chosen[0]
+        near = len(ribbon) // 7 if layout.kind == "circle" else 0  # chords cross in the middle
+        middle = ribbon[[near, -1 - near]] if near else ribbon
+        centre, radius = middle.mean(axis=0), max(0.24 * layout.pitch, 4.0 / scale)
     else:
         node = package.index.get(flow.bottleneck.rsplit(" ", 1)[0])
         if node is None:
