@@ -2,9 +2,9 @@
 An equal-cost comparison
 ========================
 
-Uniform all-to-all, exact times. With equal links the tree takes three times as long as the mesh, with the same
-total bandwidth 2.5 times, with the same die edge for PHYs 1.25 times: the order stays, the size of the
-difference is the yardstick's.
+Uniform all-to-all, exact times. With equal links the tree takes three times as long as the mesh; with the
+same total bandwidth it is 2.5 times, with the same die edge for PHYs 1.25 times. The order stays, the size of
+the difference is the yardstick's.
 """
 
 import noptoolkit as nop
