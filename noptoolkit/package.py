@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from noptoolkit._names import did_you_mean
 from noptoolkit._pictures import picture_of
 from noptoolkit.elements import ROLES, Channel, Chiplet, Link, LinkKind, Memory, Node, Role, Switch
@@ -172,26 +175,58 @@ class Package:
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """Both directions of every link, those without bandwidth left out."""
-        seen: dict[str, int] = {}
-        channels = []
-        for i, link in enumerate(self.links):
-            forward = (link.a, link.b, link.bandwidth)
-            backward = (link.b, link.a, link.backward_bandwidth)
-            for tail, head, bandwidth in (forward, backward):
-                if bandwidth > 0:
-                    name = f"{tail}->{head}"
-                    count = seen[name] = seen.get(name, 0) + 1
-                    if count > 1:
-                        name = f"{name}#{count}"
-                    channels.append(Channel(name, tail, head, bandwidth, i))
-        return tuple(channels)
+        ways = (
+            (tail, head, bandwidth, i)
+            for i, link in enumerate(self.links)
+            for tail, head, bandwidth in (
+                (link.a, link.b, link.bandwidth),
+                (link.b, link.a, link.backward_bandwidth),
+            )
+            if bandwidth > 0
+        )
+        return tuple(Channel(name, *way) for name, way in zip(self.channel_names, ways, strict=True))
+
+    @cached_property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the channels: ``sw0->e3``; ``sw0->e3#2`` is the second one from ``sw0`` to ``e3``."""
+        names = []
+        for link in self.links:
+            if link.bandwidth > 0:
+                names.append(f"{link.a}->{link.b}")
+            if link.backward_bandwidth > 0:
+                names.append(f"{link.b}->{link.a}")
+        if len(set(names)) < len(names):
+            seen: Counter[str] = Counter()
+            for i, name in enumerate(names):
+                seen[name] += 1
+                if seen[name] > 1:
+                    names[i] = f"{name}#{seen[name]}"
+        return tuple(names)
+
+    @cached_property
+    def link_ends(self) -> NDArray[np.int64]:
+        """Indices of the two nodes that each link joins, [links, 2]."""
+        index = self.index
+        ends = [index[name] for link in self.links for name in (link.a, link.b)]
+        return _read_only(np.array(ends, dtype=np.int64).reshape(-1, 2))
+
+    @cached_property
+    def link_bandwidths(self) -> NDArray[np.float64]:
+        """Bandwidth of each link from its first end to its second and back, in B/s, [links, 2]."""
+        widths = [width for link in self.links for width in (link.bandwidth, link.backward_bandwidth)]
+        return _read_only(np.array(widths, dtype=float).reshape(-1, 2))
 
     @cached_property
     def total_bandwidth(self) -> float:
         """Sum of the bandwidths of all links, in B/s: both directions, half duplex counted once."""
-        return sum(
-            link.bandwidth + (0.0 if link.half_duplex else link.backward_bandwidth) for link in self.links
-        )
+        return float(sum(self.link_totals.tolist()))
+
+    @cached_property
+    def link_totals(self) -> NDArray[np.float64]:
+        """Bandwidth of each link, both directions together, half duplex counted once, in B/s, [links]."""
+        half = np.array([link.half_duplex for link in self.links], dtype=bool)
+        forward, backward = self.link_bandwidths.T
+        return _read_only(forward + np.where(half, 0.0, backward))
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:
@@ -282,6 +317,11 @@ class Package:
             if link.a in kept and link.b in kept and i not in lost_links
         ]
         return self.replace(nodes=nodes, links=links)
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array
 
 
 def _count(number: int, singular: str, plural: str | None = None) -> str:

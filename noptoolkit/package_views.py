@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import TopologyError, raise_collected
 from noptoolkit.package import Chiplet, Link, Memory, Node, Package, Switch
@@ -75,12 +77,14 @@ def to_sparse(package: Package) -> csr_array[Any]:
     """Return the bandwidth matrix [nodes, nodes] in B/s; parallel channels are summed."""
     from scipy.sparse import coo_array
 
-    index = package.index
-    tail = [index[channel.tail] for channel in package.channels]
-    head = [index[channel.head] for channel in package.channels]
-    bandwidth = [channel.bandwidth for channel in package.channels]
+    tail, head = package.link_ends.T
+    forward, backward = package.link_bandwidths.T
+    ends = np.concatenate([tail, head]), np.concatenate([head, tail])
+    bandwidth = np.concatenate([forward, backward])
     size = len(package.nodes)
-    return coo_array((bandwidth, (tail, head)), shape=(size, size)).tocsr()
+    sparse = coo_array((bandwidth, ends), shape=(size, size)).tocsr()
+    sparse.eliminate_zeros()  # one-way links
+    return sparse
 
 
 def from_networkx(

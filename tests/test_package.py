@@ -30,6 +30,23 @@ def test_parallel_and_one_way_links() -> None:
     assert package.total_bandwidth == 9.0
 
 
+def test_links_as_arrays() -> None:
+    bus = Link("c", "a", 4.0, half_duplex=True)
+    package = Package(
+        "p",
+        [Chiplet(name) for name in "abc"],
+        [Link("a", "b", 1.0), Link("b", "c", 2.0, reverse_bandwidth=0.0), bus, Link("b", "a", 3.0)],
+    )
+    assert package.link_ends.tolist() == [[0, 1], [1, 2], [2, 0], [1, 0]]
+    assert package.link_bandwidths.tolist() == [[1, 1], [2, 0], [4, 4], [3, 3]]
+    assert package.link_totals.tolist() == [2, 2, 4, 6]
+    assert package.total_bandwidth == 14
+    assert package.channel_names == tuple(channel.name for channel in package.channels)
+    assert package.channel_names[-2:] == ("b->a#2", "a->b#2")
+    with pytest.raises(ValueError, match="read-only"):
+        package.link_ends[0] = 1
+
+
 def test_half_duplex_bandwidth_counts_once() -> None:
     assert star(4, half_duplex=True).total_bandwidth == star(4).total_bandwidth / 2
 

@@ -134,41 +134,28 @@ def flow_network(package: Package) -> FlowNetwork:
     for i, memory in enumerate(package.memories):
         destination[index[memory.name]] = nodes + i
 
-    bundles: dict[tuple[int, int, bool], int] = {}
-    first: list[int] = []  # channel of each bundle
-    bundle: list[int] = []
-    for i, channel in enumerate(package.channels):
-        half = package.links[channel.link].half_duplex
-        ends = (index[channel.tail], int(destination[index[channel.head]]), half)
-        arc = bundles.setdefault(ends, len(bundles))
-        if arc == len(first):
-            first.append(i)
-        bundle.append(arc)
-    arc_of_channel = np.array(bundle, np.int64)
-    bandwidth = np.array([channel.bandwidth for channel in package.channels])
-    together = np.asarray(np.bincount(arc_of_channel, bandwidth, len(bundles)), dtype=float)
-    uses: list[tuple[int, int]] = []  # resource, arc
-    capacity: list[float] = []
-    names: list[str] = []
-    own: list[int] = []
-    resource_of_link: dict[int, int] = {}  # half-duplex links, by the first link of the bundle
-    for arc, ((_, _, half), total) in enumerate(zip(bundles, together.tolist(), strict=True)):
-        channel = package.channels[first[arc]]
-        if half and channel.link in resource_of_link:
-            own.append(resource_of_link[channel.link])
-        else:
-            own.append(len(capacity))
-            resource_of_link[channel.link] = len(capacity)
-            capacity.append(total)
-            names.append(channel.name)
-        uses.append((own[-1], arc))
+    bandwidth = package.link_bandwidths.ravel()
+    there = bandwidth > 0
+    bandwidth = bandwidth[there]
+    tails = package.link_ends.ravel()[there]
+    heads = destination[package.link_ends[:, ::-1].ravel()[there]]
+    halves = np.repeat(np.array([link.half_duplex for link in package.links], dtype=bool), 2)[there]
+    keys = (tails * (nodes + len(package.memories)) + heads) * 2 + halves
+    first, arc_of_channel = _by_first(keys)  # parallel channels are one arc
+    together = np.asarray(np.bincount(arc_of_channel, bandwidth, len(first)), dtype=float)
+    tail, head, half = tails[first], heads[first], halves[first]
+    link = np.repeat(np.arange(len(package.links)), 2)[there][first]
+    alone = -1 - np.arange(len(first))
+    lead, own = _by_first(np.where(half, link, alone))  # both ways of a half-duplex link are one resource
+    capacity: list[float] = together[lead].tolist()
+    names = [package.channel_names[channel] for channel in first[lead].tolist()]
+    uses: list[tuple[int, int]] = list(zip(own.tolist(), range(len(first)), strict=True))  # resource, arc
 
-    entering: dict[int, list[int]] = {}
-    for arc, (_, head, _) in enumerate(bundles):
-        entering.setdefault(head, []).append(arc)
+    by_head = np.argsort(head, kind="stable")
+    start = np.searchsorted(head[by_head], np.arange(nodes + 1)).tolist()
     for i, node in enumerate(package.nodes):
         if not isinstance(node, Memory) and node.crossbar_bandwidth is not None:
-            uses += [(len(capacity), arc) for arc in entering.get(i, [])]
+            uses += [(len(capacity), arc) for arc in by_head[start[i] : start[i + 1]].tolist()]
             capacity.append(node.crossbar_bandwidth)
             names.append(f"{node.name} crossbar")
     injected: list[tuple[int, int]] = []  # resource, node
@@ -188,23 +175,31 @@ def flow_network(package: Package) -> FlowNetwork:
                     users.append((len(capacity), i))
                     capacity.append(limit)
                     names.append(f"{node.name} {label}")
-    tails_heads = np.array([key[:2] for key in bundles], np.int64).reshape(-1, 2)
     return FlowNetwork(
         package=package,
         origin=origin,
         destination=destination,
-        tail=tails_heads[:, 0].copy(),
-        head=tails_heads[:, 1].copy(),
-        width=np.bincount(arc_of_channel, minlength=len(bundles)),
-        own=np.array(own, np.int64),
+        tail=tail,
+        head=head,
+        width=np.bincount(arc_of_channel, minlength=len(first)),
+        own=own,
         arc_of_channel=arc_of_channel,
         share_of_channel=bandwidth / together[arc_of_channel],
         capacity=np.array(capacity),
         names=tuple(names),
-        on_arcs=_incidence(uses, len(capacity), len(bundles)),
+        on_arcs=_incidence(uses, len(capacity), len(first)),
         on_injected=_incidence(injected, len(capacity), nodes),
         on_ejected=_incidence(ejected, len(capacity), nodes),
     )
+
+
+def _by_first(keys: Ints) -> tuple[Ints, Ints]:
+    """Return where each different key stands first, in that order, and the place therein of every key."""
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    return first[order], rank[inverse]
 
 
 def _incidence(pairs: list[tuple[int, int]], rows: int, columns: int) -> csr_array[Any]:

@@ -84,7 +84,8 @@ def zero_load_latency(
         package[name]
     router = np.array([node.latency for node in (*package.nodes, *package.memories)])
     flight = np.full(network.num_arcs, np.inf)
-    latency = np.array([package.links[channel.link].latency for channel in package.channels])
+    of_link = np.array([link.latency for link in package.links])
+    latency = np.repeat(of_link, 2)[package.link_bandwidths.ravel() > 0]
     np.minimum.at(flight, network.arc_of_channel, latency)
     nodes = np.array([package.index[name] for name in names])
     hop = flight + router[network.head]

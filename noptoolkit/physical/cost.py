@@ -17,9 +17,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from noptoolkit._names import resolve
 from noptoolkit.errors import TopologyError
-from noptoolkit.package import LinkKind, Package
+from noptoolkit.package import Package
+from noptoolkit.physical.geometry import DIE_TO_DIE, is_of
 from noptoolkit.physical.technology import TECHNOLOGIES, Technology
 from noptoolkit.topology.composition import extent
 from noptoolkit.units import Measured, measured
@@ -38,9 +41,6 @@ __all__ = [
 
 PANEL_AREA = 0.510 * 0.515
 """Of the usual panel of organic substrates, in m2."""
-
-DIE_TO_DIE = (LinkKind.D2D, LinkKind.SUBSTRATE)
-"""Kinds of links that have PHYs at the edges of dies."""
 
 YieldModel = Literal["poisson", "murphy", "negative binomial"]
 
@@ -185,16 +185,13 @@ def phy_areas(package: Package, technology: str | Technology) -> dict[str, float
     4.096
     """
     chosen = resolve(technology, TECHNOLOGIES, "technology")
-    areas = dict.fromkeys(package.index, 0.0)
-    for link in package.links:
-        if link.kind in DIE_TO_DIE:
-            both = link.bandwidth + (0.0 if link.half_duplex else link.backward_bandwidth)
-            of_one = chosen.phy_area or 0.0
-            if chosen.areal_density is not None:
-                of_one = both / chosen.areal_density
-            areas[link.a] += of_one
-            areas[link.b] += of_one
-    return areas
+    joins = is_of(package, *DIE_TO_DIE)
+    of_one = np.full(len(package.links), chosen.phy_area or 0.0)
+    if chosen.areal_density is not None:
+        of_one = package.link_totals / chosen.areal_density
+    ends = package.link_ends[joins].ravel()
+    areas = np.bincount(ends, np.repeat(of_one[joins], 2), len(package.nodes))
+    return {node.name: float(area) for node, area in zip(package.nodes, areas.tolist(), strict=True)}
 
 
 def _grown(outline: tuple[float, float], extra: float) -> tuple[float, float]:

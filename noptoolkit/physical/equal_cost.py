@@ -15,12 +15,14 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from noptoolkit._names import resolve
 from noptoolkit.errors import NopWarning, TopologyError
-from noptoolkit.package import LinkKind, Package
+from noptoolkit.package import Chiplet, LinkKind, Package
 from noptoolkit.physical.cost import package_cost
 from noptoolkit.physical.feasibility import violations
-from noptoolkit.physical.geometry import link_lengths
+from noptoolkit.physical.geometry import is_of, link_lengths
 from noptoolkit.topology.composition import scale_bandwidth
 
 __all__ = ["MEASURES", "normalise"]
@@ -34,31 +36,19 @@ REACH = 9.0
 
 def _bandwidth(package: Package) -> float:
     """Return the bandwidth of all die-to-die links, both directions, in B/s."""
-    return sum(
-        link.bandwidth + (0.0 if link.half_duplex else link.backward_bandwidth)
-        for link in package.links
-        if link.kind is LinkKind.D2D
-    )
+    return float(package.link_totals[is_of(package, LinkKind.D2D)].sum())
 
 
 def _beachfront(package: Package) -> float:
     """Return the bandwidth that passes the edges of chiplets, in B/s; ends at switches do not count."""
-    chiplets = set(package.terminals)
-    total = 0.0
-    for link in package.links:
-        if link.kind is LinkKind.D2D:
-            both = link.bandwidth + (0.0 if link.half_duplex else link.backward_bandwidth)
-            total += both * ((link.a in chiplets) + (link.b in chiplets))
-    return total
+    chiplet = np.array([isinstance(node, Chiplet) for node in package.nodes], dtype=bool)
+    crossed = chiplet[package.link_ends].sum(axis=1)
+    return float((package.link_totals * crossed)[is_of(package, LinkKind.D2D)].sum())
 
 
 def _wire(package: Package) -> float:
     """Return the sum of bandwidth x length over all die-to-die links, in B m/s: what the wires take."""
-    total = 0.0
-    for link, length in zip(package.links, link_lengths(package).tolist(), strict=True):
-        if link.kind is LinkKind.D2D:
-            total += (link.bandwidth + (0.0 if link.half_duplex else link.backward_bandwidth)) * length
-    return total
+    return float((package.link_totals * link_lengths(package))[is_of(package, LinkKind.D2D)].sum())
 
 
 def _cost(package: Package) -> float:

@@ -8,14 +8,14 @@ than one exposure, 26 mm x 33 mm. *PHY area*: the PHYs leave room on the die.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from noptoolkit._names import resolve
 from noptoolkit.package import LinkKind, Package
-from noptoolkit.physical.cost import DIE_TO_DIE, phy_areas
-from noptoolkit.physical.geometry import SIDES, Wiring, link_lengths, link_ports
+from noptoolkit.physical.cost import phy_areas
+from noptoolkit.physical.geometry import DIE_TO_DIE, SIDES, Wiring, is_of, link_lengths, link_ports
 from noptoolkit.physical.technology import TECHNOLOGIES, Technology
 
 __all__ = ["RETICLE", "Violation", "beachfront", "edge_use", "violations"]
@@ -27,8 +27,7 @@ SHARE_OF_PHYS = 0.5
 """Assumed: PHYs may take half of a die."""
 
 
-@dataclass(frozen=True)
-class Violation:
+class Violation(NamedTuple):
     """One rule that one thing breaks.
 
     Parameters
@@ -72,13 +71,9 @@ def edge_use(package: Package, technology: str | Technology) -> dict[tuple[str, 
     """
     chosen = resolve(technology, TECHNOLOGIES, "technology")
     ports = link_ports(package)
-    both, counts = np.zeros(len(package.links)), np.zeros(len(package.links), dtype=bool)
-    for i, link in enumerate(package.links):
-        if link.kind in DIE_TO_DIE:
-            both[i] = link.bandwidth + (0.0 if link.half_duplex else link.backward_bandwidth)
-            counts[i] = True
-    edge = ports.node[counts] * len(SIDES) + ports.side[counts]
-    needed = np.bincount(edge.ravel(), np.repeat(both[counts] / chosen.edge_density, 2))
+    joins = is_of(package, *DIE_TO_DIE)
+    edge = ports.node[joins] * len(SIDES) + ports.side[joins]
+    needed = np.bincount(edge.ravel(), np.repeat(package.link_totals[joins] / chosen.edge_density, 2))
     use = {}
     for key in np.unique(edge).tolist():
         node, side = package.nodes[key // len(SIDES)], SIDES[key % len(SIDES)]
@@ -120,9 +115,11 @@ def violations(
         if needed > available * (1 + 1e-9):
             found.append(Violation("beachfront", f"{side} side of {name}", needed, available, "m"))
     if chosen.reach is not None:
-        for link, length in zip(package.links, link_lengths(package, wiring).tolist(), strict=True):
-            if link.kind in DIE_TO_DIE and length > chosen.reach * (1 + 1e-9):
-                found.append(Violation("reach", f"link {link.a}-{link.b}", length, chosen.reach, "m"))
+        lengths = link_lengths(package, wiring)
+        beyond = np.flatnonzero(is_of(package, *DIE_TO_DIE) & (lengths > chosen.reach * (1 + 1e-9)))
+        for i, length in zip(beyond.tolist(), lengths[beyond].tolist(), strict=True):
+            link = package.links[i]
+            found.append(Violation("reach", f"link {link.a}-{link.b}", length, chosen.reach, "m"))
     for node in package.nodes:
         if node.size is not None and not _fits_reticle(node.size):
             size = node.size[0] * node.size[1]

@@ -8,6 +8,7 @@ states its own; hybrid bonds are vertical and have none. Nodes without size are 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -17,10 +18,18 @@ from noptoolkit.errors import TopologyError
 from noptoolkit.package import Link, LinkKind, Package
 from noptoolkit.physical.technology import Technology
 
-__all__ = ["Ports", "area", "link_lengths", "link_ports", "measured_links", "wire_length"]
+__all__ = ["Ports", "area", "is_of", "link_lengths", "link_ports", "measured_links", "wire_length"]
 
 Wiring = Literal["manhattan", "euclidean"]
+DIE_TO_DIE = (LinkKind.D2D, LinkKind.SUBSTRATE)
+"""Kinds of links that have PHYs at the edges of dies."""
+
 SIDES = ("right", "left", "top", "bottom")
+
+
+def is_of(package: Package, *kinds: LinkKind) -> NDArray[np.bool_]:
+    """Return which links are of some kinds, [links]."""
+    return np.array([link.kind in kinds for link in package.links], dtype=bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +51,7 @@ class Ports:
     side: NDArray[np.int64]
 
 
+@lru_cache(maxsize=4)
 def link_ports(package: Package) -> Ports:
     """Return where every link leaves its dies.
 
@@ -64,8 +74,7 @@ def link_ports(package: Package) -> Ports:
         )
     centre = np.array([node.position for node in package.nodes], dtype=float)
     size = np.array([node.size or (0.0, 0.0) for node in package.nodes], dtype=float)
-    index = package.index
-    ends = np.array([(index[link.a], index[link.b]) for link in package.links], dtype=np.int64).reshape(-1, 2)
+    ends = package.link_ends
     towards = centre[ends[:, ::-1]] - centre[ends]
     half = size[ends] / 2
     # the way to the other centre in half dies, per axis: the larger axis hits the outline first
@@ -76,7 +85,9 @@ def link_ports(package: Package) -> Ports:
     largest = np.maximum(share.max(axis=2), 1.0)
     point = centre[ends] + np.where(np.isinf(largest)[..., None], 0.0, towards / largest[..., None])
     sign = np.where(across, towards[..., 0], towards[..., 1]) < 0
-    return Ports(ends, point, np.where(across, 0, 2) + sign)
+    ports = Ports(ends, point, np.where(across, 0, 2) + sign)
+    ports.point.flags.writeable = ports.side.flags.writeable = False
+    return ports
 
 
 def link_lengths(package: Package, wiring: Wiring = "manhattan") -> NDArray[np.float64]:
@@ -98,7 +109,7 @@ def link_lengths(package: Package, wiring: Wiring = "manhattan") -> NDArray[np.f
     if wiring not in ("manhattan", "euclidean"):
         raise TopologyError(f"no wiring {wiring!r}; known: manhattan, euclidean")
     given = np.array([np.nan if link.length is None else link.length for link in package.links])
-    bond = np.array([link.kind is LinkKind.HYBRID_BOND for link in package.links], dtype=bool)
+    bond = is_of(package, LinkKind.HYBRID_BOND)
     given[bond & np.isnan(given)] = 0.0
     if not np.isnan(given).any():
         return given
@@ -148,7 +159,7 @@ def measured_links(package: Package, technology: Technology, wiring: Wiring = "m
     """
     links = []
     for link, length in zip(package.links, link_lengths(package, wiring).tolist(), strict=True):
-        if link.kind in (LinkKind.D2D, LinkKind.SUBSTRATE):
+        if link.kind in DIE_TO_DIE:
             energy = technology.energy_per_bit
             link = Link(
                 link.a,

@@ -9,14 +9,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from noptoolkit._names import resolve
 from noptoolkit.errors import TopologyError
 from noptoolkit.flow import zero_load_latency
 from noptoolkit.flow.bisecting import proved_bisection
 from noptoolkit.package import Package
-from noptoolkit.physical.cost import DIE_TO_DIE, package_cost
+from noptoolkit.physical.cost import package_cost
 from noptoolkit.physical.feasibility import Violation, edge_use, violations
-from noptoolkit.physical.geometry import area, link_lengths
+from noptoolkit.physical.geometry import DIE_TO_DIE, area, is_of, link_lengths
 from noptoolkit.physical.technology import TECHNOLOGIES, Technology
 from noptoolkit.text import html_table
 from noptoolkit.topology import structure
@@ -191,12 +193,9 @@ def _physical(package: Package, technology: Technology, remarks: list[str]) -> d
 
 def _full_power(package: Package, technology: Technology) -> float | None:
     """Return the power of all channels, as `link_power` of `measured_links` has it, or ``None``."""
-    watts = 0.0
-    for link in package.links:
-        energy = link.energy_per_bit
-        if link.kind in DIE_TO_DIE and technology.energy_per_bit is not None:
-            energy = technology.energy_per_bit
-        if energy is None:
-            return None
-        watts += 8.0 * energy * (link.bandwidth + link.backward_bandwidth)
-    return watts
+    own = [link.energy_per_bit for link in package.links]
+    energy = np.array([np.nan if value is None else value for value in own])
+    if technology.energy_per_bit is not None:
+        energy[is_of(package, *DIE_TO_DIE)] = technology.energy_per_bit
+    watts = float((8.0 * energy * package.link_bandwidths.sum(axis=1)).sum())
+    return None if np.isnan(watts) else watts

@@ -52,11 +52,12 @@ def links_between(package: Package) -> csr_array[Any]:
     """Return the number of channels from each node to each other, [nodes, nodes]."""
     from scipy.sparse import coo_array
 
-    names = network(package).names
-    index = {name: i for i, name in enumerate(names)}
-    ends = [(index[c.tail], index[c.head]) for c in package.channels if c.tail in index and c.head in index]
-    tail, head = np.array(ends, dtype=np.int64).reshape(-1, 2).T
-    return coo_array((np.ones(len(tail)), (tail, head)), shape=(len(names),) * 2).tocsr()
+    keep = np.array([not isinstance(node, Memory) for node in package.nodes], dtype=bool)
+    both = np.concatenate([package.link_ends, package.link_ends[:, ::-1]])
+    there = package.link_bandwidths.T.ravel() > 0
+    tail, head = (np.cumsum(keep) - 1)[both[there & keep[both].all(axis=1)]].T
+    size = int(keep.sum())
+    return coo_array((np.ones(len(tail)), (tail, head)), shape=(size, size)).tocsr()
 
 
 def low_spectrum(weights: csr_array[Any], count: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

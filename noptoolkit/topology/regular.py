@@ -27,16 +27,28 @@ def fully_connected(count: int = 16, **options: Unpack[PartsOptions]) -> Package
     Parameters
     ----------
     count
-        Chiplets, at most 1024.
+        Chiplets, at most 1024: a package holds every link as an object, about 0.2 kB each, and 4,096 chiplets
+        would have 8.4 million. `flattened_butterfly` has a diameter of 2 at that size, with 258,048 links;
+        all-to-all traffic on a complete graph has a closed form at any size (above).
     options
         See `noptoolkit.topology.Parts`.
+
+    Raises
+    ------
+    TopologyError
+        If there are more chiplets.
 
     Examples
     --------
     >>> fully_connected(4)
     Package('fully_connected-4': 4 chiplets (4 expert), 6 links, 12 channels, 1.54 TB/s)
     """
-    need("fully_connected", "count", count, 2, MOST_COMPLETE)
+    need("fully_connected", "count", count, 2)
+    if count > MOST_COMPLETE:
+        raise TopologyError(
+            f"fully_connected: {count} chiplets would have {count * (count - 1) // 2:,} links, too many; "
+            f"nearest: {MOST_COMPLETE}, or a flattened_butterfly, of diameter 2"
+        )
     parts = parts_of(options)
     positions = grid_positions(count, parts)
     wires = list(combinations(positions, 2))

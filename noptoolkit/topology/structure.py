@@ -16,6 +16,9 @@ from noptoolkit.package import Memory, Package
 from noptoolkit.topology.halves import Bisection, bisection
 from noptoolkit.topology.matrices import links_between, low_spectrum, network
 
+DENSE = 0.1
+"""Share of all pairs that are linked beyond which distances are found by products of matrices."""
+
 __all__ = [
     "Bisection",
     "bisection",
@@ -38,12 +41,14 @@ def degrees(package: Package) -> dict[str, int]:
     >>> max(degrees(mesh(4)).values()), min(degrees(mesh(4)).values())
     (4, 2)
     """
-    count = {node.name: 0 for node in package.nodes if not isinstance(node, Memory)}
-    for link in package.links:
-        if link.a in count and link.b in count:
-            count[link.a] += 1
-            count[link.b] += 1
-    return count
+    count = np.bincount(_network_links(package).ravel(), minlength=len(package.nodes)).tolist()
+    return {node.name: count[i] for i, node in enumerate(package.nodes) if not isinstance(node, Memory)}
+
+
+def _network_links(package: Package) -> NDArray[np.int64]:
+    """Return the indices of the ends of the links that join no memory stack, [links, 2]."""
+    memory = np.array([isinstance(node, Memory) for node in package.nodes], dtype=bool)
+    return package.link_ends[~memory[package.link_ends].any(axis=1)]
 
 
 def distances(package: Package) -> NDArray[np.int32]:
@@ -63,9 +68,29 @@ def _hops(package: Package) -> NDArray[np.float64]:
     """Return the hops from each node to each other, switches included, [nodes, nodes]."""
     from scipy.sparse.csgraph import shortest_path
 
-    hops = shortest_path(network(package).bandwidth, method="D", unweighted=True)
+    bandwidth = network(package).bandwidth
+    if bandwidth.nnz > DENSE * bandwidth.shape[0] ** 2:
+        hops = _hops_by_products(bandwidth.toarray() > 0)
+    else:
+        hops = np.asarray(shortest_path(bandwidth, method="D", unweighted=True))
     hops.flags.writeable = False
-    return np.asarray(hops)
+    return hops
+
+
+def _hops_by_products(linked: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the hops between nodes of a dense graph by products of matrices, [nodes, nodes]."""
+    step = (linked | np.eye(len(linked), dtype=bool)).astype(np.float32)
+    hops = np.where(linked, 1.0, np.inf)
+    np.fill_diagonal(hops, 0.0)
+    reached, length = step, 1
+    while np.isinf(hops).any():
+        length += 1
+        further = np.minimum(reached @ step, 1.0)
+        if (further == reached).all():
+            break
+        hops[(further > 0) & np.isinf(hops)] = length
+        reached = further
+    return hops
 
 
 def _between_chiplets(package: Package) -> NDArray[np.float64]:
@@ -143,16 +168,17 @@ def edge_connectivity(package: Package) -> int:
     size = len(names)
     if size < 2:
         return 0
-    index = {name: i for i, name in enumerate(names)}
-    edges = [(index[link.a], index[link.b]) for link in package.links if {link.a, link.b} <= index.keys()]
+    index = np.array([isinstance(node, Memory) for node in package.nodes], dtype=bool)
+    edges = np.cumsum(~index)[_network_links(package)] - 1
     least = min(degrees(package).values())
-    if len({(min(edge), max(edge)) for edge in edges}) == len(edges):
+    pairs = edges.min(axis=1) * size + edges.max(axis=1)
+    if len(np.unique(pairs)) == len(pairs):
         between = spectral_gap(package) * (least + 1) * (size - least - 1) / size
         if size < 2 * (least + 1) or between > least * (1 + 1e-6):
             return least
     import igraph
 
-    return int(igraph.Graph(n=size, edges=edges).edge_connectivity())
+    return int(igraph.Graph(n=size, edges=edges.tolist()).edge_connectivity())
 
 
 def spectral_gap(package: Package) -> float:

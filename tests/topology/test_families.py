@@ -411,3 +411,8 @@ def test_hierarchical() -> None:
         hierarchical("ring", "mesh", inner_params={"rowz": 2}, outer_params={"count": 3})
     with pytest.raises(TopologyError, match="hierarchies of hierarchies"):
         hierarchical("ring", "hierarchical")
+
+
+def test_complete_graphs_that_are_too_large_are_refused_with_a_way_out() -> None:
+    with pytest.raises(TopologyError, match=r"8,386,560 links.* nearest: 1024, or a flattened_butterfly"):
+        fully_connected(4096)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from noptoolkit import Chiplet, Link, Memory, Package
 from noptoolkit.topology import fully_connected, hypercube, mesh, of_size, ring
 from noptoolkit.topology.structure import (
+    _hops_by_products,
     degrees,
     diameter,
     distances,
@@ -102,3 +103,15 @@ def test_one_chiplet_has_no_distances() -> None:
     assert diameter(package) == 0
     assert mean_hops(package) == 0
     assert edge_connectivity(package) == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_hops_by_products_are_those_of_searches(seed: int) -> None:
+    """Also where some nodes are out of reach."""
+    from scipy.sparse.csgraph import shortest_path
+
+    linked = np.random.default_rng(seed).random((40, 40)) < 0.02 * 3**seed
+    np.fill_diagonal(linked, False)
+    found = _hops_by_products(linked)
+    np.testing.assert_array_equal(found, shortest_path(linked.astype(float), method="D", unweighted=True))
+    assert seed in (1, 2) or np.isinf(found).any() == (seed == 0)
