@@ -11,10 +11,11 @@ from noptoolkit.allocation import LayoutReport, compare_layouts, layouts_by_cap
 from noptoolkit.allocation import allocate as fit_layout
 from noptoolkit.allocation.fit import Objective
 from noptoolkit.allocation.replication import REPLICATIONS
-from noptoolkit.cli.pictures import made_folder, write_layouts
+from noptoolkit.cli.pictures import write_layouts
 from noptoolkit.cli.screen import errors, output, progress, table
 from noptoolkit.formats import list_workloads, load_topology, load_trace, load_workload
 from noptoolkit.formats.allocations import save_allocation
+from noptoolkit.formats.results import made_folder
 from noptoolkit.trace import RoutingTrace
 
 __all__ = ["allocate"]

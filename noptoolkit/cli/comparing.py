@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from noptoolkit.allocation.fit import Objective
-from noptoolkit.cli.pictures import made_folder, save_picture, write_comparison
+from noptoolkit.cli.pictures import save_picture, write_comparison
 from noptoolkit.cli.screen import errors, output, progress, table
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.formats.allocations import load_allocation
+from noptoolkit.formats.results import made_folder
 from noptoolkit.pipeline import run
 from noptoolkit.study import compare_packages
 from noptoolkit.traffic.routed import Degree

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noptoolkit.allocation import Allocation, LayoutReport
-from noptoolkit.errors import FormatError
 from noptoolkit.flow import Resilience
 from noptoolkit.scheduling import Schedule
 from noptoolkit.study import Comparison
@@ -16,28 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
-    "made_folder",
     "save_picture",
     "write_comparison",
     "write_layouts",
     "write_resilience",
     "write_schedule",
 ]
-
-
-def made_folder(path: Path) -> Path:
-    """Return a folder, made where it is not there yet.
-
-    Raises
-    ------
-    FormatError
-        If the path is a file or cannot be made.
-    """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FormatError(f"{path}: no folder can be made here: {error.strerror}") from error
-    return path
 
 
 def save_picture(picture: Axes, *paths: Path) -> None:
@@ -52,17 +35,11 @@ def save_picture(picture: Axes, *paths: Path) -> None:
 
     from noptoolkit.plot import save
 
-    figure = picture.figure
-    known = figure.canvas.get_supported_filetypes()
     try:
         for path in paths:
-            if path.suffix.removeprefix(".").lower() not in known:
-                raise FormatError(f"{path}: no picture format {path.suffix!r}; use .png, .svg or .pdf")
             save(picture, path)
-    except OSError as error:
-        raise FormatError(f"{error.filename}: cannot be written: {error.strerror}") from error
     finally:
-        plt.close(figure.get_figure(root=True))
+        plt.close(picture.figure.get_figure(root=True))
 
 
 def write_comparison(result: Comparison, folder: Path) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from noptoolkit.cli.comparing import with_trace
-from noptoolkit.cli.pictures import made_folder, write_schedule
+from noptoolkit.cli.pictures import write_schedule
 from noptoolkit.cli.screen import errors, output, progress, table
 from noptoolkit.formats import load_topology
 from noptoolkit.formats.allocations import load_allocation
+from noptoolkit.formats.results import made_folder
 from noptoolkit.pipeline import plan_step
 
 __all__ = ["schedule"]

@@ -17,6 +17,7 @@ from noptoolkit.formats.floorplan_svg import dump_svg
 from noptoolkit.formats.graphml import dump_graphml, parse_graphml
 from noptoolkit.formats.node_link import dump_node_link, parse_node_link
 from noptoolkit.formats.rapidchiplet import load_rapidchiplet, save_rapidchiplet
+from noptoolkit.formats.results import replace_file
 from noptoolkit.formats.topology_toml import dump_topology, parse_topology
 from noptoolkit.package import Package
 from noptoolkit.units import Quantity, parse_quantity
@@ -87,7 +88,7 @@ def _text(
     dump: Callable[[Package], str], losses: Callable[[Package], tuple[str, ...]] | None = None
 ) -> Callable[[Package, Path], tuple[str, ...]]:
     def write(package: Package, path: Path) -> tuple[str, ...]:
-        path.write_text(dump(package), encoding="utf-8")
+        replace_file(path, dump(package))
         return losses(package) if losses else ()
 
     return write
@@ -127,8 +128,11 @@ def _read_rapidchiplet(path: Path, bandwidth: float) -> Imported:
 
 
 def _write_anynet(package: Package, path: Path) -> tuple[str, ...]:
-    path.write_text(dump_anynet(package), encoding="utf-8")
-    path.with_suffix(".cfg").write_text(dump_anynet_config(package, path.name), encoding="utf-8")
+    config, settings = path.with_suffix(".cfg"), dump_anynet_config(package, path.name)
+    replace_file(path, dump_anynet(package))
+    if config.exists():  # somebody's own settings, perhaps
+        return (*anynet_losses(package), f"the configuration: {config.name} was there and is left as it was")
+    replace_file(config, settings)
     return anynet_losses(package)
 
 

@@ -22,6 +22,7 @@ from noptoolkit.errors import FormatError, NopError, TopologyError
 from noptoolkit.formats.arithmetic import parse_formula
 from noptoolkit.formats.attributes import Imported, parse_json
 from noptoolkit.formats.files import read_text
+from noptoolkit.formats.results import replace_file
 from noptoolkit.package import Chiplet, Link, LinkKind, Memory, Node, Package, Switch
 from noptoolkit.topology.sizes import MOST_CHIPLETS
 
@@ -285,7 +286,7 @@ def save_rapidchiplet(package: Package, folder: Path) -> tuple[str, ...]:
     folder.mkdir(parents=True, exist_ok=True)
     design = {"design_name": package.name, **{key: f"{key}.json" for key in parts}}
     for name, content in {"design": design, **parts}.items():
-        (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        replace_file(folder / f"{name}.json", json.dumps(content, indent=1) + "\n")
     lost = ["bandwidths: RapidChiplet derives them from bumps", "latencies: its defaults are written instead"]
     lost.append("names, compute, SRAM, in-network replication and reduction")
     pairs = {frozenset((link.a, link.b)) for link in package.links}

@@ -7,13 +7,14 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from noptoolkit.errors import FormatError
 
-__all__ = ["replace_file", "write_csv", "write_json"]
+__all__ = ["file_in_place_of", "made_folder", "replace_file", "write_csv", "write_json"]
 
 
 def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -37,8 +38,25 @@ def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
     replace_file(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def replace_file(path: str | Path, text: str) -> None:
-    """Write text to a file, which is either whole and new or left as it was.
+def replace_file(path: str | Path, content: str | bytes) -> None:
+    """Write a file, which is either whole and new or left as it was; folders are not made.
+
+    A link's target is replaced, not the link; an existing file keeps its permissions. What is no file, such
+    as ``/dev/stdout``, is written to.
+
+    Raises
+    ------
+    FormatError
+        If the place cannot be written to.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    with file_in_place_of(path) as part:
+        part.write_bytes(data)
+
+
+@contextmanager
+def file_in_place_of(path: str | Path) -> Iterator[Path]:
+    """Yield the path of a file to write, of the same ending; it takes the place of ``path`` at the end.
 
     Raises
     ------
@@ -47,17 +65,37 @@ def replace_file(path: str | Path, text: str) -> None:
     """
     target = Path(path)
     try:
-        handle, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        if target.exists() and not target.is_file():  # a device, a pipe; a folder refuses
+            yield target
+            return
+        target = Path(os.path.realpath(target))
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=target.suffix)
+        os.close(handle)
+        part = Path(name)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-                stream.write(text)
-            os.chmod(part, 0o666 & ~_umask())
-            os.replace(part, target)
-        except BaseException:
-            os.unlink(part)
-            raise
+            yield part
+            part.chmod(mode)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
-        raise FormatError(f"{path}: cannot be written: {error.strerror}") from error
+        raise FormatError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def made_folder(path: Path) -> Path:
+    """Return a folder, made where it is not there yet.
+
+    Raises
+    ------
+    FormatError
+        If the path is a file or cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FormatError(f"{path}: no folder can be made here: {error.strerror}") from error
+    return path
 
 
 def _umask() -> int:

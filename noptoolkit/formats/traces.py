@@ -26,6 +26,7 @@ from noptoolkit._names import did_you_mean
 from noptoolkit.errors import FormatError
 from noptoolkit.formats.archives import read_npy, read_npz
 from noptoolkit.formats.recording import FIELDS, Recording, build_trace
+from noptoolkit.formats.results import file_in_place_of
 from noptoolkit.formats.serving_dumps import read_sglang
 from noptoolkit.formats.trace_tables import read_csv, read_json, read_json_lines
 from noptoolkit.trace import RoutingTrace
@@ -94,11 +95,8 @@ def save_trace(trace: RoutingTrace, path: str | Path) -> None:
     arrays |= {"layers": np.array(trace.layers), "domains": np.array(trace.domains, dtype=str)}
     labels = {"weights": trace.weights, "domain": trace.domain, "document": trace.document}
     arrays |= {name: array for name, array in labels.items() if array is not None}
-    try:
-        with file.open("wb") as stream:
-            np.savez_compressed(stream, **arrays)
-    except OSError as error:
-        raise FormatError(f"{file}: cannot be written ({error.strerror or error})") from None
+    with file_in_place_of(file) as part:
+        np.savez_compressed(part, **arrays)
 
 
 def _from_npz(path: Path) -> Recording:

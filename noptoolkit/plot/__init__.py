@@ -14,8 +14,9 @@ from noptoolkit.plot._load import load, loads
 from noptoolkit.plot._multicast import multicast
 from noptoolkit.plot._published import published
 from noptoolkit.plot._roofline import roofline
+from noptoolkit.plot._saving import save
 from noptoolkit.plot._schedule import schedule
-from noptoolkit.plot._style import save, style
+from noptoolkit.plot._style import style
 from noptoolkit.plot._temperature import temperature
 from noptoolkit.plot._topology import topology
 from noptoolkit.plot._traffic import traffic

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from noptoolkit.errors import FormatError, ScheduleError
 from noptoolkit.flow.network import flow_network
+from noptoolkit.formats.results import file_in_place_of, made_folder
 from noptoolkit.plot._channels import IDLE, ROOMY
 from noptoolkit.plot._matrix import colour_bar
 from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, kinds_of, points_per_unit
@@ -72,7 +73,7 @@ def animate(
         raise FormatError(f"{target}: an animation is .gif or .mp4, not {target.suffix!r}")
     if kind == ".mp4" and not FFMpegWriter.isAvailable():
         raise FormatError(f"{target}: MP4 needs ffmpeg, which is not installed; write a .gif")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    made_folder(target.parent)
     begin, end = window_of(plan, window)
     edges = np.linspace(begin, end, frames + 1)
     share = dict(zip(plan.resources, plan.busy_share(edges), strict=True))
@@ -132,7 +133,7 @@ def _write(
             for part in boxes
         ]
         figure = figure_of(ax)
-        with writer.saving(figure, str(target), dpi=100):
+        with file_in_place_of(target) as file, writer.saving(figure, str(file), dpi=100):
             for k in range(len(idle)):
                 lanes.set_facecolor(_colours([busy[k] for busy in of_channel]))
                 for part, members in zip(boxes, of_box, strict=True):

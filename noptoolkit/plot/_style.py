@@ -12,7 +12,6 @@ import contextlib
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import matplotlib as mpl
@@ -31,6 +30,7 @@ from noptoolkit._names import resolve
 from noptoolkit.units import format_quantity, parse_quantity
 
 __all__ = [
+    "EMBEDDED_FONTS",
     "INK",
     "MARK",
     "MUTED",
@@ -48,13 +48,20 @@ __all__ = [
     "origin_note",
     "plain_numbers",
     "quantity",
-    "save",
     "small_type",
     "style",
     "with_unit",
 ]
 
 Width = Literal["column", "page"]
+
+EMBEDDED_FONTS = {
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "noptoolkit",
+}
+"""How files hold letters, and ids that are the same each time."""
 
 OKABE_ITO = {
     "blue": "#0072B2",
@@ -150,12 +157,9 @@ def _parameters(inches: float, size: float) -> dict[str, Any]:
         "patch.linewidth": 0.6,
         "hatch.linewidth": 0.5,
         "text.color": INK,
+        **EMBEDDED_FONTS,
         "text.parse_math": False,
         "image.cmap": "magma_r",
-        "pdf.fonttype": 42,
-        "ps.fonttype": 42,
-        "svg.fonttype": "path",
-        "svg.hashsalt": "noptoolkit",
     }
 
 
@@ -204,31 +208,6 @@ def figure_of(ax: Axes) -> Figure:
     figure = ax.get_figure(root=True)
     assert isinstance(figure, Figure)
     return figure
-
-
-def save(picture: Axes | Figure, path: str | Path) -> Path:
-    """Write a picture with its fonts embedded; PNG, PDF, SVG, ... by the name's ending.
-
-    Parameters
-    ----------
-    picture
-        A figure, or axes of it.
-    path
-        Where to; folders are made.
-
-    Returns
-    -------
-    Path
-        The file that was written; the same picture gives the same bytes.
-    """
-    figure = figure_of(picture) if isinstance(picture, Axes) else picture
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(target.suffix[1:].lower())
-    fixed = ("pdf.fonttype", "ps.fonttype", "svg.fonttype", "svg.hashsalt")
-    with mpl.rc_context(cast(Any, {key: _parameters(1.0, 8.0)[key] for key in fixed})):
-        figure.savefig(target, dpi=300, metadata=undated)
-    return target
 
 
 def multiple_of(values: ArrayLike, unit: str) -> tuple[float, str]:

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from noptoolkit.formats.results import replace_file
 from noptoolkit.package import Chiplet, Memory
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def write_chrome_trace(plan: Schedule, path: str | Path) -> None:
             }
         )
     text = json.dumps({"traceEvents": events, "displayTimeUnit": "ns"})
-    Path(path).write_text(text, encoding="utf-8")
+    replace_file(path, text)
 
 
 def _process(plan: Schedule, resource: str) -> int:
