@@ -27,9 +27,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     'known: mesh, torus'
     """
     names = [str(other) for other in known]
-    near = difflib.get_close_matches(str(name), _likely(str(name), names), n=1, cutoff=0.6)
+    spelt = {other.lower(): other for other in _likely(str(name), names)}
+    near = difflib.get_close_matches(str(name).lower(), spelt, n=1, cutoff=0.6)
     if near:
-        return f"did you mean {near[0]!r}?"
+        return f"did you mean {spelt[near[0]]!r}?"
     if not names:
         return "there are none here"
     shown = ", ".join(names[:12])

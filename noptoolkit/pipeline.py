@@ -19,9 +19,9 @@ import numpy as np
 from noptoolkit import traffic
 from noptoolkit._names import resolve
 from noptoolkit._seeds import generator_from
-from noptoolkit.allocation import Allocation, Allocator, allocate, package_time
+from noptoolkit.allocation import ALLOCATORS, Allocation, Allocator, allocate, package_time
 from noptoolkit.allocation.fit import Objective
-from noptoolkit.flow import FlowResult, congestion
+from noptoolkit.flow import ROUTINGS, FlowResult, congestion
 from noptoolkit.flow.routings import Routing
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.nodes import expert_work
@@ -128,6 +128,8 @@ def run(
     load = load_workload(workload)
     check_computes(place)
     chosen = resolve(policy, POLICIES, "policy")
+    resolve(routing, ROUTINGS, "routing")  # a misspelt name is told before minutes are spent
+    resolve(allocator, ALLOCATORS, "allocator")
     degree = degree or chosen.degree
     rng = generator_from(rng)
     fit, held_out = halves(load.trace, rng)

@@ -91,7 +91,7 @@ def draw_trace(routing: SyntheticRouting) -> RoutingTrace:
     >>> draw_trace(SyntheticRouting(num_experts=64, top_k=8, tokens=100, layers=2))
     RoutingTrace(2 layers, 100 tokens, top-8 of 64 experts, synthetic)
     """
-    rng = np.random.default_rng(routing.seed)
+    rng = generator_from(routing.seed)
     layers = [_draw_layer(routing, rng) for _ in range(routing.layers)]
     return RoutingTrace(
         np.stack(layers),

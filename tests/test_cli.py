@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import subprocess
 import sys
@@ -249,3 +250,99 @@ def test_bad_words(
     assert done.returncode == code, done.stderr
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_version(noptoolkit: Command) -> None:
+    assert re.fullmatch(r"noptoolkit \d+\.\d+\.\d+\n", noptoolkit("--version").stdout)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("show", "stdlib-moe", "--metrics"), "only a topology is measured"),
+        (("show", "MESH-4X4"), "did you mean 'mesh-4x4'?"),
+        (("show", "mesh-4x4.toml"), "no such file, and no topology preset; did you mean 'mesh-4x4'?"),
+        (("convert", "", "mesh.toml"), "no topology named ''"),
+        (("show", "a" * 5000 + ".toml"), "File name too long"),
+        (("plot", "mesh-4x4", "-o", "a.png", "--on", "stdlib-moe"), "say what of it to --show"),
+        (("compare", "mesh-4x4", "--on", "stdlib-moe@"), "'stdlib-moe@' is not WORKLOAD@TRACE"),
+        (("compare", "mesh-4x4", "--on", "@a.npz"), "'@a.npz' is not WORKLOAD@TRACE"),
+        (("compare", "mesh-4x4", "--on", "stdlib-moe", "--seed", "-1"), "--seed"),
+        (("compare", "mesh-4x4", "--on", "stdlib-moe", "--routing", "dorr"), "did you mean 'dor'?"),
+        (("compare", "mesh-4x4", "--on", "stdlib-moe", "--allocator", "mosart"), "did you mean 'mozart'?"),
+        (("compare", "mesh-4x4", "mesh-4x4", "--on", "stdlib-moe"), "2 packages are named 'mesh-4x4'"),
+        (("allocate", "stdlibmoe", "--on", "mesh-4x4"), "did you mean 'stdlib-moe'?"),
+        (("allocate", "stdlib-moe", "--on", "mesh-4x4", "--experts", "3"), "says both itself"),
+        (("allocate", "stdlib-moe", "--on", "mesh-4x4", "-o", "layout.txt"), ".toml or .json, not '.txt'"),
+    ],
+)
+def test_what_makes_no_sense_is_told_at_once(
+    noptoolkit: Command, words: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = noptoolkit(*words)
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
+    assert "expert allocation" not in done.stderr  # nothing was computed first
+    assert "internal error" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_allocator_and_a_layout_contradict_each_other(noptoolkit: Command, tmp_path: Path) -> None:
+    for command in ("schedule", "compare"):
+        given = ("--allocation", tmp_path / "layout.toml", "--allocator", "contiguous")
+        done = noptoolkit(command, "mesh-4x4", "--on", "stdlib-moe", *given)
+        assert done.returncode == 2
+        assert "not both" in done.stderr
+
+
+def test_two_traces_of_one_model_stay_apart(noptoolkit: Command, tmp_path: Path) -> None:
+    import numpy as np
+
+    for seed, name in enumerate(("prose", "code")):
+        ids = np.argsort(np.random.default_rng(seed).random((2, 40, 32)))[..., :4]
+        np.savez(tmp_path / f"{name}.npz", topk=ids, num_experts=32)
+    traces = [f"--on=gpt-oss-20b@{tmp_path / name}.npz" for name in ("prose", "code")]
+    done = noptoolkit("compare", "star-16", *traces, "--allocator", "contiguous")
+    assert [line for line in done.stdout.split("\n") if line.startswith("gpt-oss-20b@prose: ")]
+    assert [line for line in done.stdout.split("\n") if line.startswith("gpt-oss-20b@code: ")]
+
+
+def test_allocate_takes_every_kind_of_workload(noptoolkit: Command, tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    preset = Path(__file__).parents[1] / "workloads" / "gpt-oss-20b.toml"
+    own.write_text(preset.read_text())
+    layout = tmp_path / "made" / "layout.json"
+    given = ("--on", "star-16", "--method", "contiguous", "-o", layout)
+    assert noptoolkit("allocate", own, *given).returncode == 0
+    assert json.loads(layout.read_text())["schema"] == 1
+
+
+def test_streams_that_are_full_or_know_few_letters(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('schema = 1\nname = "Süd"\nsource = "test"\nbuilder = "mesh"\nparams = {rows = 2}\n')
+    command = [sys.executable, "-m", "noptoolkit", "show", str(own)]
+    here = {"cwd": Path(__file__).parents[1], "text": True, "stderr": subprocess.PIPE}
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": "ascii"}, **here
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith(r"Package('S\xfcd'")
+    if Path("/dev/full").is_char_device():
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(command, stdout=full, **here)
+        assert done.returncode == 1
+        assert done.stderr == "error: No space left on device\n"
+
+
+def test_the_table_of_a_schedule_says_what_was_laid_out_and_not_known(
+    noptoolkit: Command, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'schema = 1\nname = "own"\nsource = "test"\nbuilder = "mesh"\n'
+        'params = {rows = 2, attention = true, memory = true, flops = "1 TFLOP/s"}\n'
+    )
+    done = noptoolkit("schedule", own, "--on", "stdlib-moe", "--allocator", "contiguous")
+    assert "layout='contiguous'" in done.stdout
+    assert re.search(r"dynamic energy +not given +without compute, memory, network", done.stdout)

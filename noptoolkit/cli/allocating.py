@@ -11,9 +11,10 @@ from noptoolkit.allocation import LayoutReport, compare_layouts, layouts_by_cap
 from noptoolkit.allocation import allocate as fit_layout
 from noptoolkit.allocation.fit import Objective
 from noptoolkit.allocation.replication import REPLICATIONS
+from noptoolkit.cli.comparing import with_trace
 from noptoolkit.cli.pictures import write_layouts
 from noptoolkit.cli.screen import errors, output, progress, table
-from noptoolkit.formats import list_workloads, load_topology, load_trace, load_workload
+from noptoolkit.formats import load_topology, load_trace
 from noptoolkit.formats.allocations import save_allocation
 from noptoolkit.formats.results import made_folder
 from noptoolkit.trace import RoutingTrace
@@ -24,7 +25,12 @@ METHODS = ("contiguous", "random", "mozart", "agglomerative", "leiden", "auto")
 
 
 def allocate(
-    trace: Annotated[str, typer.Argument(help="A file of routing, or a workload whose routing to use.")],
+    trace: Annotated[
+        str,
+        typer.Argument(
+            help="A file of routing; or a workload for its routing: preset, TOML, WORKLOAD@TRACE."
+        ),
+    ],
     on: Annotated[str, typer.Option(help="The topology: preset or file.")],
     method: Annotated[
         list[str] | None,
@@ -46,13 +52,20 @@ def allocate(
     ] = "traffic",
     experts: Annotated[int | None, typer.Option(help="Experts, where the file does not say.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Experts per token, for a file of loads.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the split and of the allocators.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the split and of the allocators.", min=0)] = 0,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Write the layout here: .toml or .json.")
     ] = None,
     pictures: Annotated[Path | None, typer.Option(help="Folder for pictures of the layout.")] = None,
 ) -> None:
     """Compare layouts of a trace's experts on a topology, judged on tokens they were not fitted to."""
+    if out is not None:
+        if out.suffix not in (".toml", ".json"):
+            raise typer.BadParameter(
+                f"a layout is written as .toml or .json, not {out.suffix!r}", param_hint="--out"
+            )
+        made_folder(out.parent)
+    folder = None if pictures is None else made_folder(pictures)
     package = load_topology(on)
     limits: dict[str, Any] = {
         "objective": objective,
@@ -74,10 +87,10 @@ def allocate(
             if redundant:
                 layout = REPLICATIONS[redundant_by](layout, routing, redundant)
             save_allocation(out, layout)
-        if pictures is not None:
+        if folder is not None:
             tell("pictures")
             curve = layouts_by_cap(routing, package, objective=objective, rng=seed)
-            write_layouts(report, curve, made_folder(pictures))
+            write_layouts(report, curve, folder)
     _print(report)
     if out is not None:
         say = f"written to {out}: layout by {layout.method}, fitted to all tokens"
@@ -85,9 +98,11 @@ def allocate(
 
 
 def _routing(reference: str, experts: int | None, top_k: int | None) -> RoutingTrace:
-    if reference in list_workloads():
-        return load_workload(reference).trace
-    return load_trace(reference, num_experts=experts, top_k=top_k)
+    if "@" not in reference and Path(reference).suffix not in ("", ".toml"):
+        return load_trace(reference, num_experts=experts, top_k=top_k)
+    if experts is not None or top_k is not None:
+        raise typer.BadParameter(f"{reference} says both itself", param_hint="--experts, --top-k")
+    return with_trace(reference).trace
 
 
 def _print(report: LayoutReport) -> None:

@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
+from noptoolkit import __version__
 from noptoolkit.cli import allocating, comparing, converting, degrading, listing, reproducing, scheduling
-from noptoolkit.cli.screen import errors
+from noptoolkit.cli.screen import errors, output
 from noptoolkit.errors import NopError
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="noptoolkit",
-    help="A network-on-package as a typed graph, and what a mixture-of-experts workload does to it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        output.print(f"noptoolkit {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """A network-on-package as a typed graph, and what a mixture-of-experts workload does to it."""
+
+
 app.command("list")(listing.list_presets)
 app.command("show")(listing.show)
 app.command("compare")(comparing.compare)
@@ -43,6 +63,9 @@ def main(words: Sequence[str] | None = None) -> None:
         What stands behind ``noptoolkit``; the process's own arguments where ``None``.
     """
     os.environ.setdefault("MPLBACKEND", "Agg")  # pictures go to files; no screen is needed
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the locale has no letters for
     warnings.showwarning = _show_warning
     try:
         app(args=words)
@@ -52,6 +75,12 @@ def main(words: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         errors.print("stopped")
         sys.exit(130)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        errors.print(
+            f"error: {place}{error.strerror or error}", markup=False, highlight=False, soft_wrap=True
+        )
+        sys.exit(1)
     except Exception as error:
         if os.environ.get("NOPTOOLKIT_DEBUG"):
             raise

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from noptoolkit.allocation import ALLOCATORS, Allocation
 from noptoolkit.allocation.fit import Objective
 from noptoolkit.cli.pictures import save_picture, write_comparison
 from noptoolkit.cli.screen import errors, output, progress, table
+from noptoolkit.flow import ROUTINGS
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.formats.allocations import load_allocation
 from noptoolkit.formats.results import made_folder
 from noptoolkit.pipeline import run
+from noptoolkit.scheduling import POLICIES
 from noptoolkit.study import compare_packages
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
@@ -22,7 +26,11 @@ from noptoolkit.workload import Workload
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["compare", "plot", "with_trace"]
+__all__ = ["ALLOCATOR", "POLICY", "SEED", "compare", "placement", "plot", "with_trace"]
+
+ALLOCATOR = f"How experts are placed: {', '.join(ALLOCATORS)}."
+POLICY = f"How the step is scheduled: {', '.join(POLICIES)}."
+SEED = "Seed of the trace's split and of the allocator."
 
 
 def compare(
@@ -32,10 +40,10 @@ def compare(
         typer.Option(help="A workload: preset or TOML file, or WORKLOAD@TRACE to use a recorded trace."),
     ],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for tables and pictures.")] = None,
-    allocator: Annotated[str, typer.Option(help="How experts are placed.")] = "auto",
+    allocator: Annotated[str | None, typer.Option(help=f"{ALLOCATOR}  [default: auto]")] = None,
     allocation: Annotated[Path | None, typer.Option(help="A layout written by allocate, instead.")] = None,
-    routing: Annotated[str, typer.Option(help="How traffic is routed.")] = "optimal",
-    policy: Annotated[str, typer.Option(help="How the step is scheduled.")] = "streaming",
+    routing: Annotated[str, typer.Option(help=f"How traffic is routed: {', '.join(ROUTINGS)}.")] = "optimal",
+    policy: Annotated[str, typer.Option(help=POLICY)] = "streaming",
     degree: Annotated[
         Degree | None, typer.Option(help="Copies of a token, if not as the policy says.")
     ] = None,
@@ -44,18 +52,19 @@ def compare(
         typer.Option(help="Scale links to the first topology's total: beachfront, wire, bandwidth or cost."),
     ] = None,
     objective: Annotated[Objective, typer.Option(help="What the allocator auto minimises.")] = "time",
-    seed: Annotated[int, typer.Option(help="Seed of the trace's split and of the allocator.")] = 0,
+    seed: Annotated[int, typer.Option(help=SEED, min=0)] = 0,
     jobs: Annotated[
         int, typer.Option("-j", "--jobs", help="Runs at once, each in its own process; -1: one per core.")
     ] = 1,
 ) -> None:
     """Compare topologies on workloads: one table per workload, and pictures with -o."""
+    placed = placement(allocator, allocation)
     folder = None if out is None else made_folder(out)
     with progress() as tell:
         result = compare_packages(
             topologies,
             [with_trace(reference) for reference in on],
-            allocator=allocator if allocation is None else load_allocation(allocation),
+            allocator=placed or "auto",
             routing=routing,
             policy=policy,
             degree=degree,
@@ -77,10 +86,24 @@ def compare(
         output.print(f"written to {folder}: " + ", ".join(written), markup=False, highlight=False)
 
 
+def placement(allocator: str | None, layout: Path | None) -> str | Allocation | None:
+    """Return what places the experts: the name of an allocator, or a layout from its file."""
+    if layout is None:
+        return allocator
+    if allocator is not None:
+        raise typer.BadParameter("give an allocator or a layout, not both", param_hint="--allocation")
+    return load_allocation(layout)
+
+
 def with_trace(reference: str) -> Workload:
-    """Return the workload of ``WORKLOAD`` or of ``WORKLOAD@TRACE``."""
-    name, _, trace = reference.partition("@")
-    return load_workload(name, trace=trace or None)
+    """Return the workload of ``WORKLOAD``, or that of ``WORKLOAD@TRACE``, named after both."""
+    name, at, trace = reference.partition("@")
+    if not at:
+        return load_workload(name)
+    if not name or not trace:
+        raise typer.BadParameter(f"{reference!r} is not WORKLOAD@TRACE", param_hint="--on")
+    workload = load_workload(name, trace=trace)
+    return dataclasses.replace(workload, name=f"{workload.name}@{Path(trace).stem}")
 
 
 Shown = Literal["topology", "load", "traffic", "schedule", "utilisation", "layout", "coactivation"]
@@ -91,12 +114,16 @@ def plot(
     out: Annotated[Path, typer.Option("-o", "--out", help="Picture: .png, .svg or .pdf.")],
     show: Annotated[Shown, typer.Option(help="What to draw; all but the topology need --on.")] = "topology",
     on: Annotated[str | None, typer.Option(help="A workload, as compare takes it.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the trace's split and of the allocator.")] = 0,
+    seed: Annotated[int, typer.Option(help=SEED, min=0)] = 0,
 ) -> None:
     """Draw a topology, or what a workload does on it."""
     import noptoolkit.plot as draw
 
+    made_folder(out.parent)
     if show == "topology":
+        if on is not None:
+            what = "a topology is drawn without a workload; say what of it to --show"
+            raise typer.BadParameter(what, param_hint="--on")
         save_picture(draw.topology(load_topology(topology)), out)
     elif on is None:
         raise typer.BadParameter(f"--show {show} needs a workload", param_hint="--on")

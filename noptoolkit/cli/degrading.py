@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 import typer
 
 from noptoolkit.cli.comparing import with_trace
-from noptoolkit.cli.pictures import made_folder, write_resilience
+from noptoolkit.cli.pictures import write_resilience
 from noptoolkit.cli.screen import errors, output, progress, table
 from noptoolkit.flow import resilience as lose
 from noptoolkit.formats import load_topology
+from noptoolkit.formats.results import made_folder
 from noptoolkit.pipeline import run
 from noptoolkit.traffic import all_to_all
 
@@ -30,7 +31,9 @@ def resilience(
         typer.Option(help="A workload, whose dispatch is the traffic; else 1 MB from every expert to every."),
     ] = None,
     routing: Annotated[str, typer.Option(help="How traffic is routed.")] = "optimal",
-    seed: Annotated[int, typer.Option(help="Seed of the losses, the trace's split and the allocator.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the losses, the trace's split and the allocator.", min=0)
+    ] = 0,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for tables, and a picture of single losses.")
     ] = None,

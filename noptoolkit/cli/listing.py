@@ -48,6 +48,9 @@ def show(
     """Show what one topology or workload is, and where its numbers come from."""
     topologies, workloads = list_topologies(), list_workloads()
     if reference in workloads or (reference not in topologies and is_workload_file(Path(reference))):
+        if metrics:
+            what = f"{reference} is a workload; only a topology is measured"
+            raise typer.BadParameter(what, param_hint="--metrics")
         _show_workload(reference)
     elif reference in topologies or "." in reference or "/" in reference:
         _show_topology(reference, metrics)

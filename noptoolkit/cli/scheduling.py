@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from noptoolkit.cli.comparing import with_trace
+from noptoolkit.cli.comparing import ALLOCATOR, POLICY, SEED, placement, with_trace
 from noptoolkit.cli.pictures import write_schedule
 from noptoolkit.cli.screen import errors, output, progress, table
 from noptoolkit.formats import load_topology
-from noptoolkit.formats.allocations import load_allocation
 from noptoolkit.formats.results import made_folder
 from noptoolkit.pipeline import plan_step
 
@@ -21,27 +20,26 @@ __all__ = ["schedule"]
 def schedule(
     topology: Annotated[str, typer.Argument(help="Preset or file.")],
     on: Annotated[str, typer.Option(help="The workload: preset or TOML file, or WORKLOAD@TRACE.")],
-    policy: Annotated[str, typer.Option(help="How the step is scheduled.")] = "streaming",
+    policy: Annotated[str, typer.Option(help=POLICY)] = "streaming",
     micro_batches: Annotated[
         int | None, typer.Option(help="Parts of the batch, if not as the workload says.")
     ] = None,
-    allocator: Annotated[
-        str | None, typer.Option(help="How experts are placed, if not as the policy says.")
-    ] = None,
+    allocator: Annotated[str | None, typer.Option(help=f"{ALLOCATOR}  [default: as the policy says]")] = None,
     allocation: Annotated[Path | None, typer.Option(help="A layout written by allocate, instead.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the trace's split and of the allocator.")] = 0,
+    seed: Annotated[int, typer.Option(help=SEED, min=0)] = 0,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for the Gantt chart and the Perfetto trace.")
     ] = None,
 ) -> None:
     """Schedule one step: makespan against its bound, what is exposed, what is busy, energy."""
+    placed = placement(allocator, allocation)
     package, workload = load_topology(topology), with_trace(on)
     folder = None if out is None else made_folder(out)
     with progress() as tell:
         plan = plan_step(
             package,
             workload,
-            allocator=allocator if allocation is None else load_allocation(allocation),
+            allocator=placed,
             policy=policy,
             micro_batches=micro_batches,
             rng=seed,

@@ -59,14 +59,15 @@ def find(ref: str | Path, kind: Kind) -> Path:
         return _folder(kind) / f"{ref}.toml"
     try:
         path = Path(ref).expanduser()
-        exists = path.exists()
+        exists = str(ref) != "" and path.exists()  # no name is not this folder
     except (OSError, ValueError, RuntimeError) as error:
         raise FormatError(f"{_short(ref)}: cannot be opened ({error})") from None
     if exists:
         return path
     singular = "topology" if kind == "topologies" else "workload"
     if isinstance(ref, Path) or path.suffix or len(path.parts) > 1:
-        raise FormatError(f"{_short(ref)}: no such file; {singular} presets: {', '.join(names)}")
+        hint = did_you_mean(path.stem, names)
+        raise FormatError(f"{_short(ref)}: no such file, and no {singular} preset; {hint}")
     hint = did_you_mean(_short(ref), names)
     raise UnknownNameError(f"no {singular} named {_short(ref)!r} and no file of that name; {hint}")
 

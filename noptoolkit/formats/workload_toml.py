@@ -68,7 +68,10 @@ def load_workload(ref: str | Path | Workload, *, trace: str | Path | RoutingTrac
 
 def is_workload_file(path: Path) -> bool:
     """Return whether a file looks like a workload: TOML with one of its tables."""
-    if path.suffix != ".toml" or not path.is_file():
+    try:
+        if path.suffix != ".toml" or not path.is_file():
+            return False
+    except OSError:  # a name too long for a file
         return False
     return re.search(r"^\s*\[(model|batch|routing)\b", read_text(path), re.MULTILINE) is not None
 

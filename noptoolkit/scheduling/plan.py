@@ -232,7 +232,8 @@ class Schedule:
         body.append(["overlap", f"{100 * self.overlap:.1f} %", "of the busy time is hidden"])
         if self.energy is not None:
             unknown = f"without {', '.join(self.energy.unknown)}" if self.energy.unknown else ""
-            body.append(["dynamic energy", format_quantity(self.energy.total, "J"), unknown])
+            total = format_quantity(self.energy.total, "J") if self.energy.total else "not given"
+            body.append(["dynamic energy", total, unknown])
         if self.high_water:
             name = max(self.high_water, key=lambda n: self.high_water[n] / self._buffer_size[n])
             most, size = self.high_water[name], self._buffer_size[name]

@@ -85,7 +85,13 @@ def schedule(
             steps[count] = step_of(package, workload, allocation, options)
         graph = chosen.graph(steps[count], prefetch, order)
         timeline = list_schedule(graph, priority=priority, rounds=chosen.rounds)
-        used = dataclasses.replace(chosen, prefetch=prefetch, order=order, micro_batches=count)
+        used = dataclasses.replace(
+            chosen,
+            layout=allocation.method.partition(":")[0],
+            prefetch=prefetch,
+            order=order,
+            micro_batches=count,
+        )
         energy = energy_of(steps[count], None if energy_per_flop is None else float(energy_per_flop))
         plan = Schedule(graph, timeline.start, timeline.end, timeline.bounds, package, workload, used, energy)
         if best is None or plan.makespan < best.makespan:

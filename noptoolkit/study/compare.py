@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -162,7 +163,8 @@ def compare_packages(
     Raises
     ------
     NopError
-        As the stages raise it; all files are read before anything is run.
+        As the stages raise it; all files are read before anything is run. Also if two packages or two
+        workloads have one name.
 
     Examples
     --------
@@ -179,6 +181,8 @@ def compare_packages(
     if normalise is not None:
         places = list(physical.normalise(places, normalise))
     loads: list[Workload] = [load_workload(workload) for workload in workloads]
+    _check_names("packages", [place.name for place in places])
+    _check_names("workloads", [load.name for load in loads])
     options: dict[str, Any] = {
         "allocator": allocator,
         "routing": routing,
@@ -216,6 +220,13 @@ def _run_silently(package: Package, workload: Workload, options: dict[str, Any])
         warnings.simplefilter("always", NopWarning)
         done = run(package, workload, **options)
     return done, [one.message for one in caught if isinstance(one.message, NopWarning)]
+
+
+def _check_names(kind: str, names: Sequence[str]) -> None:
+    """Refuse a name that stands twice: tables and pictures tell things apart by it."""
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise NopError(f"{count} {kind} are named {name!r}; give each a name of its own")
 
 
 def _heading(name: str) -> str:
