@@ -149,7 +149,7 @@ def test_resilience_tells_the_worst_losses(noptoolkit: Command, tmp_path: Path) 
     assert "dispatch" in pairs.stdout
     assert len(list((tmp_path / "pairs").iterdir())) == 2
     assert "34 links: 99 cannot fail" in noptoolkit("resilience", "mesh-4x4", "--failures", "99").stderr
-    assert "rng -3 is no seed" in noptoolkit("resilience", "mesh-4x4", "--seed", "-3").stderr
+    assert "--seed" in noptoolkit("resilience", "mesh-4x4", "--seed", "-3").stderr
 
 
 def test_convert_reports_what_is_lost(noptoolkit: Command, tmp_path: Path) -> None:
