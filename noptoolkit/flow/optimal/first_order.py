@@ -8,8 +8,8 @@ with N the incidence of the arcs, A that of the resources and Y = {y >= 0, C . y
 0, the time z' can be had. It is solved by the primal-dual hybrid gradient method with reflected Halpern
 steps and restarts (Lu and Yang, arXiv 2407.16144; Applegate et al., PDLP, arXiv 2106.04756), each
 commodity scaled by its own demand. Every so often the iterate is made a proof: flows are repaired, prices
-evaluated, in float64 (`noptoolkit.flow.certificate`). The floor follows the best bound, half a tolerance
-above it.
+evaluated, in float64 (`noptoolkit.flow.certificate`), and what is still overfull is led round
+(`noptoolkit.flow.optimal.detours`). The floor follows the best bound, half a tolerance above it.
 
 In blocked arrays [blocks, arcs or vertices, lanes] the commodities are padded to whole blocks with empty
 ones.
@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.flow.cuts import CUT, program_cut
+from noptoolkit.flow.optimal.detours import DetourSearch
 from noptoolkit.flow.optimal.program import FlowProgram
 from noptoolkit.flow.optimal.solution import Solution
 
@@ -47,7 +48,7 @@ EMPTY = np.zeros((0, 0))
 
 @dataclass
 class Certified:
-    """The best of both sides so far."""
+    """The best of both sides so far; ``target`` is that of the detours that the flow takes."""
 
     known: float
     time: float
@@ -55,6 +56,7 @@ class Certified:
     flow: Singles
     length: Floats
     prices: Floats
+    target: float
 
     @property
     def gap(self) -> float:
@@ -155,7 +157,7 @@ def solve_first_order(
     folded
         Whether the program is folded by symmetry, so that cuts say nothing about it.
     """
-    kernels = Kernels(program)
+    kernels, detours = Kernels(program), DetourSearch(program)
     capacity, on_arcs, base = program.capacity, program.on_arcs, program.base
     prices_to_length = on_arcs.T.tocsr()
     padding = np.full(kernels.blocks * kernels.lanes - len(program.ends), -1)
@@ -170,18 +172,18 @@ def solve_first_order(
     passing = scale.sum(axis=(0, 2), dtype=float)[program.tail]
     weight = _row_weights(on_arcs, passing)  # makes the resources' operator no longer than 1
 
-    def certify(prices: Floats, distances: Singles = EMPTY_SINGLES) -> tuple[float, float, Floats, Floats]:
+    def certify(prices: Floats, distances: Singles = EMPTY_SINGLES) -> tuple[Floats, float, Floats, Floats]:
         prices = _strictly_positive(prices, capacity)
         length = prices_to_length @ prices
         load, cost = kernels.certify(length, flow, distances)
-        return program.time(load), cost + _dot(base, prices), length, prices
+        return load, cost + _dot(base, prices), length, prices
 
     y = 1 / capacity / len(capacity)
     kernels.load()
     started = time.perf_counter()
-    time_now, bound_now, length, prices = certify(y, price)
+    load, bound_now, length, prices = certify(y, price)
     reserve = 3 * (time.perf_counter() - started)  # for a last certificate, and for the repaired flow itself
-    best = Certified(program.known, time_now, bound_now, flow.copy(), length, prices)
+    best = Certified(program.known, program.time(load), bound_now, flow.copy(), length, prices, np.inf)
     norm_flow = np.sqrt(_squares(flow, None, scale, program.tail))
     norm_dual = np.sqrt(_squares(price, None, inverse_spread) + _dot(weight, y**2))
     omega = 2 * norm_dual / norm_flow
@@ -222,10 +224,7 @@ def solve_first_order(
             floor = best.floor * (1 + tol / 2)
         before = residual
         if iteration >= next_check or limited:
-            time_now, bound_now, length, prices = certify(y)
-            if time_now < best.time:
-                best.time, best.length = time_now, length
-                best.flow[:] = flow
+            load, bound_now, length, prices = certify(y)
             if bound_now > best.bound:
                 best.bound, best.prices, bound_method = bound_now, prices, ""
             if best.gap < gap_of_cut and not folded and not limited:
@@ -233,6 +232,10 @@ def solve_first_order(
                 by_cut, prices = program_cut(program, prices)
                 if by_cut > best.bound:
                     best.bound, best.prices, bound_method = by_cut, prices, CUT
+            time_now, target = detours.reach(load, best.floor * (1 + 0.98 * tol))
+            if time_now < best.time:
+                best.time, best.length, best.target = time_now, length, target
+                best.flow[:] = flow
             if best.gap < 0.99 * gap_before:
                 gap_before, improved_at = best.gap, iteration
             elif iteration - improved_at > max(PATIENCE, improved_at):
@@ -244,6 +247,9 @@ def solve_first_order(
     repaired = np.zeros((len(program.ends), len(program.tail)))
     load, _ = kernels.certify(best.length, best.flow, repaired=repaired)
     kernels.pool.shutdown()
+    if np.isfinite(best.target):
+        detours.find(load, best.target).take(repaired)
+        load = repaired.sum(axis=0)
     limited = limited and best.gap > tol
     return Solution(repaired, program.time(load), best.prices, best.bound, METHOD, limited, bound_method)
 
