@@ -15,7 +15,7 @@ __all__ = ["IDLE", "ROOMY", "draw_channels"]
 
 ROOMY = 0.46  # gap between boxes where the channels are the matter: boxes are smaller than in other pictures
 BORDER = 0.5  # share of a box's border for the lanes one way
-IDLE = "#E2E2E2"
+IDLE = "#E6E6E6"
 
 
 def draw_channels(

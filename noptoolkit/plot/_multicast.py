@@ -6,6 +6,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
+from numpy.typing import NDArray
 
 from noptoolkit.errors import RoutingError, WorkloadError
 from noptoolkit.flow import FlowResult
@@ -96,11 +98,19 @@ def multicast(
         draw_labels(ax, package, layout, scale, fills)
         for ribbon, i in zip(ribbons, owner, strict=True):
             if copies[i] > 1:
-                x, y = ribbon.mean(axis=0)
-                count = ax.text(x, y, f"{copies[i]}×", ha="center", va="center", fontsize=small_type())
-                count.set_bbox({"boxstyle": "round,pad=0.12", "fc": "white", "ec": "none", "alpha": 0.85})
-                count.set_zorder(5)
+                _write_beside(ax, ribbon, f"{copies[i]}×", scale)
         return ax
+
+
+def _write_beside(ax: Axes, ribbon: NDArray[np.float64], text: str, scale: float) -> None:
+    """Write a text on the right of a channel, where its other direction is not."""
+    half, size = len(ribbon) // 2, small_type()
+    tail, head, wide = (ribbon[0] + ribbon[-1]) / 2, ribbon[half], ribbon[0] - ribbon[-1]
+    right = np.array([head[1] - tail[1], tail[0] - head[0]]) / max(float(np.hypot(*(head - tail))), 1e-12)
+    room = np.abs(right) @ (0.36 * size * len(text), 0.62 * size) / scale + float(np.hypot(*wide)) / 2
+    x, y = tail + 0.36 * (head - tail) + room * right  # nearer the tail: at their heads boxes crowd
+    count = ax.text(x, y, text, ha="center", va="center", fontsize=size, fontweight="bold", zorder=5)
+    count.set_path_effects([withStroke(linewidth=2.0, foreground="white")])
 
 
 def message_of(traffic: Traffic) -> tuple[str, list[str], float]:

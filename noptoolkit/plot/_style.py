@@ -273,7 +273,7 @@ def heading(ax: Axes, title: str, notes: Sequence[str] = (), marks: Sequence[str
             color=colour,
             annotation_clip=False,
         ).set_in_layout(False)
-    wrapped = textwrap.fill(title, max(int(width / (0.7 * (small + 2))), 8))
+    wrapped = textwrap.fill(title, max(int(width / (0.64 * (small + 2))), 8))
     ax.set_title(wrapped, pad=5.0 + 1.3 * small * len(lines))
 
 
