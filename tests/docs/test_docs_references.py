@@ -30,6 +30,7 @@ PAPERS = {  # arXiv's number, and who or what is named where it is cited
     "2407.16144": "Lu and Yang",
     "2504.19878": "Iff",
     "2603.07006": "Luo|Mozart|as in",
+    "2606.10440": "ASTRA-sim",
 }
 NAMESPACES = ("http://www.w3.org/", "http://graphml.graphdrawing.org/")  # names, never fetched
 ROLE = re.compile(r"(?<![`:\w])`([A-Za-z_][\w.]*?)(?:\(\))?`(?![`_])")
