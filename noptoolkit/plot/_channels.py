@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from noptoolkit.package import Package
 from noptoolkit.plot._layout import Layout
-from noptoolkit.plot._ribbons import channel_ribbons, channel_widths, lane_width
+from noptoolkit.plot._ribbons import channel_ribbons, channel_widths, covering_width, lane_width
 
 __all__ = ["IDLE", "ROOMY", "draw_channels"]
 
@@ -44,7 +44,8 @@ def draw_channels(
         Bandwidth in B/s of the widest ribbon; the fastest channel's where ``None``.
     """
     widest = lane_width(package, layout, border=BORDER)
-    widths = np.maximum(channel_widths(package, widest, reference), 0.6 / scale)
+    finest = min(0.6 / scale, covering_width(layout, lines) / 2)  # a line has two lanes
+    widths = np.maximum(channel_widths(package, widest, reference), finest)
     ribbons, owner = channel_ribbons(package, layout, lines, widths, widest)
     bent = np.array([len(lines[package.channels[i].link][0]) > 2 for i in owner], dtype=bool)
     if bent.any() and layout.kind != "circle":  # a pale casing makes of each crossing an overpass

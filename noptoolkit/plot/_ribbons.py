@@ -22,6 +22,7 @@ __all__ = [
     "arrange",
     "channel_ribbons",
     "channel_widths",
+    "covering_width",
     "drawn_links",
     "lane_width",
     "link_lines",
@@ -87,6 +88,18 @@ def drawn_links(package: Package, layout: Layout) -> NDArray[np.bool_]:
     return np.asarray(~layout.under[ends].any(axis=1))
 
 
+def covering_width(layout: Layout, lines: list[list[Points]]) -> float:
+    """Return the width at which lines cover half of their disc: so dense, they show as a tone.
+
+    Infinite where they do not lie in a disc.
+    """
+    pieces = [piece for pieces in lines for piece in pieces]
+    length = sum(float(np.hypot(*np.diff(piece, axis=0).T).sum()) for piece in pieces)
+    if layout.kind != "circle" or not length:
+        return float("inf")
+    return float(0.5 * np.pi * np.abs(np.vstack(pieces)).max() ** 2 / length)
+
+
 def arrange(
     package: Package, *, physical: bool | None = None, gap: float = GAP
 ) -> tuple[Layout, list[list[Points]]]:
@@ -102,23 +115,22 @@ def arrange(
         See `place`.
     """
     layout = place(package, physical=physical is not False, gap=gap)
-    lines, tangled = link_lines(package, layout)
+    most = TANGLED * len(package.links) if physical is None and layout.kind == "physical" else np.inf
+    lines, tangled = link_lines(package, layout, most)
     if tangled:
         crowded = dataclasses.replace(layout, crowded=True)
-        again, left = link_lines(package, crowded)
+        again, left = link_lines(package, crowded, most)
         if left < tangled:
             layout, lines, tangled = crowded, again, left
-    if physical is None and layout.kind == "physical" and tangled > TANGLED * len(package.links):
-        return arrange(package, physical=False, gap=gap)
-    return layout, lines
+    return (layout, lines) if tangled <= most else arrange(package, physical=False, gap=gap)
 
 
-def link_lines(package: Package, layout: Layout) -> tuple[list[list[Points]], int]:
+def link_lines(package: Package, layout: Layout, most: float = np.inf) -> tuple[list[list[Points]], int]:
     """Return the pieces of each link's centre line, [points, 2] each, and how many links are tangled.
 
     Lines run from inside the box of ``a`` to inside that of ``b``. A link has one piece; a long way round
     has two, the stubs at its ends; the bond of a die under a node has none. Tangled is a way round that is
-    not straight (bonds aside) or lies on another's.
+    not straight (bonds aside) or lies on another's. At more than ``most`` of them the rest stay straight.
     """
     index = package.index
     ends = np.array([(index[link.a], index[link.b]) for link in package.links]).reshape(-1, 2)
@@ -140,7 +152,9 @@ def link_lines(package: Package, layout: Layout) -> tuple[list[list[Points]], in
         return lines, 0
     tangled = 0
     tracks: list[Track] = []
-    for i in np.flatnonzero(seen & _blocked(layout, ends, start, stop)):
+    for i in np.flatnonzero(seen & (length > 1.2 * layout.pitch)):
+        if not _crosses_box(layout, ends[i], start[i], stop[i]):
+            continue
         axis = int(np.argmax(np.abs(along[i])))
         straight = abs(along[i, 1 - axis]) < 1e-6 * length[i]
         if straight and length[i] > LONG * layout.pitch:
@@ -158,6 +172,8 @@ def link_lines(package: Package, layout: Layout) -> tuple[list[list[Points]], in
         tangled += not straight and package.links[i].kind is not LinkKind.HYBRID_BOND
         lines[i] = [detour]
         tracks.append(track)
+        if tangled > most:
+            break
     return lines, tangled
 
 
@@ -169,7 +185,7 @@ def _overlap(one: Track, other: Track, pitch: float) -> bool:
 def _chord(start: Points, stop: Points) -> Points:
     """Return a curve between two places on a circle round the origin that bends towards it."""
     pull = 0.35 * (start + stop) / 2
-    part = np.linspace(0.0, 1.0, 25)[:, None]
+    part = np.linspace(0.0, 1.0, 17)[:, None]
     return np.asarray((1 - part) ** 2 * start + 2 * part * (1 - part) * pull + part**2 * stop)
 
 
@@ -256,24 +272,19 @@ def _facing_points(layout: Layout, ends: NDArray[np.int64]) -> tuple[Points, Poi
     return start, stop
 
 
-def _blocked(layout: Layout, ends: NDArray[np.int64], start: Points, stop: Points) -> NDArray[np.bool_]:
-    """Return which straight lines cross the box of a third node, [links]."""
-    blocked = np.zeros(len(ends), dtype=bool)
-    length = np.hypot(*(stop - start).T)
+def _crosses_box(layout: Layout, ends: NDArray[np.int64], start: Points, stop: Points) -> bool:
+    """Return whether a straight line crosses the box of a node that is not at its ends."""
     low, high = layout.centre - 0.85 * layout.half, layout.centre + 0.85 * layout.half
-    for i in np.flatnonzero(length > 1.2 * layout.pitch):
-        along = stop[i] - start[i]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            first, second = (low - start[i]) / along, (high - start[i]) / along
-        parallel = np.abs(along) < 1e-12
-        inside = (start[i] > low) & (start[i] < high)
-        near = np.where(parallel, np.where(inside, -np.inf, np.inf), np.minimum(first, second)).max(axis=1)
-        far = np.where(parallel, np.inf, np.maximum(first, second)).min(axis=1)
-        crossed = (near < far) & (near < 1.0) & (far > 0.0)
-        crossed[ends[i]] = False
-        crossed[layout.under] = False
-        blocked[i] = crossed.any()
-    return blocked
+    along = stop - start
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first, second = (low - start) / along, (high - start) / along
+    parallel = np.abs(along) < 1e-12
+    inside = (start > low) & (start < high)
+    near = np.where(parallel, np.where(inside, -np.inf, np.inf), np.minimum(first, second)).max(axis=1)
+    far = np.where(parallel, np.inf, np.maximum(first, second)).min(axis=1)
+    crossed = (near < far) & (near < 1.0) & (far > 0.0) & ~layout.under
+    crossed[ends] = False
+    return bool(crossed.any())
 
 
 def _detour(

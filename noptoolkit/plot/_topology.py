@@ -29,6 +29,7 @@ from noptoolkit.plot._ribbons import (
     arrange,
     channel_ribbons,
     channel_widths,
+    covering_width,
     drawn_links,
     lane_width,
     link_widths,
@@ -119,7 +120,8 @@ def _draw_links(
     ax: Axes, package: Package, layout: Layout, lines: list[list[NDArray[np.float64]]], scale: float
 ) -> None:
     widest = lane_width(package, layout)
-    points = np.maximum(link_widths(package, layout, EVEN * widest) * scale, HAIRLINE)
+    finest = min(HAIRLINE, covering_width(layout, lines) * scale)
+    points = np.maximum(link_widths(package, layout, EVEN * widest) * scale, finest)
     seen = drawn_links(package, layout)
     even = np.array([link.backward_bandwidth == link.bandwidth for link in package.links], dtype=bool)
     bent = np.array([any(len(piece) > 2 for piece in pieces) for pieces in lines], dtype=bool)

@@ -13,7 +13,17 @@ from packages_to_draw import grid
 from noptoolkit import Chiplet, Link, Package, Switch, plot
 from noptoolkit.plot._layout import place
 from noptoolkit.plot._ribbons import arrange, channel_ribbons, channel_widths, lane_width
-from noptoolkit.topology import dragonfly, fat_tree, folded_torus, fully_connected, hypercube, nop_tree, star
+from noptoolkit.plot._topology import HAIRLINE
+from noptoolkit.topology import (
+    dragonfly,
+    fat_tree,
+    folded_torus,
+    fully_connected,
+    hypercube,
+    nop_tree,
+    random_regular,
+    star,
+)
 
 
 def by_gid(ax, gid):
@@ -177,3 +187,18 @@ def test_a_thousand_chiplets_are_quick() -> None:
     ax = plot.topology(package)
     ax.figure.draw_without_rendering()
     assert time.process_time() - start < 3.0
+
+
+def test_chords_of_a_dense_graph_show_as_a_tone() -> None:
+    def drawn(count: int) -> tuple[float, float]:  # share of the disc that is covered, finest line
+        ax = plot.topology(random_regular(count, 6))
+        scale = np.diff(ax.transData.transform([(0, 0), (1, 0)])[:, 0])[0] * 72 / ax.figure.dpi
+        parts = by_gid(ax, "d2d links")
+        lines = [scale * line for part in parts for line in part.get_segments()]
+        widths = np.concatenate([part.get_linewidths() for part in parts])
+        lengths = [np.hypot(*np.diff(line, axis=0).T).sum() for line in lines]
+        return np.dot(lengths, widths) / (np.pi * np.abs(np.vstack(lines)).max() ** 2), min(widths)
+
+    cover, finest = drawn(512)
+    assert cover == pytest.approx(0.5, rel=0.1)
+    assert finest < HAIRLINE <= drawn(16)[1]
