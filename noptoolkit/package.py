@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from noptoolkit._names import did_you_mean
 from noptoolkit._pictures import picture_of
 from noptoolkit.elements import ROLES, Channel, Chiplet, Link, LinkKind, Memory, Node, Role, Switch
-from noptoolkit.errors import UnknownNameError
+from noptoolkit.errors import TopologyError, UnknownNameError
 from noptoolkit.units import Quantity, format_quantity
 
 if TYPE_CHECKING:
@@ -32,7 +32,18 @@ if TYPE_CHECKING:
     import networkx as nx
     from scipy.sparse import csr_array
 
-__all__ = ["Channel", "Chiplet", "Link", "LinkKind", "Memory", "Node", "Package", "Role", "Switch"]
+__all__ = [
+    "Channel",
+    "Chiplet",
+    "Link",
+    "LinkKind",
+    "Memory",
+    "Node",
+    "Package",
+    "Role",
+    "Switch",
+    "expect_package",
+]
 
 
 @dataclass(frozen=True, repr=False)
@@ -332,3 +343,16 @@ def _roles(chiplets: tuple[Chiplet, ...]) -> str:
     counts = Counter(chiplet.role for chiplet in chiplets)
     named = [f"{counts[role]} {role}" for role in ROLES if counts[role]]
     return f" ({', '.join(named)})" if named else ""
+
+
+def expect_package(thing: object) -> None:
+    """Raise TopologyError if a thing is no package: a preset's name, mostly.
+
+    Examples
+    --------
+    >>> expect_package("mesh-4x4")
+    Traceback (most recent call last):
+    noptoolkit.errors.TopologyError: 'mesh-4x4' is no Package; load_topology() makes one of a name or a file
+    """
+    if not isinstance(thing, Package):
+        raise TopologyError(f"{thing!r} is no Package; load_topology() makes one of a name or a file")

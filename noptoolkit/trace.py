@@ -21,7 +21,10 @@ from noptoolkit._seeds import generator_from
 from noptoolkit.errors import UnknownNameError, WorkloadError
 from noptoolkit.hypergraph import Hypergraph, merge_sets
 
-__all__ = ["Origin", "RoutingTrace"]
+__all__ = ["MOST_EXPERTS", "Origin", "RoutingTrace"]
+
+MOST_EXPERTS = 65_536
+"""Larger numbers of experts are taken for damage: statistics hold experts x experts."""
 
 Origin = Literal["recorded", "loads", "synthetic"]
 ORIGINS: tuple[Origin, ...] = ("recorded", "loads", "synthetic")
@@ -232,6 +235,8 @@ class RoutingTrace:
         if unit is None:
             raise WorkloadError("the trace has no document labels; split by='token' or record document ids")
         names = np.unique(unit)
+        if not isinstance(held_out, (int, float)) or not 0 < held_out < 1:
+            raise WorkloadError(f"held_out={held_out!r}: give a share between 0 and 1")
         count = round(held_out * len(names))
         if not 0 < count < len(names):
             raise WorkloadError(
@@ -285,6 +290,8 @@ def _checked_ids(topk: ArrayLike, num_experts: int) -> NDArray[np.integer[Any]]:
         )
     if not np.issubdtype(given.dtype, np.integer):
         raise WorkloadError(f"the trace holds {given.dtype}; expert ids are whole numbers")
+    if not isinstance(num_experts, (int, np.integer)) or not 0 < num_experts <= MOST_EXPERTS:
+        raise WorkloadError(f"num_experts={num_experts!r}: give a whole number from 1 to {MOST_EXPERTS}")
     k = given.shape[2]
     if k > num_experts:
         raise WorkloadError(f"{k} experts per token, but only {num_experts} experts")

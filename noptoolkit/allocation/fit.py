@@ -19,7 +19,7 @@ from noptoolkit.allocation.problem import Allocator, LayoutProblem, slots_of
 from noptoolkit.allocation.table import ALLOCATORS
 from noptoolkit.allocation.time_model import PackageTime, package_time
 from noptoolkit.errors import UnknownNameError
-from noptoolkit.package import Package
+from noptoolkit.package import Package, expect_package
 from noptoolkit.trace import RoutingTrace
 
 __all__ = ["OBJECTIVES", "Objective", "allocate", "layout_problems"]
@@ -94,6 +94,7 @@ def allocate(
     >>> allocate(trace, star)
     Allocation(4 experts on 2 chiplets, 1 layout, auto: matching (exact))
     """
+    expect_package(package)
     place = resolve(method, ALLOCATORS, "allocator")
     if objective not in OBJECTIVES:
         raise UnknownNameError(f"no objective {objective!r}; {did_you_mean(objective, OBJECTIVES)}")

@@ -53,7 +53,8 @@ class Allocation:
     Raises
     ------
     WorkloadError
-        If an index is out of range, or two copies of an expert share a chiplet.
+        If an index is no whole number or out of range, a name or a group's member occurs twice, or two copies
+        of an expert share a chiplet.
 
     Examples
     --------
@@ -81,7 +82,10 @@ class Allocation:
         replicas: ArrayLike | None = None,
         choice: Choice = "balanced",
     ) -> None:
-        places = np.array(chiplet_of_expert, dtype=np.int64)
+        given = np.asarray(chiplet_of_expert)
+        if given.size and not np.issubdtype(given.dtype, np.integer):
+            raise WorkloadError(f"allocation holds {given.dtype}; chiplets are whole numbers")
+        places = np.array(given, dtype=np.int64)
         if places.ndim == 1:
             places = places[None]
         if places.ndim != 2 or places.size == 0:
@@ -89,12 +93,17 @@ class Allocation:
         if places.min() < 0 or places.max() >= len(experts):
             wrong = int(places.min() if places.min() < 0 else places.max())
             raise WorkloadError(f"allocation: chiplet {wrong} is out of range 0 to {len(experts) - 1}")
+        parts = tuple(map(tuple, groups)) if groups else tuple((i,) for i in range(len(experts)))
+        if sorted(i for part in parts for i in part) != list(range(len(experts))):
+            raise WorkloadError(f"allocation: groups need each of 0 to {len(experts) - 1} once")
+        if len(set(experts)) < len(experts):
+            raise WorkloadError("allocation: the name of a chiplet occurs twice")
         copies = np.zeros((len(places), 0, 2), np.int64) if replicas is None else np.array(replicas, np.int64)
         _check_replicas(copies, places, len(experts))
         places.flags.writeable = copies.flags.writeable = False
         object.__setattr__(self, "experts", tuple(experts))
         object.__setattr__(self, "chiplet_of_expert", places)
-        object.__setattr__(self, "groups", groups or tuple((i,) for i in range(len(experts))))
+        object.__setattr__(self, "groups", parts)
         object.__setattr__(self, "method", method)
         object.__setattr__(self, "replicas", copies)
         object.__setattr__(self, "choice", choice)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.errors import RoutingError
+from noptoolkit.errors import RoutingError, WorkloadError
 from noptoolkit.flow.certificate import node_cut_bounds, price_bound
 from noptoolkit.flow.level_cuts import level_cut_bound
 from noptoolkit.flow.problem import RoutingProblem, routing_problem
@@ -18,7 +18,7 @@ from noptoolkit.flow.result import FlowResult
 from noptoolkit.flow.routed import Bound, Routed, Status
 from noptoolkit.flow.routings import Effort, Routing, UpDown, router_of
 from noptoolkit.flow.trees.multicast import TreeLoads
-from noptoolkit.package import Package
+from noptoolkit.package import Package, expect_package
 from noptoolkit.traffic import Traffic
 
 __all__ = ["congestion"]
@@ -83,6 +83,9 @@ def congestion(
     >>> flow.time, flow.time_bound, flow.status
     (3.0, 3.0, 'exact')
     """
+    expect_package(package)
+    if not isinstance(traffic, Traffic):
+        raise WorkloadError(f"{traffic!r} is no Traffic; noptoolkit.traffic makes some")
     if not tol > 0:
         raise RoutingError(f"tol {tol!r} must be above 0; write tol=0.01 for 1 %")
     if not 0 < efficiency <= 1:

@@ -18,7 +18,7 @@ from noptoolkit.flow.fixed.forwarding import Forwarding, in_parts
 from noptoolkit.flow.fixed.paths import PathFunction, PathTable, path_walker
 from noptoolkit.flow.network import FlowNetwork, flow_network
 from noptoolkit.flow.routings import Routing, UpDown, rule_of
-from noptoolkit.package import Package
+from noptoolkit.package import Package, expect_package
 from noptoolkit.units import format_quantity
 
 __all__ = ["Latency", "zero_load_latency"]
@@ -76,6 +76,7 @@ def zero_load_latency(
     >>> round(zero_load_latency(star).max * 1e9, 9)
     10.0
     """
+    expect_package(package)
     network = flow_network(package)
     names = package.terminals if among is None else tuple(among)
     if not names:

@@ -19,7 +19,7 @@ from noptoolkit.formats.node_link import dump_node_link, parse_node_link
 from noptoolkit.formats.rapidchiplet import load_rapidchiplet, save_rapidchiplet
 from noptoolkit.formats.results import replace_file
 from noptoolkit.formats.topology_toml import dump_topology, parse_topology
-from noptoolkit.package import Package
+from noptoolkit.package import Package, expect_package
 from noptoolkit.units import Quantity, parse_quantity
 
 __all__ = ["FORMATS", "Conversion", "Format", "convert", "import_topology", "load_topology", "save_topology"]
@@ -245,6 +245,7 @@ def save_topology(package: Package, path: str | Path, *, format: str | None = No
     TopologyError
         If the format has no words for such a package.
     """
+    expect_package(package)
     target = Path(path)
     chosen = _format(target, format)
     try:

@@ -54,6 +54,8 @@ def find(ref: str | Path, kind: Kind) -> Path:
     FormatError
         If it is a path to something that is no file.
     """
+    if not isinstance(ref, (str, Path)):
+        raise FormatError(f"{ref!r} is neither a name nor a path; give text or a Path")
     names = preset_names(kind)
     if isinstance(ref, str) and ref in names:
         return _folder(kind) / f"{ref}.toml"

@@ -12,12 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from noptoolkit._seeds import generator_from
 from noptoolkit.errors import FormatError, NopError, WorkloadError
 from noptoolkit.synthetic import draw_from_loads
-from noptoolkit.trace import Origin, RoutingTrace
+from noptoolkit.trace import MOST_EXPERTS, Origin, RoutingTrace
 
 __all__ = ["FIELDS", "Recording", "build_trace"]
-
-MOST_EXPERTS = 65_536
-"""Larger numbers of experts are taken for damage: statistics hold experts x experts."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -69,6 +69,8 @@ def load_trace(
     >>> load_trace(file, num_experts=4)
     RoutingTrace(1 layer, 2 tokens, top-2 of 4 experts, recorded)
     """
+    if not isinstance(path, (str, Path)):
+        raise FormatError(f"{path!r} is no path of a trace; give text or a Path")
     file = Path(path)
     reader = TRACE_READERS.get(file.suffix.lower())
     if reader is None:

@@ -15,7 +15,7 @@ from noptoolkit._names import resolve
 from noptoolkit.errors import TopologyError
 from noptoolkit.flow import zero_load_latency
 from noptoolkit.flow.bisecting import proved_bisection
-from noptoolkit.package import Package
+from noptoolkit.package import Package, expect_package
 from noptoolkit.physical.cost import package_cost
 from noptoolkit.physical.feasibility import Violation, edge_use, violations
 from noptoolkit.physical.geometry import DIE_TO_DIE, area, is_of, link_lengths
@@ -114,6 +114,7 @@ def profile(package: Package, technology: str | Technology = "ucie-2d") -> Profi
     >>> found["diameter"], found["longest link"], found.violations
     (6.0, 0.001, ())
     """
+    expect_package(package)
     chosen = resolve(technology, TECHNOLOGIES, "technology")
     remarks: list[str] = []
     entries = _structure(package, remarks)

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from noptoolkit.errors import ScheduleError
 from noptoolkit.nodes import OPTIMISERS, Work, compute_energy, link_energy, step_flops
 from noptoolkit.package import LinkKind
 from noptoolkit.scheduling.step import Block, Step
 from noptoolkit.scheduling.transfers import Transfer
-from noptoolkit.units import Measured, measured
+from noptoolkit.units import Measured, Quantity, measured, parse_quantity
 
 __all__ = ["StepEnergy", "energy_of"]
 
@@ -44,7 +45,7 @@ class StepEnergy:
         return self.compute + self.memory + self.network
 
 
-def energy_of(step: Step, energy_per_flop: float | None = None) -> StepEnergy:
+def energy_of(step: Step, energy_per_flop: Quantity | None = None) -> StepEnergy:
     """Return the dynamic energy of a step.
 
     Parameters
@@ -52,6 +53,9 @@ def energy_of(step: Step, energy_per_flop: float | None = None) -> StepEnergy:
     energy_per_flop
         In J; no sourced figure is known to us, so that there is no default.
     """
+    each = 0.0 if energy_per_flop is None else parse_quantity(energy_per_flop, "J", "energy_per_flop")
+    if each < 0:
+        raise ScheduleError(f"energy_per_flop {each:g} J is negative")
     package, workload = step.package, step.workload
     flops = step_flops(workload.model, workload.batch, OPTIMISERS[step.options.optimiser])
     per_block = [_moved(step, block) for block in step.blocks]
@@ -62,7 +66,7 @@ def energy_of(step: Step, energy_per_flop: float | None = None) -> StepEnergy:
     if any(link.energy_per_bit is None and link.kind is not LinkKind.MEMORY for link in package.links):
         unknown.append("network")
     return StepEnergy(
-        compute_energy(Work(flops), energy_per_flop or 0.0),
+        compute_energy(Work(flops), each),
         sum(memory for memory, _ in parts),
         sum(network for _, network in parts),
         tuple(unknown),

@@ -7,16 +7,17 @@ from typing import Any
 
 from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.allocation import Allocation, allocate
-from noptoolkit.errors import UnknownNameError
+from noptoolkit.errors import UnknownNameError, WorkloadError
 from noptoolkit.flow.routings import Routing
 from noptoolkit.nodes import Efficiency
-from noptoolkit.package import Package
+from noptoolkit.package import Package, expect_package
 from noptoolkit.scheduling.costing import step_of
 from noptoolkit.scheduling.energy import energy_of
 from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
 from noptoolkit.scheduling.plan import Schedule
 from noptoolkit.scheduling.policies import POLICIES, Policy
 from noptoolkit.scheduling.step import Step, StepOptions
+from noptoolkit.units import Quantity
 from noptoolkit.workload import Workload
 
 __all__ = ["schedule"]
@@ -34,7 +35,7 @@ def schedule(
     slices: int | None = None,
     optimiser: str = "sgd",
     weights_on_network: bool = True,
-    energy_per_flop: float | None = None,
+    energy_per_flop: Quantity | None = None,
     **changes: Any,
 ) -> Schedule:
     """Return the schedule of one step of a workload on a package.
@@ -61,6 +62,9 @@ def schedule(
     WorkloadError, ScheduleError
         See `step_of`.
     """
+    expect_package(package)
+    if not isinstance(workload, Workload):
+        raise WorkloadError(f"{workload!r} is no Workload; load_workload() makes one of a name or a file")
     chosen = resolve(policy, POLICIES, "policy")
     known = [field.name for field in dataclasses.fields(Policy)]
     for key in changes:
@@ -92,7 +96,7 @@ def schedule(
             order=order,
             micro_batches=count,
         )
-        energy = energy_of(steps[count], None if energy_per_flop is None else float(energy_per_flop))
+        energy = energy_of(steps[count], energy_per_flop)
         plan = Schedule(graph, timeline.start, timeline.end, timeline.bounds, package, workload, used, energy)
         if best is None or plan.makespan < best.makespan:
             best = plan

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.allocation import Allocation
+from noptoolkit.errors import ScheduleError
 from noptoolkit.flow.routings import Routing
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Package
@@ -40,6 +41,9 @@ from noptoolkit.workload import Workload
 __all__ = ["Block", "Slice", "Step", "StepOptions"]
 
 Floats = NDArray[np.float64]
+
+MOST_SLICES = 65_536
+"""Of a chiplet's experts: more are taken for a typing error."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,14 @@ class StepOptions:
     efficiency: Efficiency = field(default_factory=Efficiency)
     optimiser: str = "sgd"
     weights_on_network: bool = True
+
+    def __post_init__(self) -> None:
+        if self.slices is not None and (
+            not isinstance(self.slices, int) or not 0 < self.slices <= MOST_SLICES
+        ):
+            raise ScheduleError(f"slices={self.slices!r}: give a whole number from 1 to {MOST_SLICES}")
+        if not isinstance(self.efficiency, Efficiency):
+            raise ScheduleError(f"efficiency={self.efficiency!r} is none; write Efficiency(compute=0.5)")
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ backwards: a set of sources, one root, partial results that switches may add on 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,6 +78,11 @@ class Traffic:
         What tables and pictures call it.
     origin
         ``recorded``, ``loads`` or ``synthetic`` where it comes from a trace, else empty.
+
+    Raises
+    ------
+    WorkloadError
+        If the demand is no such matrix, or bytes are negative or not finite in total.
     """
 
     endpoints: tuple[str, ...]
@@ -87,7 +93,38 @@ class Traffic:
     origin: str = ""
 
     def __post_init__(self) -> None:
-        self.demand.flags.writeable = False
+        object.__setattr__(self, "endpoints", tuple(self.endpoints))
+        object.__setattr__(self, "demand", self._checked(self.demand))
+        for sets in (self.multicast, self.reduction):
+            if sets is not None:
+                self._check_bytes(sets.bytes)
+
+    def _checked(self, demand: ArrayLike) -> NDArray[np.float64]:
+        """Return the demand as a matrix of its own that nobody can write to."""
+        count = len(self.endpoints)
+        try:
+            matrix = np.asarray(demand)
+            if np.iscomplexobj(matrix):
+                raise TypeError
+            matrix = matrix.astype(np.float64, copy=matrix.flags.writeable)
+        except (TypeError, ValueError):
+            raise WorkloadError(f"traffic {self.name!r}: demand is no matrix of numbers") from None
+        if matrix.shape != (count, count):
+            raise WorkloadError(
+                f"traffic {self.name!r}: demand has shape {matrix.shape}, there are {count} end points; "
+                f"give [{count}, {count}] bytes"
+            )
+        self._check_bytes(matrix)
+        if matrix.diagonal().any():
+            raise WorkloadError(f"traffic {self.name!r}: an end point sends to itself; the diagonal is 0")
+        matrix.flags.writeable = False
+        return matrix
+
+    def _check_bytes(self, sizes: NDArray[np.float64]) -> None:
+        with np.errstate(over="ignore"):
+            total = float(sizes.sum())
+        if not (sizes.min(initial=0.0) >= 0 and math.isfinite(total)):
+            raise WorkloadError(f"traffic {self.name!r}: bytes are not negative, and finite in total")
 
     def __repr__(self) -> str:
         parts = [f"{len(self.endpoints)} end points"]
@@ -131,7 +168,11 @@ def from_matrix(
     names = package.terminals if endpoints is None else tuple(endpoints)
     for name_ in names:
         package[name_]
-    matrix = np.array(demand, dtype=float)
+    try:
+        matrix = np.array(demand)
+        matrix = matrix if np.iscomplexobj(matrix) else matrix.astype(float)  # Traffic refuses the former
+    except (TypeError, ValueError):
+        raise WorkloadError(f"traffic {name!r}: demand is no matrix of numbers") from None
     if matrix.shape != (len(names), len(names)):
         raise WorkloadError(
             f"traffic {name!r}: demand has shape {matrix.shape}, package {package.name!r} has "
@@ -145,4 +186,5 @@ def from_matrix(
             f"traffic {name!r}: {names[i]!r} to {names[j]!r} is {matrix[i, j]:g} B; "
             "bytes are finite and not negative"
         )
+    matrix.flags.writeable = False
     return Traffic(names, matrix, name=name)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from noptoolkit._names import did_you_mean
 from noptoolkit._seeds import generator_from
 from noptoolkit.errors import UnknownNameError, WorkloadError
-from noptoolkit.package import Package
+from noptoolkit.package import Package, expect_package
 from noptoolkit.traffic.demand import Traffic, from_matrix
 from noptoolkit.units import Quantity, parse_quantity
 
@@ -164,6 +164,7 @@ def _terminal(package: Package, name: str) -> int:
 
 def _chosen(package: Package, among: Among, least: int = 2) -> NDArray[np.int64]:
     """Return the indices into ``package.terminals`` of the end points that take part."""
+    expect_package(package)
     if among == "experts":
         names: Sequence[str] = package.experts
     elif among == "terminals":

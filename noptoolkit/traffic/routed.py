@@ -16,6 +16,7 @@ chiplets: with n sources, each sends 1/n of the bytes of every token.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
@@ -25,7 +26,7 @@ from numpy.typing import NDArray
 from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import Allocation
 from noptoolkit.errors import UnknownNameError, WorkloadError
-from noptoolkit.package import Package
+from noptoolkit.package import Package, expect_package
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.traffic.demand import DestinationSets, Traffic
 from noptoolkit.units import Quantity, parse_quantity
@@ -94,6 +95,7 @@ def dispatch(
     sources = _sources(package, source)
     name = f"dispatch ({degree})"
     empty = np.zeros((len(package.terminals), len(package.terminals)))
+    empty.flags.writeable = False
     if degree == "in-network":
         sets = _sets(package, served, sources, scale)
         return Traffic(package.terminals, empty, multicast=sets, name=name, origin=trace.origin)
@@ -147,6 +149,7 @@ def _served(
     """Return the terminal that serves each choice, [tokens, k], and the bytes that each row stands for."""
     if degree not in DEGREES:
         raise UnknownNameError(f"no degree {degree!r}; {did_you_mean(degree, DEGREES)}")
+    expect_package(package)
     allocation.check_fits(package)
     size = parse_quantity(token_bytes, "B", "token_bytes")
     if size <= 0:
@@ -157,6 +160,8 @@ def _served(
     small = terminal.astype(np.min_scalar_type(len(package.terminals)))
     served = small[allocation.chiplets(trace)].reshape(-1, trace.top_k)
     stands_for = trace.num_tokens if tokens is None else tokens
+    if not isinstance(stands_for, (int, float)) or not 0 < stands_for < math.inf:
+        raise WorkloadError(f"tokens={tokens!r}: give how many the traffic stands for, a number above 0")
     return served, size * stands_for / len(served)
 
 
@@ -164,7 +169,9 @@ def _sources(package: Package, source: str | Sequence[str] | None) -> NDArray[np
     if source is None:
         names: Sequence[str] = package.with_role("attention") or package.experts
     else:
-        names = [source] if isinstance(source, str) else source
+        names = [source] if isinstance(source, str) else list(source)
+        if not names or len(set(names)) < len(names):
+            raise WorkloadError(f"source={source!r}: name one chiplet or more, each once")
     for name in names:
         if name not in package.terminals:
             hint = did_you_mean(name, package.terminals)
@@ -190,6 +197,7 @@ def _demand(
     demand = np.zeros((count, count))
     demand[sources] = received * (scale / len(sources))
     np.fill_diagonal(demand, 0.0)
+    demand.flags.writeable = False
     return demand
 
 

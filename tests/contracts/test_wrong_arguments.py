@@ -1,0 +1,102 @@
+"""What a newcomer gets wrong: every public verb names it, and none computes on."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import noptoolkit as nop
+from noptoolkit import physical, topology, traffic
+from noptoolkit.errors import NopError
+
+NAN = math.nan
+PACKAGE = topology.mesh(3, attention=True, memory=True, flops="1 TFLOP/s")
+IDS = np.argsort(np.random.default_rng(0).random((2, 50, 18)))[..., :4]
+TRACE = nop.RoutingTrace(IDS, num_experts=18)
+LAYOUT = nop.allocate(TRACE, PACKAGE, method="contiguous")
+MODEL = nop.MoEModel("tiny", 64, 2, 4, 4, 16, 100, expert_width=32, experts=18, top_k=4)
+WORKLOAD = nop.Workload("tiny", MODEL, nop.Batch(8, 16, 2), TRACE)
+
+
+def dispatched(**options: Any) -> object:
+    given = {"token_bytes": 1.0, **options}
+    return traffic.dispatch(PACKAGE, TRACE, LAYOUT, **given)
+
+
+def planned(**options: Any) -> object:
+    return nop.schedule(PACKAGE, WORKLOAD, LAYOUT, **options)
+
+
+def all_to_all() -> nop.Traffic:
+    return traffic.all_to_all(PACKAGE, 1.0)
+
+
+WRONG: dict[str, tuple[Callable[[], object], str]] = {
+    "congestion on a name": (lambda: nop.congestion("mesh-4x4", all_to_all()), "load_topology"),
+    "congestion of a package": (lambda: nop.congestion(PACKAGE, PACKAGE), "is no Traffic"),
+    "all-to-all on a name": (lambda: traffic.all_to_all("mesh-4x4", 1.0), "load_topology"),
+    "allocation on a name": (lambda: nop.allocate(TRACE, "mesh-4x4"), "load_topology"),
+    "schedule on a name": (lambda: nop.schedule("mesh-4x4", WORKLOAD), "load_topology"),
+    "schedule of a name": (lambda: nop.schedule(PACKAGE, "stdlib-moe"), "load_workload"),
+    "profile of a name": (lambda: physical.profile("mesh-4x4"), "load_topology"),
+    "latency on a name": (lambda: nop.zero_load_latency("mesh-4x4"), "load_topology"),
+    "saving a workload": (lambda: nop.save_topology(WORKLOAD, "a.toml"), "load_topology"),
+    "loading nothing": (lambda: nop.load_topology(None), "neither a name nor a path"),
+    "a workload number": (lambda: nop.load_workload(3), "neither a name nor a path"),
+    "a trace of nothing": (lambda: nop.load_trace(None), "no path of a trace"),
+    "more bytes than floats hold": (lambda: traffic.all_to_all(PACKAGE, 1e308), "finite in total"),
+    "text as a matrix": (lambda: traffic.from_matrix(PACKAGE, [["a"] * 10] * 10), "no matrix of numbers"),
+    "complex bytes": (
+        lambda: traffic.from_matrix(PACKAGE, np.ones((10, 10), complex)),
+        "no matrix of numbers",
+    ),
+    "a ragged matrix": (lambda: traffic.from_matrix(PACKAGE, [[1], [1, 2]]), "no matrix of numbers"),
+    "negative traffic": (lambda: nop.Traffic(("e0", "e1"), np.array([[0.0, -1.0], [1, 0]])), "not negative"),
+    "traffic of NaN": (lambda: nop.Traffic(("e0", "e1"), np.array([[0.0, NAN], [1, 0]])), "finite in total"),
+    "traffic to itself": (lambda: nop.Traffic(("e0", "e1"), np.ones((2, 2))), "sends to itself"),
+    "traffic of another shape": (lambda: nop.Traffic(("e0",), np.zeros((2, 2))), r"give \[1, 1\] bytes"),
+    "negative tokens": (lambda: dispatched(tokens=-5), "a number above 0"),
+    "tokens of NaN": (lambda: dispatched(tokens=NAN, degree="in-network"), "a number above 0"),
+    "tokens as text": (lambda: dispatched(tokens="5"), "a number above 0"),
+    "no source": (lambda: dispatched(source=[]), "one chiplet or more"),
+    "a source twice": (lambda: dispatched(source=["e0", "e0"]), "each once"),
+    "slices of nothing": (lambda: planned(slices=0), "slices=0"),
+    "a million slices": (lambda: planned(slices=10**6), "slices=1000000"),
+    "slices as text": (lambda: planned(slices="a"), "slices='a'"),
+    "an efficiency of 2": (lambda: planned(efficiency=2), r"write Efficiency\(compute=0\.5\)"),
+    "negative energy": (lambda: planned(energy_per_flop=-1.0), "negative"),
+    "energy of NaN": (lambda: planned(energy_per_flop=NAN), "energy_per_flop nan is not finite"),
+    "half an expert": (lambda: nop.RoutingTrace([[0, 1]], num_experts=4.5), r"num_experts=4\.5"),
+    "experts as text": (lambda: nop.RoutingTrace([[0, 1]], num_experts="4"), "num_experts='4'"),
+    "a trillion experts": (lambda: nop.RoutingTrace([[0, 1]], num_experts=10**12), "from 1 to 65536"),
+    "all of NaN held out": (lambda: TRACE.split(held_out=NAN), "held_out=nan"),
+    "half a chiplet": (lambda: nop.Allocation(("e0",), [0.5]), "chiplets are whole numbers"),
+    "a chiplet twice": (lambda: nop.Allocation(("e0", "e0"), [0, 1]), "occurs twice"),
+    "half of the groups": (lambda: nop.Allocation(("e0", "e1"), [0, 1], ((0,),)), "each of 0 to 1 once"),
+}
+
+
+@pytest.mark.parametrize(("call", "said"), WRONG.values(), ids=list(WRONG))
+def test_a_wrong_argument_is_named(call: Callable[[], object], said: str) -> None:
+    with pytest.raises(NopError, match=said):
+        call()
+
+
+def test_energy_takes_text() -> None:
+    plan = nop.schedule(PACKAGE, WORKLOAD, LAYOUT, energy_per_flop="1 pJ")
+    assert plan.energy == nop.schedule(PACKAGE, WORKLOAD, LAYOUT, energy_per_flop=1e-12).energy
+
+
+def test_what_a_caller_holds_stays_his() -> None:
+    bytes_sent = np.array([[0.0, 1.0], [2.0, 0.0]])
+    sent = nop.Traffic(("e0", "e1"), bytes_sent)
+    ids = np.array([[[0, 1]]])
+    trace = nop.RoutingTrace(ids, num_experts=2)
+    places = np.array([[0, 1]])
+    layout = nop.Allocation(("e0", "e1"), places)
+    bytes_sent[0, 1], ids[0, 0, 0], places[0, 0] = 9.0, 1, 1  # none of them was frozen
+    assert sent.demand[0, 1] == 1.0
+    assert trace.topk[0, 0, 0] == 0
+    assert layout.chiplet_of_expert[0, 0] == 0
