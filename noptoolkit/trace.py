@@ -235,8 +235,8 @@ class RoutingTrace:
         if unit is None:
             raise WorkloadError("the trace has no document labels; split by='token' or record document ids")
         names = np.unique(unit)
-        if not isinstance(held_out, (int, float)) or not 0 < held_out < 1:
-            raise WorkloadError(f"held_out={held_out!r}: give a share between 0 and 1")
+        if not isinstance(held_out, (int, float)) or not 0 <= held_out <= 1:
+            raise WorkloadError(f"held_out={held_out!r}: give a share from 0 to 1")
         count = round(held_out * len(names))
         if not 0 < count < len(names):
             raise WorkloadError(

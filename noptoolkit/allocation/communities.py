@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -65,7 +66,7 @@ def place_by_communities(problem: LayoutProblem, rng: np.random.Generator) -> In
     if not len(a):
         return pack_clusters(np.arange(problem.num_experts), together, problem.slots)
     graph = igraph.Graph(n=problem.num_experts, edges=np.column_stack([a, b]))
-    with _python_random(int(rng.integers(2**32))):
+    with _drawing_from(int(rng.integers(2**32))):
         found = graph.community_leiden(
             objective_function="modularity", weights=together[a, b].tolist(), n_iterations=-1
         )
@@ -73,11 +74,19 @@ def place_by_communities(problem: LayoutProblem, rng: np.random.Generator) -> In
 
 
 @contextmanager
-def _python_random(seed: int) -> Iterator[None]:
-    """Seed Python's global generator, from which igraph draws, and give the caller's state back."""
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(state)
+def _drawing_from(seed: int) -> Iterator[None]:
+    """Let igraph draw from a seed of its own, then from Python's global generator, its default, again.
+
+    igraph has one generator for the process, and threads that do not ask for it another, unseeded one.
+    """
+    import igraph
+
+    with _one_at_a_time:
+        igraph.set_random_number_generator(random.Random(seed))
+        try:
+            yield
+        finally:
+            igraph.set_random_number_generator(random)
+
+
+_one_at_a_time = threading.Lock()

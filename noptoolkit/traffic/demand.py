@@ -71,7 +71,8 @@ class Traffic:
     endpoints
         Names of the nodes that send and receive; rows and columns of ``demand``.
     demand
-        Bytes from each end point (row) to each other (column), [endpoints, endpoints], diagonal 0.
+        Bytes from each end point (row) to each other (column), [endpoints, endpoints]; its diagonal does
+        not count.
     multicast, reduction
         Messages that the network may copy or add on the way, or ``None``.
     name
@@ -116,7 +117,7 @@ class Traffic:
             )
         self._check_bytes(matrix)
         if matrix.diagonal().any():
-            raise WorkloadError(f"traffic {self.name!r}: an end point sends to itself; the diagonal is 0")
+            matrix = np.where(np.eye(count, dtype=np.bool_), 0.0, matrix)
         matrix.flags.writeable = False
         return matrix
 

@@ -1,12 +1,14 @@
 """Swap gains against a recount, searches against brute force, exact matching, groups and relabelling."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from allocation_cases import all_layouts, least_connectivity, problem_of, topical, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noptoolkit import RoutingTrace
+from noptoolkit import RoutingTrace, load_workload
 from noptoolkit.allocation import allocate
 from noptoolkit.allocation.caps import limits_of
 from noptoolkit.allocation.grouping import place_in_groups
@@ -147,6 +149,16 @@ def test_auto_names_its_winner_and_is_no_worse_than_any_other() -> None:
     assert " of 2 layers" in auto.method
     for method in ("mozart", "agglomerative", "leiden", "spectral", "tabu", "descent"):
         assert auto.c_t(trace) <= allocate(trace, tree(4, 4), method=method).c_t(trace) + 1e-12
+
+
+def test_leiden_in_threads_is_leiden_alone() -> None:
+    trace, package = load_workload("stdlib-moe").trace, tree(4, 4)
+
+    def places(_: int) -> bytes:
+        return allocate(trace, package, method="leiden", rng=0).chiplet_of_expert.tobytes()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(places, range(8)))) == 1
 
 
 def test_leiden_leaves_pythons_generator_alone() -> None:
