@@ -11,8 +11,9 @@ import matplotlib.pyplot as plt
 import noptoolkit as nop
 from noptoolkit import plot
 
+margins = {"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 0.965, "hspace": 0.35, "wspace": 0.12}
 with plot.style("page"):
-    figure, axes = plt.subplots(8, 5, figsize=(7.16, 11.5))
+    figure, axes = plt.subplots(8, 5, figsize=(7.16, 11.5), layout="none", gridspec_kw=margins)
     for ax in axes.flat:
         ax.axis("off")
     for ax, name in zip(axes.flat, nop.formats.list_topologies(), strict=False):

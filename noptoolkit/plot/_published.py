@@ -93,7 +93,8 @@ def published(
             for bar in container:
                 bar.set(edgecolor="white", linewidth=0.3)
         name_bars(ax, [row.figure.removesuffix("(s)").strip() for row in chosen])
-        residuals = [f"{100 * part:+.1f} %" if np.isfinite(part) else "" for part in ours / theirs - 1.0]
+        off = ours / theirs - 1.0
+        residuals = [f"{100 * part:+.1f} %" if np.isfinite(part) else "not published" for part in off]
         write_beside(ax, np.fmax(theirs, ours).tolist(), residuals)
         if not seconds:
             ax.axvline(1.0, color=INK, linewidth=0.6, linestyle=":")
