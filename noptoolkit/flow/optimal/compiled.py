@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["LANES", "certify", "dijkstra", "halpern_step", "spread_equally"]
+__all__ = ["LANES", "certify", "halpern_step", "spread_equally"]
 
 LANES = 64  # of 8 to 256, the fastest at 1,000 vertices: their prices just fit a core's cache
 
@@ -24,84 +24,73 @@ Ints = NDArray[Any]
 
 
 @njit(cache=True, nogil=True)
-def dijkstra(
-    source: int,
-    target: int,
-    first: Ints,
-    head: Ints,
-    length: Floats,
-    distance: Floats,
-    parent: Ints,
-    order: Ints,
-    keys: Floats,
-    heap: Ints,
-    place: Ints,
-) -> int:
-    """Fill distances, the arc into each vertex and the settled vertices in order; return their number.
+def _shortest_trees(first: Ints, head: Ints, length: Floats, distance: Floats, parent: Ints) -> None:
+    """Lower the distances of a block [vertices, LANES] to the shortest, and fill the arc into each vertex.
 
-    A binary heap with decrease-key; ``place`` is -1 before a vertex is seen and -2 once it is settled.
-    Stops at ``target`` (-1: never).
+    Passes over the vertices, forwards and backwards in turn, relax what leaves those that were lowered, all
+    lanes at once, until none is (Bellman and Ford; Yen, 1970): with lengths above 0 they end, at the truth.
     """
-    for v in range(len(first) - 1):
-        distance[v] = np.inf
-        place[v] = -1
-        parent[v] = -1
-    distance[source] = 0.0
-    heap[0] = source
-    keys[0] = 0.0
-    place[source] = 0
-    size = 1
-    settled = 0
-    while size > 0:
-        u = heap[0]
-        order[settled] = u
-        settled += 1
-        place[u] = -2
-        if u == target:
-            break
-        size -= 1
-        if size > 0:
-            v = heap[size]
-            key = keys[size]
-            i = 0
-            while True:
-                child = 2 * i + 1
-                if child >= size:
-                    break
-                if child + 1 < size and keys[child + 1] < keys[child]:
-                    child += 1
-                if keys[child] >= key:
-                    break
-                keys[i] = keys[child]
-                heap[i] = heap[child]
-                place[heap[i]] = i
-                i = child
-            keys[i] = key
-            heap[i] = v
-            place[v] = i
-        for a in range(first[u], first[u + 1]):
-            v = head[a]
-            d = distance[u] + length[a]
-            if place[v] == -2 or d >= distance[v]:
+    vertices = len(first) - 1
+    lowered = np.ones(vertices, np.bool_)
+    forwards = True
+    waiting = True
+    while waiting:
+        waiting = False
+        for i in range(vertices):
+            u = i if forwards else vertices - 1 - i
+            if not lowered[u]:
                 continue
-            distance[v] = d
-            parent[v] = a
-            i = place[v]
-            if i < 0:
-                i = size
-                size += 1
-            while i > 0:
-                up = (i - 1) >> 1
-                if keys[up] <= d:
-                    break
-                keys[i] = keys[up]
-                heap[i] = heap[up]
-                place[heap[i]] = i
-                i = up
-            keys[i] = d
-            heap[i] = v
-            place[v] = i
-    return settled
+            lowered[u] = False
+            here = distance[u]
+            for a in range(first[u], first[u + 1]):
+                v = head[a]
+                there = distance[v]
+                some = length[a]
+                fewer = 0
+                for j in range(LANES):
+                    fewer += here[j] + some < there[j]
+                if fewer > 0:
+                    arc = parent[v]
+                    for j in range(LANES):
+                        if here[j] + some < there[j]:
+                            there[j] = here[j] + some
+                            arc[j] = a
+                    lowered[v] = True
+                    waiting = True
+        forwards = not forwards
+
+
+@njit(cache=True, nogil=True)
+def _root_first(tail: Ints, parent: Ints, root: int, lane: int, order: Ints, depth: Ints, count: Ints) -> int:
+    """Write the vertices of a lane's tree so that each comes after its parent; return their number."""
+    vertices = len(parent)
+    depth[:] = -1
+    depth[root] = 0
+    count[:] = 0
+    count[1] = 1
+    for v in range(vertices):
+        if parent[v, lane] < 0:
+            continue
+        size = 0
+        u = v
+        while depth[u] < 0:
+            order[size] = u
+            size += 1
+            u = tail[parent[u, lane]]
+        below = depth[u]
+        while size > 0:
+            size -= 1
+            below += 1
+            depth[order[size]] = below
+            count[below + 1] += 1
+    for d in range(1, vertices + 1):
+        count[d] += count[d - 1]
+    reached = int(count[vertices])
+    for v in range(vertices):
+        if depth[v] >= 0:
+            order[count[depth[v]]] = v
+            count[depth[v]] += 1
+    return reached
 
 
 @njit(cache=True, nogil=True)
@@ -126,34 +115,36 @@ def certify(
     """
     vertices = len(first) - 1
     arcs = len(head)
-    distance = np.empty(vertices)
-    parent = np.empty((LANES, vertices), np.int64)
-    order = np.empty((LANES, vertices), np.int64)
-    settled = np.empty(LANES, np.int64)
-    keys = np.empty(vertices)
-    heap = np.empty(vertices, np.int64)
-    place = np.empty(vertices, np.int64)
+    distance = np.empty((vertices, LANES))
+    parent = np.empty((vertices, LANES), np.int32)
+    order = np.empty(vertices, np.int64)
+    depth = np.empty(vertices, np.int64)
+    count = np.empty(vertices + 2, np.int64)
     need = np.empty((vertices, LANES))
     fed = np.empty((vertices, LANES))
     moved = np.empty(LANES)
     cost = 0.0
     for b in range(begin, end):
-        fed[:] = 0.0
         lanes = min(LANES, len(ends) - b * LANES)
+        distance[:] = np.inf
+        parent[:] = -1
+        fed[:] = 0.0
+        for j in range(lanes):
+            distance[ends[b * LANES + j], j] = 0.0
+        _shortest_trees(first, head, length, distance, parent)
         for j in range(lanes):
             q = b * LANES + j
-            settled[j] = dijkstra(
-                ends[q], -1, first, head, length, distance, parent[j], order[j], keys, heap, place
-            )
-            farthest = distance[order[j, settled[j] - 1]]
+            farthest = 0.0
             for v in range(vertices):
                 need[v, j] = demand[q, v]
                 if need[v, j] > 0:
-                    cost += need[v, j] * distance[v]
-                if distance[v] < np.inf:  # what no path feeds (a memory stack) feeds nobody
+                    cost += need[v, j] * distance[v, j]
+                if distance[v, j] < np.inf:  # what no path feeds (a memory stack) feeds nobody
                     fed[v, j] = 1.0
-                if len(distances) > 0:
-                    distances[b, v, j] = min(distance[v], farthest)
+                    farthest = max(farthest, distance[v, j])
+            if len(distances) > 0:
+                for v in range(vertices):
+                    distances[b, v, j] = min(distance[v, j], farthest)
         for a in range(arcs):
             u, v, x = tail[a], head[a], flow[b, a]
             total = 0.0
@@ -169,11 +160,11 @@ def certify(
                 for j in range(lanes):
                     repaired[b * LANES + j, a] = moved[j]
         for j in range(lanes):
-            for i in range(settled[j] - 1, 0, -1):
-                v = order[j, i]
+            for i in range(_root_first(tail, parent, ends[b * LANES + j], j, order, depth, count) - 1, 0, -1):
+                v = order[i]
                 lack = need[v, j]
                 if lack > 0:
-                    a = parent[j, v]
+                    a = parent[v, j]
                     load[a] += lack
                     need[tail[a], j] += lack
                     if len(repaired) > 0:

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from noptoolkit.flow.optimal.compiled import dijkstra
+from noptoolkit.flow.optimal.compiled_paths import dijkstra
 
 __all__ = ["find_detours", "take_detours"]
 

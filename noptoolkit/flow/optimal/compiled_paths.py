@@ -1,4 +1,7 @@
-"""The inner loops of path columns, compiled by numba; see `noptoolkit.flow.optimal.path_columns`."""
+"""Shortest paths one by one, and the inner loops of path columns on them, compiled by numba.
+
+See `noptoolkit.flow.optimal.path_columns`.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,91 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from noptoolkit.flow.optimal.compiled import dijkstra
-
-__all__ = ["greedy_round", "trace_paths"]
+__all__ = ["dijkstra", "greedy_round", "trace_paths"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[Any]
+
+
+@njit(cache=True, nogil=True)
+def dijkstra(
+    source: int,
+    target: int,
+    first: Ints,
+    head: Ints,
+    length: Floats,
+    distance: Floats,
+    parent: Ints,
+    order: Ints,
+    keys: Floats,
+    heap: Ints,
+    place: Ints,
+) -> int:
+    """Fill distances, the arc into each vertex and the settled vertices in order; return their number.
+
+    A binary heap with decrease-key; ``place`` is -1 before a vertex is seen and -2 once it is settled.
+    Stops at ``target`` (-1: never).
+    """
+    for v in range(len(first) - 1):
+        distance[v] = np.inf
+        place[v] = -1
+        parent[v] = -1
+    distance[source] = 0.0
+    heap[0] = source
+    keys[0] = 0.0
+    place[source] = 0
+    size = 1
+    settled = 0
+    while size > 0:
+        u = heap[0]
+        order[settled] = u
+        settled += 1
+        place[u] = -2
+        if u == target:
+            break
+        size -= 1
+        if size > 0:
+            v = heap[size]
+            key = keys[size]
+            i = 0
+            while True:
+                child = 2 * i + 1
+                if child >= size:
+                    break
+                if child + 1 < size and keys[child + 1] < keys[child]:
+                    child += 1
+                if keys[child] >= key:
+                    break
+                keys[i] = keys[child]
+                heap[i] = heap[child]
+                place[heap[i]] = i
+                i = child
+            keys[i] = key
+            heap[i] = v
+            place[v] = i
+        for a in range(first[u], first[u + 1]):
+            v = head[a]
+            d = distance[u] + length[a]
+            if place[v] == -2 or d >= distance[v]:
+                continue
+            distance[v] = d
+            parent[v] = a
+            i = place[v]
+            if i < 0:
+                i = size
+                size += 1
+            while i > 0:
+                up = (i - 1) >> 1
+                if keys[up] <= d:
+                    break
+                keys[i] = keys[up]
+                heap[i] = heap[up]
+                place[heap[i]] = i
+                i = up
+            keys[i] = d
+            heap[i] = v
+            place[v] = i
+    return settled
 
 
 @njit(cache=True, nogil=True)

@@ -180,6 +180,7 @@ def solve_first_order(
 
     y = 1 / capacity / len(capacity)
     kernels.load()
+    detours.find(np.zeros(len(program.tail)), np.inf)  # likewise
     started = time.perf_counter()
     load, bound_now, length, prices = certify(y, price)
     reserve = 3 * (time.perf_counter() - started)  # for a last certificate, and for the repaired flow itself
