@@ -15,7 +15,7 @@ from itertools import product
 from pathlib import Path
 
 from noptoolkit.errors import FormatError, NopError, TopologyError
-from noptoolkit.formats.attributes import Imported
+from noptoolkit.formats.attributes import MOST_EDGES, Imported
 from noptoolkit.package import Chiplet, Link, Memory, Package, Switch
 from noptoolkit.topology.lines import complete, grid_lines, ring
 from noptoolkit.topology.sizes import MOST_CHIPLETS
@@ -61,6 +61,10 @@ def parse_astrasim(text: str, place: str, *, bandwidth: float) -> Imported:
         raise FormatError(f"{place}: {math.prod(counts)} NPUs are more than {MOST_CHIPLETS}")
     widths = [_measure(part, "bandwidth", place) * Gibi for part in values["bandwidth"]]
     delays = [_measure(part, "latency", place) / 1e9 for part in values["latency"]]
+    kinds = zip(values["topology"], counts, strict=True)
+    per_npu = sum((count - 1) / 2 if kind == "FullyConnected" else 1.0 for kind, count in kinds)
+    if math.prod(counts) * per_npu > MOST_EDGES:
+        raise FormatError(f"{place}: more than {MOST_EDGES} links; is it the right file?")
     nodes: list[Chiplet | Switch] = [Chiplet(f"e{i}", role="expert") for i in range(math.prod(counts))]
     links: list[Link] = []
     # the first dimension is the innermost: NPU numbers count along it
@@ -106,7 +110,7 @@ def dump_astrasim(package: Package) -> str:
     bandwidth: [ 119.20928955078125, 119.20928955078125 ]
     latency: [ 0.0, 0.0 ]
     """
-    names = [node.name for node in package.nodes if not isinstance(node, Memory)]
+    names = {node.name for node in package.nodes if not isinstance(node, Memory)}
     links = [link for link in package.links if link.a in names and link.b in names]
     if len(package.switches) == 1 and all(package.switches[0].name in (link.a, link.b) for link in links):
         dimensions = [("Switch", len(package.chiplets), links)]

@@ -11,20 +11,23 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from noptoolkit._names import did_you_mean
-from noptoolkit.errors import FormatError, NopError, raise_collected
+from noptoolkit.errors import FormatError, NopError, TopologyError, raise_collected
 from noptoolkit.package import Chiplet, Link, Memory, Node, Package, Switch
 from noptoolkit.units import format_quantity, parse_quantity
 
 __all__ = [
     "Graph",
     "Imported",
+    "check_xml",
     "graph_attributes",
     "link_attributes",
+    "memories_lost",
     "node_attributes",
     "parse_json",
     "to_package",
@@ -36,6 +39,7 @@ KINDS: dict[str, type[Chiplet] | type[Switch] | type[Memory]] = {
     "memory": Memory,
 }
 MOST_EDGES = 500_000
+NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 PAIRS = {"position": ("x", "y"), "size": ("width", "height")}
 Scalar = str | float | bool
 
@@ -117,6 +121,28 @@ def link_attributes(link: Link) -> dict[str, Scalar]:
         if field.name not in ("a", "b") and value is not None and value != field.default:
             found[field.name] = str(value) if field.name == "kind" else value
     return found
+
+
+def check_xml(text: str, language: str) -> None:
+    """Raise if a text has characters that XML 1.0 cannot hold, escaped or not.
+
+    Raises
+    ------
+    TopologyError
+        It names the text about them.
+    """
+    found = NO_XML.search(text)
+    if found is not None:
+        bad = text[max(found.start() - 20, 0) : found.end() + 20]
+        raise TopologyError(f"{bad!r}: {language} cannot hold control characters; rename it")
+
+
+def memories_lost(package: Package) -> list[str]:
+    """Return what a format without memory cannot say of a package, if it has any."""
+    count = len(package.memories)
+    if not count:
+        return []
+    return ["1 memory stack and its links" if count == 1 else f"{count} memory stacks and their links"]
 
 
 def to_package(graph: Graph, place: str, *, bandwidth: float) -> Imported:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from noptoolkit.errors import FormatError, TopologyError
-from noptoolkit.formats.attributes import MOST_EDGES, Imported
+from noptoolkit.formats.attributes import MOST_EDGES, Imported, memories_lost
 from noptoolkit.package import Chiplet, Link, Memory, Package, Switch
 from noptoolkit.units import Quantity, format_quantity, parse_quantity
 
@@ -44,7 +44,7 @@ def dump_anynet(package: Package, *, clock: Quantity = CLOCK) -> str:
     Raises
     ------
     TopologyError
-        If a one-way link makes it something BookSim has no words for.
+        If it has no link, or a one-way link: BookSim has no words for either.
 
     Examples
     --------
@@ -56,6 +56,8 @@ def dump_anynet(package: Package, *, clock: Quantity = CLOCK) -> str:
     """
     frequency = parse_quantity(clock, "Hz", "clock")
     routers = [node for node in package.nodes if not isinstance(node, Memory)]
+    if len(routers) < 2:
+        raise TopologyError(f"package {package.name!r}: one router alone is no network for BookSim")
     number = {node.name: i for i, node in enumerate(routers)}
     lines = [[f"router {i}"] for i in range(len(routers))]
     for node, name in enumerate(package.terminals):
@@ -77,9 +79,7 @@ def dump_anynet(package: Package, *, clock: Quantity = CLOCK) -> str:
 
 def anynet_losses(package: Package) -> tuple[str, ...]:
     """Return what an anynet file of a package cannot say."""
-    lost = ["names, roles, compute, positions"]
-    if package.memories:
-        lost.append(f"{len(package.memories)} memory stacks and their links")
+    lost = ["names, roles, compute, positions", *memories_lost(package)]
     network = [link for link in package.links if link.kind != "memory"]
     widths = {width for link in network for width in (link.bandwidth, link.backward_bandwidth)}
     if len(widths) > 1:

@@ -9,7 +9,7 @@ from pathlib import Path
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import FormatError, UnknownNameError
 from noptoolkit.formats.astrasim import dump_astrasim, parse_astrasim
-from noptoolkit.formats.attributes import Imported, parse_json
+from noptoolkit.formats.attributes import Imported, memories_lost, parse_json
 from noptoolkit.formats.booksim import anynet_losses, dump_anynet, dump_anynet_config, parse_anynet
 from noptoolkit.formats.dot import dump_dot, parse_dot
 from noptoolkit.formats.files import find, preset_names, read_text
@@ -137,10 +137,7 @@ def _write_anynet(package: Package, path: Path) -> tuple[str, ...]:
 
 
 def _astrasim_losses(package: Package) -> tuple[str, ...]:
-    lost = ["names, roles, compute, positions"]
-    if package.memories:
-        lost.append(f"{len(package.memories)} memory stacks and their links")
-    return tuple(lost)
+    return ("names, roles, compute, positions", *memories_lost(package))
 
 
 def _svg_losses(package: Package) -> tuple[str, ...]:
@@ -252,6 +249,9 @@ def save_topology(package: Package, path: str | Path, *, format: str | None = No
         return chosen.write(package, target)
     except OSError as error:
         raise FormatError(f"{target}: cannot be written ({error.strerror or error})") from None
+    except UnicodeEncodeError as error:
+        bad = error.object[max(error.start - 20, 0) : error.end + 20]
+        raise FormatError(f"{target}: {bad!r} is no text that a file can hold; rename it") from None
 
 
 def convert(

@@ -7,11 +7,12 @@ subgraphs are flattened. HTML strings and edges to subgraphs are refused.
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from noptoolkit.errors import FormatError
+from noptoolkit.errors import FormatError, TopologyError
 from noptoolkit.formats.attributes import (
     Graph,
     Imported,
@@ -32,10 +33,17 @@ TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 MOST_DEPTH = 50
+MOST_DEFAULTS = 100
+MOST_CHANGES = 10_000
 
 
 def dump_dot(package: Package) -> str:
     """Return a package as an undirected DOT graph, one edge per link.
+
+    Raises
+    ------
+    TopologyError
+        If a name holds a zero byte.
 
     Examples
     --------
@@ -50,7 +58,12 @@ def dump_dot(package: Package) -> str:
     lines += [f"  {_quoted(node.name)}{_list(node_attributes(node))};" for node in package.nodes]
     for link in package.links:
         lines.append(f"  {_quoted(link.a)} -- {_quoted(link.b)}{_list(link_attributes(link))};")
-    return "\n".join([*lines, "}", ""])
+    text = "\n".join([*lines, "}", ""])
+    if "\0" in text:
+        raise TopologyError(
+            f"package {package.name!r}: a name holds a zero byte, which DOT cannot; rename it"
+        )
+    return text
 
 
 def _list(attributes: Mapping[str, Any]) -> str:
@@ -80,7 +93,7 @@ class _Parser:
 
     def __init__(self, text: str, place: str) -> None:
         self.place = place
-        self.tokens: list[tuple[str, bool]] = []  # text, and whether it is a mark
+        self.tokens: list[tuple[str, str]] = []  # text, and whether it is a mark, a word or quoted
         self.at = 0
         position = 0
         while position < len(text):
@@ -89,11 +102,12 @@ class _Parser:
                 line = text.count("\n", 0, position) + 1
                 raise FormatError(f"{place}: line {line}: {text[position]!r} is not understood")
             if match["text"] is not None:
-                self.tokens.append((re.sub(r"\\(.)", r"\1", match["text"][1:-1], flags=re.DOTALL), False))
+                self.tokens.append((re.sub(r"\\(.)", r"\1", match["text"][1:-1], flags=re.DOTALL), "quoted"))
             elif match["skip"] is None:
-                self.tokens.append((match.group(), match["mark"] is not None))
+                self.tokens.append((match.group(), "word" if match["mark"] is None else "mark"))
             position = match.end()
-        self.nodes: dict[str, dict[str, str]] = {}
+        self.nodes: dict[str, ChainMap[str, str]] = {}
+        self.changes = 0  # of defaults
         self.edges: list[tuple[str, str, Mapping[str, Any]]] = []
         self.attributes: dict[str, str] = {}
 
@@ -114,35 +128,37 @@ class _Parser:
     def block(self, arrow: str) -> None:
         """Read statements between braces, subgraphs in turn, each with the defaults that hold there."""
         self.mark("{")
-        defaults: list[tuple[dict[str, str], dict[str, str]]] = [({}, {})]
-        while defaults:
-            node_defaults, edge_defaults = defaults[-1]
+        scopes: list[dict[str, dict[str, str]]] = [{"node": {}, "edge": {}}]
+        while scopes:
             if self.peek() == "}":
                 self.at += 1
-                defaults.pop()
+                scopes.pop()
             elif self.peek() == ";":
                 self.at += 1
             elif self.peek() in ("subgraph", "{") and self.is_opening():
                 while self.peek() != "{":
                     self.at += 1
                 self.mark("{")
-                if len(defaults) >= MOST_DEPTH:
+                if len(scopes) >= MOST_DEPTH:
                     raise FormatError(f"{self.place}: subgraphs nested too deeply")
-                defaults.append((dict(node_defaults), dict(edge_defaults)))
+                scopes.append(dict(scopes[-1]))
             else:
-                self.statement(arrow, node_defaults, edge_defaults)
+                self.statement(arrow, scopes[-1])
 
     def is_opening(self) -> bool:
         """Tell whether a subgraph opens here: ``{``, ``subgraph {`` or ``subgraph name {``."""
-        ahead = [token for token, _ in self.tokens[self.at : self.at + 3]]
-        return "{" in ahead
+        return ("{", "mark") in self.tokens[self.at : self.at + 3]
 
-    def statement(self, arrow: str, node_defaults: dict[str, str], edge_defaults: dict[str, str]) -> None:
+    def statement(self, arrow: str, scope: dict[str, dict[str, str]]) -> None:
         """Read one node, edge, default or attribute."""
+        plain = self.peek() != ""
         first = self.word("a statement")
-        if first in ("graph", "node", "edge") and self.peek() == "[":
-            target = {"graph": self.attributes, "node": node_defaults, "edge": edge_defaults}[first]
-            target.update(self.attribute_list())
+        if plain and first in ("graph", "node", "edge") and self.peek() == "[":
+            given = self.attribute_list()
+            if first == "graph":
+                self.attributes |= given
+            else:
+                self.change(scope, first, given)
             return
         if self.peek() == "=":
             self.at += 1
@@ -158,11 +174,20 @@ class _Parser:
             self.port()
         given = self.attribute_list()
         for name in chain:
-            self.nodes.setdefault(name, dict(node_defaults))
+            self.nodes.setdefault(name, ChainMap({}, scope["node"]))
         if len(chain) == 1:
-            self.nodes[first] |= given
+            self.nodes[first].maps[0].update(given)
         for a, b in pairwise(chain):
-            self.edges.append((a, b, edge_defaults | given))
+            self.edges.append((a, b, ChainMap(given, scope["edge"])))
+
+    def change(self, scope: dict[str, dict[str, str]], kind: str, given: dict[str, str]) -> None:
+        """Change the defaults of nodes or edges from here on; what came before shares the old ones."""
+        scope[kind] = scope[kind] | given
+        self.changes += 1
+        if len(scope[kind]) > MOST_DEFAULTS or self.changes > MOST_CHANGES:
+            raise FormatError(
+                f"{self.place}: more than {MOST_DEFAULTS} defaults, or {MOST_CHANGES} changes of them"
+            )
 
     def port(self) -> None:
         while self.peek() == ":":
@@ -183,19 +208,20 @@ class _Parser:
         return found
 
     def peek(self) -> str:
-        """Return the next mark or word; a quoted text never looks like a mark."""
+        """Return the next mark or word; nothing where a quoted text comes, which is neither."""
         if self.at >= len(self.tokens):
             raise FormatError(f"{self.place}: it ends in the middle of the graph")
-        return self.tokens[self.at][0]
+        text, kind = self.tokens[self.at]
+        return "" if kind == "quoted" else text
 
     def word(self, what: str) -> str:
-        if self.at >= len(self.tokens) or self.tokens[self.at][1]:
+        if self.at >= len(self.tokens) or self.tokens[self.at][1] == "mark":
             found = repr(self.tokens[self.at][0]) if self.at < len(self.tokens) else "the end"
             raise FormatError(f"{self.place}: {what} is missing before {found}")
         self.at += 1
         return self.tokens[self.at - 1][0]
 
     def mark(self, mark: str) -> None:
-        if self.at >= len(self.tokens) or self.tokens[self.at] != (mark, True):
+        if self.at >= len(self.tokens) or self.tokens[self.at] != (mark, "mark"):
             raise FormatError(f"{self.place}: {mark!r} is missing")
         self.at += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from noptoolkit.errors import TopologyError
+from noptoolkit.formats.attributes import check_xml
 from noptoolkit.package import Chiplet, Memory, Node, Package
 from noptoolkit.topology.composition import extent
 
@@ -20,7 +21,7 @@ def dump_svg(package: Package) -> str:
     Raises
     ------
     TopologyError
-        If a node has no position or no size.
+        If a node has no position or no size, or a name a control character, which XML cannot hold.
 
     Examples
     --------
@@ -68,4 +69,6 @@ def dump_svg(package: Package) -> str:
             f'<text x="{x:.3f}" y="{y + size / 3:.3f}" font-size="{size:.3f}" text-anchor="middle">'
             f"{escape(node.name)}</text>"
         )
-    return "\n".join([*lines, "</svg>", ""])
+    text = "\n".join([*lines, "</svg>", ""])
+    check_xml(text, "SVG")
+    return text

@@ -13,6 +13,7 @@ from noptoolkit.errors import FormatError
 from noptoolkit.formats.attributes import (
     Graph,
     Imported,
+    check_xml,
     graph_attributes,
     link_attributes,
     node_attributes,
@@ -30,6 +31,11 @@ SPACE = "http://graphml.graphdrawing.org/xmlns"
 
 def dump_graphml(package: Package) -> str:
     """Return a package as GraphML: undirected, one edge per link.
+
+    Raises
+    ------
+    TopologyError
+        If a name has a control character, which XML cannot hold.
 
     Examples
     --------
@@ -51,7 +57,9 @@ def dump_graphml(package: Package) -> str:
         _data(element, "edge", link_attributes(link), keys, root)
     root.append(graph)
     ElementTree.indent(root)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+    text = ElementTree.tostring(root, encoding="unicode").replace("\r", "&#13;")
+    check_xml(text, "GraphML")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'
 
 
 def _data(

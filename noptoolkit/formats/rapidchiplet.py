@@ -288,7 +288,9 @@ def save_rapidchiplet(package: Package, folder: Path) -> tuple[str, ...]:
     for name, content in {"design": design, **parts}.items():
         replace_file(folder / f"{name}.json", json.dumps(content, indent=1) + "\n")
     lost = ["bandwidths: RapidChiplet derives them from bumps", "latencies: its defaults are written instead"]
-    lost.append("names, compute, SRAM, in-network replication and reduction")
+    lost.append("names, roles but io, compute, SRAM, in-network replication and reduction")
+    if not (package.link_bandwidths > 0).all():
+        lost.append("that links are one-way: RapidChiplet's go both ways")
     pairs = {frozenset((link.a, link.b)) for link in package.links}
     if len(pairs) < len(package.links):
         lost.append(

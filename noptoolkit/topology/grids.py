@@ -27,7 +27,7 @@ from noptoolkit.topology.lines import (
     wire_lines,
 )
 from noptoolkit.topology.parts import PartsOptions, parts_of
-from noptoolkit.topology.sizes import check_count, need
+from noptoolkit.topology.sizes import check_count, check_links, need
 from noptoolkit.units import Quantity, parse_quantity
 
 __all__ = [
@@ -179,6 +179,9 @@ def sparse_hamming_graph(
             need(family, f"{what} stride", stride, 2, max(size - 1, 2))
         if len(set(strides)) != len(strides):
             raise TopologyError(f"{family}: {what}_strides {list(strides)} repeat a stride; name each once")
+    along = sum(max(columns - stride, 0) for stride in (1, *row_strides))
+    across = sum(max(rows - stride, 0) for stride in (1, *column_strides))
+    check_links(family, rows * along + columns * across)
     source = "Iff et al., Sparse Hamming Graph, DAC 2023, arXiv 2211.13980"
     patterns = strided(row_strides), strided(column_strides)
     return _grid(family, rows, columns, options, *patterns, most=1024, source=source)

@@ -18,10 +18,12 @@ from noptoolkit.package import Chiplet, Package
 from noptoolkit.topology.assembly import Wire, assemble, grid_sketch
 from noptoolkit.topology.composition import extent
 from noptoolkit.topology.parts import PartsOptions, Point, parts_of
-from noptoolkit.topology.sizes import check_count
+from noptoolkit.topology.sizes import check_count, check_links
 from noptoolkit.units import Quantity, parse_quantity
 
 __all__ = ["hierarchical"]
+
+MOST_LEVELS = 8
 
 
 def hierarchical(
@@ -38,7 +40,7 @@ def hierarchical(
     Parameters
     ----------
     outer, inner
-        Names of builders.
+        Names of builders; a hierarchy may be made of hierarchies.
     outer_params, inner_params
         Their own arguments; where both are left out, a ring of 4 meshes of 2 x 2.
     outer_bandwidth
@@ -52,6 +54,7 @@ def hierarchical(
     Package('hierarchical-ring-4-mesh-2x2': 16 chiplets (16 expert), 20 links, 40 channels, 5.12 TB/s)
     """
     parts = parts_of(options)
+    _check_depth([outer_params or {}, inner_params or {}])
     if outer_params is None and inner_params is None and (outer, inner) == ("ring", "mesh"):
         outer_params, inner_params = {"count": 4}, {"rows": 2}
     wide = None if outer_bandwidth is None else parse_quantity(outer_bandwidth, "B/s", "outer_bandwidth")
@@ -63,6 +66,7 @@ def hierarchical(
     large = _build(outer, outer_params, {"chiplet_size": cell, "spacing": parts.spacing})
     count = len(small.chiplets)
     check_count("hierarchical", count * len(large.chiplets))
+    check_links("hierarchical", len(small.links) * len(large.chiplets) + len(large.links))
     positions: dict[str, Point] = {}
     switches: dict[str, Point] = {}
     stacks: list[Point] = []
@@ -79,7 +83,8 @@ def hierarchical(
         wires += [Wire(names[link.a], names[link.b], None, link.kind) for link in small.links]
         if within:
             stacks.append((x + (cell[0] - deep) / 2, y))
-    switches |= {switch.name: _place(large, switch.name) for switch in large.switches}
+    above = {switch.name: f"{switch.name}{'_outer' * (switch.name in switches)}" for switch in large.switches}
+    switches |= {above[switch.name]: _place(large, switch.name) for switch in large.switches}
     degree = Counter(end for link in large.links for end in (link.a, link.b))
     used: Counter[str] = Counter()
     for link in large.links:
@@ -89,18 +94,23 @@ def hierarchical(
                 ends.append(f"e{rank[end] * count + used[end] * count // degree[end]}")
                 used[end] += 1
             else:
-                ends.append(end)
+                ends.append(above[end])
         wires.append(Wire(ends[0], ends[1], wide, link.kind))
     sketch = grid_sketch(positions, wires, parts, groups=len(rank), switches=switches, stacks=stacks)
     return assemble(f"hierarchical-{large.name}-{small.name}", sketch, parts, source="composition")
+
+
+def _check_depth(params: list[Mapping[str, Any]]) -> None:
+    for _ in range(MOST_LEVELS):
+        params = [value for one in params for value in one.values() if isinstance(value, Mapping)]
+    if params:
+        raise TopologyError(f"hierarchical: params are nested more than {MOST_LEVELS} deep")
 
 
 def _build(builder: str, params: Mapping[str, Any] | None, sizes: Mapping[str, Any]) -> Package:
     from noptoolkit.topology import BUILDERS
 
     build = resolve(builder, BUILDERS, "builder")
-    if build is hierarchical:
-        raise TopologyError("hierarchical: hierarchies of hierarchies are not drawn; use compose()")
     known = inspect.signature(build).parameters
     for key in params or {}:
         if key not in known:

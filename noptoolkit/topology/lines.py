@@ -104,8 +104,9 @@ def grid_diagonals(rows: int, columns: int) -> list[list[int]]:
     found = []
     for step in (1, -1):
         for start in range(-(rows - 1), columns + rows - 1):
-            cells = [(r, start + step * r) for r in range(rows)]
-            line = [r * columns + c for r, c in cells if 0 <= c < columns]
+            ends = sorted((-step * start, step * (columns - 1 - start)))  # rows where it enters and leaves
+            inside = range(max(ends[0], 0), min(ends[1], rows - 1) + 1)
+            line = [r * columns + start + step * r for r in inside]
             if len(line) > 1:
                 found.append(line)
     return found

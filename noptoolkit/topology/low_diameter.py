@@ -16,7 +16,7 @@ from noptoolkit.package import Package
 from noptoolkit.topology.assembly import assemble, grid_positions, grid_sketch
 from noptoolkit.topology.galois import field_tables, prime_power
 from noptoolkit.topology.parts import PartsOptions, parts_of
-from noptoolkit.topology.sizes import nearest_sizes, need
+from noptoolkit.topology.sizes import check_links, nearest_sizes, need
 
 __all__ = ["hypercube", "slim_noc"]
 
@@ -71,6 +71,7 @@ def slim_noc(q: int = 3, **options: Unpack[PartsOptions]) -> Package:
     if prime_power(q) is None:
         near = nearest_sizes(q, lambda n: n >= 3 and prime_power(n) is not None)
         raise TopologyError(f"slim_noc: q {q} is no power of a prime; nearest: {near}")
+    check_links("slim_noc", 3 * q**3 // 2)
     parts = parts_of(options)
     difference, multiple, powers = field_tables(q)
     first, second = _generators(q, powers)

@@ -18,6 +18,9 @@ from noptoolkit.units import Measured, MeasuredOrNone, Quantity, convert_fields,
 
 __all__ = ["Parts", "PartsOptions", "parts_of"]
 
+MOST_STACKS = 1024
+"""Of the attention chiplet."""
+
 Point = tuple[float, float]
 Size = tuple[Quantity, Quantity]
 
@@ -130,8 +133,10 @@ class Parts:
             value = getattr(self, field)
             if value is not None:
                 object.__setattr__(self, field, _size(value, field))
-        if self.attention_memories < 0:
-            raise TopologyError(f"attention_memories {self.attention_memories} must not be negative")
+        if not 0 <= self.attention_memories <= MOST_STACKS:
+            raise TopologyError(
+                f"attention_memories {self.attention_memories} is not between 0 and {MOST_STACKS}"
+            )
         if self.spacing < 0:
             raise TopologyError(f"spacing {self.spacing:g} m must not be negative")
 

@@ -13,7 +13,7 @@ from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.topology.assembly import assemble, grid_positions, grid_sketch
 from noptoolkit.topology.parts import PartsOptions, parts_of
-from noptoolkit.topology.sizes import check_count, need
+from noptoolkit.topology.sizes import check_count, check_links, need
 
 __all__ = ["fully_connected", "random_regular"]
 
@@ -91,9 +91,13 @@ def random_regular(
             f"random_regular: {count} chiplets of degree {degree} have half a link over; "
             f"nearest: {count - 1} or {count + 1} chiplets, or degree {degree - 1} or {degree + 1}"
         )
+    check_links("random_regular", count * degree // 2)
     parts = parts_of(options)
+    missing = count - 1 - degree  # of a dense graph, the links that are not there are drawn
     for attempt in range(100):
-        graph = nx.random_regular_graph(degree, count, seed=seed + 7919 * attempt)
+        graph = nx.random_regular_graph(min(degree, missing), count, seed=seed + 7919 * attempt)
+        if missing < degree:
+            graph = nx.complement(graph)
         if nx.is_connected(graph):
             break
     else:

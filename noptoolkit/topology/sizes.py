@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 from noptoolkit.errors import TopologyError
 
-__all__ = ["MOST_CHIPLETS", "check_count", "nearest_sizes", "need"]
+__all__ = ["MOST_CHIPLETS", "MOST_LINKS", "check_count", "check_links", "nearest_sizes", "need"]
 
 MOST_CHIPLETS = 65536
 """Builders refuse to draw more: a typing error in a size should not eat the machine."""
+
+MOST_LINKS = 2**21
+"""Likewise; a link takes about 0.2 kB."""
 
 
 def need(family: str, what: str, value: int, least: int, most: int = MOST_CHIPLETS) -> None:
@@ -33,6 +36,23 @@ def check_count(family: str, count: int) -> None:
     if count > MOST_CHIPLETS:
         raise TopologyError(
             f"{family}: {count} chiplets are more than the {MOST_CHIPLETS} that builders draw; "
+            "choose smaller sizes"
+        )
+
+
+def check_links(family: str, count: int) -> None:
+    """Raise if a package would have too many links to hold.
+
+    Examples
+    --------
+    >>> check_links("slim_noc", 8_894_340)
+    Traceback (most recent call last):
+    noptoolkit.errors.TopologyError: slim_noc: 8,894,340 links are more than the 2,097,152 that builders make;
+    choose smaller sizes
+    """
+    if count > MOST_LINKS:
+        raise TopologyError(
+            f"{family}: {count:,} links are more than the {MOST_LINKS:,} that builders make; "
             "choose smaller sizes"
         )
 

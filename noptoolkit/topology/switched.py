@@ -17,7 +17,7 @@ from noptoolkit.topology.assembly import Sketch, Wire, assemble, grid_sketch
 from noptoolkit.topology.floorplan import Plan, die, pack
 from noptoolkit.topology.lines import grid_lines, path
 from noptoolkit.topology.parts import Parts, PartsOptions, Point, parts_of
-from noptoolkit.topology.sizes import check_count, need
+from noptoolkit.topology.sizes import check_count, check_links, need
 
 __all__ = ["concentrated_mesh", "dragonfly", "fat_tree", "tree"]
 
@@ -236,6 +236,8 @@ def dragonfly(
     groups = most if groups is None else groups
     need(family, "groups", groups, 2, most)
     check_count(family, groups * routers * terminals)
+    within = routers * (routers - 1) // 2 + routers * terminals
+    check_links(family, groups * within + groups * (groups - 1) // 2)
     parts = parts_of(options)
     wires: list[Wire] = []
     plans: list[Plan] = []

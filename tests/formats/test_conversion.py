@@ -8,7 +8,7 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
-from noptoolkit import Package, Switch
+from noptoolkit import Chiplet, Link, Package, Switch
 from noptoolkit.errors import FormatError, NopError, TopologyError, UnknownNameError
 from noptoolkit.formats import convert, import_topology, load_topology, save_topology
 from noptoolkit.formats.allocations import load_allocation
@@ -245,6 +245,8 @@ HOSTILE = {
     "unit.json": '{"nodes": [{"id": 1, "flops": "3 GB"}], "edges": []}',
     "place.json": '{"nodes": [{"id": 1, "x": "here", "y": 1}], "edges": []}',
     "digits.json": '{"nodes": [{"id": ' + "9" * 5000 + "}]}",
+    "defaults.dot": "graph { node [" + ",".join(f"k{i}=v" for i in range(101)) + "]; a }",
+    "changes.dot": "graph { " + "edge [a=b];" * 10_001 + " a }",
     "open.dot": "graph {",
     "digraph.dot": "graph { a -> b }",
     "html.dot": "graph { a [label=<b>] }",
@@ -269,6 +271,7 @@ HOSTILE = {
     "keys.yml": "topology: [ Ring ]\ncolour: red",
     "some.yml": "topology: [ Ring ]",
     "count.yml": "topology: [ Ring ]\nnpus_count: [ 99999999 ]\nbandwidth: [ 1 ]\nlatency: [ 1 ]",
+    "links.yml": "topology: [ FullyConnected ]\nnpus_count: [ 4000 ]\nbandwidth: [ 1 ]\nlatency: [ 1 ]",
     "dims.yml": "topology: [ Ring, Ring ]\nnpus_count: [ 4 ]\nbandwidth: [ 1 ]\nlatency: [ 1 ]",
     "kind.yml": "topology: [ Rong ]\nnpus_count: [ 4 ]\nbandwidth: [ 1 ]\nlatency: [ 1 ]",
     "minus.yml": "topology: [ Ring ]\nnpus_count: [ 4 ]\nbandwidth: [ -1 ]\nlatency: [ 1 ]",
@@ -357,3 +360,75 @@ def test_names_of_formats(tmp_path: Path) -> None:
         convert("mesh-4x4", tmp_path / "none" / "x.dot")
     done = convert("mesh-4x4", tmp_path / "x.txt", target_format="dot")
     assert load_topology(tmp_path / "x.txt", format="dot") == done.package
+
+
+ODD_NAMES = [
+    "graph",
+    "node",
+    "}",
+    "[",
+    "=",
+    ";",
+    "subgraph",
+    "a,b;[c]:{d}",
+    'q"uote\\',
+    " space ",
+    "中央",
+    "1",
+    "<&>",
+    "a\r\nb",
+]
+
+
+@pytest.mark.parametrize("suffix", [".toml", ".graphml", ".dot", ".json"])
+def test_names_come_back_whatever_they_are(suffix: str, tmp_path: Path) -> None:
+    package = Package(
+        'Spaß "中"\r\n2',
+        [Chiplet(name, role="expert") for name in ODD_NAMES],
+        [Link(ODD_NAMES[0], name, "0.5 TB/s", reverse_bandwidth=0) for name in ODD_NAMES[1:]]
+        + [Link(name, ODD_NAMES[0], "0.25 TB/s", latency="1 ns") for name in ODD_NAMES[1:]],
+        source="a → b & c",
+        assumed=['all "of" it'],
+    )
+    assert save_topology(package, tmp_path / f"odd{suffix}") == ()
+    assert load_topology(tmp_path / f"odd{suffix}") == package
+
+
+def test_dot_keywords_are_keywords_where_they_are_not_quoted(tmp_path: Path) -> None:
+    path = tmp_path / "x.dot"
+    path.write_text(
+        'graph { node [role=io]; a; "node" [role=compute]; { edge [bandwidth=2e9]; a -- b }; b -- "node" }'
+    )
+    package = load_topology(path, bandwidth="1 GB/s")
+    assert [chiplet.role for chiplet in package.chiplets] == ["io", "compute", "io"]
+    assert [link.bandwidth for link in package.links] == [2e9, 1e9]
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "reason"),
+    [
+        ("a\x03b", ".graphml", "control characters"),
+        ("a\x03b", ".svg", "control characters"),
+        ("a\0b", ".dot", "zero byte"),
+        ("a\ud800b", ".toml", "no text that a file can hold"),
+        ("a\ud800b", ".dot", "no text that a file can hold"),
+    ],
+)
+def test_names_that_a_format_cannot_hold(name: str, suffix: str, reason: str, tmp_path: Path) -> None:
+    nodes = [Chiplet(name, position=(0, 0), size=(1, 1)), Chiplet("c", position=(2, 0), size=(1, 1))]
+    path = tmp_path / f"x{suffix}"
+    path.write_text("what was there")
+    with pytest.raises(NopError, match=reason):
+        save_topology(Package("p", nodes, [Link(name, "c", 1e9)]), path)
+    assert path.read_text() == "what was there"
+
+
+def test_a_chiplet_alone_is_no_network(tmp_path: Path) -> None:
+    with pytest.raises(TopologyError, match="one router alone"):
+        save_topology(Package("p", [Chiplet("a")], []), tmp_path / "x.anynet")
+
+
+def test_rapidchiplet_tells_what_happens_to_directions(tmp_path: Path) -> None:
+    one_way = connect(ring(4), [("e0", "e2")], "128 GB/s", reverse_bandwidth=0.0)
+    assert any("one-way" in text for text in save_topology(one_way, tmp_path / "design"))
+    assert not any("one-way" in text for text in save_topology(ring(4), tmp_path / "design"))

@@ -1,6 +1,7 @@
 """Each family against its closed forms, its published properties, or an independent construction."""
 
 from collections import Counter
+from collections.abc import Callable
 from math import comb
 
 import networkx as nx
@@ -409,10 +410,52 @@ def test_hierarchical() -> None:
     assert len(starred.switches) == 1 + 3 * 3
     with pytest.raises(TopologyError, match="no argument 'rowz'"):
         hierarchical("ring", "mesh", inner_params={"rowz": 2}, outer_params={"count": 3})
-    with pytest.raises(TopologyError, match="hierarchies of hierarchies"):
-        hierarchical("ring", "hierarchical")
+    nested = {"outer": "star", "inner": "nop_tree", "outer_params": {"leaves": 3}}
+    for outer, inner, params in (
+        ("torus", "hierarchical", {"outer_params": {"rows": 3}, "inner_params": nested}),
+        ("hierarchical", "star", {"outer_params": nested, "inner_params": {"leaves": 2}}),
+    ):
+        package = hierarchical(outer, inner, attention=True, memory=True, **params)
+        parts = hierarchical(**nested)
+        if outer == "torus":
+            assert len(package.experts) == 9 * 48
+            assert len(package.switches) == 9 * len(parts.switches)
+        else:
+            assert len(package.experts) == 48 * 2
+            assert len(package.switches) == 48 + len(parts.switches)
+    endless: dict[str, object] = {}
+    for _ in range(9):
+        endless = {"inner": "hierarchical", "inner_params": endless}
+    with pytest.raises(TopologyError, match="nested more than 8 deep"):
+        hierarchical("ring", "hierarchical", inner_params=endless)
 
 
 def test_complete_graphs_that_are_too_large_are_refused_with_a_way_out() -> None:
     with pytest.raises(TopologyError, match=r"8,386,560 links.* nearest: 1024, or a flattened_butterfly"):
         fully_connected(4096)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: slim_noc(181),
+        lambda: dragonfly(256, terminals=1, global_links=256, groups=256),
+        lambda: sparse_hamming_graph(256, row_strides=range(2, 256)),
+        lambda: random_regular(60_000, 100),
+        lambda: hierarchical(
+            "mesh", "fully_connected", outer_params={"rows": 8}, inner_params={"count": 512}
+        ),
+    ],
+)
+def test_too_many_links_are_refused_before_they_are_made(
+    build: Callable[[], Package],
+) -> None:
+    with pytest.raises(TopologyError, match="links are more than the 2,097,152"):
+        build()
+
+
+def test_dense_random_graphs_are_drawn_by_what_is_missing() -> None:
+    """By pairing, as sparse ones are drawn, 200 chiplets of degree 198 would take for ever."""
+    graph = undirected(random_regular(200, 198))
+    assert {degree for _, degree in graph.degree()} == {198}
+    assert nx.is_isomorphic(undirected(random_regular(12, 11)), nx.complete_graph(12))
