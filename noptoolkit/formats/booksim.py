@@ -56,8 +56,7 @@ def dump_anynet(package: Package, *, clock: Quantity = CLOCK) -> str:
     """
     frequency = parse_quantity(clock, "Hz", "clock")
     routers = [node for node in package.nodes if not isinstance(node, Memory)]
-    if len(routers) < 2:
-        raise TopologyError(f"package {package.name!r}: one router alone is no network for BookSim")
+    _check_links(package)
     number = {node.name: i for i, node in enumerate(routers)}
     lines = [[f"router {i}"] for i in range(len(routers))]
     for node, name in enumerate(package.terminals):
@@ -109,6 +108,7 @@ def dump_anynet_config(package: Package, network_file: str, *, clock: Quantity =
             "use letters, digits, '_', '-', '.' and '+'"
         )
     frequency = parse_quantity(clock, "Hz", "clock")
+    _check_links(package)
     slowest = min(channel.bandwidth for channel in package.channels)
     flit = format_quantity(slowest / frequency, "B")
     return (
@@ -123,6 +123,11 @@ def dump_anynet_config(package: Package, network_file: str, *, clock: Quantity =
         "vc_buf_size = 16;\n"
         "sim_type = latency;\n"
     )
+
+
+def _check_links(package: Package) -> None:
+    if len(package.nodes) - len(package.memories) < 2:
+        raise TopologyError(f"package {package.name!r}: one router alone is no network for BookSim")
 
 
 def parse_anynet(text: str, place: str, *, bandwidth: float, clock: Quantity = CLOCK) -> Imported:
