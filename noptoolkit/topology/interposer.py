@@ -3,8 +3,8 @@
 The wiring is that of RapidChiplet (Iff et al., arXiv 2311.06081), which generalises each paper's drawing to
 other sizes; the 4 x 5 chiplets that the papers draw are theirs (`noptoolkit.topology.drawings`). Double
 Butterfly and ButterDonut: Kannan, Enright Jerger and Loh, MICRO-48, 2015; Kite: Bharadwaj et al., DAC 2020;
-ClusCross: Coskun et al., IEEE TCAD 39, 2020; it and SID-Mesh are as RapidChiplet quotes them, their papers'
-figures were not at hand.
+ClusCross: Coskun et al., IEEE TCAD 39(12), 2020, 5183-5196; SID-Mesh: Sharifpour, Sharifpour and Reshadi,
+SLIP 2021. The last two are as RapidChiplet's generators wire them; their papers' figures were not at hand.
 """
 
 from __future__ import annotations
@@ -165,6 +165,9 @@ def cluscross(
 def sid_mesh(rows: int = 4, columns: int | None = None, **options: Unpack[PartsOptions]) -> Package:
     """Return a SID-Mesh: all diagonal links, and a frame of straight ones round the border.
 
+    Its paper's abstract says 19.7 % fewer hops on average than on a concentrated mesh, under its traffic, and
+    fewer than on a Double Butterfly; between the chiplets of these graphs of 4 x 5 it is 20.7 % and 8 %.
+
     Parameters
     ----------
     rows, columns
@@ -181,7 +184,7 @@ def sid_mesh(rows: int = 4, columns: int | None = None, **options: Unpack[PartsO
     along_rows, along_columns = grid_lines((rows, columns))
     border = [along_rows[0], along_rows[-1], along_columns[0], along_columns[-1]]
     wires = wire_lines(grid_diagonals(rows, columns), path) + wire_lines(border, path)
-    source = "SID-Mesh, as in Iff et al., RapidChiplet, arXiv 2311.06081"
+    source = "SID-Mesh: Sharifpour, Sharifpour and Reshadi, SLIP 2021, as in RapidChiplet, arXiv 2311.06081"
     return _package("sid_mesh", rows, columns, wires, options, source)
 
 

@@ -391,6 +391,9 @@ def test_sid_mesh() -> None:
     assert len(package.links) == 2 * 4 * 3 + 2 * 4 + 2 * 3
     assert diameter(package) == 4
     assert max(degrees(package).values()) == 4
+    drawn = mean_hops(sid_mesh(4, 5))  # published: 19.7 % below a concentrated mesh, and below this butterfly
+    assert 1 - drawn / mean_hops(mesh(4, 5)) == pytest.approx(0.207, abs=0.001)
+    assert 1 - drawn / mean_hops(double_butterfly(4, 5)) == pytest.approx(0.08, abs=0.002)
 
 
 def test_hierarchical() -> None:
