@@ -18,7 +18,8 @@ from typing import Any
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import FormatError, NopError, TopologyError, raise_collected
-from noptoolkit.package import Chiplet, Link, Memory, Node, Package, Switch
+from noptoolkit.package import Link, Node, Package
+from noptoolkit.package_views import KINDS
 from noptoolkit.units import format_quantity, parse_quantity
 
 __all__ = [
@@ -33,11 +34,6 @@ __all__ = [
     "to_package",
 ]
 
-KINDS: dict[str, type[Chiplet] | type[Switch] | type[Memory]] = {
-    "chiplet": Chiplet,
-    "switch": Switch,
-    "memory": Memory,
-}
 MOST_EDGES = 500_000
 NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 PAIRS = {"position": ("x", "y"), "size": ("width", "height")}

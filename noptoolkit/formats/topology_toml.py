@@ -15,11 +15,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from noptoolkit import package_views
 from noptoolkit._names import did_you_mean
 from noptoolkit._package_checks import graph_faults
 from noptoolkit.errors import MOST_COUNTED, FormatError, NopError, raise_collected
 from noptoolkit.formats.files import parse_toml
-from noptoolkit.package import Chiplet, Link, Memory, Node, Package, Switch
+from noptoolkit.package import Link, Node, Package
 from noptoolkit.topology import BUILDERS
 from noptoolkit.units import format_quantity, parse_quantity
 
@@ -27,12 +28,7 @@ __all__ = ["check_schema", "dump_topology", "parse_topology"]
 
 SCHEMA = 1
 MOST_ENTRIES = 500_000
-KINDS: dict[str, Any] = {
-    "chiplet": Chiplet,
-    "switch": Switch,
-    "memory": Memory,
-    "link": Link,
-}
+KINDS: dict[str, Any] = {**package_views.KINDS, "link": Link}
 
 
 def parse_topology(text: str, place: str) -> Package:

@@ -15,7 +15,7 @@ from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.topology.assembly import assemble, grid_positions, grid_sketch
 from noptoolkit.topology.drawings import COLUMNS, ROWS, drawn_wires
-from noptoolkit.topology.lines import folded_ring, grid_diagonals, grid_lines, path, wire_lines
+from noptoolkit.topology.lines import Pattern, folded_ring, grid_diagonals, grid_lines, path, wire_lines
 from noptoolkit.topology.parts import PartsOptions, parts_of
 from noptoolkit.topology.sizes import check_count, nearest_sizes, need
 
@@ -101,12 +101,7 @@ def double_butterfly(size: int = 4, columns: int | None = None, **options: Unpac
     >>> double_butterfly(4)
     Package('double_butterfly-4x4': 16 chiplets (16 expert), 24 links, 48 channels, 6.14 TB/s)
     """
-    if (size, columns) == (ROWS, COLUMNS):
-        return _package("double_butterfly", ROWS, COLUMNS, drawn_wires("double_butterfly"), options, KANNAN)
-    _need_power("double_butterfly", size, columns)
-    wires = wire_lines(grid_lines((size, size))[0], path) + _exchanges(size)
-    source = f"{KANNAN}, as in arXiv 2311.06081"
-    return _package("double_butterfly", size, size, wires, options, source)
+    return _butterfly("double_butterfly", size, columns, path, options)
 
 
 def butter_donut(size: int = 4, columns: int | None = None, **options: Unpack[PartsOptions]) -> Package:
@@ -119,12 +114,7 @@ def butter_donut(size: int = 4, columns: int | None = None, **options: Unpack[Pa
     >>> butter_donut(4)
     Package('butter_donut-4x4': 16 chiplets (16 expert), 28 links, 56 channels, 7.17 TB/s)
     """
-    if (size, columns) == (ROWS, COLUMNS):
-        return _package("butter_donut", ROWS, COLUMNS, drawn_wires("butter_donut"), options, KANNAN)
-    _need_power("butter_donut", size, columns)
-    wires = wire_lines(grid_lines((size, size))[0], folded_ring) + _exchanges(size)
-    source = f"{KANNAN}, as in arXiv 2311.06081"
-    return _package("butter_donut", size, size, wires, options, source)
+    return _butterfly("butter_donut", size, columns, folded_ring, options)
 
 
 def cluscross(
@@ -186,6 +176,14 @@ def sid_mesh(rows: int = 4, columns: int | None = None, **options: Unpack[PartsO
     wires = wire_lines(grid_diagonals(rows, columns), path) + wire_lines(border, path)
     source = "SID-Mesh: Sharifpour, Sharifpour and Reshadi, SLIP 2021, as in RapidChiplet, arXiv 2311.06081"
     return _package("sid_mesh", rows, columns, wires, options, source)
+
+
+def _butterfly(family: str, size: int, columns: int | None, rows: Pattern, options: PartsOptions) -> Package:
+    if (size, columns) == (ROWS, COLUMNS):
+        return _package(family, ROWS, COLUMNS, drawn_wires(family), options, KANNAN)
+    _need_power(family, size, columns)
+    wires = wire_lines(grid_lines((size, size))[0], rows) + _exchanges(size)
+    return _package(family, size, size, wires, options, f"{KANNAN}, as in arXiv 2311.06081")
 
 
 def _exchanges(size: int) -> list[tuple[str, str]]:
