@@ -93,14 +93,14 @@ def price_bound(problem: RoutingProblem, prices: Floats, method: str) -> Bound:
     cost += float(np.sum(wanted * np.where(wanted > 0, distance, 0.0)))
     if problem.messages:
         cost += farthest_member_cost(problem, distances)
-        cost += float(prices @ _port_use_of_messages(problem))
+        sent, received = _ends_of_messages(problem)
+        cost += float(prices @ (network.on_injected @ sent + network.on_ejected @ received))
     return Bound(cost / scale, method, prices / scale)
 
 
-def _port_use_of_messages(problem: RoutingProblem) -> Floats:
-    """Return what messages use of the ports at least: once at the root, once at each member."""
-    network = problem.network
-    nodes = len(network.origin)
+def _ends_of_messages(problem: RoutingProblem) -> tuple[Floats, Floats]:
+    """Return what nodes send and receive of messages at least: once at the root, once at each member."""
+    nodes = len(problem.network.origin)
     sent, received = np.zeros(nodes), np.zeros(nodes)
     for part in problem.messages:
         at_root, at_members = (received, sent) if part.reverse else (sent, received)
@@ -110,19 +110,22 @@ def _port_use_of_messages(problem: RoutingProblem) -> Floats:
             at_members[node] += float(part.bytes[chosen].sum())
             reached |= chosen
         at_root += np.bincount(part.root[reached], part.bytes[reached], nodes)
-    use: Floats = network.on_injected @ sent + network.on_ejected @ received
-    return use
+    return sent, received
 
 
 def node_cut_bounds(problem: RoutingProblem) -> list[Bound]:
     """Return the bounds of the tightest port and of the tightest cuts round one vertex."""
     network = problem.network
+    sent, received = _ends_of_messages(problem)
+    ports = problem.ports + network.on_injected @ sent + network.on_ejected @ received
     candidates = []
     if network.num_resources > int(network.own.max(initial=-1)) + 1:
         tightest = np.zeros(network.num_resources)
-        tightest[int(np.argmax(problem.ports / network.capacity))] = 1.0
-        candidates.append((float(problem.ports @ tightest), tightest))
+        tightest[int(np.argmax(ports / network.capacity))] = 1.0
+        candidates.append((float(ports @ tightest), tightest))
     leaving, entering = problem.demand.sum(axis=1), problem.demand.sum(axis=0)
+    np.add.at(leaving, network.origin, sent)
+    np.add.at(entering, network.destination, received)
     capacity = network.arc_capacity
     size = network.num_vertices
     out_room = np.bincount(network.tail, capacity, size)

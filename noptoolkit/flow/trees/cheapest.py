@@ -2,8 +2,8 @@
 
 A dynamic program over subsets: reaching a set from one copy at u costs the way to some v plus, if v
 replicates (or reduces), reaching two parts of the set from there. A root that does not may send several
-copies. A set of k members takes 3^k / 2 steps of the network's vertices, whatever the number of roots, and
-shares those of its subsets with every other set: exact, and cheap where sets are small.
+copies. A set of k members takes 3^k / 2 steps of the network's vertices, whatever the number of roots: exact,
+and cheap where sets are small. A message to all of a set but its own root is answered with the set.
 """
 
 from __future__ import annotations
@@ -14,37 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit.flow.certificate import shortest_distances
-from noptoolkit.flow.problem import Messages, RoutingProblem, membership
-from noptoolkit.flow.trees.multicast import Branches
+from noptoolkit.flow.problem import Messages, RoutingProblem
+from noptoolkit.flow.trees.multicast import Branches, without_roots
 
-__all__ = ["CheapestTrees", "Served", "SetFamily", "families", "flow_along_trees", "set_masks"]
+__all__ = ["CheapestTrees", "CoveringSets", "Served", "SetGroup", "covering_sets", "flow_along_trees"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Words = NDArray[np.uint64]
-
-MOST_ENTRIES = 16_000_000  # subsets x vertices at a time: 256 MB
-
-
-@dataclass(frozen=True, eq=False)
-class SetFamily:
-    """Some messages, the sets of their members, and all subsets of those, ascending.
-
-    Parameters
-    ----------
-    masks, slots
-        The sets as bits, [sets], and their hash table.
-    at
-        Vertex of each bit, [bits].
-    messages, row
-        Indices of the messages, and the set of each, [messages].
-    """
-
-    masks: Words
-    slots: NDArray[np.int32]
-    at: Ints
-    messages: Ints
-    row: Ints
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,60 +31,117 @@ class Served:
     Parameters
     ----------
     bound
-        They cannot cost less, over roots, [roots].
+        They cannot cost less.
     load
-        In B, [roots, arcs].
+        In B, [arcs].
     sent
-        Bytes that each root sends (or collects), [roots].
+        Bytes that each node as a root sends (or collects), [nodes].
     branches
         The way of each message, where asked for.
     """
 
-    bound: Floats
+    bound: float
     load: Floats
     sent: Floats
     branches: tuple[Branches, ...] = ()
 
 
-def set_masks(problem: RoutingProblem, part: Messages) -> tuple[Words, Ints] | None:
-    """Return the members of each message as one word, the root left out, [messages], and each bit's vertex.
+@dataclass(frozen=True, eq=False)
+class CoveringSets:
+    """Sets such that each message goes to all of one, or to all but its own root.
 
-    ``None`` where the messages of a part have more than 64 members in all.
+    Parameters
+    ----------
+    members
+        End points of each, [sets, endpoints].
+    messages, which
+        Indices of the messages that go anywhere, and the set of each, [messages].
+    left_out
+        End point that each message leaves out, -1 without, [messages].
     """
+
+    members: Flags
+    messages: Ints
+    which: Ints
+    left_out: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class SetGroup:
+    """Some sets and the messages to them, as `noptoolkit.flow.trees.compiled_subsets.cheapest_ways` wants.
+
+    Parameters
+    ----------
+    first_end, ends
+        Vertices of the members of each set, one set after another, [sets + 1] and [members].
+    first_message, messages, wanted
+        Messages of each set likewise, [sets + 1], their indices, and what they want of their set, bit by
+        bit, [messages].
+    """
+
+    first_end: Ints
+    ends: Ints
+    first_message: Ints
+    messages: Ints
+    wanted: Ints
+
+    @staticmethod
+    def of(problem: RoutingProblem, part: Messages, sets: CoveringSets, chosen: Ints) -> SetGroup:
+        """Return some of the sets, and the messages to them."""
+        network = problem.network
+        ends = (network.origin if part.reverse else network.destination)[part.endpoints]
+        number = np.full(len(sets.members), -1)
+        number[chosen] = np.arange(len(chosen))
+        mine = np.flatnonzero(number[sets.which] >= 0)
+        mine = mine[np.argsort(number[sets.which[mine]], kind="stable")]
+        row, left_out = number[sets.which[mine]], sets.left_out[mine]
+        members = sets.members[chosen]
+        place = np.cumsum(members, axis=1) - 1
+        size = members.sum(axis=1)
+        wanted = (1 << size[row]) - 1
+        some = left_out >= 0
+        wanted[some] ^= 1 << place[row[some], left_out[some]]
+        return SetGroup(
+            np.cumsum(np.r_[0, size]),
+            ends[np.nonzero(members)[1]],
+            np.searchsorted(row, np.arange(len(chosen) + 1)),
+            sets.messages[mine],
+            wanted,
+        )
+
+
+def covering_sets(problem: RoutingProblem, part: Messages) -> CoveringSets:
+    """Return the sets that the messages of a part go to, those without bytes or members left out."""
     network = problem.network
-    ends = network.origin if part.reverse else network.destination
-    masks = np.zeros(len(part.root), np.uint64)
-    at: list[int] = []
-    for bit, node in enumerate(part.endpoints):
-        held = membership(part.members, bit) & (part.root != node)
-        if held.any():
-            if len(at) == 64:
-                return None
-            masks |= held.astype(np.uint64) << np.uint64(len(at))
-            at.append(int(ends[node]))
-    return masks, np.array(at, np.int64)
+    members = without_roots(part).members
+    messages = np.flatnonzero(members.any(axis=1) & (part.bytes > 0))
+    members, root = members[messages], part.root[messages]
+    bit_of = np.full(len(network.origin), -1)
+    bit_of[part.endpoints] = np.arange(len(part.endpoints))
+    start, stop = network.origin, network.destination
+    left_out = np.where(part.helps[start[root]] & (start[root] == stop[root]), bit_of[root], -1)
+    joined = members.copy()
+    some = np.flatnonzero(left_out >= 0)
+    bit = left_out[some]
+    joined[some, bit // 64] |= np.uint64(1) << (bit % 64).astype(np.uint64)
+    distinct, which = _distinct_rows(np.concatenate([members, joined]))
+    alone, together = which[: len(messages)], which[len(messages) :]
+    known = np.zeros(len(distinct), bool)
+    known[alone] = True
+    left_out = np.where(known[together], left_out, -1)  # where somebody else's set is this one and the root
+    used, which = np.unique(np.where(left_out >= 0, together, alone), return_inverse=True)
+    bits = np.arange(len(part.endpoints))
+    held = distinct[used][:, bits // 64] >> (bits % 64).astype(np.uint64) & np.uint64(1) > 0
+    return CoveringSets(held, messages, which, left_out)
 
 
-def families(masks: Words, at: Ints, messages: Ints, vertices: int) -> list[SetFamily]:
-    """Return some messages as families that fit in memory; ``masks`` and ``at`` are from `set_masks`."""
-    from noptoolkit.flow.trees.compiled_trees import fill_slots
-
-    sets, which = np.unique(masks[messages], return_inverse=True)
-    room = np.cumsum(np.minimum(2.0 ** np.bitwise_count(sets), MOST_ENTRIES) * vertices)
-    family = (room // MOST_ENTRIES).astype(np.int64)
-    found = []
-    for number in np.unique(family):
-        mine = np.flatnonzero(family[which] == number)
-        rows = sets[family == number]
-        for bit in range(len(at)):  # and every subset of each
-            one = np.uint64(1) << np.uint64(bit)
-            rows = np.union1d(rows, rows[rows & one != 0] ^ one)
-        rows = rows[rows != 0]
-        slots = np.full(1 << (4 * len(rows)).bit_length(), -1, np.int32)
-        fill_slots(rows, slots)
-        row = np.searchsorted(rows, masks[messages[mine]])
-        found.append(SetFamily(rows, slots, at, messages[mine], row))
-    return found
+def _distinct_rows(rows: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Ints]:
+    """Return the distinct rows, ascending, and which of them each row is."""
+    if rows.shape[1] == 1:
+        distinct, which = np.unique(rows[:, 0], return_inverse=True)
+        return distinct[:, None], which
+    distinct, which = np.unique(rows, axis=0, return_inverse=True)
+    return distinct, which.ravel()
 
 
 def flow_along_trees(tail: Ints, arc: Ints, distance: Floats, wanted: Floats, arcs: int) -> Floats:
@@ -135,52 +169,44 @@ class CheapestTrees:
         length = network.on_arcs.T @ prices
         self.tail, head = (network.head, network.tail) if part.reverse else (network.tail, network.head)
         every = np.arange(network.num_vertices)
-        distance, self.by = shortest_distances(network.num_vertices, self.tail, head, length, every)
-        self.onto = np.ascontiguousarray(distance.T)
+        self.distance, self.by = shortest_distances(network.num_vertices, self.tail, head, length, every)
         ports = network.on_ejected if part.reverse else network.on_injected
         self.per_copy = ports.T @ prices
 
-    def serve(self, family: SetFamily, roots: Ints, share: Floats, *, keep: bool = False) -> Served:
-        """Return what a share of the messages of some roots takes.
+    def serve(self, group: SetGroup, *, keep: bool = False) -> Served:
+        """Return what the messages of a group take.
 
         Parameters
         ----------
-        roots, share
-            Nodes, and how much of each one's messages, [roots].
         keep
             Whether to keep the way of each message.
         """
-        from noptoolkit.flow.trees import compiled_trees
+        from noptoolkit.flow.trees.compiled_subsets import cheapest_ways
 
         network, part = self.network, self.part
-        shape = (len(family.masks), network.num_vertices)
-        cost, via, split = np.empty(shape), np.empty(shape, np.int32), np.empty(shape, np.int32)
-        compiled_trees.steiner_costs(
-            family.masks, family.slots, self.onto, part.helps, family.at, cost, via, split
+        root, amount = part.root[group.messages], part.bytes[group.messages]
+        starts = (network.destination if part.reverse else network.origin)[root]
+        between = np.zeros_like(self.distance)
+        copies, begins = np.empty(len(root), np.int64), np.empty(len(root) + 1, np.int64)
+        bound, arcs = cheapest_ways(
+            group.first_end,
+            group.ends,
+            group.first_message,
+            starts,
+            group.wanted,
+            amount,
+            ~part.helps[starts],
+            self.per_copy[root],
+            self.distance,
+            part.helps,
+            self.tail,
+            self.by,
+            between,
+            copies,
+            begins,
+            keep,
         )
-        total, first = np.empty(len(family.masks)), np.empty(len(family.masks), np.int32)
-        bound, sent = np.zeros(len(roots)), np.zeros(len(roots))
-        load = np.zeros((len(roots), network.num_arcs))
-        branches = []
-        place = np.searchsorted(roots, part.root[family.messages])
-        order = np.argsort(place, kind="stable")
-        cuts = np.searchsorted(place[order], np.arange(len(roots) + 1))
-        for i in np.flatnonzero((np.diff(cuts) > 0) & (share > 0)):
-            root = int(roots[i])
-            vertex = int((network.destination if part.reverse else network.origin)[root])
-            mine = order[cuts[i] : cuts[i + 1]]
-            messages, rows = family.messages[mine], family.row[mine]
-            amount = share[i] * part.bytes[messages]
-            alone = not part.helps[vertex]
-            compiled_trees.steiner_roots(
-                family.masks, family.slots, cost, vertex, alone, float(self.per_copy[root]), total, first
-            )
-            bound[i] = amount @ total[rows]
-            begins, arcs = np.empty(len(rows) + 1, np.int64), np.empty(0, np.int32)
-            given = (family.masks, family.slots, via, split, first, vertex, rows, amount, self.tail, self.by)
-            sent[i] = compiled_trees.follow_trees(*given, load[i], begins, arcs)
-            if keep:
-                arcs = np.empty(begins[-1], np.int32)
-                compiled_trees.follow_trees(*given, np.empty_like(load[i]), begins, arcs)
-                branches.append(Branches(part.reverse, messages, np.full(len(rows), share[i]), begins, arcs))
-        return Served(bound, load, sent, tuple(branches))
+        load = flow_along_trees(self.tail, self.by, self.distance, between, network.num_arcs).sum(axis=0)
+        sent: Floats = np.bincount(root, amount * copies, len(network.origin)).astype(float)
+        ways = Branches(part.reverse, group.messages, np.ones(len(root)), begins, arcs)
+        return Served(bound, load, sent, (ways,) if keep else ())

@@ -32,7 +32,7 @@ __all__ = ["AscentTrees"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-TRIES = 64
+TRIES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +94,8 @@ class AscentTrees:
             out,
         )
 
-    def serve(self, messages: Ints, roots: Ints, share: Floats, *, keep: bool = False) -> Served:
-        """Return what a share of the messages of some roots takes, as `CheapestTrees.serve` does.
+    def serve(self, messages: Ints, *, keep: bool = False) -> Served:
+        """Return what some messages take, as `CheapestTrees.serve` does.
 
         Parameters
         ----------
@@ -105,22 +105,18 @@ class AscentTrees:
         from noptoolkit.flow.trees.compiled_ascent import cover_sets
 
         part, network = self.part, self.network
-        bound, sent = np.zeros(len(roots)), np.zeros(len(roots))
-        load = np.zeros((len(roots), network.num_arcs))
+        bound, sent = 0.0, np.zeros(len(network.origin))
+        on_hop = np.zeros(len(self.hop_tail))
         branches = []
-        place = np.searchsorted(roots, part.root[messages])
-        order = np.argsort(place, kind="stable")
-        cuts = np.searchsorted(place[order], np.arange(len(roots) + 1))
-        for i in np.flatnonzero((np.diff(cuts) > 0) & (share > 0)):
-            root = int(roots[i])
+        for root in np.unique(part.root[messages]).tolist():
             vertex = int(self.roots[root])
-            mine = messages[order[cuts[i] : cuts[i + 1]]]
-            amount = share[i] * part.bytes[mine]
+            mine = messages[part.root[messages] == root]
+            amount = part.bytes[mine]
             hops = self._hops(root)
             at = np.where(part.endpoints == root, -1, self.ends)
             carried = np.zeros(len(hops.tail))
             trees = np.empty((len(mine) if keep else 0, network.num_vertices), np.int64)
-            bound[i], sent[i] = cover_sets(
+            least, sent[root] = cover_sets(
                 hops.first,
                 hops.tail,
                 hops.head,
@@ -135,14 +131,14 @@ class AscentTrees:
                 carried,
                 trees,
             )
+            bound += least
             if part.helps[vertex]:
-                sent[i] = amount.sum()
-                bound[i] += sent[i] * float(self.per_copy[root])
-            on_hop = np.zeros(len(self.hop_tail))
-            on_hop[hops.which] = carried
-            load[i] = np.bincount(self.path_arc, on_hop[self.path_hop], network.num_arcs)
+                sent[root] = amount.sum()
+                bound += sent[root] * float(self.per_copy[root])
+            on_hop[hops.which] += carried
             if keep:
-                branches.append(self._branches(hops, trees, mine, float(share[i])))
+                branches.append(self._branches(hops, trees, mine))
+        load: Floats = np.bincount(self.path_arc, on_hop[self.path_hop], network.num_arcs).astype(float)
         return Served(bound, load, sent, tuple(branches))
 
     def packing(self, messages: Ints) -> CutPacking:
@@ -185,7 +181,7 @@ class AscentTrees:
             part.reverse, messages, np.cumsum(counts), np.concatenate(cuts), np.concatenate(weights)
         )
 
-    def _branches(self, hops: _Hops, trees: Ints, messages: Ints, share: float) -> Branches:
+    def _branches(self, hops: _Hops, trees: Ints, messages: Ints) -> Branches:
         """Return trees of hops, -1 where they end, as ways along arcs."""
         way, column = np.nonzero(trees >= 0)
         hop = hops.which[trees[way, column]]
@@ -196,7 +192,7 @@ class AscentTrees:
         which = np.arange(ends[-1] if len(ends) else 0) + np.repeat(first[hop] - ends + count, count)
         arcs = self.path_arc[order[which]].astype(np.int32)
         begins = np.searchsorted(np.repeat(way, count), np.arange(len(messages) + 1))
-        return Branches(self.part.reverse, messages, np.full(len(messages), share), begins, arcs)
+        return Branches(self.part.reverse, messages, np.ones(len(messages)), begins, arcs)
 
     def _paths(self) -> tuple[Ints, Ints]:
         """Return the arcs of every hop: which hop, and which arc, one entry for each."""

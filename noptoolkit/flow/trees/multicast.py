@@ -33,6 +33,7 @@ __all__ = [
     "path_tree_loads",
     "relayed_tree_loads",
     "tree_loads",
+    "without_roots",
 ]
 
 Floats = NDArray[np.float64]
@@ -116,7 +117,7 @@ def relayed_tree_loads(
     network = problem.network
     loads = LoadSum(problem)
     for part in problem.messages:
-        others = _without_roots(part)
+        others = without_roots(part)
         bits = _used_bits(others)
         nodes = part.endpoints[bits]
         relay = np.zeros((network.num_vertices,) * 2)
@@ -166,7 +167,7 @@ def _by_root(part: Messages) -> tuple[Ints, list[Ints]]:
     return roots, np.split(order, np.cumsum(count[roots])[:-1])
 
 
-def _without_roots(part: Messages) -> Messages:
+def without_roots(part: Messages) -> Messages:
     """Return messages whose sets leave their own root out."""
     members = part.members.copy()
     for bit, node in enumerate(part.endpoints):

@@ -1,40 +1,39 @@
 """The optimal routing of messages to sets: packing Steiner trees, with prices that prove it.
 
-Each message may split its bytes over any trees; a *block* is all messages of one root, or all unicast of
-one source, and a *column* of a block what it puts on the resources when each of its messages takes the
-cheapest tree under some prices. A master program mixes the columns ::
+Each message may split its bytes over any trees. A *column* of a block (`noptoolkit.flow.trees.blocks`) is
+what it puts on the resources when each of its messages takes the cheapest tree under some prices; what the
+trees are is not kept, but found again from the prices. Three steps take turns:
+
+* *Pricing* every block under the same prices y gives a column of each and, since any routing costs at least
+  that much, a bound: time >= (sum of costs) / (capacity . y).
+* *Settling* goes through the blocks, one after the other: each is priced by the congestion that the others
+  and its own last columns leave, and moves towards its new column as far as that lowers the potential
+  log(sum of exp(eta use / capacity)) (Frank-Wolfe by blocks, after Lacoste-Julien et al., 2013).
+* A *master program* mixes all columns, ::
 
     minimise z    with    shares of a block sum to 1,    use of each resource <= z capacity
 
-and its prices ask for new columns. What everything costs at least under any prices bounds the time from
-below: exactly where sets are small (`noptoolkit.flow.trees.cheapest`), by dual ascent where they are large
-(`noptoolkit.flow.trees.dual_ascent`).
+  and its dual values are the next prices.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
-from noptoolkit.flow.certificate import shortest_distances
+from noptoolkit.flow.certificate import node_cut_bounds
 from noptoolkit.flow.optimal.linear_program import run_highs
-from noptoolkit.flow.problem import Messages, RoutingProblem, membership
+from noptoolkit.flow.problem import RoutingProblem
 from noptoolkit.flow.routed import Bound, CommodityFlow, Routed
-from noptoolkit.flow.trees.cheapest import (
-    CheapestTrees,
-    Served,
-    SetFamily,
-    families,
-    flow_along_trees,
-    set_masks,
-)
-from noptoolkit.flow.trees.dual_ascent import AscentTrees
+from noptoolkit.flow.trees.blocks import Partition, Pricing, partition
+from noptoolkit.flow.trees.cheapest import Served
 from noptoolkit.flow.trees.multicast import Branches, TreeLoads
 
 __all__ = ["pack_trees"]
@@ -43,16 +42,17 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 METHOD = "Steiner tree packing"
-MOST_STEPS = 2e8  # of the program over subsets for one column, about a fifth of a second
-LOOK_UP = 40  # steps that finding two subsets takes
-MOST_ASCENTS = 3e7  # messages x arcs whose trees are raised for one column, about a second
+MOST_STEPS = 6e10  # of pricing all blocks once, about a quarter of a minute
 MOST_PROOF = 40_000_000  # arcs of trees that are kept one by one for `FlowResult.verify`
 MOST_PACKINGS = 20_000  # messages whose cuts are kept for it
-MOST_COLUMNS = 400
-MOST_MASTER = 300_000  # blocks x resources of the master program
-FIRST = 12  # columns before the master program
-RECENT = 12  # columns that stay in the master program, used or not
-PATIENCE = 12  # rounds without progress after which the gap is left as it is
+FIRST = 2  # times that blocks settle before the first master program
+RECENT = 4  # rounds for which columns stay in the master program, used or not
+PATIENCE = 6  # rounds without progress after which the gap is left as it is
+MOST_ROUNDS = 100
+AFTERWARDS = 2.0  # times as long as pricing all blocks takes it takes to find the trees again
+STEEP = 20.0, 400.0  # of the potential: about log(resources) / gap
+SLACK = 1e-7  # by which the master program may miss the best mix
+LEAST_PRICE = 1e-6  # of the largest: under prices of nothing trees go anywhere
 
 
 def pack_trees(
@@ -73,291 +73,268 @@ def pack_trees(
     report
         Is told the progress, one line at a time.
     """
-    capacity = problem.network.capacity
-    blocks = _Blocks(problem)
-    if blocks.work > MOST_ASCENTS:
+    parts = partition(problem)
+    if parts.steps > MOST_STEPS:
         return None
-    fixed = blocks.fixed_use
-    search = _Search(blocks, deadline)
-    for prices in blocks.cut_prices():
-        search.ask(prices)
-    prices, mean = 1 / capacity, np.zeros(len(capacity))
-    for turn in range(FIRST):  # a first mix, on prices that rise with the congestion of those before
-        mean += (search.ask(prices).use.sum(axis=0) - mean) / (turn + 1)
-        ratio = (fixed + mean) / capacity
-        if ratio.max() <= search.bound * (1 + tol) or search.is_over():
-            break
-        prices = _steep(ratio, 8.0 + 2 * turn) / capacity
-    mix = search.mix(None)
+    search = _Search(parts, tol, deadline)
+    if not search.start():
+        return None
     stale = 0
-    while mix.time > search.bound * (1 + tol) and stale < PATIENCE and not search.is_over():
-        gap = mix.time / search.bound - 1
-        ratio = mix.use / capacity
-        prices = mix.prices / float(capacity @ mix.prices)
-        for tried in (  # the master's own prices oscillate: near the best known, and from congestion, less
-            prices,
-            0.6 * search.prices + 0.4 * prices,
-            _steep(ratio, np.clip(np.log(len(ratio)) / gap, 10.0, 300.0)) / capacity,
-        ):
-            search.ask(tried)
-        mix = search.mix(mix)
-        stale = 0 if mix.time / search.bound - 1 < 0.98 * gap else stale + 1
+    while stale < PATIENCE and search.round < MOST_ROUNDS and not search.is_over():
+        before = search.gap
+        search.improve()
+        stale = 0 if search.gap < 0.98 * before else stale + 1
         if report is not None:
-            report(f"{METHOD}: {len(search.columns)} columns, gap {mix.time / search.bound - 1:.2%}")
-    return blocks.routed(search.columns, mix.shares, Bound(search.bound, METHOD, search.prices))
-
-
-def _steep(ratio: Floats, steepness: float) -> Floats:
-    steep: Floats = np.exp(steepness * (ratio / ratio.max() - 1))
-    return steep
-
-
-class _Search:
-    """The columns found so far, and the best bound that their prices prove."""
-
-    def __init__(self, blocks: _Blocks, deadline: float) -> None:
-        self.blocks, self.deadline = blocks, deadline
-        self.capacity = blocks.problem.network.capacity
-        self.columns: list[_Column] = []
-        self.bound, self.prices = -1.0, 1 / self.capacity
-
-    def is_over(self) -> bool:
-        """Return whether time or columns are used up."""
-        return time.perf_counter() >= self.deadline or len(self.columns) >= MOST_COLUMNS
-
-    def ask(self, prices: Floats) -> _Column:
-        """Return the column of some prices, kept with the others."""
-        prices = prices / float(self.capacity @ prices) + 1e-9 / (self.capacity * len(self.capacity))
-        column = self.blocks.respond(prices)
-        self.columns.append(column)
-        scale = float(self.capacity @ prices)
-        if column.cost / scale > self.bound:
-            self.bound, self.prices = column.cost / scale, prices / scale
-        return column
-
-    def mix(self, before: _Mix | None) -> _Mix:
-        """Return the best mix of the columns that the last one used and of those since."""
-        used = np.ones((len(self.columns), len(self.columns[0].use)), bool)
-        if before is not None:
-            used[: len(before.shares)] = before.shares > 0
-            used[-RECENT:] = True
-        return _mix(self.columns, used, self.blocks.fixed_use, self.capacity)
+            report(f"{METHOD}: {len(search.columns)} columns, gap {search.gap:.2%}")
+    return search.routed()
 
 
 @dataclass(frozen=True, eq=False)
 class _Column:
-    """What each block does under some prices: use of the resources [blocks, resources], and its cost."""
+    """What a block does under some prices: its trees are those again, its use of the resources this."""
 
+    block: int
     prices: Floats
+    served: Served
     use: Floats
-    cost: float
+    round: int
 
 
-@dataclass(frozen=True, eq=False)
-class _Mix:
-    """The best mix of columns: its time, use of the resources, shares [columns, blocks], and prices."""
+class _Search:
+    """The columns found so far, a mix of them, and the best bound that prices prove."""
 
-    time: float
-    use: Floats
-    shares: Floats
-    prices: Floats
+    def __init__(self, parts: Partition, tol: float, deadline: float) -> None:
+        self.parts, self.tol, self.deadline = parts, tol, deadline
+        self.problem = parts.problem
+        self.capacity = parts.problem.network.capacity
+        self.fixed = parts.fixed_use
+        self.columns: list[_Column] = []
+        self.shares = np.zeros(0)  # of each column in the mix, 1 in all for each block
+        self.use = np.zeros((len(parts.blocks), len(self.capacity)))  # of the mix, by block
+        self.round = 0
+        self.seconds = 0.0  # that pricing all blocks takes
+        self.late = False
+        cut = max(node_cut_bounds(parts.problem), key=lambda bound: bound.time)
+        self.bound, self.prices = cut.time, cut.prices
+        self.proved = False  # whether some prices prove more than that cut
+        self.master = self.prices
 
+    @property
+    def time(self) -> float:
+        """Of the mix, in s."""
+        return float(np.max((self.fixed + self.use.sum(axis=0)) / self.capacity))
 
-def _mix(columns: list[_Column], used: NDArray[np.bool_], fixed: Floats, capacity: Floats) -> _Mix:
-    """Return the best mix of columns; ``used`` tells which may take part, [columns, blocks]."""
-    which, block = np.nonzero(used)
-    use = np.stack([columns[k].use[b] for k, b in zip(which, block, strict=True)], axis=1)
-    blocks = used.shape[1]
-    unit = float(fixed.sum() + columns[0].use.sum()) / len(capacity) or 1.0
-    rate = float(capacity.mean())
-    one = np.zeros((blocks, len(block) + 1))
-    one[block, np.arange(len(block))] = 1.0
-    answer = run_highs(
-        csc_array(np.concatenate([np.c_[use / unit, -capacity / rate], one])),
-        lower=np.r_[np.full(len(capacity), -np.inf), np.ones(blocks)],
-        upper=np.r_[-fixed / unit, np.ones(blocks)],
-        options={"solver": "ipx", "run_crossover": "off"},
-    )
-    shares = np.zeros(used.shape)
-    if answer is None:
-        shares[which, block] = 1.0
-        price = np.mean([column.prices for column in columns], axis=0)
-    else:
-        shares[which, block] = np.maximum(answer[0][:-1], 0.0)
-        shares[shares < 1e-7] = 0.0
-        price = np.maximum(-answer[1][: len(capacity)], 0.0)
-    shares /= shares.sum(axis=0)
-    total = fixed + use @ shares[which, block]
-    return _Mix(float(np.max(total / capacity)), total, shares, price)
+    @property
+    def gap(self) -> float:
+        """Between the mix and the best bound."""
+        return self.time / self.bound - 1
 
+    def is_late(self) -> bool:
+        """Return whether what is left is only enough to find the trees of the mix again."""
+        self.late = self.late or time.perf_counter() + AFTERWARDS * self.seconds >= self.deadline
+        return self.late
 
-@dataclass(frozen=True, eq=False)
-class _Plan:
-    """How the messages of a part are priced: small sets exactly, large ones by raising cuts.
+    def is_over(self) -> bool:
+        """Return whether time is up or the gap is closed."""
+        return self.gap <= self.tol or self.is_late()
 
-    Parameters
-    ----------
-    roots
-        Nodes, ascending.
-    exact
-        Families of messages.
-    large
-        Indices of the other messages.
-    """
+    def start(self) -> bool:
+        """Route everything, equal prices first; return whether there was time for it."""
+        equal = 1 / self.capacity
+        for block in {(b.part is None, b.small is None): b for b in self.parts.blocks}.values():
+            Pricing(self.problem, equal).serve(
+                block
+            )  # compiles what is not yet: no price takes as long again
+        self.price(equal)
+        if len(self.columns) < len(self.parts.blocks):
+            return False
+        self.shares[:] = 1.0
+        self.use = np.stack([column.use for column in self.columns])
+        for _ in range(FIRST):
+            self.settle()
+        self.mix()
+        return True
 
-    part: Messages
-    roots: Ints
-    exact: list[SetFamily]
-    large: Ints
+    def improve(self) -> None:
+        """Ask prices that the master program points at, let the blocks settle, and mix again."""
+        self.round += 1
+        new = 1.0 if self.round % 2 else 0.4  # the master's own prices oscillate: near the best known, less
+        self.price(new * self.master + (1 - new) * self.prices)
+        if not self.is_over():
+            self.settle()
+            self.mix()
 
-    @staticmethod
-    def of(problem: RoutingProblem, part: Messages) -> _Plan:
-        vertices = problem.network.num_vertices
-        found = set_masks(problem, part)
-        messages = np.flatnonzero(part.bytes > 0)
-        if found is None:
-            return _Plan(part, np.unique(part.root[messages]), [], messages)
-        masks, at = found
-        messages = messages[masks[messages] != 0]
-        sets, which = np.unique(masks[messages], return_inverse=True)
-        exact = affordable(sets, len(at), vertices)[which]
-        small = families(masks, at, messages[exact], vertices) if exact.any() else []
-        return _Plan(part, np.unique(part.root[messages]), small, messages[~exact])
+    def price(self, prices: Floats) -> None:
+        """Add the columns of all blocks under some prices, and see what these prove."""
+        prices = np.maximum(prices, 0.0) / float(self.capacity @ prices)
+        prices = prices + 1e-9 / (self.capacity * len(self.capacity))
+        prices /= float(self.capacity @ prices)
+        pricing = Pricing(self.problem, prices)
+        begin = time.perf_counter()
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            answers = list(
+                pool.map(lambda block: None if self.is_late() else pricing.serve(block), self.parts.blocks)
+            )
+        cost = float(self.fixed @ prices)
+        for block, served in enumerate(answers):
+            if served is None:  # some blocks prove nothing, but are columns
+                cost = -np.inf
+            else:
+                cost += served.bound
+                self._add(block, prices, served)
+        if cost > self.bound:
+            self.bound, self.prices, self.proved = cost, prices, True
+        if np.isfinite(cost):
+            self.seconds = min(self.seconds or np.inf, time.perf_counter() - begin)
 
-    def serve(self, problem: RoutingProblem, prices: Floats, share: Floats, *, keep: bool = False) -> Served:
-        """Return what a share of the messages of each root takes."""
-        served = []
-        if self.exact:
-            cheapest = CheapestTrees(problem, self.part, prices)
-            served += [cheapest.serve(family, self.roots, share, keep=keep) for family in self.exact]
-        if len(self.large):
-            raised = AscentTrees(problem, self.part, prices)
-            served.append(raised.serve(self.large, self.roots, share, keep=keep))
-        return Served(
-            sum((one.bound for one in served), np.zeros(len(self.roots))),
-            sum((one.load for one in served), np.zeros((len(self.roots), problem.network.num_arcs))),
-            sum((one.sent for one in served), np.zeros(len(self.roots))),
-            tuple(way for one in served for way in one.branches),
+    def settle(self) -> None:
+        """Let one block after the other make way for the rest."""
+        total = self.fixed + self.use.sum(axis=0)
+        steep = float(np.clip(np.log(len(self.capacity)) / max(self.gap, 1e-3), *STEEP))
+        for block in range(len(self.parts.blocks)):
+            if self.is_late():
+                break
+            ratio = total / self.capacity
+            peak = float(ratio.max())
+            prices = np.maximum(np.exp(steep * (ratio / peak - 1)), LEAST_PRICE) / self.capacity
+            prices /= float(self.capacity @ prices)
+            served = Pricing(self.problem, prices).serve(self.parts.blocks[block])
+            change = self._add(block, prices, served).use - self.use[block]
+            step = _step(ratio / peak, change / self.capacity / peak, steep)
+            self.shares[[column.block == block for column in self.columns]] *= 1 - step
+            self.shares[-1] = step
+            self.use[block] += step * change
+            total += step * change
+
+    def mix(self) -> None:
+        """Replace the mix by the best there is, drop columns that have long been out of use."""
+        left = self.deadline - time.perf_counter()
+        answer = self._master({"solver": "ipx", "run_crossover": "off"}, left)
+        if answer is None:
+            return
+        shares, self.master = answer
+        self._adopt(shares)
+        kept = (self.shares > 0) | np.array([c.round > self.round - RECENT for c in self.columns])
+        self.columns = [column for column, stays in zip(self.columns, kept, strict=True) if stays]
+        self.shares = self.shares[kept]
+
+    def _adopt(self, shares: Floats) -> None:
+        """Take other shares of the columns, if they are better."""
+        block = np.array([column.block for column in self.columns])
+        shares = np.where(shares < 1e-7, 0.0, shares)
+        shares /= np.bincount(block, shares)[block]
+        use = np.zeros_like(self.use)
+        for column, share in zip(self.columns, shares, strict=True):
+            use[column.block] += share * column.use
+        before = self.time, self.use
+        self.use = use
+        if self.time <= before[0] * (1 + SLACK):
+            self.shares = shares
+        else:
+            self.use = before[1]
+
+    def _add(self, block: int, prices: Floats, served: Served) -> _Column:
+        network, part = self.problem.network, self.parts.blocks[block].part
+        ports = network.on_ejected if part is not None and part.reverse else network.on_injected
+        use = network.on_arcs @ served.load + ports @ served.sent
+        column = _Column(block, prices, served, use, self.round)
+        self.columns.append(column)
+        self.shares = np.append(self.shares, 0.0)
+        return column
+
+    def _master(self, options: dict[str, str | float], time_limit: float) -> tuple[Floats, Floats] | None:
+        """Return the best shares of the columns, and the dual values of the resources as prices."""
+        if time_limit <= 0:
+            return None
+        block = np.array([column.block for column in self.columns])
+        unit = float(self.fixed.sum() + self.use.sum()) / len(self.capacity) or 1.0
+        rate = float(self.capacity.mean())
+        use = np.stack([column.use for column in self.columns], axis=1) / unit
+        one = np.zeros((len(self.use), len(block) + 1))
+        one[block, np.arange(len(block))] = 1.0
+        answer = run_highs(
+            csc_array(np.concatenate([np.c_[use, -self.capacity / rate], one])),
+            lower=np.r_[np.full(len(self.capacity), -np.inf), np.ones(len(one))],
+            upper=np.r_[-self.fixed / unit, np.ones(len(one))],
+            options=options,
+            time_limit=time_limit if np.isfinite(time_limit) else None,
         )
+        if answer is None or not answer[1][: len(self.capacity)].any():
+            return None
+        return np.maximum(answer[0][:-1], 0.0), np.maximum(-answer[1][: len(self.capacity)], 0.0)
 
-
-def affordable(sets: NDArray[np.uint64], bits: int, vertices: int) -> NDArray[np.bool_]:
-    """Return which sets to price exactly, the smallest first: sets share the work on common subsets."""
-    size = np.bitwise_count(sets).astype(np.int64)
-    chosen = np.zeros(len(sets), bool)
-    rows = np.zeros(65)
-    for k in np.unique(size):
-        mine = np.flatnonzero(size == k)
-        more = np.array([float(comb(int(k), j)) for j in range(65)])
-        most = np.array([float(comb(bits, j)) for j in range(65)])
-        steps = 2.0 ** np.arange(65) / 2 * (vertices + LOOK_UP) + vertices**2
-        some = len(mine)
-        while some and np.minimum(rows + some * more, most) @ steps > MOST_STEPS:
-            some //= 2
-        chosen[mine[:some]] = True
-        rows += some * more
-        if some < len(mine):
-            break
-    return chosen
-
-
-class _Blocks:
-    """The blocks of a problem: messages by root, then unicast by source; several in one where too many."""
-
-    def __init__(self, problem: RoutingProblem) -> None:
-        self.problem = problem
-        network = problem.network
-        self.plans = [_Plan.of(problem, part) for part in problem.messages]
-        sent, received = np.zeros(len(network.origin)), np.zeros(len(network.origin))
-        for part in problem.messages:
-            far = sent if part.reverse else received
-            for bit, node in enumerate(part.endpoints):
-                held = membership(part.members, bit) & (part.root != node)
-                far[node] += float(part.bytes[held].sum())
-        self.far_sent, self.far_received = sent, received
-        self.fixed_use: Floats = problem.ports + network.on_injected @ sent + network.on_ejected @ received
-        count = sum(len(plan.roots) for plan in self.plans) + len(problem.sources)
-        self.work = sum(len(plan.large) for plan in self.plans) * network.num_arcs
-        self.block = np.arange(count) % max(1, MOST_MASTER // network.num_resources)
-
-    def cut_prices(self) -> list[Floats]:
-        """Return prices on the channels round the vertices that messages leave and enter most."""
-        network = self.problem.network
-        out, into = self.problem.demand.sum(axis=1), self.problem.demand.sum(axis=0)
-        for part in self.problem.messages:
-            near, far = (into, out) if part.reverse else (out, into)
-            ends = network.destination if part.reverse else network.origin
-            others = network.origin if part.reverse else network.destination
-            np.add.at(near, ends[part.root], part.bytes)
-            np.add.at(far, others, self.far_sent if part.reverse else self.far_received)
-        found = []
-        for amount, side in ((out, network.tail), (into, network.head)):
-            room = np.bincount(side, network.arc_capacity, network.num_vertices)
-            vertex = int(np.argmax(np.divide(amount, room, out=np.zeros_like(room), where=room > 0)))
-            prices = np.zeros(network.num_resources)
-            prices[network.own[side == vertex]] = 1.0
-            found.append(prices)
-        return found
-
-    def respond(self, prices: Floats) -> _Column:
-        """Return what every block does when all of it goes the cheapest way."""
-        network, problem = self.problem.network, self.problem
-        use: list[Floats] = []
-        cost = float(self.fixed_use @ prices)
-        for plan in self.plans:
-            served = plan.serve(problem, prices, np.ones(len(plan.roots)))
-            cost += float(served.bound.sum())
-            port = network.on_ejected if plan.part.reverse else network.on_injected
-            on_port = np.asarray(port[:, plan.roots].toarray()) * served.sent
-            use.append((network.on_arcs @ served.load.T + on_port).T)
-        flow, spent = self._shortest(network.on_arcs.T @ prices)
-        cost += spent
-        use.append((network.on_arcs @ flow.T).T)
-        together = np.zeros((int(self.block.max()) + 1, network.num_resources))
-        np.add.at(together, self.block, np.concatenate(use))
-        return _Column(prices, together, cost)
-
-    def _shortest(self, length: Floats) -> tuple[Floats, float]:
-        """Return the unicast flow of each source along shortest paths, and its cost."""
-        network, problem = self.problem.network, self.problem
-        sources = problem.sources
-        if len(sources) == 0:
-            return np.zeros((0, network.num_arcs)), 0.0
-        distance, arc = shortest_distances(network.num_vertices, network.tail, network.head, length, sources)
-        wanted = problem.demand[sources]
-        flow = flow_along_trees(network.tail, arc, distance, wanted, network.num_arcs)
-        return flow, float(np.sum(wanted * np.where(wanted > 0, distance, 0.0)))
-
-    def routed(self, columns: list[_Column], shares: Floats, bound: Bound) -> Routed:
-        """Return the mix of columns as loads and, where they are few enough, trees one by one."""
-        network, problem = self.problem.network, self.problem
+    def routed(self) -> Routed:
+        """Return the mix as loads and, where they are few enough, trees one by one."""
+        answer = self._master({"solver": "simplex"}, float("inf"))
+        if answer is not None:
+            self._adopt(answer[0])  # few columns of each block, and so few trees to keep
+        network, problem, parts = self.problem.network, self.problem, self.parts
         load = np.zeros(network.num_arcs)
-        injected, ejected = self.far_sent.copy(), self.far_received.copy()
+        injected, ejected = parts.far_sent.copy(), parts.far_received.copy()
         flow = np.zeros((len(problem.sources), network.num_arcs))
-        ways: list[Branches] = []
-        kept = 0
-        for column, of_block in zip(columns, shares, strict=True):
-            if not of_block.any():
-                continue
-            share = of_block[self.block]
-            for plan in self.plans:
-                mine, share = np.split(share, [len(plan.roots)])
-                served = plan.serve(problem, column.prices, mine, keep=kept <= MOST_PROOF)
-                load += served.load.sum(axis=0)
-                (ejected if plan.part.reverse else injected)[plan.roots] += served.sent
-                ways += served.branches
-                kept += sum(len(way.arcs) for way in served.branches)
-            flow += share[:, None] * self._shortest(network.on_arcs.T @ column.prices)[0]
-        everywhere = np.arange(network.num_vertices)
-        arcs = np.arange(network.num_arcs)
+        used = [
+            (column, share)
+            for column, share in zip(self.columns, self.shares.tolist(), strict=True)
+            if share > 0
+        ]
+        for column, share in used:
+            block = parts.blocks[column.block]
+            if block.part is None:
+                rows = np.searchsorted(problem.sources, block.sources)
+                flow[rows] += share * Pricing(problem, column.prices).flow(block)
+            else:
+                load += share * column.served.load
+                (ejected if block.part.reverse else injected)[:] += share * column.served.sent
+        branches = self._branches(used)
+        arcs, everywhere = np.arange(network.num_arcs), np.arange(network.num_vertices)
         proof = CommodityFlow(flow, arcs, True, problem.sources, everywhere)
-        branches = tuple(ways) if kept <= MOST_PROOF else None
-        packings = tuple(
-            AscentTrees(problem, plan.part, bound.prices).packing(plan.large)
-            for plan in self.plans
-            if 0 < len(plan.large) <= MOST_PACKINGS
-        )
-        bound = replace(bound, packings=packings)
-        return Routed(
-            flow.sum(axis=0), TreeLoads(load, injected, ejected, branches=branches), METHOD, (bound,), proof
-        )
+        trees = TreeLoads(load, injected, ejected, branches=branches)
+        limited = self.gap > self.tol and self.is_late()
+        return Routed(flow.sum(axis=0), trees, METHOD, self._bounds(), proof, limited)
+
+    def _branches(self, used: list[tuple[_Column, float]]) -> tuple[Branches, ...] | None:
+        """Return the trees of some columns, found again, ``None`` where they are too many to keep."""
+        kept = 0
+
+        def find(column: _Column) -> tuple[Branches, ...]:
+            nonlocal kept
+            if kept > MOST_PROOF:
+                return ()
+            block = self.parts.blocks[column.block]
+            found = Pricing(self.problem, column.prices).serve(block, keep=True).branches
+            kept += sum(len(way.arcs) for way in found)
+            return found
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = pool.map(find, [column for column, _ in used])
+            ways = [
+                replace(way, shares=share * way.shares)
+                for (_, share), some in zip(used, found, strict=True)
+                for way in some
+            ]
+        return tuple(ways) if kept <= MOST_PROOF else None
+
+    def _bounds(self) -> tuple[Bound, ...]:
+        """Return the best bound, with the cuts that prove what large sets cost."""
+        if not self.proved:
+            return ()
+        pricing = Pricing(self.problem, self.prices)
+        packings = []
+        for part in self.problem.messages:
+            large = np.concatenate([block.large for block in self.parts.blocks if block.part is part])
+            if 0 < len(large) <= MOST_PACKINGS:
+                packings.append(pricing.raised(part).packing(large))
+        return (Bound(self.bound, METHOD, self.prices, tuple(packings)),)
+
+
+def _step(ratio: Floats, change: Floats, steep: float) -> float:
+    """Return how far to go, 0 to 1, for the least log(sum of exp(steep (ratio + step change)))."""
+    low, high = 0.0, 1.0
+    for _ in range(10):
+        middle = (low + high) / 2
+        at = ratio + middle * change
+        if np.exp(steep * (at - at.max())) @ change > 0:
+            high = middle
+        else:
+            low = middle
+    return low if high < 1 else 1.0

@@ -164,7 +164,9 @@ class MessageFollower:
             needed = np.where(self.helps, np.minimum(needed, 1), needed)
             root = self.ends.root_of[self.sets.root[messages]]
             rows = np.arange(len(messages))
-            from_root = needed[rows, root]
+            sends = needed[rows, root]
+            passing = into[rows, root]  # copies made elsewhere that come by the root are not sent again
+            from_root = np.where(sends > 0, np.maximum(sends - passing, 1), 0)
             reached = np.zeros(shape, bool)
             reached[rows, root] = True
             fresh, known = True, reached.ravel()
