@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ __all__ = ["PricedMessages"]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MOST_STEPS = 4e9  # of the program over subsets, some seconds; sets beyond are priced by one member only
+MOST_STEPS = (
+    2e10  # of the program over subsets, some twenty seconds; sets beyond are priced by one member only
+)
 CHUNK = 1 << 16  # messages at a time
 
 
@@ -51,8 +53,14 @@ class PricedMessages:
         self.rough = 0
         self.at_members = np.zeros(len(result.package.nodes))
 
-    def cost(self) -> float:
-        """Return the cost of all: the farthest member's at least, and more where that is worked out."""
+    def cost(self, *, trees: bool) -> float:
+        """Return the cost of all: the farthest member's at least, and what cuts prove.
+
+        Parameters
+        ----------
+        trees
+            Whether to work out the cheapest trees besides, as far as that is affordable.
+        """
         sets = self.sets
         each = np.zeros(len(sets))
         size = np.zeros(len(sets), np.int64)
@@ -69,7 +77,8 @@ class PricedMessages:
             if packing.reverse == self.reverse:
                 self._check_cuts(packing, each)
                 left[packing.messages] = False
-        self._work_out(np.flatnonzero(left), size, each)
+        if trees:
+            self._work_out(np.flatnonzero(left), each)
         return float(sets.bytes @ each)
 
     def _check_cuts(self, packing: CutPacking, each: Floats) -> None:
@@ -93,21 +102,37 @@ class PricedMessages:
                 return
             each[message] = max(each[message], proved)
 
-    def _work_out(self, messages: Ints, size: Ints, each: Floats) -> None:
+    def _work_out(self, messages: Ints, each: Floats) -> None:
         """Work out the cheapest trees of the smaller sets, as long as the steps last."""
+        members = self.ends.members(self.sets, messages)
+        self._join_roots(members, messages)
+        size = members.sum(axis=1)
         steps = MOST_STEPS
-        for k in np.unique(size[messages]):
-            mine = messages[size[messages] == k]
-            members = self.ends.members(self.sets, mine)
-            packed = np.ascontiguousarray(np.packbits(members, axis=1))
-            _, first, which = np.unique(
-                packed.view(f"V{packed.shape[1]}").ravel(), return_index=True, return_inverse=True
-            )
+        for k in np.unique(size):
+            mine = messages[size == k]
+            members_k = members[size == k]
+            _, first, which = np.unique(_keys(members_k), return_index=True, return_inverse=True)
             steps -= program_steps(len(first), int(k), len(self.distance))
             if steps < 0:
                 self.rough += len(mine)
                 continue
-            at = self.ends.member_of[np.nonzero(members[first])[1].reshape(-1, int(k))]
+            at = self.ends.member_of[np.nonzero(members_k[first])[1].reshape(-1, int(k))]
             each[mine] = cheapest_tree_costs(
                 at, self.distance, self.ends.helps, which.ravel(), self.root[mine], self.per_copy[mine]
             )
+
+    def _join_roots(self, members: NDArray[np.bool_], messages: Ints) -> None:
+        """Let a root that can copy be a member of its set, at no cost, where that makes it another's set."""
+        root = self.sets.root[messages]
+        at = self.ends.root_of[root]
+        some = np.flatnonzero(self.ends.helps[at] & (at == self.ends.member_of[root]))
+        joined = members[some]
+        joined[np.arange(len(some)), root[some]] = True
+        some = some[np.isin(_keys(joined), _keys(members))]
+        members[some, root[some]] = True
+
+
+def _keys(members: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return something to compare whole rows by, [messages]."""
+    packed = np.ascontiguousarray(np.packbits(members, axis=1))
+    return packed.view(f"V{packed.shape[1]}").ravel()

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-CHUNK = 8_000_000  # numbers at a time
+CHUNK = 4_000_000  # numbers at a time
 CALL = 3000  # steps in the time of a call of numpy
 
 
@@ -53,7 +53,7 @@ def cheapest_tree_costs(
     cuts = np.searchsorted(which[order], np.arange(0, len(at) + step, step))
     for begin, mine in zip(range(0, len(at), step), np.split(order, cuts[1:-1]), strict=True):
         cost = _subset_costs(at[begin : begin + step], distance, helps)
-        of_root = cost[which[mine] - begin, :, root[mine]]  # [messages, subsets]
+        of_root = cost[:, which[mine] - begin, root[mine]].T  # [messages, subsets]
         of_root = of_root + per_copy[mine, None]
         for subset in range(1, 1 << k):  # a root that cannot copy may send several
             for part in _halves(subset):
@@ -67,19 +67,19 @@ def cheapest_tree_costs(
 
 
 def _subset_costs(at: Ints, distance: Floats, helps: Flags) -> Floats:
-    """Return the cost of reaching each subset of each set from each vertex, [sets, subsets, vertices]."""
+    """Return the cost of reaching each subset of each set from each vertex, [subsets, sets, vertices]."""
     sets, k = at.shape
-    cost = np.full((sets, 1 << k, len(distance)), np.inf)
-    onto = distance.T
+    cost = np.full((1 << k, sets, len(distance)), np.inf)
+    onto = np.ascontiguousarray(distance.T)
     for subset in range(1, 1 << k):
         if subset & (subset - 1) == 0:
-            cost[:, subset] = onto[at[:, subset.bit_length() - 1]]
+            cost[subset] = onto[at[:, subset.bit_length() - 1]]
             continue
         merged = np.full((sets, len(distance)), np.inf)
         for part in _halves(subset):
-            np.minimum(merged, cost[:, part] + cost[:, subset ^ part], out=merged)
+            np.minimum(merged, cost[part] + cost[subset ^ part], out=merged)
         merged[:, ~helps] = np.inf
-        best = cost[:, subset]
+        best = cost[subset]
         for vertex in np.flatnonzero(helps):
             np.minimum(best, onto[vertex] + merged[:, vertex, None], out=best)
     return cost
