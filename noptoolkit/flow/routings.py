@@ -179,6 +179,8 @@ def route_optimally(problem: RoutingProblem, effort: Effort) -> Routed:
     if packed is not None:
         candidates.insert(0, packed)
         bounds = (*bounds, *packed.bounds)
+    elif problem.messages and effort.deadline < np.inf:
+        best = replace(best, limited=True)
     limited = candidates[0].limited or best.limited or time.perf_counter() >= effort.deadline
     return replace(_fastest(problem, candidates), bounds=bounds, limited=limited)
 

@@ -7,11 +7,13 @@ import networkx as nx
 import numpy as np
 import pytest
 from flow_cases import all_to_all, from_graph, random_traffic
+from test_flow_multicast import capable, messages
 
 from noptoolkit import Chiplet, Link, Package, Switch
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow import congestion
 from noptoolkit.flow.optimal import portfolio
+from noptoolkit.flow.trees.dual_ascent import AscentTrees
 from noptoolkit.traffic import DestinationSets, Traffic, from_matrix
 
 LOOKS = 12  # seconds on this clock that set-up and clean-up may take beyond the limit
@@ -71,6 +73,36 @@ def test_all_stages_share_one_limit(case, limit):
     flow = congestion(*case(), tol=1e-12, time_limit=limit)
     assert flow.seconds <= limit + LOOKS
     assert flow.status in ("time limit", "exact")
+    assert 0 < flow.time_bound <= flow.time
+    assert flow.verify()
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(("limit", "sweeps"), [(30.0, 1), (150.0, 3), (600.0, 9)])
+def test_sweeps_over_large_sets_stop_in_the_middle(limit, sweeps, monkeypatch):
+    """A block of messages is what may be under way when time is up; its sweep then proves nothing."""
+    served = []
+    serve = AscentTrees.serve
+
+    def counted(self, messages, **options):
+        if not options:
+            served.append(len(messages))
+        return serve(self, messages, **options)
+
+    monkeypatch.setattr(AscentTrees, "serve", counted)
+    graph = nx.convert_node_labels_to_integers(nx.grid_2d_graph(6, 6, periodic=True))
+    package = capable(from_graph(graph, capacity_seed=4))
+    rng = np.random.default_rng(4)
+    members = np.zeros((100, 1), np.uint64)
+    for row in members:
+        for end in rng.choice(36, 12, replace=False):
+            row[0] |= np.uint64(1) << np.uint64(end)
+    sets = DestinationSets(rng.integers(0, 36, 100), members, rng.uniform(1, 2, 100))
+    flow = congestion(package, messages(package, sets), tol=1e-6, time_limit=limit)
+    assert flow.seconds <= limit + LOOKS
+    assert flow.status == "time limit"
+    assert sum(served) <= 100 * sweeps
+    assert (flow.method == "Steiner tree packing") == (limit > 100)
     assert 0 < flow.time_bound <= flow.time
     assert flow.verify()
 

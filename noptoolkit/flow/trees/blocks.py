@@ -31,7 +31,7 @@ Ints = NDArray[np.int64]
 
 MOST_BLOCKS = 64
 MOST_MASTER = 300_000  # blocks x resources of the master program
-CHEAP_STEPS = 2e8  # of the program over subsets for all sets, a tenth of a second
+CHEAP_STEPS = 2e7  # of the program over subsets for all sets, some milliseconds
 STEPS_PER_MESSAGE = 3e6  # of it that its exact price is worth
 STEPS_PER_RAISE = 160  # of it in the time that raising cuts takes for each member, arc and try
 

@@ -49,9 +49,11 @@ FIRST = 2  # times that blocks settle before the first master program
 RECENT = 4  # rounds for which columns stay in the master program, used or not
 PATIENCE = 6  # rounds without progress after which the gap is left as it is
 MOST_ROUNDS = 100
-AFTERWARDS = 2.0  # times as long as pricing all blocks takes it takes to find the trees again
+AFTERWARDS = 2.0  # times as long as making and pricing all blocks it takes to find the trees again
 STEEP = 20.0, 400.0  # of the potential: about log(resources) / gap
 SLACK = 1e-7  # by which the master program may miss the best mix
+AVERAGING = 0.4  # weight of the master program's last prices: by themselves they oscillate,
+CLOSE = 0.02  # unless the gap is as small as this
 LEAST_PRICE = 1e-6  # of the largest: under prices of nothing trees go anywhere
 
 
@@ -62,7 +64,9 @@ def pack_trees(
     deadline: float = float("inf"),
     report: Callable[[str], None] | None = None,
 ) -> Routed | None:
-    """Return the best routing of demand and messages together, ``None`` where the messages are too many.
+    """Return the best routing of demand and messages together.
+
+    ``None`` where there is no time to route them once; without a deadline, where they are too many.
 
     Parameters
     ----------
@@ -73,10 +77,11 @@ def pack_trees(
     report
         Is told the progress, one line at a time.
     """
+    begin = time.perf_counter()
     parts = partition(problem)
-    if parts.steps > MOST_STEPS:
+    if parts.steps > MOST_STEPS and deadline == np.inf:
         return None
-    search = _Search(parts, tol, deadline)
+    search = _Search(parts, tol, deadline - AFTERWARDS * (time.perf_counter() - begin))
     if not search.start():
         return None
     stale = 0
@@ -117,7 +122,7 @@ class _Search:
         cut = max(node_cut_bounds(parts.problem), key=lambda bound: bound.time)
         self.bound, self.prices = cut.time, cut.prices
         self.proved = False  # whether some prices prove more than that cut
-        self.master = self.prices
+        self.master = self.average = self.prices
 
     @property
     def time(self) -> float:
@@ -158,8 +163,11 @@ class _Search:
     def improve(self) -> None:
         """Ask prices that the master program points at, let the blocks settle, and mix again."""
         self.round += 1
-        new = 1.0 if self.round % 2 else 0.4  # the master's own prices oscillate: near the best known, less
-        self.price(new * self.master + (1 - new) * self.prices)
+        last = AVERAGING if self.round > 1 else 1.0
+        self.average = last * self.master + (1 - last) * self.average
+        self.price(self.average)
+        if self.gap < CLOSE and not self.is_over():
+            self.price(self.master)
         if not self.is_over():
             self.settle()
             self.mix()
@@ -212,7 +220,8 @@ class _Search:
         answer = self._master({"solver": "ipx", "run_crossover": "off"}, left)
         if answer is None:
             return
-        shares, self.master = answer
+        shares, prices = answer
+        self.master = prices / float(self.capacity @ prices)
         self._adopt(shares)
         kept = (self.shares > 0) | np.array([c.round > self.round - RECENT for c in self.columns])
         self.columns = [column for column, stays in zip(self.columns, kept, strict=True) if stays]
