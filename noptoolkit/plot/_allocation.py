@@ -90,10 +90,10 @@ def coactivation(
         name = allocation.method
         note += f", C_T {here.c_t(one):.2f}, imbalance {here.imbalance(one):.2f}"
     with canvas(ax, 0.86) as ax:
-        heading(ax, name if title is None else title, [origin_note(note, trace.origin)])
         draw_matrix(ax, share[np.ix_(order, order)], vmax=top or 1.0)
         if bar:
             colour_bar(ax, "Tokens that use both (%)", top)
+        heading(ax, name if title is None else title, [origin_note(note, trace.origin)])
         if allocation is None:
             thin_ticks(ax, [str(i) for i in order])
             ax.set(xlabel="expert", ylabel="expert")

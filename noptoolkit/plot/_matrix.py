@@ -33,16 +33,18 @@ def draw_matrix(ax: Axes, values: NDArray[np.float64], *, vmax: float | None = N
 def thin_ticks(ax: Axes, names: Sequence[str], *, x: bool = True, y: bool = True) -> None:
     """Name rows and columns, every second, fifth, tenth, ... of them where they are many."""
     size = small_type()
-    width, height = axes_points(ax)
+    room = min(axes_points(ax))
+    longest = max(map(len, names), default=0)
+    upright = longest > 2
     ticks = np.arange(len(names))
-    for wanted, axis, room in ((x, ax.xaxis, width), (y, ax.yaxis, height)):
+    for wanted, axis, lying in ((x, ax.xaxis, not upright), (y, ax.yaxis, False)):
         if not wanted:
             axis.set_ticks([])
             continue
-        least = len(names) * 1.15 * size / min(room, width, height)
+        least = len(names) * size * (0.66 * longest + 0.5 if lying else 1.15) / room
         step = next(s for s in (1, 2, 4, 5, 8, 10, 16, 20, 32, 50, 64, 100, 128, 256, 10**9) if s >= least)
         axis.set_ticks(ticks[::step], [names[i] for i in ticks[::step]])
-    if x and max(map(len, names), default=0) > 2:
+    if x and upright:
         ax.tick_params(axis="x", rotation=90)
 
 

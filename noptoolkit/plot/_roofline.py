@@ -124,5 +124,5 @@ def roofline(
         ax.set_xlabel("Arithmetic intensity (FLOP/B)")
         ax.set_ylabel(with_unit("Attainable rate", unit))
         plain_numbers(ax)
-        ax.legend(loc="lower right")
+        ax.legend(loc="lower right", frameon=True, framealpha=1.0, edgecolor="none")
         return ax

@@ -53,12 +53,12 @@ def traffic(
     factor, unit = multiple_of(bytes_of, "B")
     top = (float(bytes_of.max()) if vmax is None else vmax) * factor
     with canvas(ax, 0.86) as ax:
-        total = f"{format_quantity(bytes_of.sum(), 'B')} in all"
-        heading(ax, traffic.name if title is None else title, [origin_note(total, traffic.origin)])
         draw_matrix(ax, factor * bytes_of, vmax=top or 1.0)
         ax.set_xlabel("to")
         ax.set_ylabel("from")
         colour_bar(ax, with_unit("Bytes per pair", unit), top)
+        total = f"{format_quantity(bytes_of.sum(), 'B')} in all"
+        heading(ax, traffic.name if title is None else title, [origin_note(total, traffic.origin)])
         thin_ticks(ax, traffic.endpoints)
         return ax
 

@@ -78,7 +78,6 @@ def utilisation(
     share = 100.0 * plan.busy_share(edges)[[index[name] for name in shown]]
     inches = float(np.clip(0.11 * len(shown) + 0.9, 1.4, 6.0))
     with canvas(ax, inches / figure_width()) as ax:
-        heading(ax, title_of(plan) if title is None else title, notes_of(plan))
         ax.set_facecolor("#F4F4F4")
         ax.imshow(
             np.ma.masked_less_equal(share, 1e-9),
@@ -93,4 +92,5 @@ def utilisation(
         if bar:
             colour_bar(ax, "Time that it is busy (%)", 100.0)
         name_rows(ax, shown)
+        heading(ax, title_of(plan) if title is None else title, notes_of(plan))
         return ax
