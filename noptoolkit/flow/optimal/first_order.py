@@ -241,7 +241,7 @@ def solve_first_order(
                 gap_before, improved_at = best.gap, iteration
             elif iteration - improved_at > max(PATIENCE, improved_at):
                 break
-            far = min((best.gap / tol) ** 0.3, 1.5) - 1  # the gap falls as 1 / iterations, or faster
+            far = min((best.gap / tol) ** 0.3, 1.2) - 1  # the gap falls as 1 / iterations, or faster
             next_check = iteration + int(np.clip(far * iteration, 20, 200))
             if report is not None:
                 report(f"{METHOD}: {iteration} iterations, gap {best.gap:.2%}, omega {omega:.3g}")
