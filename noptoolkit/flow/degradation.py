@@ -62,10 +62,11 @@ class Resilience:
     time_bound: Floats = field(metadata={"unit": "s"})
 
     def __repr__(self) -> str:
-        names = ", ".join(self.worst)
+        most = self.slowdown.max()
+        worst = f"{most:.3g} times as long" if most < np.inf else "for ever"
         return (
             f"Resilience({self.intact.package.name!r}, {self.intact.routing}: {len(self.lost)} losses, "
-            f"at worst {self.slowdown.max():.3g} times as long, without {names})"
+            f"at worst {worst}, without {', '.join(self.worst)})"
         )
 
     def _repr_html_(self) -> str:

@@ -76,16 +76,14 @@ def link_widths(package: Package, layout: Layout, widest: float) -> Points:
 
     The fastest of those that are drawn has the widest.
     """
-    bandwidth = np.array([max(link.bandwidth, link.backward_bandwidth) for link in package.links])
+    bandwidth = package.link_bandwidths.max(axis=1, initial=0.0)
     most = bandwidth[drawn_links(package, layout)].max(initial=0.0) or 1.0
     return np.asarray(widest * np.clip(bandwidth / most, THINNEST, 1.0))
 
 
 def drawn_links(package: Package, layout: Layout) -> NDArray[np.bool_]:
     """Return which links are seen, [links]: not the bonds of a die to what stands on it."""
-    index = package.index
-    ends = np.array([(index[link.a], index[link.b]) for link in package.links]).reshape(-1, 2)
-    return np.asarray(~layout.under[ends].any(axis=1))
+    return np.asarray(~layout.under[package.link_ends].any(axis=1))
 
 
 def covering_width(layout: Layout, lines: list[list[Points]]) -> float:
@@ -132,8 +130,7 @@ def link_lines(package: Package, layout: Layout, most: float = np.inf) -> tuple[
     has two, the stubs at its ends; the bond of a die under a node has none. Tangled is a way round that is
     not straight (bonds aside) or lies on another's. At more than ``most`` of them the rest stay straight.
     """
-    index = package.index
-    ends = np.array([(index[link.a], index[link.b]) for link in package.links]).reshape(-1, 2)
+    ends = package.link_ends
     start, stop = _facing_points(layout, ends)
     shift = _side_by_side(package, layout)
     along = stop - start

@@ -200,4 +200,5 @@ def test_table_rows_and_files(tmp_path):
     dies = resilience(package, all_to_all(package), of="chiplets", routing="ecmp")
     assert dies.notes()[2:] == ["what a lost chiplet sends and receives is lost with it"]
     path = mesh(1, 3)
+    assert "at worst for ever, without e0->e1" in repr(resilience(path, all_to_all(path)))
     assert resilience(path, all_to_all(path)).notes()[1:] == ["2 of 2 losses leave a demand without a path"]

@@ -176,6 +176,12 @@ def test_a_one_way_link_is_drawn_as_a_lane() -> None:
     assert len(lanes.get_paths()) == 3
 
 
+def test_a_chiplet_alone_has_no_lines() -> None:
+    ax = plot.topology(Package("alone", [Chiplet("only")], []))
+    ax.figure.draw_without_rendering()
+    assert [text.get_text() for text in ax.texts] == ["only"]
+
+
 def test_names_thin_out() -> None:
     assert len(plot.topology(grid(4)).texts) == 16
     assert len(plot.topology(grid(32)).texts) == 0
