@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["front_bound"]
+__all__ = ["front_bound", "longest_stays"]
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,12 +25,16 @@ def front_bound(
     work_resource: Ints,
     work: Floats,
     resources: int,
+    to_first: Floats,
+    to_last: Floats,
 ) -> Any:
     """Return the earliest end of a graph, given that what must run between two fronts fits there.
 
     ``shortest`` is the least duration of a member of each front. Row 0 of the tables is time 0, row f + 1 is
     front f; ``first`` is when its first member can have ended, ``last`` when its last.
     ``work[work_ptr[i]:work_ptr[i + 1]]`` is how long task i needs each of its resources, over their capacity.
+    ``to_first`` and ``to_last`` are what the ends of a front's first and last member are known to come after
+    the last end of the front before, see `longest_stays`; their last entry is about the end of the graph.
     """
     n = len(after_some)
     m = len(shortest)
@@ -68,10 +72,33 @@ def front_bound(
                 sums[1, r] += all_to_all[j, r]
                 sums[2, r] += some_to_some[j, r]
                 sums[3, r] += all_to_some[j, r]
-                start = max(start, first[j] + sums[0, r], last[j] + sums[1, r])
+                start = max(start, first[j] + sums[0, r])
+                if sums[1, r] > 0:  # without a task between, a front's first need not follow another's last
+                    start = max(start, last[j] + sums[1, r])
                 done = max(done, first[j] + sums[2, r], last[j] + sums[3, r])
+        done = max(done, last[f] + to_last[f])
         if f == m:
             return max(start, done)
-        first[f + 1] = start + shortest[f]
+        first[f + 1] = max(start + shortest[f], last[f] + to_first[f])
         last[f + 1] = max(first[f + 1], done)
     return 0.0
+
+
+@njit(cache=True)
+def longest_stays(stage: Ints, resource: Ints, head: Floats, work: Floats, tail: Floats, stages: int) -> Any:
+    """Return for each stage the largest of least head + load + least tail of a set of uses of a resource.
+
+    Minus infinity where there are none. The uses are sorted by stage, then by resource, then by falling head
+    (or by falling tail, with the two exchanged).
+    """
+    longest = np.full(stages, -np.inf)
+    load = 0.0
+    least = 0.0
+    for k in range(len(stage)):
+        if k == 0 or stage[k] != stage[k - 1] or resource[k] != resource[k - 1]:
+            load = 0.0
+            least = np.inf
+        load += work[k]
+        least = min(least, tail[k])
+        longest[stage[k]] = max(longest[stage[k]], head[k] + load + least)
+    return longest

@@ -13,9 +13,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["reach_of_chain", "reach_of_fronts"]
+__all__ = ["reach_of_chain", "reach_of_fronts", "ways_between_fronts"]
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Masks = NDArray[np.uint64]
 
 ONE = np.uint64(1)
@@ -105,6 +106,83 @@ def reach_of_fronts(
                 rest += 1
         count = rest
     return kept, after_some, after_all, before_some, before_all
+
+
+@njit(cache=True)
+def ways_between_fronts(
+    front_ptr: Ints,
+    front: Ints,
+    order: Ints,
+    pred_ptr: Ints,
+    pred: Ints,
+    succ_ptr: Ints,
+    succ: Ints,
+    time: Floats,
+    after_all: Ints,
+    before_some: Ints,
+    head: Floats,
+    tail: Floats,
+) -> Any:
+    """Return how long the ways are between each task and the fronts kept beside it.
+
+    The first is the least time from the end of a member of the last front that a task comes after all of to
+    the task's start (its head where there is none). The others are from the task's end to the end of the
+    last and of the first member to follow in the next front (its tail where there is none). All along the
+    longest of the paths.
+    """
+    n = len(order)
+    count = len(front_ptr) - 1
+    place = np.empty(n, np.int64)
+    for k in range(n):
+        place[order[k]] = k
+    since = head.copy()
+    until_last = tail.copy()
+    until_first = tail.copy()
+    most = 1
+    for f in range(count):
+        most = max(most, front_ptr[f + 1] - front_ptr[f])
+    way = np.full((n, most), -1.0)
+    for f in range(count):
+        members = front[front_ptr[f] : front_ptr[f + 1]]
+        begin = place[members].min()
+        end = n
+        if f + 1 < count:
+            end = place[front[front_ptr[f + 1] : front_ptr[f + 2]]].max() + 1
+        for k in range(begin, end):
+            i = order[k]
+            way[i, :] = -1.0
+            for e in range(pred_ptr[i], pred_ptr[i + 1]):
+                p = pred[e]
+                if place[p] >= begin:
+                    for m in range(len(members)):
+                        if p == members[m]:
+                            way[i, m] = max(way[i, m], 0.0)
+                        elif way[p, m] >= 0:
+                            way[i, m] = max(way[i, m], way[p, m] + time[p])
+            if after_all[i] == f:
+                since[i] = way[i, : len(members)].min()
+        begin = 0
+        if f > 0:
+            begin = place[front[front_ptr[f - 1] : front_ptr[f]]].min()
+        end = place[members].max()
+        for k in range(end, begin - 1, -1):
+            i = order[k]
+            way[i, :] = -1.0
+            inside = False
+            for m in range(len(members)):
+                inside = inside or members[m] == i
+            for e in range(succ_ptr[i], succ_ptr[i + 1]):
+                s = succ[e]
+                if place[s] <= end:
+                    for m in range(len(members)):
+                        if s == members[m]:
+                            way[i, m] = max(way[i, m], time[s])
+                        elif way[s, m] >= 0:
+                            way[i, m] = max(way[i, m], way[s, m] + time[s])
+            if before_some[i] == f:
+                until_last[i] = max(0.0, way[i, : len(members)].max())
+                until_first[i] = 0.0 if inside else way[i, : len(members)].min()
+    return since, until_last, until_first
 
 
 @njit(cache=True)

@@ -6,15 +6,18 @@
   plus the shortest time that must follow (Carlier, EJOR 1982). The sets tried are, for each resource, all
   tasks that cannot start before a given time, and all tasks that a given time must follow;
 * fronts: between two stages of the graph, whatever comes after the one and before the other must fit. A
-  front is a set of tasks, such as the releases of one block's weights on all chiplets. With X_f and Y_f the
+  front is a set of tasks, such as the last loads of one block's weights on all chiplets. With X_f and Y_f the
   earliest ends of its first and of its last member, d_f its shortest duration, and W_r(.) the load of
   resource r by the tasks that are so placed, for all earlier fronts e and all r
 
       X_f >= d_f + max(X_e + W_r(after some of e, before all of f),
-                       Y_e + W_r(after all of e, before all of f))
+                       Y_e + W_r(after all of e, before all of f) where there are such tasks)
       Y_f >= max(X_f, X_e + W_r(after some of e, before or in f),
                       Y_e + W_r(after all of e, before or in f)).
 
+  Between neighbours, the load after all of e counts with its least head and tail, as above: the longest path
+  from the members of e, the least of them, and that to the members of f, the least for X and the largest for
+  Y. Where every member of f comes after all of e, X_f >= Y_e + the least such path, load or none.
   The fronts are those that the graph names, and the tasks of its critical path, one by one.
 
 Buffers and the sharing of rates only make schedules longer, so the bounds hold with them too.
@@ -144,7 +147,7 @@ def _front_bound(
     graph: TaskGraph, order: Ints, time: Floats, head: Floats, tail: Floats, uses: tuple[Ints, Ints, Floats]
 ) -> float:
     from noptoolkit.scheduling._bound_kernels import front_bound
-    from noptoolkit.scheduling._front_kernels import reach_of_chain, reach_of_fronts
+    from noptoolkit.scheduling._front_kernels import reach_of_chain, reach_of_fronts, ways_between_fronts
     from noptoolkit.scheduling._path_kernels import critical_chain
 
     owner, resource, work = uses
@@ -152,9 +155,21 @@ def _front_bound(
     work_ptr = np.searchsorted(owner, np.arange(len(graph) + 1))
 
     def bound(kept: Ints, after_some: Ints, after_all: Ints, before_some: Ints, before_all: Ints) -> float:
-        shortest = np.array([time[sets[k]].min() for k in kept])
+        chosen = [sets[k] for k in kept]
+        shortest = np.array([time[members].min() for members in chosen])
         reach = (after_some, after_all, before_some, before_all)
-        return float(front_bound(shortest, *reach, work_ptr, resource, work, len(graph.resources)))
+        ends = np.cumsum([0, *map(len, chosen)])
+        members = np.concatenate(chosen) if chosen else np.empty(0, np.int64)
+        since, until_last, until_first = ways_between_fronts(
+            ends, members, *walks, time, after_all, before_some, head, tail
+        )
+        to_first = _stays(uses, after_all, before_all, since, until_first, len(kept))
+        to_last = _stays(uses, after_all, before_some, since, until_last, len(kept))
+        for f, members in enumerate(chosen):
+            if f > 0 and (after_all[members] == f - 1).all():  # every member follows the whole front before
+                to_first[f] = max(to_first[f], (since[members] + time[members]).min())
+        ways = (to_first, to_last)
+        return float(front_bound(shortest, *reach, work_ptr, resource, work, len(graph.resources), *ways))
 
     chain = _thinned(critical_chain(order, time, head, tail, *graph.successors))
     sets = [chain[k : k + 1] for k in range(len(chain))]
@@ -164,6 +179,23 @@ def _front_bound(
         front_ptr = np.cumsum([0, *map(len, sets)])
         best = max(best, bound(*reach_of_fronts(front_ptr, np.concatenate(sets), *walks)))
     return best
+
+
+def _stays(
+    uses: tuple[Ints, Ints, Floats], after: Ints, before: Ints, since: Floats, until: Floats, fronts: int
+) -> Floats:
+    """Return by how much each front must follow the one before, for the tasks between, [fronts + 1]."""
+    from noptoolkit.scheduling._bound_kernels import longest_stays
+
+    owner, resource, work = uses
+    between = np.flatnonzero(after[owner] == before[owner] - 1)
+    task, place, load = owner[between], resource[between], work[between]
+    longest = np.full(fronts + 1, -np.inf)
+    for first, last in ((since[task], until[task]), (until[task], since[task])):
+        rank = np.lexsort((-first, place, before[task]))
+        args = (before[task][rank], place[rank], first[rank], load[rank], last[rank])
+        longest = np.maximum(longest, longest_stays(*args, fronts + 1))
+    return longest
 
 
 def _thinned(items: Ints) -> Ints:

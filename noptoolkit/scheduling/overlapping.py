@@ -92,45 +92,45 @@ class _Writer:
     def graph(self) -> TaskGraph:
         step = self.step
         layers = [(step.blocks[i], f"L{layer}") for layer, i in enumerate(step.layers)]
-        stride = self.prefetch + 1  # blocks that gate each other
-        marked = {name for _, name in layers[::-1][::stride]}
         for block, name in layers:
-            self.mark(self.forward(_Visit(block, name, 1.0)), name in marked)
+            self.forward(_Visit(block, name, 1.0))
         self.head(_Visit(step.head, "head", 3.0 if step.training else 1.0))
         if step.training:
             for block, name in reversed(layers):
-                self.mark(self.backward(_Visit(block, f"{name}'", 2.0)), name in marked)
+                self.backward(_Visit(block, f"{name}'", 2.0))
         self.close_rings()
         return self.tasks.build()
 
-    def mark(self, visit: _Visit, marked: bool) -> None:
-        """Name the loads of a block's experts, and their releases, as stages for the lower bound."""
-        if marked:
-            last = {part.chiplet: part for part in visit.block.experts}
-            self.tasks.front(visit.loaded[id(part)][0] for part in last.values())
-            self.tasks.front(self.released[chiplet][-1] for chiplet in last)
+    def mark_loads(self, visit: _Visit) -> None:
+        """Name the last loads of a block's experts as a stage for the lower bound, as attention is one."""
+        last = {part.chiplet: part for part in visit.block.experts}
+        self.tasks.front(visit.loaded[id(part)][0] for part in last.values())
 
-    def forward(self, visit: _Visit) -> _Visit:
+    def forward(self, visit: _Visit) -> None:
         block = visit.block
         self.load(visit, [*block.before, *block.beside, *self.ordered(block.experts)])
+        stage: list[int] = []
         for b in range(self.step.micro_batches):
             label = f"{visit.name} m{b}"
             cached = self.move(block.cache_read, (), "load", f"cache {label}")
             attended = self.compute(visit, block.before, b, [*self.ready[b], *cached])
+            stage += attended
             self.move(block.cache_written, attended, "store", f"cache {label}")
             self.ready[b] = self.join(self.middle(visit, b, attended), label)
+        self.tasks.front(stage)
+        self.mark_loads(visit)
         self.release(visit)
-        return visit
 
-    def backward(self, visit: _Visit) -> _Visit:
+    def backward(self, visit: _Visit) -> None:
         block = visit.block
         self.load(visit, [*block.beside, *self.ordered(block.experts), *block.before])
         for b in range(self.step.micro_batches):
             returned = self.join(self.middle(visit, b, self.ready[b]), f"{visit.name} m{b}")
             self.ready[b] = self.compute(visit, block.before, b, returned)
+        self.mark_loads(visit)
+        self.tasks.front(task for tasks in self.ready for task in tasks)
         self.update(visit)
         self.release(visit)
-        return visit
 
     def head(self, visit: _Visit) -> None:
         self.load(visit, visit.block.before)
