@@ -352,3 +352,9 @@ def test_the_table_of_a_schedule_says_what_was_laid_out_and_not_known(
     done = noptoolkit("schedule", own, "--on", "stdlib-moe", "--allocator", "contiguous")
     assert "layout='contiguous'" in done.stdout
     assert re.search(r"dynamic energy +not given +without compute, memory, network", done.stdout)
+
+
+def test_show_says_which_links_are_half_duplex(noptoolkit: Command) -> None:
+    shown = noptoolkit("show", "mozart-nop-tree").stdout
+    assert re.search(r"hbm0->sw0 +memory, half duplex +256 GB/s", shown)
+    assert re.search(r"attn->sw0 +d2d +128 GB/s", shown)

@@ -10,6 +10,7 @@ import typer
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.cli.screen import output, table
+from noptoolkit.elements import Link
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.formats import (
     list_topologies,
@@ -68,7 +69,10 @@ def _show_topology(reference: str, metrics: bool) -> None:
         for note in measured.notes():
             output.print(note, markup=False, highlight=False)
         return
-    kinds = [(package.links[c.link].kind, format_quantity(c.bandwidth, "B/s")) for c in package.channels]
+    kinds = [
+        (_kind_of(package.links[channel.link]), format_quantity(channel.bandwidth, "B/s"))
+        for channel in package.channels
+    ]
     if len(kinds) <= MOST_CHANNELS:
         rows = [[c.name, *kind] for c, kind in zip(package.channels, kinds, strict=True)]
         output.print(table("channels", ["channel", "kind", "bandwidth"], rows))
@@ -76,6 +80,11 @@ def _show_topology(reference: str, metrics: bool) -> None:
         counted = [[f"{count}", *kind] for kind, count in Counter(kinds).most_common()]
         output.print(table("channels", ["channels", "kind", "bandwidth"], counted))
     _show_provenance(package.source, package.assumed)
+
+
+def _kind_of(link: Link) -> str:
+    """Return a link's kind; both directions of a half-duplex one share its bandwidth."""
+    return f"{link.kind}, half duplex" if link.half_duplex else f"{link.kind}"
 
 
 def _show_workload(reference: str) -> None:

@@ -92,7 +92,7 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
     if len(data) > most:
         raise FormatError(f"{path}: larger than {most / 1e6:g} MB; is it the right file?")
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")  # spreadsheets begin with a byte order mark
     except UnicodeDecodeError as error:
         raise FormatError(
             f"{path}: not text (byte {error.start} is not UTF-8); is it the right file?"

@@ -387,3 +387,9 @@ def test_recorded_loads_of_olmoe() -> None:
         one = trace.in_domain(domain)
         drawn = np.array([one.layer(layer).load() for layer in range(3)]) / one.num_tokens / 8
         assert abs(drawn - share).max() < 0.01
+
+
+def test_a_byte_order_mark_is_no_letter(tmp_path: Path) -> None:
+    file = tmp_path / "sheet.csv"
+    file.write_text("\ufeffexpert0,expert1\n0,1\n", encoding="utf-8")
+    assert load_trace(file, num_experts=4).topk.tolist() == [[[0, 1]]]
