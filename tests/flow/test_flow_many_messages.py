@@ -13,6 +13,7 @@ from noptoolkit.errors import RoutingError
 from noptoolkit.flow import congestion
 from noptoolkit.flow.problem import routing_problem
 from noptoolkit.flow.trees.cheapest import CheapestTrees, SetGroup, covering_sets
+from noptoolkit.flow.verification.prices import PricedMessages
 from noptoolkit.synthetic import SyntheticRouting, draw_trace
 from noptoolkit.topology import mesh, torus
 from noptoolkit.traffic import DestinationSets, combine, dispatch
@@ -42,7 +43,7 @@ def test_dispatch_from_everywhere_is_certified(build, reverse):
 @pytest.mark.parametrize("everyone", [False, True])
 @pytest.mark.parametrize("seed", range(4))
 def test_a_set_answers_all_its_roots(seed, everyone, reverse):
-    """Messages to all but their own root cost the same with the others' set as by themselves."""
+    """Messages to all but their root cost with the others' set what they cost alone, and by verify()'s code."""
     package = capable(random_package(seed, nodes=9), None if everyone else {"n1", "n2", "n6"})
     size = len(package.terminals)
     sets = random_sets(size, 5, 5, seed=seed)
@@ -57,14 +58,17 @@ def test_a_set_answers_all_its_roots(seed, everyone, reverse):
     cheapest = CheapestTrees(problem, part, prices)
     covering = covering_sets(problem, part)
     together = cheapest.serve(SetGroup.of(problem, part, covering, np.arange(len(covering.members))))
-    if everyone:
-        assert len(covering.members) < len(np.unique(shared.members)) - 1
+    assert len(covering.members) < len(np.unique(shared.members)) - 1
     alone = 0.0
     for row in range(len(root)):
         one = dataclasses.replace(part, root=part.root[[row]], members=part.members[[row]], bytes=np.ones(1))
         by_itself = covering_sets(problem, one)
         alone += cheapest_of_one(problem, one, prices, by_itself)
     assert together.bound == pytest.approx(alone, rel=1e-12)
+    flow = congestion(package, messages(package, shared, reverse=reverse), routing="shortest")
+    distance = cheapest.distance.T if reverse else cheapest.distance
+    again = PricedMessages(flow, shared, distance, cheapest.per_copy, reverse=reverse)
+    assert again.cost(trees=True) == pytest.approx(alone, rel=1e-12)
 
 
 def cheapest_of_one(problem, part, prices, covering):

@@ -112,14 +112,12 @@ class SetGroup:
 
 def covering_sets(problem: RoutingProblem, part: Messages) -> CoveringSets:
     """Return the sets that the messages of a part go to, those without bytes or members left out."""
-    network = problem.network
     members = without_roots(part).members
     messages = np.flatnonzero(members.any(axis=1) & (part.bytes > 0))
     members, root = members[messages], part.root[messages]
-    bit_of = np.full(len(network.origin), -1)
+    bit_of = np.full(len(problem.network.origin), -1)
     bit_of[part.endpoints] = np.arange(len(part.endpoints))
-    start, stop = network.origin, network.destination
-    left_out = np.where(part.helps[start[root]] & (start[root] == stop[root]), bit_of[root], -1)
+    left_out = bit_of[root]
     joined = members.copy()
     some = np.flatnonzero(left_out >= 0)
     bit = left_out[some]
