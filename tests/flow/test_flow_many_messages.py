@@ -43,7 +43,7 @@ def test_dispatch_from_everywhere_is_certified(build, reverse):
 @pytest.mark.parametrize("everyone", [False, True])
 @pytest.mark.parametrize("seed", range(4))
 def test_a_set_answers_all_its_roots(seed, everyone, reverse):
-    """Messages to all but their root cost with the others' set what they cost alone, and by verify()'s code."""
+    """Messages to all but their root cost with others' sets what they cost alone, and by verify()'s code."""
     package = capable(random_package(seed, nodes=9), None if everyone else {"n1", "n2", "n6"})
     size = len(package.terminals)
     sets = random_sets(size, 5, 5, seed=seed)
