@@ -92,7 +92,7 @@ def routing_problem(package: Package, traffic: Traffic) -> RoutingProblem:
     Raises
     ------
     WorkloadError
-        If a demand is negative, NaN or infinite, or an end point is none of the package's nodes.
+        If messages make no sense, or an end point is none of the package's nodes.
     InfeasibleError
         If some demand has no path at all.
     """
@@ -101,7 +101,6 @@ def routing_problem(package: Package, traffic: Traffic) -> RoutingProblem:
         package[name]  # raises, naming the nearest node, where there is none of this name
     nodes = np.array([package.index[name] for name in traffic.endpoints], np.int64)
     pairs = np.array(traffic.demand, dtype=float)
-    _check_demand(pairs, traffic)
     messages = []
     for sets, capable, reverse in (
         (traffic.multicast, "replicates", False),
@@ -149,22 +148,6 @@ def _unicast_copies(sets: DestinationSets, endpoints: int) -> Floats:
 
 def _place(traffic: Traffic) -> str:
     return f"traffic {traffic.name!r}" if traffic.name else "traffic"
-
-
-def _check_demand(pairs: Floats, traffic: Traffic) -> None:
-    size = len(traffic.endpoints)
-    if pairs.shape != (size, size):
-        raise WorkloadError(
-            f"{_place(traffic)}: demand has shape {pairs.shape} for {size} end points; "
-            f"give [{size}, {size}] bytes"
-        )
-    wrong = np.argwhere(~np.isfinite(pairs) | (pairs < 0))
-    if len(wrong):
-        i, j = wrong[0]
-        raise WorkloadError(
-            f"{_place(traffic)}: {traffic.endpoints[i]!r} to {traffic.endpoints[j]!r} is {pairs[i, j]:g} B; "
-            "bytes are finite and not negative"
-        )
 
 
 def _check_sets(sets: DestinationSets, traffic: Traffic) -> None:

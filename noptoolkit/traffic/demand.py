@@ -115,9 +115,16 @@ class Traffic:
                 f"traffic {self.name!r}: demand has shape {matrix.shape}, there are {count} end points; "
                 f"give [{count}, {count}] bytes"
             )
-        self._check_bytes(matrix)
         if matrix.diagonal().any():
             matrix = np.where(np.eye(count, dtype=np.bool_), 0.0, matrix)
+        wrong = np.argwhere(~np.isfinite(matrix) | (matrix < 0))
+        if len(wrong):
+            i, j = wrong[0]
+            pair = f"{self.endpoints[i]!r} to {self.endpoints[j]!r}"
+            raise WorkloadError(
+                f"traffic {self.name!r}: {pair} is {matrix[i, j]:g} B; bytes are finite and not negative"
+            )
+        self._check_bytes(matrix)
         matrix.flags.writeable = False
         return matrix
 
@@ -125,7 +132,7 @@ class Traffic:
         with np.errstate(over="ignore"):
             total = float(sizes.sum())
         if not (sizes.min(initial=0.0) >= 0 and math.isfinite(total)):
-            raise WorkloadError(f"traffic {self.name!r}: bytes are not negative, and finite in total")
+            raise WorkloadError(f"traffic {self.name!r}: bytes must be not negative, and finite in total")
 
     def __repr__(self) -> str:
         parts = [f"{len(self.endpoints)} end points"]
@@ -178,14 +185,6 @@ def from_matrix(
         raise WorkloadError(
             f"traffic {name!r}: demand has shape {matrix.shape}, package {package.name!r} has "
             f"{len(names)} end points; give [{len(names)}, {len(names)}] bytes"
-        )
-    np.fill_diagonal(matrix, 0.0)
-    wrong = np.argwhere(~np.isfinite(matrix) | (matrix < 0))
-    if len(wrong):
-        i, j = wrong[0]
-        raise WorkloadError(
-            f"traffic {name!r}: {names[i]!r} to {names[j]!r} is {matrix[i, j]:g} B; "
-            "bytes are finite and not negative"
         )
     matrix.flags.writeable = False
     return Traffic(names, matrix, name=name)

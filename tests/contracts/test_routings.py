@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from noptoolkit import Chiplet, Link, Memory, Package, Switch
-from noptoolkit.errors import NopError, UnknownNameError, WorkloadError
+from noptoolkit.errors import NopError, UnknownNameError
 from noptoolkit.flow import ROUTINGS, congestion
 from noptoolkit.traffic import Traffic, from_matrix
 
@@ -108,15 +108,6 @@ def test_memory_never_forwards(routing):
     flow = congestion(package, reads, routing=routing)
     assert flow.bottleneck == "hbm port"
     assert flow.time == pytest.approx(3)
-
-
-@pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
-def test_demand_that_is_no_demand(routing, value):
-    package = grid_package()
-    demand = np.ones((12, 12))
-    demand[2, 3] = value
-    with pytest.raises(WorkloadError, match="finite and not negative"):
-        congestion(package, Traffic(package.terminals, demand), routing=routing)
 
 
 def test_unknown_routing_offers_the_nearest():

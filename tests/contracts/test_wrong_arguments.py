@@ -54,7 +54,14 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "a ragged matrix": (lambda: traffic.from_matrix(PACKAGE, [[1], [1, 2]]), "no matrix of numbers"),
     "negative traffic": (lambda: nop.Traffic(("e0", "e1"), np.array([[0.0, -1.0], [1, 0]])), "not negative"),
-    "traffic of NaN": (lambda: nop.Traffic(("e0", "e1"), np.array([[0.0, NAN], [1, 0]])), "finite in total"),
+    "traffic of NaN": (
+        lambda: nop.Traffic(("e0", "e1"), np.array([[0.0, NAN], [1, 0]])),
+        "'e0' to 'e1' is nan B; bytes are finite and not negative",
+    ),
+    "endless traffic": (
+        lambda: traffic.from_matrix(PACKAGE, np.full((10, 10), np.inf)),
+        "is inf B; bytes are finite and not negative",
+    ),
     "traffic of another shape": (lambda: nop.Traffic(("e0",), np.zeros((2, 2))), r"give \[1, 1\] bytes"),
     "negative tokens": (lambda: dispatched(tokens=-5), "a number above 0"),
     "tokens of NaN": (lambda: dispatched(tokens=NAN, degree="in-network"), "a number above 0"),
