@@ -28,10 +28,11 @@ from noptoolkit.nodes import expert_work
 from noptoolkit.package import Package
 from noptoolkit.scheduling import POLICIES, Policy, Schedule, check_computes, schedule
 from noptoolkit.trace import RoutingTrace
+from noptoolkit.traffic import Traffic
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
-__all__ = ["Progress", "Run", "halves", "plan_step", "run"]
+__all__ = ["Progress", "Run", "dispatch_of_step", "halves", "plan_step", "run"]
 
 Progress = Callable[[str], None]
 """Called with the name of each stage as it begins."""
@@ -138,11 +139,7 @@ def run(
     load = dataclasses.replace(load, routing=held_out)
 
     tell(f"{place.name}: dispatch and combine")
-    asked: dict[str, Any] = {
-        "token_bytes": load.model.hidden * load.batch.bytes_per_value,
-        "degree": degree,
-        "tokens": load.batch.tokens,  # the trace is a sample of the step's
-    }
+    asked = _messages_of(load, degree)
     solve: dict[str, Any] = {"routing": routing, "tol": tol, "report": tell}
     dispatch = congestion(place, traffic.dispatch(place, held_out, allocation, **asked), **solve)
     combine = congestion(place, traffic.combine(place, held_out, allocation, **asked), **solve)
@@ -156,6 +153,27 @@ def run(
     tell(f"{place.name}: schedule of one step")
     plan = schedule(place, load, allocation, policy=chosen, degree=degree)
     return Run(place, load, allocation, dispatch, combine, uniform, plan, degree)
+
+
+def dispatch_of_step(
+    package: Package,
+    workload: Workload,
+    *,
+    rng: int | np.random.Generator | None = 0,
+    progress: Progress | None = None,
+) -> Traffic:
+    """Return the dispatch of one layer alone: layout and traffic as `run` has them by default, unrouted.
+
+    Parameters and errors are those of `run`.
+    """
+    tell = progress or (lambda stage: None)
+    check_computes(package)
+    chosen = resolve("streaming", POLICIES, "policy")
+    rng = generator_from(rng)
+    tell(f"{package.name}: expert allocation")
+    fit, held_out = halves(workload.trace, rng)
+    allocation = _layout(package, workload, fit, "auto", "time", chosen.degree, rng)
+    return traffic.dispatch(package, held_out, allocation, **_messages_of(workload, chosen.degree))
 
 
 def plan_step(
@@ -184,6 +202,14 @@ def plan_step(
     allocation = _layout(package, workload, fit, allocator or chosen.layout, objective, chosen.degree, rng)
     tell(f"{package.name}: schedule of one step")
     return schedule(package, dataclasses.replace(workload, routing=held_out), allocation, policy=chosen)
+
+
+def _messages_of(workload: Workload, degree: Degree) -> dict[str, Any]:
+    return {
+        "token_bytes": workload.model.hidden * workload.batch.bytes_per_value,
+        "degree": degree,
+        "tokens": workload.batch.tokens,  # the trace is a sample of the step's
+    }
 
 
 def _layout(

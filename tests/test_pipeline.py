@@ -11,6 +11,7 @@ from noptoolkit.allocation import replicate_by_load
 from noptoolkit.errors import FormatError, NopError, NopWarning, UnknownNameError
 from noptoolkit.metrics import METRICS
 from noptoolkit.physical import MEASURES
+from noptoolkit.pipeline import dispatch_of_step
 from noptoolkit.scheduling import verify_schedule
 
 OLMOE = "olmoe-1b-7b"
@@ -67,6 +68,16 @@ def test_dispatch_carries_the_tokens_of_a_whole_step(result: nop.Comparison) -> 
     token_bytes = run.workload.model.hidden * run.workload.batch.bytes_per_value
     expected = run.allocation.c_g(run.trace) * run.workload.batch.tokens * token_bytes
     assert root == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_dispatch_alone_is_that_of_the_run() -> None:
+    package, workload = nop.load_topology("mesh-4x4"), nop.load_workload("stdlib-moe")
+    alone = dispatch_of_step(package, workload).multicast
+    whole = nop.run(package, workload).dispatch.traffic.multicast
+    assert alone is not None
+    assert whole is not None
+    for name in ("root", "members", "bytes"):
+        np.testing.assert_array_equal(getattr(alone, name), getattr(whole, name))
 
 
 def test_uniform_all_to_all_has_the_closed_form_of_the_tree(result: nop.Comparison) -> None:

@@ -13,7 +13,7 @@ from noptoolkit.cli.screen import errors, output, progress, table
 from noptoolkit.flow import resilience as lose
 from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder
-from noptoolkit.pipeline import run
+from noptoolkit.pipeline import dispatch_of_step
 from noptoolkit.traffic import all_to_all
 
 __all__ = ["resilience"]
@@ -43,8 +43,7 @@ def resilience(
     folder = None if out is None else made_folder(out)
     with progress() as tell:
         if on is not None:
-            whole = run(package, with_trace(on), routing="ecmp", rng=seed, progress=tell)  # for its traffic
-            traffic = whole.dispatch.traffic
+            traffic = dispatch_of_step(package, with_trace(on), rng=seed, progress=tell)
         else:
             traffic = all_to_all(package, "1 MB", among="experts" if package.experts else "terminals")
         found = lose(package, traffic, failures, of=of, trials=trials, routing=routing, rng=seed, report=tell)
