@@ -26,16 +26,18 @@ from registry import CORE, GRID, Case
 from noptoolkit import SyntheticRouting
 from noptoolkit.allocation import allocate
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow import check_deadlock, congestion, resilience, zero_load_latency
-from noptoolkit.flow.fixed.forwarding import take_first, up_down_graph
-from noptoolkit.flow.fixed.grid_loads import dimension_order_load
-from noptoolkit.flow.fixed.hop_loads import load_along_hops
-from noptoolkit.flow.fixed.hops import plain_graph
+from noptoolkit.flow import congestion
+from noptoolkit.flow.bounds.program import FlowProgram, peel
 from noptoolkit.flow.optimal.first_order import solve_first_order
 from noptoolkit.flow.optimal.linear_program import solve_linear_program
-from noptoolkit.flow.optimal.program import FlowProgram, peel
-from noptoolkit.flow.problem import RoutingProblem, routing_problem
 from noptoolkit.flow.trees.multicast import tree_loads
+from noptoolkit.routing import check_deadlock, zero_load_latency
+from noptoolkit.routing.dimension_order_loads import dimension_order_load
+from noptoolkit.routing.forwarding import take_first, up_down_graph
+from noptoolkit.routing.hop_loads import load_along_hops
+from noptoolkit.routing.hops import plain_graph
+from noptoolkit.routing.problem import RoutingProblem, routing_problem
+from noptoolkit.study import resilience
 from noptoolkit.synthetic import draw_trace
 from noptoolkit.topology import flattened_butterfly, mesh, nop_tree, random_regular, torus
 from noptoolkit.traffic import all_to_all, dispatch, from_matrix

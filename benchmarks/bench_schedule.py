@@ -22,8 +22,9 @@ from noptoolkit import Chiplet
 from noptoolkit.allocation import allocate
 from noptoolkit.errors import NopWarning
 from noptoolkit.formats import load_topology, load_workload
-from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder, schedule, schedule_graph
-from noptoolkit.text import text_table
+from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder, schedule_graph
+from noptoolkit.step import schedule
+from noptoolkit.tables import text_table
 
 
 def layered(count: int, width: int = 64, seed: int = 0) -> TaskGraph:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from noptoolkit import Package
 from noptoolkit.flow.bisecting import proved_bisection
+from noptoolkit.structure.profile import degrees, diameter, mean_hops
 from noptoolkit.topology import BUILDERS, of_size
-from noptoolkit.topology.structure import degrees, diameter, mean_hops
 
 SIZES = (16, 64, 256, 1024)
 HEAD = """# Every family at four sizes
 
 Links of one unit each way, no attention chiplet, no memory. *Bisection* is in units of a link, per
 direction: proved to be the least where one number stands, else somewhere in the interval (how either is
-proved says `noptoolkit.topology.halves`). *Mean hops* and *diameter* are between chiplets, through switches
-where there are any. Where a family does not have a size, the nearest it has is shown. Made by
-`python docs/topologies_table.py`.
+proved says `noptoolkit.structure.bisection_bandwidth`). *Mean hops* and *diameter* are between chiplets,
+through switches where there are any. Where a family does not have a size, the nearest it has is shown.
+Made by `python docs/topologies_table.py`.
 
 | family | chiplets | switches | links | degree | diameter | mean hops | bisection |
 |---|---:|---:|---:|---:|---:|---:|---:|"""

@@ -9,7 +9,7 @@ and a die up to 38 %, at the rim next to nothing. These are times of one routing
 
 import noptoolkit as nop
 from noptoolkit import plot, topology
-from noptoolkit.flow import resilience
+from noptoolkit.study import resilience
 
 wafer = topology.wafer_mesh(2, 2, 3, 3)
 demand = nop.traffic.all_to_all(wafer, "1 MB")

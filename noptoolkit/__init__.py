@@ -10,13 +10,14 @@ Every public name is loaded from its room when it is first used, so that importi
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from noptoolkit import _moved
 from noptoolkit._pictures import name_artist
 
 if TYPE_CHECKING:
     from noptoolkit import formats, physical, plot, study, topology, traffic
     from noptoolkit.allocation import Allocation, allocate, compare_layouts
     from noptoolkit.elements import Channel, Chiplet, Link, LinkKind, Memory, Switch
-    from noptoolkit.flow import FlowResult, check_deadlock, congestion, resilience, zero_load_latency
+    from noptoolkit.flow import FlowResult, congestion
     from noptoolkit.formats import (
         convert,
         load_topology,
@@ -27,25 +28,28 @@ if TYPE_CHECKING:
     )
     from noptoolkit.package import Package
     from noptoolkit.pipeline import Run, run
-    from noptoolkit.scheduling import Schedule, TaskGraph, TaskGraphBuilder, schedule, schedule_graph
-    from noptoolkit.study import Comparison
-    from noptoolkit.study import compare_packages as compare
+    from noptoolkit.routing import check_deadlock, zero_load_latency
+    from noptoolkit.scheduling import Schedule, TaskGraph, TaskGraphBuilder, schedule_graph
+    from noptoolkit.step import schedule
+    from noptoolkit.study import Comparison, compare, resilience
     from noptoolkit.synthetic import SyntheticRouting
     from noptoolkit.trace import RoutingTrace
     from noptoolkit.traffic import Traffic
     from noptoolkit.workload import Batch, LatentAttention, MoEModel, Workload
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _ROOMS = {
     "allocation": ["Allocation", "allocate", "compare_layouts"],
     "elements": ["Channel", "Chiplet", "Link", "LinkKind", "Memory", "Switch"],
-    "flow": ["FlowResult", "check_deadlock", "congestion", "resilience", "zero_load_latency"],
+    "flow": ["FlowResult", "congestion"],
     "formats": ["convert", "load_topology", "load_trace", "load_workload", "save_topology", "save_trace"],
     "package": ["Package"],
     "pipeline": ["Run", "run"],
-    "scheduling": ["Schedule", "TaskGraph", "TaskGraphBuilder", "schedule", "schedule_graph"],
-    "study": ["Comparison", "compare"],
+    "routing": ["check_deadlock", "zero_load_latency"],
+    "scheduling": ["Schedule", "TaskGraph", "TaskGraphBuilder", "schedule_graph"],
+    "step": ["schedule"],
+    "study": ["Comparison", "compare", "resilience"],
     "synthetic": ["SyntheticRouting"],
     "trace": ["RoutingTrace"],
     "traffic": ["Traffic"],
@@ -102,8 +106,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _ROOM_OF:
-        room = import_module(f"noptoolkit.{_ROOM_OF[name]}")
-        value = getattr(room, "compare_packages" if name == "compare" else name)
+        value = getattr(import_module(f"noptoolkit.{_ROOM_OF[name]}"), name)
     elif name in __all__:
         value = import_module(f"noptoolkit.{name}")
     else:
@@ -123,3 +126,4 @@ def _drawn(value: object) -> str | None:
 
 
 name_artist(_drawn)
+_moved.install()

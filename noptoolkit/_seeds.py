@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 
 from noptoolkit.errors import NopError
@@ -38,3 +41,15 @@ def generator_from(given: int | np.random.Generator | None, what: str = "rng") -
         raise NopError(
             f"{what} {given!r} is no seed: give a whole number from 0 up, a numpy Generator, or None"
         ) from None
+
+
+@contextmanager
+def callers_random_state() -> Iterator[None]:
+    """Keep igraph, which draws from Python's global generator, from moving the caller's."""
+    import random
+
+    state = random.getstate()
+    try:
+        yield
+    finally:
+        random.setstate(state)

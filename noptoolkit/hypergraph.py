@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats, Ints
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
@@ -37,7 +39,7 @@ class Hypergraph:
     """
 
     sets: NDArray[np.integer[Any]]
-    counts: NDArray[np.int64]
+    counts: Ints
     num_experts: int
 
     def __repr__(self) -> str:
@@ -58,7 +60,7 @@ class Hypergraph:
         starts = np.arange(0, count * k + 1, k)
         return csr_array((np.ones(count * k), self.sets.ravel(), starts), shape=(count, self.num_experts))
 
-    def coactivation(self) -> NDArray[np.float64]:
+    def coactivation(self) -> Floats:
         """Return how many tokens use both experts, [experts, experts]; diagonal 0."""
         member = self.incidence()
         weighted = member.copy()

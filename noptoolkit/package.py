@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit._names import did_you_mean
 from noptoolkit._pictures import picture_of
 from noptoolkit.elements import ROLES, Channel, Chiplet, Link, LinkKind, Memory, Node, Role, Switch
@@ -215,14 +216,14 @@ class Package:
         return tuple(names)
 
     @cached_property
-    def link_ends(self) -> NDArray[np.int64]:
+    def link_ends(self) -> Ints:
         """Indices of the two nodes that each link joins, [links, 2]."""
         index = self.index
         ends = [index[name] for link in self.links for name in (link.a, link.b)]
         return _read_only(np.array(ends, dtype=np.int64).reshape(-1, 2))
 
     @cached_property
-    def link_bandwidths(self) -> NDArray[np.float64]:
+    def link_bandwidths(self) -> Floats:
         """Bandwidth of each link from its first end to its second and back, in B/s, [links, 2]."""
         widths = [width for link in self.links for width in (link.bandwidth, link.backward_bandwidth)]
         return _read_only(np.array(widths, dtype=float).reshape(-1, 2))
@@ -233,7 +234,7 @@ class Package:
         return float(sum(self.link_totals.tolist()))
 
     @cached_property
-    def link_totals(self) -> NDArray[np.float64]:
+    def link_totals(self) -> Floats:
         """Bandwidth of each link, both directions together, half duplex counted once, in B/s, [links]."""
         half = np.array([link.half_duplex for link in self.links], dtype=bool)
         forward, backward = self.link_bandwidths.T

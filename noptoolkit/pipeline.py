@@ -20,13 +20,14 @@ from noptoolkit import traffic
 from noptoolkit._names import resolve
 from noptoolkit._seeds import generator_from
 from noptoolkit.allocation import ALLOCATORS, Allocation, Allocator, allocate, package_time
-from noptoolkit.allocation.fit import Objective
+from noptoolkit.allocation.allocating import Objective
 from noptoolkit.flow import ROUTINGS, FlowResult, congestion
-from noptoolkit.flow.routings import Routing
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.nodes import expert_work
 from noptoolkit.package import Package
-from noptoolkit.scheduling import POLICIES, Policy, Schedule, check_computes, schedule
+from noptoolkit.routing.rules import Routing
+from noptoolkit.scheduling import Schedule
+from noptoolkit.step import POLICIES, Policy, check_computes, schedule
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.traffic import Traffic
 from noptoolkit.traffic.routed import Degree
@@ -189,7 +190,7 @@ def plan_step(
 ) -> Schedule:
     """Return the schedule of one step alone: layout and schedule as in `run`, without the congestion study.
 
-    Parameters and errors are those of `run` and `noptoolkit.scheduling.schedule`; without an allocator the
+    Parameters and errors are those of `run` and `noptoolkit.step.schedule`; without an allocator the
     policy's own is asked.
     """
     tell = progress or (lambda stage: None)

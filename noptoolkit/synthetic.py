@@ -20,8 +20,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit._seeds import generator_from
 from noptoolkit.errors import WorkloadError, raise_collected
 from noptoolkit.trace import RoutingTrace
@@ -101,7 +102,7 @@ def draw_trace(routing: SyntheticRouting) -> RoutingTrace:
     )
 
 
-def _draw_layer(routing: SyntheticRouting, rng: np.random.Generator) -> NDArray[np.int64]:
+def _draw_layer(routing: SyntheticRouting, rng: np.random.Generator) -> Ints:
     count = routing.num_experts
     popularity = -routing.zipf * np.log(rng.permutation(count) + 1.0)
     topic_of_expert = rng.permutation(np.arange(count) % routing.topics)
@@ -115,9 +116,7 @@ def _draw_layer(routing: SyntheticRouting, rng: np.random.Generator) -> NDArray[
     return np.asarray(id_of_expert[best], dtype=np.int64)
 
 
-def _ids(
-    topic_of_expert: NDArray[np.int64], routing: SyntheticRouting, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _ids(topic_of_expert: Ints, routing: SyntheticRouting, rng: np.random.Generator) -> Ints:
     """Return the id under which each expert is known: dealt round the topics for a share of them."""
     by_topic = np.argsort(topic_of_expert, kind="stable").reshape(routing.topics, -1)
     order = by_topic.T.ravel()
@@ -172,7 +171,7 @@ def draw_from_loads(
     return RoutingTrace(np.stack(layers), given.shape[1], origin="loads", source=source or "recorded loads")
 
 
-def _inclusion(loads: NDArray[np.float64], top_k: int) -> NDArray[np.float64]:
+def _inclusion(loads: Floats, top_k: int) -> Floats:
     """Return the probability that a token takes each expert: proportional to its load, at most 1."""
     full = np.zeros(len(loads), dtype=bool)
     while True:
@@ -184,9 +183,7 @@ def _inclusion(loads: NDArray[np.float64], top_k: int) -> NDArray[np.float64]:
             return share
 
 
-def _draw_systematic(
-    inclusion: NDArray[np.float64], top_k: int, tokens: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
+def _draw_systematic(inclusion: Floats, top_k: int, tokens: int, rng: np.random.Generator) -> Ints:
     order = np.argsort(rng.random((tokens, len(inclusion))), axis=1)
     start = rng.random((tokens, 1))
     reach = np.cumsum(inclusion[order], axis=1)

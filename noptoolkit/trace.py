@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit._names import did_you_mean
 from noptoolkit._seeds import generator_from
 from noptoolkit.errors import UnknownNameError, WorkloadError
@@ -160,7 +161,7 @@ class RoutingTrace:
             raise UnknownNameError(f"no domain named {name!r}; {did_you_mean(name, self.domains)}")
         return self.tokens(self.domain == self.domains.index(name))
 
-    def load(self) -> NDArray[np.int64]:
+    def load(self) -> Ints:
         """Return the number of activations of each expert, [experts]: the workload vector, unnormalised."""
         counts = np.bincount(self.topk.ravel(), minlength=self.num_experts)
         return counts.astype(np.int64)
@@ -169,7 +170,7 @@ class RoutingTrace:
         """Return the distinct top-k sets of all layers with their counts; worked out once."""
         return self._hypergraph
 
-    def coactivation(self, *, normalised: bool = False) -> NDArray[np.float64]:
+    def coactivation(self, *, normalised: bool = False) -> Floats:
         """Return how many tokens use both experts, summed over layers: C, or P where normalised.
 
         Parameters

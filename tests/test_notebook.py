@@ -9,7 +9,7 @@ import pytest
 import noptoolkit as nop
 from noptoolkit._pictures import picture_of
 from noptoolkit.scheduling import TaskGraphBuilder, schedule_graph
-from noptoolkit.text import html_table, text_table
+from noptoolkit.tables import html_table, text_table
 
 SVG = "{http://www.w3.org/2000/svg}"
 

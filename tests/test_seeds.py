@@ -10,8 +10,8 @@ from noptoolkit.errors import NopError
 from noptoolkit.flow import proved_bisection
 from noptoolkit.physical import place
 from noptoolkit.pipeline import plan_step
+from noptoolkit.structure.bisection_bandwidth import bisection
 from noptoolkit.synthetic import SyntheticRouting, draw_from_loads
-from noptoolkit.topology.halves import bisection
 
 MESH = nop.topology.mesh(2)
 TRACE = nop.RoutingTrace([[0, 1], [2, 3], [0, 2], [1, 3]], num_experts=4)

@@ -220,7 +220,7 @@ def tables() -> str:
     from noptoolkit.flow import ROUTINGS
     from noptoolkit.formats import FORMATS
     from noptoolkit.metrics import METRICS
-    from noptoolkit.scheduling import POLICIES, Policy
+    from noptoolkit.step import POLICIES, Policy
     from noptoolkit.topology import BUILDERS
 
     families: dict[str, Mapping[str, Callable[..., object]]] = {
@@ -240,7 +240,7 @@ def tables() -> str:
     ]
     text += [
         heading("Schedule policies", "-"),
-        "What the settings mean: `noptoolkit.scheduling.Policy`. Of several values the best is kept.\n",
+        "What the settings mean: `noptoolkit.step.Policy`. Of several values the best is kept.\n",
         list_table(("name", *(field.replace("_", "-") for field in shown)), rows),
     ]
     rows = [

@@ -1,8 +1,8 @@
 """Which chiplet holds which expert: the layout, the allocators that find it, and what it costs."""
 
+from noptoolkit.allocation.allocating import allocate
 from noptoolkit.allocation.bounds import c_t_bound
 from noptoolkit.allocation.evidence import LayoutReport, compare_layouts, layouts_by_cap, random_c_t
-from noptoolkit.allocation.fit import allocate
 from noptoolkit.allocation.layout import Allocation
 from noptoolkit.allocation.problem import Allocator, LayoutProblem
 from noptoolkit.allocation.replication import replicate_by_load, replicate_by_traffic

@@ -17,9 +17,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from noptoolkit.allocation.fit import layout_problems
+from noptoolkit._arrays import Bools
+from noptoolkit.allocation.allocating import layout_problems
 from noptoolkit.allocation.merging import heaviest_pairs
 from noptoolkit.allocation.problem import LayoutProblem
 from noptoolkit.package import Package
@@ -80,7 +80,7 @@ def _least_share(problem: LayoutProblem, expert: int, size: int) -> float:
         best = int(np.argmax(marginal))
         saved += float(marginal[best])
         taken[best] = True
-        holds: NDArray[np.bool_] = (sets == best).any(axis=1)
+        holds: Bools = (sets == best).any(axis=1)
         together += holds
     least: float = float(weight.sum()) / min(size, sets.shape[1])
     return max(float(weight.sum()) - most, least)

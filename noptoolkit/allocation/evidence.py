@@ -16,15 +16,15 @@ from typing import Any, Literal
 import numpy as np
 
 from noptoolkit._seeds import generator_from
+from noptoolkit.allocation.allocating import Objective, allocate
 from noptoolkit.allocation.bounds import c_t_bound
-from noptoolkit.allocation.fit import Objective, allocate
 from noptoolkit.allocation.layout import Allocation
 from noptoolkit.allocation.problem import slots_of
 from noptoolkit.allocation.replication import REPLICATIONS
 from noptoolkit.allocation.time_model import PackageTime, package_time
 from noptoolkit.errors import InfeasibleError
 from noptoolkit.package import Package
-from noptoolkit.text import html_table
+from noptoolkit.tables import html_table
 from noptoolkit.trace import RoutingTrace
 
 __all__ = ["LayoutReport", "LayoutRow", "compare_layouts", "layouts_by_cap", "random_c_t"]

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from noptoolkit._arrays import Bools, Ints
 from noptoolkit.errors import WorkloadError
 from noptoolkit.package import Package
 from noptoolkit.trace import RoutingTrace
@@ -67,10 +68,10 @@ class Allocation:
     """
 
     experts: tuple[str, ...]
-    chiplet_of_expert: NDArray[np.int64]
+    chiplet_of_expert: Ints
     groups: tuple[tuple[int, ...], ...]
     method: str
-    replicas: NDArray[np.int64]
+    replicas: Ints
     choice: Choice
 
     def __init__(
@@ -124,7 +125,7 @@ class Allocation:
         return int(self.chiplet_of_expert.shape[1])
 
     @property
-    def group_of_chiplet(self) -> NDArray[np.int64]:
+    def group_of_chiplet(self) -> Ints:
         """Group of each chiplet, [chiplets]."""
         group = np.empty(len(self.experts), dtype=np.int64)
         for g, members in enumerate(self.groups):
@@ -132,7 +133,7 @@ class Allocation:
         return group
 
     @property
-    def holds(self) -> NDArray[np.bool_]:
+    def holds(self) -> Bools:
         """Whether a chiplet holds a copy of an expert, [layers, chiplets, experts]."""
         held = np.zeros((self.num_layers, len(self.experts), self.num_experts), dtype=np.bool_)
         rows, columns = np.indices(self.chiplet_of_expert.shape)
@@ -189,7 +190,7 @@ class Allocation:
             ]
         )
 
-    def load(self, trace: RoutingTrace) -> NDArray[np.int64]:
+    def load(self, trace: RoutingTrace) -> Ints:
         """Return the activations that each chiplet computes, [layers, chiplets]."""
         served = self.chiplets(trace)
         count = len(self.experts)
@@ -216,7 +217,7 @@ class Allocation:
         return float((per_group.max(axis=0) / load.mean(axis=1)).mean())
 
 
-def _serving(topk: Ids, places: Ids, replicas: NDArray[np.int64], choice: Choice) -> Ids:
+def _serving(topk: Ids, places: Ids, replicas: Ints, choice: Choice) -> Ids:
     """Return the chiplet that serves each choice of each token of one layer, [tokens, k]."""
     served: Ids = places[topk]
     if not replicas.size:
@@ -245,7 +246,7 @@ def _serving(topk: Ids, places: Ids, replicas: NDArray[np.int64], choice: Choice
     return served
 
 
-def _check_replicas(replicas: NDArray[np.int64], places: NDArray[np.int64], chiplets: int) -> None:
+def _check_replicas(replicas: Ints, places: Ints, chiplets: int) -> None:
     layers, count = places.shape
     if replicas.ndim != 3 or replicas.shape[0] != layers or replicas.shape[2] != 2:
         raise WorkloadError(

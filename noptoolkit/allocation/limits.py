@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats, Ints
+
 __all__ = ["Floats", "Ints", "Limit", "excess_of", "is_kept", "sums"]
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 TOLERANCE = 1e-9  # of the total weight: rounding of sums of floats
 

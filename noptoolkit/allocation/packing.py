@@ -8,8 +8,8 @@ and grows by the expert most co-activated with what it has where it is too small
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Bools
 from noptoolkit.allocation.limits import Floats, Ints
 
 __all__ = ["pack_clusters", "rebalance"]
@@ -49,7 +49,7 @@ def pack_clusters(cluster: Ints, coactivation: Floats, slots: Ints) -> Ints:
     return places
 
 
-def _grown(core: NDArray[np.bool_], free: NDArray[np.bool_], coactivation: Floats, size: int) -> Ints:
+def _grown(core: Bools, free: Bools, coactivation: Floats, size: int) -> Ints:
     """Return ``size`` free experts, from the core as long as there are any."""
     inside = coactivation[:, core].sum(axis=1)
     taken = [int(np.argmax(np.where(core, inside, -np.inf)))]

@@ -39,7 +39,7 @@ ROUNDING = 1e-9  # of the connectivity
 
 def descend(problem: LayoutProblem, places: Ints) -> Ints:
     """Return the layout that steepest descent reaches, [experts]."""
-    from noptoolkit.allocation.swap_kernels import descend_swaps
+    from noptoolkit.allocation.compiled_swaps import descend_swaps
 
     state, limits = _start(problem, places)
     descend_swaps(state, limits, _rounding(problem))
@@ -48,7 +48,7 @@ def descend(problem: LayoutProblem, places: Ints) -> Ints:
 
 def search_tabu(problem: LayoutProblem, places: Ints, *, patience: int, rng: np.random.Generator) -> Ints:
     """Return the best layout found before ``patience`` swaps in a row bring no better one, [experts]."""
-    from noptoolkit.allocation.swap_kernels import descend_swaps, tabu_swaps
+    from noptoolkit.allocation.compiled_swaps import descend_swaps, tabu_swaps
 
     state, limits = _start(problem, places)
     descend_swaps(state, limits, _rounding(problem))
@@ -70,7 +70,7 @@ def anneal(
 
     ``hot`` and ``cold`` are the first and last temperature, in multiples of the mean load of an expert.
     """
-    from noptoolkit.allocation.swap_kernels import anneal_swaps
+    from noptoolkit.allocation.compiled_swaps import anneal_swaps
 
     state, limits = _start(problem, places)
     pairs, chances = rng.integers(state[9], size=(proposals, 2)), rng.random(proposals)
@@ -90,7 +90,7 @@ def swap_changes(problem: LayoutProblem, places: Ints) -> Floats:
     >>> swap_changes(problem, np.array([0, 0, 1, 1]))[0]
     array([ 0.,  0.,  0., -5.])
     """
-    from noptoolkit.allocation.swap_kernels import change_of_swap
+    from noptoolkit.allocation.compiled_swaps import change_of_swap
 
     state, limits = _start(problem, places)
     count = problem.num_experts
@@ -104,7 +104,7 @@ def swap_changes(problem: LayoutProblem, places: Ints) -> Floats:
 
 def _start(problem: LayoutProblem, places: Ints) -> tuple[Any, Any]:
     """Return the state of the kernels and the limits as arrays."""
-    from noptoolkit.allocation.swap_kernels import build_state
+    from noptoolkit.allocation.compiled_swaps import build_state
 
     empty = problem.slots - np.bincount(places, minlength=problem.num_chiplets)
     slots = np.concatenate([places, np.repeat(np.arange(problem.num_chiplets), np.maximum(empty, 0))])

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Bools
 from noptoolkit.allocation.layout import Allocation
 from noptoolkit.allocation.limits import Floats
 from noptoolkit.errors import InfeasibleError, UnknownNameError
@@ -57,7 +57,7 @@ class PackageTime:
     """
 
     package: Package
-    parts: NDArray[np.bool_]
+    parts: Bools
     out: Floats
     back: Floats
     resources: tuple[str, ...]

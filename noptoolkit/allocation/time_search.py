@@ -90,7 +90,7 @@ def _annealed(
     pairs: Ints,
     rng: np.random.Generator,
 ) -> Ints:
-    from noptoolkit.allocation.time_kernels import anneal_time, start_time
+    from noptoolkit.allocation.compiled_times import anneal_time, start_time
 
     members = sets.astype(np.int32)
     starts, sets_of = sets_of_experts(members, len(places))

@@ -9,7 +9,7 @@ import typer
 
 from noptoolkit.allocation import LayoutReport, compare_layouts, layouts_by_cap
 from noptoolkit.allocation import allocate as fit_layout
-from noptoolkit.allocation.fit import Objective
+from noptoolkit.allocation.allocating import Objective
 from noptoolkit.allocation.replication import REPLICATIONS
 from noptoolkit.cli.comparing import with_trace
 from noptoolkit.cli.pictures import write_layouts

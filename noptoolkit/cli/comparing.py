@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from noptoolkit import study
 from noptoolkit.allocation import ALLOCATORS, Allocation
-from noptoolkit.allocation.fit import Objective
+from noptoolkit.allocation.allocating import Objective
 from noptoolkit.cli.pictures import save_picture, write_comparison
 from noptoolkit.cli.screen import errors, output, progress, table
 from noptoolkit.flow import ROUTINGS
@@ -18,8 +19,7 @@ from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.formats.allocations import load_allocation
 from noptoolkit.formats.results import made_folder
 from noptoolkit.pipeline import run
-from noptoolkit.scheduling import POLICIES
-from noptoolkit.study import compare_packages
+from noptoolkit.step import POLICIES
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
@@ -61,7 +61,7 @@ def compare(
     placed = placement(allocator, allocation)
     folder = None if out is None else made_folder(out)
     with progress() as tell:
-        result = compare_packages(
+        result = study.compare(
             topologies,
             [with_trace(reference) for reference in on],
             allocator=placed or "auto",

@@ -10,10 +10,10 @@ import typer
 from noptoolkit.cli.comparing import with_trace
 from noptoolkit.cli.pictures import write_resilience
 from noptoolkit.cli.screen import errors, output, progress, table
-from noptoolkit.flow import resilience as lose
 from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder
 from noptoolkit.pipeline import dispatch_of_step
+from noptoolkit.study import resilience as lose
 from noptoolkit.traffic import all_to_all
 
 __all__ = ["resilience"]

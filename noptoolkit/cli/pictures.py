@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noptoolkit.allocation import Allocation, LayoutReport
-from noptoolkit.flow import Resilience
 from noptoolkit.scheduling import Schedule
-from noptoolkit.study import Comparison
+from noptoolkit.study import Comparison, Resilience
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,25 +1,16 @@
-"""Load on every channel of a package under a traffic: fixed routings, the optimal one, and proofs of both."""
+"""Load on every channel: fixed routings, the certified optimum, multicast; bounds and their verification."""
 
+from typing import Any
+
+from noptoolkit import _moved
 from noptoolkit.flow.bisecting import proved_bisection
-from noptoolkit.flow.cuts import Cut
-from noptoolkit.flow.deadlock import Deadlock, check_deadlock
-from noptoolkit.flow.degradation import Resilience, resilience
-from noptoolkit.flow.measure import congestion
+from noptoolkit.flow.bounds.cuts import Cut
+from noptoolkit.flow.evaluation import congestion
 from noptoolkit.flow.result import FlowResult
-from noptoolkit.flow.routings import ROUTINGS, UpDown
-from noptoolkit.flow.zero_load import Latency, zero_load_latency
+from noptoolkit.flow.routings import ROUTINGS
 
-__all__ = [
-    "ROUTINGS",
-    "Cut",
-    "Deadlock",
-    "FlowResult",
-    "Latency",
-    "Resilience",
-    "UpDown",
-    "check_deadlock",
-    "congestion",
-    "proved_bisection",
-    "resilience",
-    "zero_load_latency",
-]
+__all__ = ["ROUTINGS", "Cut", "FlowResult", "congestion", "proved_bisection"]
+
+
+def __getattr__(name: str) -> Any:
+    return _moved.attribute(__name__, name)

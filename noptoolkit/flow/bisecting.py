@@ -12,9 +12,9 @@ from __future__ import annotations
 import dataclasses
 
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow.measure import congestion
+from noptoolkit.flow.evaluation import congestion
 from noptoolkit.package import Chiplet, Package, Switch
-from noptoolkit.topology.halves import Bisection, bisection
+from noptoolkit.structure.bisection_bandwidth import Bisection, bisection
 from noptoolkit.traffic import all_to_all
 
 __all__ = ["proved_bisection"]

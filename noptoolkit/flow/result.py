@@ -7,14 +7,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
 from noptoolkit._pictures import picture_of
-from noptoolkit.flow.cuts import Cut, slowest_cut
-from noptoolkit.flow.network import FlowNetwork
-from noptoolkit.flow.problem import routing_problem
-from noptoolkit.flow.routed import CutPacking, Routed, Status
+from noptoolkit.flow.bounds.cuts import Cut, slowest_cut
+from noptoolkit.network import FlowNetwork
 from noptoolkit.package import Package
+from noptoolkit.routing.problem import routing_problem
+from noptoolkit.routing.solution import CutPacking, Routed, Status
 from noptoolkit.traffic import Traffic
 from noptoolkit.units import format_quantity
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from noptoolkit.flow.verification import Verification
 
 __all__ = ["FlowResult"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

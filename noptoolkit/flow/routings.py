@@ -12,11 +12,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
 from noptoolkit._names import resolve
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow.fixed.forwarding import (
+from noptoolkit.flow.bounds.program import has_cycle
+from noptoolkit.flow.optimal.portfolio import route_best
+from noptoolkit.flow.trees.multicast import path_tree_loads, relayed_tree_loads, tree_loads
+from noptoolkit.flow.trees.packing import pack_trees
+from noptoolkit.routing.dimension_order_loads import dimension_order_load
+from noptoolkit.routing.dimension_order_routing import dimension_order
+from noptoolkit.routing.forwarding import (
     ForwardingRule,
     climb_then_descend,
     in_parts,
@@ -25,67 +31,20 @@ from noptoolkit.flow.fixed.forwarding import (
     take_first,
     up_down_graph,
 )
-from noptoolkit.flow.fixed.grid import dimension_order
-from noptoolkit.flow.fixed.grid_loads import dimension_order_load
-from noptoolkit.flow.fixed.hop_loads import load_along_hops
-from noptoolkit.flow.fixed.hops import plain_graph
-from noptoolkit.flow.fixed.paths import PathFunction, PathTable, path_flow, path_walker
-from noptoolkit.flow.optimal.portfolio import route_best
-from noptoolkit.flow.optimal.program import has_cycle
-from noptoolkit.flow.problem import RoutingProblem
-from noptoolkit.flow.routed import Bound, CommodityFlow, Routed
-from noptoolkit.flow.trees.multicast import (
-    TreeLoads,
-    path_tree_loads,
-    relayed_tree_loads,
-    tree_loads,
-)
-from noptoolkit.flow.trees.packing import pack_trees
+from noptoolkit.routing.given_paths import PathFunction, PathTable, path_flow, path_walker
+from noptoolkit.routing.hop_loads import load_along_hops
+from noptoolkit.routing.hops import plain_graph
+from noptoolkit.routing.problem import RoutingProblem
+from noptoolkit.routing.rules import Routing, UpDown
+from noptoolkit.routing.solution import Bound, CommodityFlow, Routed, TreeLoads
 
 __all__ = [
-    "FORWARDING",
     "ROUTINGS",
     "Effort",
     "Router",
-    "Routing",
-    "UpDown",
     "along_paths",
     "router_of",
-    "rule_of",
 ]
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class UpDown:
-    """Up*/down* routing from a root of one's choice; ``up-down`` takes the most central node.
-
-    Parameters
-    ----------
-    root
-        Name of the node at the top of the tree.
-
-    Examples
-    --------
-    >>> from noptoolkit import Chiplet, Link, Package
-    >>> from noptoolkit.flow import congestion
-    >>> from noptoolkit.traffic import from_matrix
-    >>> ring = Package("ring", [Chiplet(n) for n in "abc"],
-    ...                [Link(*pair, "1 GB/s") for pair in ("ab", "bc", "ca")])
-    >>> flow = congestion(ring, from_matrix(ring, [[0, 0, 0], [0, 0, 1e9], [0, 0, 0]]), routing=UpDown("a"))
-    >>> flow.time, flow.routing
-    (1.0, 'up-down from a')
-    """
-
-    root: str
-
-    def __str__(self) -> str:
-        return f"up-down from {self.root}"
-
-
-Routing = PathFunction | PathTable | UpDown
-"""What may stand for the name of a routing: the path of every pair, as a function or a table; or `UpDown`."""
 
 
 @dataclass(frozen=True)
@@ -194,14 +153,6 @@ ROUTINGS: dict[str, Router] = {
     "valiant": route_valiant,
 }
 
-FORWARDING: dict[str, ForwardingRule] = {
-    "shortest": take_first,
-    "ecmp": split_equally,
-    "dor": dimension_order,
-    "up-down": climb_then_descend,
-}
-"""The routings that forward by destination alone: what latency and deadlock are asked of."""
-
 
 def router_of(routing: str | Routing) -> Router:
     """Return what routes a problem, of a routing's name or of what may stand for it."""
@@ -210,13 +161,6 @@ def router_of(routing: str | Routing) -> Router:
     if isinstance(routing, UpDown):
         return partial(route_up_down, root=routing.root)
     return along_paths(routing)
-
-
-def rule_of(routing: str | UpDown) -> ForwardingRule:
-    """Return how a routing forwards by destination."""
-    if isinstance(routing, UpDown):
-        return partial(climb_then_descend, root=routing.root)
-    return resolve(routing, FORWARDING, "routing by destination")
 
 
 def along_paths(paths: PathFunction | PathTable) -> Router:

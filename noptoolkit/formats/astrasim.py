@@ -18,7 +18,7 @@ from noptoolkit.errors import FormatError, NopError, TopologyError
 from noptoolkit.formats.attributes import MOST_EDGES, Imported
 from noptoolkit.package import Chiplet, Link, Memory, Package, Switch
 from noptoolkit.topology.lines import complete, grid_lines, ring
-from noptoolkit.topology.sizes import MOST_CHIPLETS
+from noptoolkit.topology.size_checks import MOST_CHIPLETS
 from noptoolkit.units import Gibi
 
 __all__ = ["dump_astrasim", "parse_astrasim"]

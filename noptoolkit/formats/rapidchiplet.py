@@ -24,7 +24,7 @@ from noptoolkit.formats.attributes import Imported, parse_json
 from noptoolkit.formats.files import read_text
 from noptoolkit.formats.results import replace_file
 from noptoolkit.package import Chiplet, Link, LinkKind, Memory, Node, Package, Switch
-from noptoolkit.topology.sizes import MOST_CHIPLETS
+from noptoolkit.topology.size_checks import MOST_CHIPLETS
 
 __all__ = ["load_rapidchiplet", "save_rapidchiplet"]
 

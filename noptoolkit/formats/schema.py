@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import MOST_COUNTED, MOST_SHOWN
 from noptoolkit.package import LinkKind, Package
-from noptoolkit.topology.parts import Parts
+from noptoolkit.topology.builder_options import Parts
 from noptoolkit.units import parse_quantity
 
 __all__ = ["builder_model", "check", "entry_model", "table_model"]

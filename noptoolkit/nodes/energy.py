@@ -2,7 +2,7 @@
 
 An operation costs its FLOP times the energy of one, moving bytes costs their bits times the energy per bit of
 every link crossed, and reading or writing memory its bits times the access energy. Leakage and clocks are not
-counted. What a package does not state counts nothing; `noptoolkit.scheduling.StepEnergy` names it.
+counted. What a package does not state counts nothing; `noptoolkit.step.StepEnergy` names it.
 """
 
 from __future__ import annotations

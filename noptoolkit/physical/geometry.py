@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Bools, Floats, Ints
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Link, LinkKind, Package
 from noptoolkit.physical.technology import Technology
@@ -27,7 +27,7 @@ DIE_TO_DIE = (LinkKind.D2D, LinkKind.SUBSTRATE)
 SIDES = ("right", "left", "top", "bottom")
 
 
-def is_of(package: Package, *kinds: LinkKind) -> NDArray[np.bool_]:
+def is_of(package: Package, *kinds: LinkKind) -> Bools:
     """Return which links are of some kinds, [links]."""
     return np.array([link.kind in kinds for link in package.links], dtype=bool)
 
@@ -46,9 +46,9 @@ class Ports:
         Index into `SIDES` of the side of the die it is on, [links, 2].
     """
 
-    node: NDArray[np.int64]
-    point: NDArray[np.float64]
-    side: NDArray[np.int64]
+    node: Ints
+    point: Floats
+    side: Ints
 
 
 @lru_cache(maxsize=4)
@@ -90,7 +90,7 @@ def link_ports(package: Package) -> Ports:
     return ports
 
 
-def link_lengths(package: Package, wiring: Wiring = "manhattan") -> NDArray[np.float64]:
+def link_lengths(package: Package, wiring: Wiring = "manhattan") -> Floats:
     """Return the length of every link, in m, [links].
 
     Parameters

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from noptoolkit._arrays import Floats
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.topology.composition import extent
@@ -48,14 +49,14 @@ class Temperature:
         Mean over the outline of each node, in K.
     """
 
-    cells: NDArray[np.float64]
+    cells: Floats
     origin: tuple[float, float]
     cell: tuple[float, float]
     hottest: float
     of_node: Mapping[str, float]
 
 
-def link_power(package: Package, utilisation: ArrayLike = 1.0) -> NDArray[np.float64]:
+def link_power(package: Package, utilisation: ArrayLike = 1.0) -> Floats:
     """Return the power of each channel, in W, [channels].
 
     Parameters
@@ -164,14 +165,14 @@ def temperature(
     return Temperature(cells, origin, (dx, dy), float(cells.max()), means)
 
 
-def _cover(start: float, length: float, step: float, count: int) -> NDArray[np.float64]:
+def _cover(start: float, length: float, step: float, count: int) -> Floats:
     """Return how many metres of an interval lie in each cell."""
     edges = np.arange(count + 1) * step
-    inside: NDArray[np.float64] = np.minimum(edges[1:], start + length) - np.maximum(edges[:-1], start)
+    inside: Floats = np.minimum(edges[1:], start + length) - np.maximum(edges[:-1], start)
     return np.maximum(inside, 0.0)
 
 
-def _solve(heat: NDArray[np.float64], dx: float, dy: float, sink: float, sheet: float) -> NDArray[np.float64]:
+def _solve(heat: Floats, dx: float, dy: float, sink: float, sheet: float) -> Floats:
     """Return the rise over ambient of each cell, in K, for the heat put into each, in W."""
     from scipy.sparse import coo_array
     from scipy.sparse.linalg import spsolve
@@ -191,5 +192,5 @@ def _solve(heat: NDArray[np.float64], dx: float, dy: float, sink: float, sheet: 
         (np.concatenate([-g, own]), (np.concatenate([i, every]), np.concatenate([j, every]))),
         shape=(heat.size, heat.size),
     ).tocsc()
-    rise: NDArray[np.float64] = np.asarray(spsolve(matrix, heat.ravel()), dtype=float)
+    rise: Floats = np.asarray(spsolve(matrix, heat.ravel()), dtype=float)
     return rise.reshape(rows, columns)

@@ -16,8 +16,8 @@ import math
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit._seeds import generator_from
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
@@ -92,7 +92,7 @@ def place(
     return _moved(package, sizes, np.stack([column * wide + shift, -row * tall], axis=1))
 
 
-def _moved(package: Package, sizes: list[tuple[float, float]], at: NDArray[np.float64]) -> Package:
+def _moved(package: Package, sizes: list[tuple[float, float]], at: Floats) -> Package:
     nodes = [
         dataclasses.replace(node, position=(x, y), size=size)
         for node, size, (x, y) in zip(package.nodes, sizes, at.tolist(), strict=True)
@@ -100,7 +100,7 @@ def _moved(package: Package, sizes: list[tuple[float, float]], at: NDArray[np.fl
     return package.replace(nodes=nodes)
 
 
-def _radial(package: Package, apart: float) -> NDArray[np.float64]:
+def _radial(package: Package, apart: float) -> Floats:
     """Return positions on circles round a root, [nodes, 2], no two nearer than ``apart``."""
     count = len(package.nodes)
     neighbours: list[list[int]] = [[] for _ in range(count)]
@@ -142,7 +142,7 @@ def _radial(package: Package, apart: float) -> NDArray[np.float64]:
 
 def _anneal(
     package: Package, columns: int, wide: float, tall: float, moves: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
+) -> Ints:
     """Return the cell of each node."""
     count = len(package.nodes)
     cells = columns * math.ceil(count / columns)

@@ -1,6 +1,6 @@
 """Everything that can be said of a package before anything runs on it, as one table.
 
-Structure from `noptoolkit.topology.structure`, latency from `noptoolkit.flow`, the rest from this room.
+Structure from `noptoolkit.structure.profile`, latency from `noptoolkit.flow`, the rest from this room.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ import numpy as np
 
 from noptoolkit._names import resolve
 from noptoolkit.errors import TopologyError
-from noptoolkit.flow import zero_load_latency
 from noptoolkit.flow.bisecting import proved_bisection
 from noptoolkit.package import Package, expect_package
 from noptoolkit.physical.cost import package_cost
 from noptoolkit.physical.feasibility import Violation, edge_use, violations
 from noptoolkit.physical.geometry import DIE_TO_DIE, area, is_of, link_lengths
 from noptoolkit.physical.technology import TECHNOLOGIES, Technology
-from noptoolkit.text import html_table
-from noptoolkit.topology import structure
+from noptoolkit.routing import zero_load_latency
+from noptoolkit.structure import profile as structure
+from noptoolkit.tables import html_table
 from noptoolkit.units import format_quantity
 
 __all__ = ["Entry", "Profile", "profile"]

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize, to_hex
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
 from noptoolkit.allocation import Allocation
 from noptoolkit.package import Package
 from noptoolkit.plot._layout import Layout
@@ -235,7 +235,7 @@ def _id_of(expert: int) -> str:
     return str(expert) if expert >= 0 else f"({-1 - expert})"
 
 
-def _size_in(box: NDArray[np.float64], rows: list[str]) -> float:
+def _size_in(box: Floats, rows: list[str]) -> float:
     """Return the largest type in points in which rows of text fit a box of that many points."""
     return float(min(0.9 * box[0] / (GLYPH * max(map(len, rows))), 0.75 * box[1] / (1.2 * len(rows))))
 

@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.collections import PatchCollection, PolyCollection
 from matplotlib.colors import Normalize
 from matplotlib.patheffects import withStroke
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
 from noptoolkit.errors import FormatError, ScheduleError
-from noptoolkit.flow.network import flow_network
 from noptoolkit.formats.results import file_in_place_of, made_folder
+from noptoolkit.network import flow_network
 from noptoolkit.plot._channels import IDLE, ROOMY
 from noptoolkit.plot._matrix import colour_bar
 from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, kinds_of, points_per_unit
@@ -85,8 +85,8 @@ def _write(
     plan: Schedule,
     writer: mpl.animation.AbstractMovieWriter,
     target: Path,
-    edges: NDArray[np.float64],
-    share: dict[str, NDArray[np.float64]],
+    edges: Floats,
+    share: dict[str, Floats],
 ) -> None:
     import matplotlib.pyplot as plt
 

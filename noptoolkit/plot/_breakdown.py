@@ -25,7 +25,7 @@ from noptoolkit.plot._style import (
     with_unit,
 )
 from noptoolkit.scheduling import Schedule
-from noptoolkit.scheduling.plan import Breakdown
+from noptoolkit.scheduling.result import Breakdown
 from noptoolkit.units import unit_of
 
 __all__ = ["breakdown"]

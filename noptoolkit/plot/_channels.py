@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit.package import Package
 from noptoolkit.plot._layout import Layout
 from noptoolkit.plot._ribbons import channel_ribbons, channel_widths, covering_width, lane_width
@@ -22,12 +22,12 @@ def draw_channels(
     ax: Axes,
     package: Package,
     layout: Layout,
-    lines: list[list[NDArray[np.float64]]],
+    lines: list[list[Floats]],
     scale: float,
-    colours: NDArray[np.float64],
-    rank: NDArray[np.float64],
+    colours: Floats,
+    rank: Floats,
     reference: float | None = None,
-) -> tuple[list[NDArray[np.float64]], NDArray[np.int64]]:
+) -> tuple[list[Floats], Ints]:
     """Draw a ribbon for each channel and return the ribbons and the channel of each.
 
     Parameters

@@ -11,7 +11,6 @@ from matplotlib.colors import Normalize, to_hex
 from matplotlib.patches import Patch
 
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow import Resilience
 from noptoolkit.plot._matrix import colour_bar
 from noptoolkit.plot._nodes import Colour, aspect_of, draw_nodes, frame, points_per_unit
 from noptoolkit.plot._ribbons import arrange, lane_width
@@ -26,6 +25,7 @@ from noptoolkit.plot._style import (
     origin_note,
     quantity,
 )
+from noptoolkit.study import Resilience
 
 __all__ = ["degradation"]
 
@@ -43,7 +43,7 @@ def degradation(
     Parameters
     ----------
     results
-        Of `noptoolkit.flow.resilience`, one failure at a time; several (of links, of chiplets) share the
+        Of `noptoolkit.study.resilience`, one failure at a time; several (of links, of chiplets) share the
         picture. Parts without a trial stay grey.
     ax
         Where; a new figure of the active `style` where ``None``.
@@ -67,7 +67,7 @@ def degradation(
     --------
     >>> import matplotlib.pyplot as plt
     >>> from noptoolkit import plot, topology, traffic
-    >>> from noptoolkit.flow import resilience
+    >>> from noptoolkit.study import resilience
     >>> package = topology.mesh(2)
     >>> ax = plot.degradation(resilience(package, traffic.all_to_all(package, "1 MB"), routing="ecmp"))
     >>> ax.figure.axes[1].get_xlabel()

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Bools, Floats
 from noptoolkit.package import Chiplet, Memory, Package, Switch
 from noptoolkit.plot._stacks import cascade, dies_under, rim
 
@@ -52,22 +52,22 @@ class Layout:
         Whether two ways round share the space between two rows, so that lines must be thin.
     """
 
-    centre: NDArray[np.float64]
-    half: NDArray[np.float64]
-    bevel: NDArray[np.float64]
+    centre: Floats
+    half: Floats
+    bevel: Floats
     pitch: float
     kind: LayoutKind
-    on_circle: NDArray[np.bool_]
-    under: NDArray[np.bool_]
+    on_circle: Bools
+    under: Bools
     crowded: bool = False
 
     @property
-    def low(self) -> NDArray[np.float64]:
+    def low(self) -> Floats:
         """Lower left corner of what is drawn."""
         return np.asarray((self.centre - self.half).min(axis=0))
 
     @property
-    def high(self) -> NDArray[np.float64]:
+    def high(self) -> Floats:
         """Upper right corner of what is drawn."""
         return np.asarray((self.centre + self.half).max(axis=0))
 
@@ -126,7 +126,7 @@ def _with_dies(package: Package, bare: Layout, dies: dict[str, str]) -> Layout:
     return Layout(centre, bare.half[base], bare.bevel[base], bare.pitch, bare.kind, on_circle, under)
 
 
-def _pitch(centre: NDArray[np.float64]) -> float:
+def _pitch(centre: Floats) -> float:
     """Return the least distance of two centres, 0 where there are not two."""
     if len(centre) < 2:
         return 0.0
@@ -136,7 +136,7 @@ def _pitch(centre: NDArray[np.float64]) -> float:
     return float(distance[:, 1].min())
 
 
-def _touching(centre: NDArray[np.float64], half: NDArray[np.float64]) -> NDArray[np.float64]:
+def _touching(centre: Floats, half: Floats) -> Floats:
     """Return the scale at which two boxes would touch, [nodes, nodes], infinite on the diagonal."""
     apart = np.abs(centre[:, None] - centre[None])
     ratio = np.asarray((apart / (half[:, None] + half[None])).max(axis=2))
@@ -144,7 +144,7 @@ def _touching(centre: NDArray[np.float64], half: NDArray[np.float64]) -> NDArray
     return ratio
 
 
-def _drawn(package: Package) -> tuple[NDArray[np.float64], LayoutKind, list[int]]:
+def _drawn(package: Package) -> tuple[Floats, LayoutKind, list[int]]:
     """Return the centres of a layout made from the graph, its kind, and what is on its circle."""
     index = package.index
     neighbours: dict[int, list[int]] = {i: [] for i in range(len(package.nodes))}
@@ -234,7 +234,7 @@ def _hops(core: dict[int, list[int]], root: int) -> dict[int, int]:
     return depth
 
 
-def _place_tree(centre: NDArray[np.float64], tree: dict[int, list[int]], root: int) -> None:
+def _place_tree(centre: Floats, tree: dict[int, list[int]], root: int) -> None:
     """Leaves side by side, each parent over the middle of its children; as balloons where that is wide."""
     depth = _hops(tree, root)
     children = {i: [j for j in tree[i] if depth[j] > depth[i]] for i in tree}
@@ -257,7 +257,7 @@ def _place_tree(centre: NDArray[np.float64], tree: dict[int, list[int]], root: i
         centre[i] = across[i] - across[root], rise * -depth[i]
 
 
-def _place_balloons(centre: NDArray[np.float64], children: dict[int, list[int]], order: list[int]) -> None:
+def _place_balloons(centre: Floats, children: dict[int, list[int]], order: list[int]) -> None:
     """Children on a circle round their parent, each with the room that its own children need."""
     reach = dict.fromkeys(order, 0.5)  # radius of the disc that holds a subtree
     ring: dict[int, float] = {}  # radius of the circle of the children
@@ -299,7 +299,7 @@ def _clear_rise(across: dict[int, float], children: dict[int, list[int]]) -> flo
     return least
 
 
-def _place_layers(centre: NDArray[np.float64], core: dict[int, list[int]], level: dict[int, int]) -> None:
+def _place_layers(centre: Floats, core: dict[int, list[int]], level: dict[int, int]) -> None:
     """Chiplets below, each layer of switches ordered by the mean place of its neighbours below."""
     layers: list[list[int]] = [[] for _ in range(max(level.values()) + 1)]
     for i in core:
@@ -314,13 +314,13 @@ def _place_layers(centre: NDArray[np.float64], core: dict[int, list[int]], level
             centre[i] = (k - (len(members) - 1) / 2) * step, _rise(widest) * height
 
 
-def _place_circle(centre: NDArray[np.float64], ring: list[int], spread: float = 1.0) -> None:
+def _place_circle(centre: Floats, ring: list[int], spread: float = 1.0) -> None:
     angle = np.pi / 2 - 2 * np.pi * np.arange(len(ring)) / len(ring)
     radius = spread * len(ring) / (2 * np.pi)
     centre[ring] = radius * np.column_stack([np.cos(angle), np.sin(angle)])
 
 
-def _place_outside(centre: NDArray[np.float64], neighbours: dict[int, list[int]], placed: list[int]) -> None:
+def _place_outside(centre: Floats, neighbours: dict[int, list[int]], placed: list[int]) -> None:
     """Each other node one step outside the nodes that it hangs on, seen from the middle of the picture."""
     middle = (centre[placed].min(axis=0) + centre[placed].max(axis=0)) / 2
     taken = [tuple(centre[i]) for i in placed]
@@ -332,7 +332,7 @@ def _place_outside(centre: NDArray[np.float64], neighbours: dict[int, list[int]]
         taken.append(tuple(centre[i]))
 
 
-def _free_spot(at: NDArray[np.float64], turn: float, taken: list[tuple[float, float]]) -> NDArray[np.float64]:
+def _free_spot(at: Floats, turn: float, taken: list[tuple[float, float]]) -> Floats:
     others = np.array(taken)
     for reach in (1.0, 1.5, 2.0, 3.0):
         for swing in (0, 1, -1, 2, -2, 3, -3):

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.patches import Circle
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit._names import resolve
 from noptoolkit.flow import FlowResult
-from noptoolkit.flow.cuts import Cut
+from noptoolkit.flow.bounds.cuts import Cut
 from noptoolkit.package import Package
 from noptoolkit.plot._channels import IDLE, ROOMY, draw_channels
 from noptoolkit.plot._layout import Layout
@@ -193,7 +193,7 @@ def _titles(flows: Sequence[FlowResult]) -> list[str]:
     return [flow.package.name for flow in flows]
 
 
-def measure(flow: FlowResult, show: Measure) -> tuple[NDArray[np.float64], str]:
+def measure(flow: FlowResult, show: Measure) -> tuple[Floats, str]:
     """Return one number for each channel, and its unit."""
     of = {
         "time": (flow.utilisation * flow.time, unit_of(FlowResult, "time")),
@@ -229,8 +229,8 @@ def _cross(
     cut: Cut,
     package: Package,
     layout: Layout,
-    ribbons: list[NDArray[np.float64]],
-    owner: NDArray[np.int64],
+    ribbons: list[Floats],
+    owner: Ints,
 ) -> None:
     """Draw a stroke across each channel of a cut."""
     chosen = [r for r, i in zip(ribbons, owner, strict=True) if package.channels[i].name in cut.channels]
@@ -252,8 +252,8 @@ def _mark_bottleneck(
     flow: FlowResult,
     layout: Layout,
     scale: float,
-    ribbons: list[NDArray[np.float64]],
-    owner: NDArray[np.int64],
+    ribbons: list[Floats],
+    owner: Ints,
 ) -> None:
     """Ring what sets the time: a ribbon, or the box of a node whose port or crossbar it is."""
     package = flow.package

@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.image import AxesImage
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
 from noptoolkit.plot._style import PALE, QUANTITY_COLOURS, axes_points, figure_of, small_type
 
 __all__ = ["colour_bar", "draw_matrix", "thin_ticks"]
 
 
-def draw_matrix(ax: Axes, values: NDArray[np.float64], *, vmax: float | None = None) -> AxesImage:
+def draw_matrix(ax: Axes, values: Floats, *, vmax: float | None = None) -> AxesImage:
     """Draw a matrix, row 0 on top; what is zero stays grey."""
     shown = np.ma.masked_equal(values, 0.0)
     ax.set_facecolor("#F4F4F4")

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
 from noptoolkit.errors import RoutingError, WorkloadError
 from noptoolkit.flow import FlowResult
 from noptoolkit.plot._channels import IDLE, ROOMY, draw_channels
@@ -102,7 +102,7 @@ def multicast(
         return ax
 
 
-def _write_beside(ax: Axes, ribbon: NDArray[np.float64], text: str, scale: float) -> None:
+def _write_beside(ax: Axes, ribbon: Floats, text: str, scale: float) -> None:
     """Write a text on the right of a channel, where its other direction is not."""
     half, size = len(ribbon) // 2, small_type()
     tail, head, wide = (ribbon[0] + ribbon[-1]) / 2, ribbon[half], ribbon[0] - ribbon[-1]

@@ -20,8 +20,8 @@ from matplotlib.legend_handler import HandlerBase
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Patch, Polygon, Rectangle
 from matplotlib.transforms import Transform
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
 from noptoolkit.package import Chiplet, Node, Package, Switch
 from noptoolkit.plot._layout import Layout
 from noptoolkit.plot._stacks import rim
@@ -73,7 +73,7 @@ def _kind_of(node: Node) -> str:
     return "switch" if isinstance(node, Switch) else "memory stack"
 
 
-def frame(ax: Axes, layout: Layout, lines: list[list[NDArray[np.float64]]]) -> None:
+def frame(ax: Axes, layout: Layout, lines: list[list[Floats]]) -> None:
     """Set the limits of axes that show a package: equal scales, no ticks, room for boxes and links."""
     points = np.vstack([piece for pieces in lines for piece in pieces] or [layout.centre])
     low = np.minimum(layout.low, points.min(axis=0)) - 0.2 * layout.pitch
@@ -151,7 +151,7 @@ def _colours_of(kind: str, *, coloured: bool) -> tuple[str, tuple[float, float, 
     return colour, tint(colour, FULLNESS.get(kind, 0.16 if coloured else 0.06))
 
 
-def _outline(kind: str, centre: NDArray[np.float64], half: NDArray[np.float64]) -> Patch:
+def _outline(kind: str, centre: Floats, half: Floats) -> Patch:
     corner, width, height = centre - half, 2 * half[0], 2 * half[1]
     if kind == "memory stack":
         return Rectangle((corner[0], corner[1]), width, height)
@@ -165,9 +165,9 @@ def _outline(kind: str, centre: NDArray[np.float64], half: NDArray[np.float64]) 
     return FancyBboxPatch((corner[0], corner[1]), width, height, boxstyle=style)
 
 
-def _seams(centre: NDArray[np.float64], half: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+def _seams(centre: Floats, half: Floats) -> list[Floats]:
     """Return two lines that make a box a stack: near the lower and the upper edge of each box."""
-    lines: list[NDArray[np.float64]] = []
+    lines: list[Floats] = []
     for level in (-0.72, 0.72):
         left = centre + half * np.array([-1.0, level])
         right = centre + half * np.array([1.0, level])

@@ -13,8 +13,8 @@ import dataclasses
 from collections import defaultdict
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Bools, Floats, Ints
 from noptoolkit.package import LinkKind, Package
 from noptoolkit.plot._layout import GAP, Layout, place
 
@@ -37,7 +37,7 @@ STUB = 0.8  # length of a stub from the centre of its box, in pitches
 TANGLED = 0.04  # share of tangled links beyond which positions are given up
 THINNEST = 0.12  # thinnest lane, in widest lanes: what is there stays visible
 
-Points = NDArray[np.float64]
+Points = Floats
 Track = tuple[int, float, float, float]  # axis along which a way round runs, where across, from, to
 
 
@@ -81,7 +81,7 @@ def link_widths(package: Package, layout: Layout, widest: float) -> Points:
     return np.asarray(widest * np.clip(bandwidth / most, THINNEST, 1.0))
 
 
-def drawn_links(package: Package, layout: Layout) -> NDArray[np.bool_]:
+def drawn_links(package: Package, layout: Layout) -> Bools:
     """Return which links are seen, [links]: not the bonds of a die to what stands on it."""
     return np.asarray(~layout.under[package.link_ends].any(axis=1))
 
@@ -188,7 +188,7 @@ def _chord(start: Points, stop: Points) -> Points:
 
 def channel_ribbons(
     package: Package, layout: Layout, lines: list[list[Points]], widths: Points, widest: float
-) -> tuple[list[Points], NDArray[np.int64]]:
+) -> tuple[list[Points], Ints]:
     """Return the outlines of the channels' ribbons, [corners, 2] each, and the channel of each.
 
     Ribbons lie in the order of the channels; each ends in a tip on the border of its head's box.
@@ -255,7 +255,7 @@ def _side_by_side(package: Package, layout: Layout) -> Points:
     return shift
 
 
-def _facing_points(layout: Layout, ends: NDArray[np.int64]) -> tuple[Points, Points]:
+def _facing_points(layout: Layout, ends: Ints) -> tuple[Points, Points]:
     """Return a point in each end's box: level with each other where the boxes face, else the centres."""
     start, stop = layout.centre[ends[:, 0]].copy(), layout.centre[ends[:, 1]].copy()
     half_a, half_b = layout.half[ends[:, 0]], layout.half[ends[:, 1]]
@@ -269,7 +269,7 @@ def _facing_points(layout: Layout, ends: NDArray[np.int64]) -> tuple[Points, Poi
     return start, stop
 
 
-def _crosses_box(layout: Layout, ends: NDArray[np.int64], start: Points, stop: Points) -> bool:
+def _crosses_box(layout: Layout, ends: Ints, start: Points, stop: Points) -> bool:
     """Return whether a straight line crosses the box of a node that is not at its ends."""
     low, high = layout.centre - 0.85 * layout.half, layout.centre + 0.85 * layout.half
     along = stop - start

@@ -7,8 +7,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.patches import Patch
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit.plot._rows import group, name_rows, notes_of, rows_of, title_of, window_of
 from noptoolkit.plot._style import (
     INK,
@@ -124,9 +124,7 @@ def schedule(
         return ax
 
 
-def _bars_of(
-    plan: Schedule, rows: tuple[str, ...]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _bars_of(plan: Schedule, rows: tuple[str, ...]) -> tuple[Ints, Ints, Ints]:
     """Return task, row and kind of each bar: a task has one on every resource that it holds."""
     graph = plan.graph
     row_of = {name: i for i, name in enumerate(rows)}
@@ -178,12 +176,12 @@ def _draw_bars(
 
 
 def _merged(
-    row: NDArray[np.int64],
-    kind: NDArray[np.int64],
-    start: NDArray[np.float64],
-    stop: NDArray[np.float64],
+    row: Ints,
+    kind: Ints,
+    start: Floats,
+    stop: Floats,
     tolerance: float,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[Ints, Ints, Floats, Floats]:
     """Return fewer bars: neighbours of one kind on one row that are nearer than the tolerance are one."""
     order = np.lexsort((start, row))
     row, kind, start, stop = row[order], kind[order], start[order], stop[order]

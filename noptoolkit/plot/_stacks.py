@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import networkx as nx
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
 from noptoolkit.package import Chiplet, LinkKind, Package
 
 __all__ = ["cascade", "dies_under", "rim"]
@@ -38,12 +38,12 @@ def dies_under(package: Package) -> dict[str, str]:
     return {die: node for die, (node, kind) in found.items() if kind is LinkKind.HYBRID_BOND}
 
 
-def rim(half: NDArray[np.float64]) -> NDArray[np.float64]:
+def rim(half: Floats) -> Floats:
     """Return how far a die is moved from the centre of the box that stands on it, of that half size."""
     return RIM * float(half.min()) * np.array([1.0, -1.0])
 
 
-def cascade(package: Package, centre: NDArray[np.float64]) -> NDArray[np.float64]:
+def cascade(package: Package, centre: Floats) -> Floats:
     """Return the centres of all nodes, [nodes, 2], with stacked chiplets fanned out over their lowest.
 
     What hangs on a stack moves with it.
@@ -64,7 +64,7 @@ def cascade(package: Package, centre: NDArray[np.float64]) -> NDArray[np.float64
     for stack in stacks:
         moved[stack] = centre[stack[0]] + np.outer(np.arange(len(stack)), [step, -step])
     in_stack = {i for stack in stacks for i in stack}
-    shifts: dict[int, list[NDArray[np.float64]]] = {}
+    shifts: dict[int, list[Floats]] = {}
     for a, b, _ in ends:
         for hanging, on in ((a, b), (b, a)):
             if on in in_stack and hanging not in in_stack:

@@ -10,8 +10,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit.package import Link, LinkKind, Package
 from noptoolkit.plot._layout import Layout
 from noptoolkit.plot._nodes import (
@@ -116,9 +116,7 @@ def topology(
         return ax
 
 
-def _draw_links(
-    ax: Axes, package: Package, layout: Layout, lines: list[list[NDArray[np.float64]]], scale: float
-) -> None:
+def _draw_links(ax: Axes, package: Package, layout: Layout, lines: list[list[Floats]], scale: float) -> None:
     widest = lane_width(package, layout)
     finest = min(HAIRLINE, covering_width(layout, lines) * scale)
     points = np.maximum(link_widths(package, layout, EVEN * widest) * scale, finest)
@@ -150,9 +148,9 @@ def _draw_links(
 
 def _add_lines(
     ax: Axes,
-    lines: list[list[NDArray[np.float64]]],
-    points: NDArray[np.float64],
-    chosen: NDArray[np.int64],
+    lines: list[list[Floats]],
+    points: Floats,
+    chosen: Ints,
     colour: str,
     zorder: float,
 ) -> LineCollection:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
 from noptoolkit.plot._matrix import colour_bar, draw_matrix, thin_ticks
 from noptoolkit.plot._style import canvas, heading, multiple_of, origin_note, with_unit
 from noptoolkit.traffic import Traffic
@@ -63,7 +63,7 @@ def traffic(
         return ax
 
 
-def delivered(traffic: Traffic) -> NDArray[np.float64]:
+def delivered(traffic: Traffic) -> Floats:
     """Return the bytes that each end point has for each other, multicasts and reductions included."""
     total = np.array(traffic.demand, dtype=float)
     for sets, reverse in ((traffic.multicast, False), (traffic.reduction, True)):

@@ -29,15 +29,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from noptoolkit._arrays import Floats, Ints
 
 if TYPE_CHECKING:
     from noptoolkit.scheduling.task_graph import TaskGraph
 
 __all__ = ["LowerBound", "lone_times", "lower_bound", "uses_of_resources"]
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 FRONTS = 400
 """Fronts that are looked at, evenly spread if there are more: the time grows with their number."""
@@ -146,9 +145,9 @@ def uses_of_resources(graph: TaskGraph) -> tuple[Ints, Ints, Floats]:
 def _front_bound(
     graph: TaskGraph, order: Ints, time: Floats, head: Floats, tail: Floats, uses: tuple[Ints, Ints, Floats]
 ) -> float:
-    from noptoolkit.scheduling._bound_kernels import front_bound
-    from noptoolkit.scheduling._front_kernels import reach_of_chain, reach_of_fronts, ways_between_fronts
-    from noptoolkit.scheduling._path_kernels import critical_chain
+    from noptoolkit.scheduling.compiled_bounds import front_bound
+    from noptoolkit.scheduling.compiled_fronts import reach_of_chain, reach_of_fronts, ways_between_fronts
+    from noptoolkit.scheduling.compiled_paths import critical_chain
 
     owner, resource, work = uses
     walks = (order, graph.pred_ptr, graph.pred, *graph.successors)
@@ -185,7 +184,7 @@ def _stays(
     uses: tuple[Ints, Ints, Floats], after: Ints, before: Ints, since: Floats, until: Floats, fronts: int
 ) -> Floats:
     """Return by how much each front must follow the one before, for the tasks between, [fronts + 1]."""
-    from noptoolkit.scheduling._bound_kernels import longest_stays
+    from noptoolkit.scheduling.compiled_bounds import longest_stays
 
     owner, resource, work = uses
     between = np.flatnonzero(after[owner] == before[owner] - 1)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from noptoolkit._arrays import Bools, Floats, Ints
 from noptoolkit._names import resolve
 from noptoolkit.errors import ScheduleError
 from noptoolkit.scheduling.bounds import LowerBound, lone_times, lower_bound
@@ -26,8 +27,6 @@ from noptoolkit.scheduling.task_graph import TaskGraph
 
 __all__ = ["PRIORITIES", "Priority", "Timeline", "list_schedule"]
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Priority = Callable[[TaskGraph], NDArray[np.floating]]
 
 REACHED = 1 + 1e-4
@@ -76,7 +75,7 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail", rounds
     >>> list_schedule(tasks.build()).end
     array([1., 1., 2., 2.])
     """
-    from noptoolkit.scheduling._path_kernels import heads_and_tails, topological_order
+    from noptoolkit.scheduling.compiled_paths import heads_and_tails, topological_order
 
     succ_ptr, succ = graph.successors
     order = topological_order(graph.pred_ptr, succ_ptr, succ)
@@ -117,7 +116,7 @@ def _improved(
 
 def _run(graph: TaskGraph, urgency: NDArray[np.floating]) -> tuple[Floats, Floats, int]:
     """Return starts and ends of all tasks, and how many could be run."""
-    from noptoolkit.scheduling._event_kernels import run_events
+    from noptoolkit.scheduling.compiled_events import run_events
 
     by_rank = np.argsort(-urgency, kind="stable")
     rank = np.empty_like(by_rank)
@@ -143,7 +142,7 @@ def _run(graph: TaskGraph, urgency: NDArray[np.floating]) -> tuple[Floats, Float
 
 def longest_tail(graph: TaskGraph) -> Floats:
     """Return the longest path from each task's start to the end of the graph, in s."""
-    from noptoolkit.scheduling._path_kernels import heads_and_tails, topological_order
+    from noptoolkit.scheduling.compiled_paths import heads_and_tails, topological_order
 
     succ_ptr, succ = graph.successors
     order = topological_order(graph.pred_ptr, succ_ptr, succ)
@@ -160,7 +159,7 @@ def first_added(graph: TaskGraph) -> Floats:
 PRIORITIES: Mapping[str, Priority] = {"tail": longest_tail, "added": first_added}
 
 
-def _need_arrays(graph: TaskGraph) -> tuple[Ints, Ints, Ints, Ints, Ints, NDArray[np.bool_]]:
+def _need_arrays(graph: TaskGraph) -> tuple[Ints, Ints, Ints, Ints, Ints, Bools]:
     """Return the needs as pointer arrays, and which needs each resource and buffer concerns."""
     pointers: list[int] = [0]
     held_all: list[int] = []

@@ -7,15 +7,13 @@ scheduler that made them.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import ScheduleError, UnknownNameError, raise_collected
 from noptoolkit.scheduling.task_graph import TaskGraph
 
 __all__ = ["occupancy_over_time", "verify_schedule"]
-
-Floats = NDArray[np.float64]
 
 
 def verify_schedule(graph: TaskGraph, start: Floats, end: Floats, *, tol: float = 1e-9) -> None:

@@ -1,7 +1,8 @@
 """Studies made of many runs: comparisons, calibration to measurements, Mozart's published table."""
 
 from noptoolkit.study.calibration import Calibration, Measurement, calibrate, leave_one_out, step_times
-from noptoolkit.study.compare import Comparison, compare_packages
+from noptoolkit.study.comparison import Comparison, compare
+from noptoolkit.study.losses import Resilience, resilience
 from noptoolkit.study.mozart import MozartReproduction, reproduce_mozart
 
 __all__ = [
@@ -9,9 +10,11 @@ __all__ = [
     "Comparison",
     "Measurement",
     "MozartReproduction",
+    "Resilience",
     "calibrate",
-    "compare_packages",
+    "compare",
     "leave_one_out",
     "reproduce_mozart",
+    "resilience",
     "step_times",
 ]

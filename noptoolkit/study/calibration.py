@@ -23,14 +23,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
 from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import Allocation
 from noptoolkit.errors import InfeasibleError, UnknownNameError, WorkloadError
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Package
-from noptoolkit.scheduling import POLICIES, schedule
+from noptoolkit.step import POLICIES, schedule
 from noptoolkit.units import Measured, measured
 from noptoolkit.workload import Workload
 
@@ -43,8 +43,6 @@ __all__ = [
     "leave_one_out",
     "step_times",
 ]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class Measurement:
     group
         What is left out together, usually the model.
     policy
-        A name in `noptoolkit.scheduling.POLICIES`.
+        A name in `noptoolkit.step.POLICIES`.
     times
         Of the step under that policy, see `step_times`.
     value

@@ -23,7 +23,7 @@ from noptoolkit.errors import NopWarning
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Memory, Package
-from noptoolkit.scheduling import POLICIES, schedule
+from noptoolkit.step import POLICIES, schedule
 from noptoolkit.study.calibration import (
     Calibration,
     LeftOut,
@@ -34,7 +34,7 @@ from noptoolkit.study.calibration import (
     root_mean_square,
     step_times,
 )
-from noptoolkit.text import html_table, text_table
+from noptoolkit.tables import html_table, text_table
 from noptoolkit.units import Quantity, parse_quantity
 from noptoolkit.workload import Workload
 

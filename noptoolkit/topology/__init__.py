@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from noptoolkit.package import Package
 from noptoolkit.topology.attachments import attach_attention, attach_io, attach_memory, stack_sram
+from noptoolkit.topology.builder_options import Parts
 from noptoolkit.topology.by_size import of_size
 from noptoolkit.topology.composition import compose, connect, replicate, scale_bandwidth
 from noptoolkit.topology.grids import (
@@ -31,7 +32,6 @@ from noptoolkit.topology.hexagons import folded_hexatorus, hexamesh, hexatorus
 from noptoolkit.topology.hierarchy import hierarchical
 from noptoolkit.topology.interposer import butter_donut, cluscross, double_butterfly, kite, sid_mesh
 from noptoolkit.topology.low_diameter import hypercube, slim_noc
-from noptoolkit.topology.parts import Parts
 from noptoolkit.topology.regular import fully_connected, random_regular
 from noptoolkit.topology.rings import express_ring, ring
 from noptoolkit.topology.switched import concentrated_mesh, dragonfly, fat_tree, tree

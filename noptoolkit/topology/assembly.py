@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Link, LinkKind, Node, Package
-from noptoolkit.topology.companions import Outlines, attention_beside, nearest_of, stacks_beside
-from noptoolkit.topology.parts import Parts, Point
+from noptoolkit.topology.builder_options import Parts, Point
+from noptoolkit.topology.perimeter import Outlines, attention_beside, nearest_of, stacks_beside
 
 __all__ = ["Sketch", "Wire", "assemble", "grid_positions", "grid_sketch", "split_groups"]
 
@@ -140,7 +140,7 @@ def grid_sketch(
     switches: Mapping[str, Point] | None = None,
     stacks: Sequence[Point] = (),
 ) -> Sketch:
-    """Return the sketch of chiplets on a plane, with companions where `noptoolkit.topology.companions` says.
+    """Return the sketch of chiplets on a plane, with companions where `noptoolkit.topology.perimeter` says.
 
     Parameters
     ----------

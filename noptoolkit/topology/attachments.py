@@ -10,7 +10,7 @@ from typing import Any
 
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Chiplet, Link, LinkKind, Memory, Node, Package
-from noptoolkit.topology.parts import Point
+from noptoolkit.topology.builder_options import Point
 from noptoolkit.units import Quantity, parse_quantity
 
 __all__ = ["attach_attention", "attach_io", "attach_memory", "stack_sram"]

@@ -13,10 +13,10 @@ from typing import Any, Unpack
 
 from noptoolkit._names import resolve
 from noptoolkit.package import Package
+from noptoolkit.topology.builder_options import PartsOptions
 from noptoolkit.topology.galois import prime_power
-from noptoolkit.topology.parts import PartsOptions
 from noptoolkit.topology.regular import MOST_COMPLETE
-from noptoolkit.topology.sizes import need
+from noptoolkit.topology.size_checks import need
 
 __all__ = ["SIZES", "of_size"]
 

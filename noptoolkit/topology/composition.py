@@ -9,7 +9,7 @@ from typing import Any
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import TopologyError, UnknownNameError
 from noptoolkit.package import Chiplet, Link, LinkKind, Memory, Node, Package
-from noptoolkit.topology.sizes import check_count, need
+from noptoolkit.topology.size_checks import check_count, need
 from noptoolkit.units import Quantity, parse_quantity
 
 __all__ = ["compose", "connect", "extent", "replicate", "scale_bandwidth"]

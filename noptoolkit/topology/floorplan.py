@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from noptoolkit.topology.parts import Point
+from noptoolkit.topology.builder_options import Point
 
 __all__ = ["Plan", "die", "pack"]
 

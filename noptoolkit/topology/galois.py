@@ -11,7 +11,8 @@ from functools import lru_cache
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
+
+from noptoolkit._arrays import Ints
 
 __all__ = ["field_tables", "prime_power"]
 
@@ -34,7 +35,7 @@ def prime_power(q: int) -> tuple[int, int] | None:
 
 
 @lru_cache(maxsize=8)
-def field_tables(q: int) -> tuple[NDArray[np.int64], NDArray[np.int64], list[int]]:
+def field_tables(q: int) -> tuple[Ints, Ints, list[int]]:
     """Return the tables of differences and products of GF(q), [q, q], and the powers of a generator, [q - 1].
 
     Raises

@@ -15,6 +15,7 @@ from typing import Unpack
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import LinkKind, Package
 from noptoolkit.topology.assembly import Wire, assemble, grid_positions, grid_sketch
+from noptoolkit.topology.builder_options import PartsOptions, parts_of
 from noptoolkit.topology.lines import (
     Pattern,
     complete,
@@ -26,8 +27,7 @@ from noptoolkit.topology.lines import (
     strided,
     wire_lines,
 )
-from noptoolkit.topology.parts import PartsOptions, parts_of
-from noptoolkit.topology.sizes import check_count, check_links, need
+from noptoolkit.topology.size_checks import check_count, check_links, need
 from noptoolkit.units import Quantity, parse_quantity
 
 __all__ = [

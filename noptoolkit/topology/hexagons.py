@@ -12,9 +12,9 @@ from typing import Unpack
 
 from noptoolkit.package import Package
 from noptoolkit.topology.assembly import assemble, grid_sketch
+from noptoolkit.topology.builder_options import PartsOptions, parts_of
 from noptoolkit.topology.lines import Pattern, folded_ring, hexagon_lines, path, ring, wire_lines
-from noptoolkit.topology.parts import PartsOptions, parts_of
-from noptoolkit.topology.sizes import need
+from noptoolkit.topology.size_checks import need
 
 __all__ = ["folded_hexatorus", "hexamesh", "hexatorus"]
 

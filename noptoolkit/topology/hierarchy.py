@@ -16,9 +16,9 @@ from noptoolkit._names import resolve
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Chiplet, Package
 from noptoolkit.topology.assembly import Wire, assemble, grid_sketch
+from noptoolkit.topology.builder_options import PartsOptions, Point, parts_of
 from noptoolkit.topology.composition import extent
-from noptoolkit.topology.parts import PartsOptions, Point, parts_of
-from noptoolkit.topology.sizes import check_count, check_links
+from noptoolkit.topology.size_checks import check_count, check_links
 from noptoolkit.units import Quantity, parse_quantity
 
 __all__ = ["hierarchical"]

@@ -1,7 +1,7 @@
 """Topologies proposed for silicon interposers: at most four links per chiplet, some of them long or diagonal.
 
 The wiring is that of RapidChiplet (Iff et al., arXiv 2311.06081), which generalises each paper's drawing to
-other sizes; the 4 x 5 chiplets that the papers draw are theirs (`noptoolkit.topology.drawings`). Double
+other sizes; the 4 x 5 chiplets that the papers draw are theirs (`noptoolkit.topology.published_maps`). Double
 Butterfly and ButterDonut: Kannan, Enright Jerger and Loh, MICRO-48, 2015; Kite: Bharadwaj et al., DAC 2020;
 ClusCross: Coskun et al., IEEE TCAD 39(12), 2020, 5183-5196; SID-Mesh: Sharifpour, Sharifpour and Reshadi,
 SLIP 2021. The last two are as RapidChiplet's generators wire them; their papers' figures were not at hand.
@@ -14,10 +14,10 @@ from typing import Literal, Unpack
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.topology.assembly import assemble, grid_positions, grid_sketch
-from noptoolkit.topology.drawings import COLUMNS, ROWS, drawn_wires
+from noptoolkit.topology.builder_options import PartsOptions, parts_of
 from noptoolkit.topology.lines import Pattern, folded_ring, grid_diagonals, grid_lines, path, wire_lines
-from noptoolkit.topology.parts import PartsOptions, parts_of
-from noptoolkit.topology.sizes import check_count, nearest_sizes, need
+from noptoolkit.topology.published_maps import COLUMNS, ROWS, drawn_wires
+from noptoolkit.topology.size_checks import check_count, nearest_sizes, need
 
 __all__ = ["butter_donut", "cluscross", "double_butterfly", "kite", "sid_mesh"]
 

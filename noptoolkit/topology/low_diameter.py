@@ -14,9 +14,9 @@ from typing import Unpack
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.topology.assembly import assemble, grid_positions, grid_sketch
+from noptoolkit.topology.builder_options import PartsOptions, parts_of
 from noptoolkit.topology.galois import field_tables, prime_power
-from noptoolkit.topology.parts import PartsOptions, parts_of
-from noptoolkit.topology.sizes import check_links, nearest_sizes, need
+from noptoolkit.topology.size_checks import check_links, nearest_sizes, need
 
 __all__ = ["hypercube", "slim_noc"]
 

@@ -12,8 +12,8 @@ from typing import Unpack
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.topology.assembly import assemble, grid_positions, grid_sketch
-from noptoolkit.topology.parts import PartsOptions, parts_of
-from noptoolkit.topology.sizes import check_count, check_links, need
+from noptoolkit.topology.builder_options import PartsOptions, parts_of
+from noptoolkit.topology.size_checks import check_count, check_links, need
 
 __all__ = ["fully_connected", "random_regular"]
 

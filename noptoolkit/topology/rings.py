@@ -10,9 +10,9 @@ from typing import Unpack
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.topology.assembly import assemble, grid_sketch
+from noptoolkit.topology.builder_options import Parts, PartsOptions, parts_of
 from noptoolkit.topology.lines import ring as closed
-from noptoolkit.topology.parts import Parts, PartsOptions, parts_of
-from noptoolkit.topology.sizes import check_count, nearest_sizes, need
+from noptoolkit.topology.size_checks import check_count, nearest_sizes, need
 
 __all__ = ["express_ring", "ring"]
 

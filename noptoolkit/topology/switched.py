@@ -14,10 +14,10 @@ from typing import Unpack
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.topology.assembly import Sketch, Wire, assemble, grid_sketch
+from noptoolkit.topology.builder_options import Parts, PartsOptions, Point, parts_of
 from noptoolkit.topology.floorplan import Plan, die, pack
 from noptoolkit.topology.lines import grid_lines, path
-from noptoolkit.topology.parts import Parts, PartsOptions, Point, parts_of
-from noptoolkit.topology.sizes import check_count, check_links, need
+from noptoolkit.topology.size_checks import check_count, check_links, need
 
 __all__ = ["concentrated_mesh", "dragonfly", "fat_tree", "tree"]
 

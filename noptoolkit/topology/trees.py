@@ -13,8 +13,8 @@ from typing import Unpack
 
 from noptoolkit.package import Package
 from noptoolkit.topology.assembly import Sketch, Wire, assemble, split_groups
-from noptoolkit.topology.parts import Parts, PartsOptions, Point, parts_of
-from noptoolkit.topology.sizes import check_count, need
+from noptoolkit.topology.builder_options import Parts, PartsOptions, Point, parts_of
+from noptoolkit.topology.size_checks import check_count, need
 from noptoolkit.units import Quantity, parse_quantity
 
 __all__ = ["nop_tree", "star"]

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+
+from noptoolkit._arrays import Bits, Floats
 
 __all__ = ["join_bits", "merge_rows"]
 
-Floats = NDArray[np.float64]
-Words = NDArray[np.uint64]
+Words = Bits
 
 
 @njit(cache=True, nogil=True)

@@ -11,8 +11,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from noptoolkit._arrays import Bits, Bools, Floats, Ints
 from noptoolkit.errors import WorkloadError
 from noptoolkit.package import Package
 from noptoolkit.units import format_quantity
@@ -34,9 +35,9 @@ class DestinationSets:
         Size of each message, in B, [messages].
     """
 
-    root: NDArray[np.int64]
-    members: NDArray[np.uint64]
-    bytes: NDArray[np.float64]
+    root: Ints
+    members: Bits
+    bytes: Floats
 
     def __post_init__(self) -> None:
         for array in (self.root, self.members, self.bytes):
@@ -48,7 +49,7 @@ class DestinationSets:
     def __repr__(self) -> str:
         return f"DestinationSets({len(self)} messages, {format_quantity(self.bytes.sum(), 'B')})"
 
-    def contains(self, endpoints: int) -> NDArray[np.bool_]:
+    def contains(self, endpoints: int) -> Bools:
         """Return whether each message reaches each of the first end points, [messages, endpoints].
 
         Examples
@@ -87,7 +88,7 @@ class Traffic:
     """
 
     endpoints: tuple[str, ...]
-    demand: NDArray[np.float64]
+    demand: Floats
     multicast: DestinationSets | None = None
     reduction: DestinationSets | None = None
     name: str = ""
@@ -100,7 +101,7 @@ class Traffic:
             if sets is not None:
                 self._check_bytes(sets.bytes)
 
-    def _checked(self, demand: ArrayLike) -> NDArray[np.float64]:
+    def _checked(self, demand: ArrayLike) -> Floats:
         """Return the demand as a matrix of its own that nobody can write to."""
         count = len(self.endpoints)
         try:
@@ -128,7 +129,7 @@ class Traffic:
         matrix.flags.writeable = False
         return matrix
 
-    def _check_bytes(self, sizes: NDArray[np.float64]) -> None:
+    def _check_bytes(self, sizes: Floats) -> None:
         with np.errstate(over="ignore"):
             total = float(sizes.sum())
         if not (sizes.min(initial=0.0) >= 0 and math.isfinite(total)):

@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit._names import did_you_mean
 from noptoolkit._seeds import generator_from
 from noptoolkit.errors import UnknownNameError, WorkloadError
@@ -151,7 +151,7 @@ def _size(size: Quantity, what: str) -> float:
     return number
 
 
-def _nothing(package: Package) -> NDArray[np.float64]:
+def _nothing(package: Package) -> Floats:
     return np.zeros((len(package.terminals), len(package.terminals)))
 
 
@@ -162,7 +162,7 @@ def _terminal(package: Package, name: str) -> int:
     return package.terminals.index(name)
 
 
-def _chosen(package: Package, among: Among, least: int = 2) -> NDArray[np.int64]:
+def _chosen(package: Package, among: Among, least: int = 2) -> Ints:
     """Return the indices into ``package.terminals`` of the end points that take part."""
     expect_package(package)
     if among == "experts":

@@ -23,6 +23,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from noptoolkit._arrays import Bits, Floats, Ints
 from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import Allocation
 from noptoolkit.errors import UnknownNameError, WorkloadError
@@ -165,7 +166,7 @@ def _served(
     return served, size * stands_for / len(served)
 
 
-def _sources(package: Package, source: str | Sequence[str] | None) -> NDArray[np.int64]:
+def _sources(package: Package, source: str | Sequence[str] | None) -> Ints:
     if source is None:
         names: Sequence[str] = package.with_role("attention") or package.experts
     else:
@@ -182,10 +183,10 @@ def _sources(package: Package, source: str | Sequence[str] | None) -> NDArray[np
 def _demand(
     package: Package,
     served: NDArray[np.integer[Any]],
-    sources: NDArray[np.int64],
+    sources: Ints,
     scale: float,
     distinct: bool,
-) -> NDArray[np.float64]:
+) -> Floats:
     count = len(package.terminals)
     received = np.zeros(count)
     columns = np.ascontiguousarray(served.T)
@@ -201,9 +202,7 @@ def _demand(
     return demand
 
 
-def _sets(
-    package: Package, served: NDArray[np.integer[Any]], sources: NDArray[np.int64], scale: float
-) -> DestinationSets:
+def _sets(package: Package, served: NDArray[np.integer[Any]], sources: Ints, scale: float) -> DestinationSets:
     """Return one message for each source and distinct set of terminals, the source left out."""
     members = _joined(served, -(-len(package.terminals) // 64))
     members, counts = _merged(members, np.ones(len(members)))
@@ -223,7 +222,7 @@ def _sets(
     return DestinationSets(np.concatenate(roots), np.concatenate(sets), np.concatenate(sizes))
 
 
-def _joined(served: NDArray[np.integer[Any]], words: int) -> NDArray[np.uint64]:
+def _joined(served: NDArray[np.integer[Any]], words: int) -> Bits:
     """Return the set of terminals in each row, [tokens, words]."""
     members = np.zeros((len(served), words), dtype=np.uint64)
     if len(served) >= MANY:
@@ -236,9 +235,7 @@ def _joined(served: NDArray[np.integer[Any]], words: int) -> NDArray[np.uint64]:
     return members
 
 
-def _merged(
-    members: NDArray[np.uint64], counts: NDArray[np.float64]
-) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
+def _merged(members: Bits, counts: Floats) -> tuple[Bits, Floats]:
     """Return the distinct rows, [sets, words], and the sum of the counts of each, [sets]."""
     if len(members) >= MANY:
         from noptoolkit.traffic.compiled_sets import merge_rows

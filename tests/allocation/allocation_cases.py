@@ -10,7 +10,7 @@ import pytest
 
 from noptoolkit import Chiplet, Link, Package, RoutingTrace, Switch, SyntheticRouting
 from noptoolkit.allocation import LayoutProblem
-from noptoolkit.allocation.fit import layout_problems
+from noptoolkit.allocation.allocating import layout_problems
 from noptoolkit.allocation.layout import count_distinct
 from noptoolkit.synthetic import draw_trace
 

@@ -9,7 +9,7 @@ from allocation_cases import grid, topical, tree
 from noptoolkit import Chiplet, Link, Memory, Package, RoutingTrace, Switch
 from noptoolkit.allocation import Allocation, allocate
 from noptoolkit.allocation import time_search as ts
-from noptoolkit.allocation.fit import layout_problems
+from noptoolkit.allocation.allocating import layout_problems
 from noptoolkit.allocation.time_model import package_time
 from noptoolkit.allocation.time_search import layout_time, search_time
 from noptoolkit.errors import NopError

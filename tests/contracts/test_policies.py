@@ -11,7 +11,8 @@ import pytest
 from noptoolkit import Batch, MoEModel, SyntheticRouting, Workload
 from noptoolkit.errors import NopWarning
 from noptoolkit.package import Package
-from noptoolkit.scheduling import POLICIES, Schedule, schedule, verify_schedule
+from noptoolkit.scheduling import Schedule, verify_schedule
+from noptoolkit.step import POLICIES, schedule
 from noptoolkit.topology import BUILDERS
 
 MODEL = MoEModel(

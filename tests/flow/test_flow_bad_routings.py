@@ -7,7 +7,8 @@ from flow_cases import all_to_all, from_graph
 
 from noptoolkit import Chiplet, Link, Memory, Package
 from noptoolkit.errors import NopError, RoutingError
-from noptoolkit.flow import ROUTINGS, check_deadlock, congestion, zero_load_latency
+from noptoolkit.flow import ROUTINGS, congestion
+from noptoolkit.routing import check_deadlock, zero_load_latency
 from noptoolkit.topology import mesh
 from noptoolkit.traffic import from_matrix
 

@@ -10,8 +10,8 @@ from noptoolkit import Package
 from noptoolkit.flow import congestion
 from noptoolkit.flow.bisecting import proved_bisection
 from noptoolkit.physical import profile
+from noptoolkit.structure.bisection_bandwidth import bisection
 from noptoolkit.topology import cluscross, concentrated_mesh, dragonfly, hexamesh, mesh, octamesh, ring, torus
-from noptoolkit.topology.halves import bisection
 from noptoolkit.traffic import all_to_all
 
 PROVED = [  # a link is 1 B/s; the closed form of each

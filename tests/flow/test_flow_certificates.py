@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow import congestion
-from noptoolkit.flow.certificate import price_bound
-from noptoolkit.flow.problem import routing_problem
+from noptoolkit.flow.bounds.certificate import price_bound
+from noptoolkit.routing.problem import routing_problem
 
 
 @given(seed=st.integers(0, 10_000), routing=st.sampled_from(["optimal", "ecmp", "shortest"]))

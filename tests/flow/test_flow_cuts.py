@@ -9,14 +9,14 @@ from flow_cases import all_to_all, random_package, random_traffic
 
 from noptoolkit import Package
 from noptoolkit.flow import congestion
-from noptoolkit.flow.certificate import program_bound
-from noptoolkit.flow.cuts import CUT, program_cut
-from noptoolkit.flow.fixed.forwarding import take_first
+from noptoolkit.flow.bounds.certificate import program_bound
+from noptoolkit.flow.bounds.cuts import CUT, program_cut
+from noptoolkit.flow.bounds.program import peel
 from noptoolkit.flow.optimal import portfolio
 from noptoolkit.flow.optimal.linear_program import solve_linear_program
-from noptoolkit.flow.optimal.program import peel
-from noptoolkit.flow.problem import routing_problem
 from noptoolkit.flow.trees.multicast import tree_loads
+from noptoolkit.routing.forwarding import take_first
+from noptoolkit.routing.problem import routing_problem
 from noptoolkit.topology import BUILDERS, mesh, nop_tree, ring, torus
 
 

@@ -10,8 +10,9 @@ from flow_cases import all_to_all, random_package, random_traffic
 
 from noptoolkit import Chiplet, Link, Package
 from noptoolkit.errors import NopError
-from noptoolkit.flow import congestion, degradation, resilience
-from noptoolkit.flow.relabelling import alike, relabellings
+from noptoolkit.flow import congestion, degradation
+from noptoolkit.study import resilience
+from noptoolkit.study.relabelling import alike, relabellings
 from noptoolkit.topology import mesh, nop_tree, torus
 from noptoolkit.traffic import from_matrix
 

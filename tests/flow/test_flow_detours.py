@@ -6,13 +6,13 @@ from flow_cases import from_graph, random_package, random_traffic
 
 from noptoolkit import Chiplet, Link, Package
 from noptoolkit.flow import congestion
-from noptoolkit.flow.certificate import net_inflow, repair
-from noptoolkit.flow.fixed.forwarding import take_first
+from noptoolkit.flow.bounds.certificate import net_inflow, repair
+from noptoolkit.flow.bounds.program import peel
 from noptoolkit.flow.optimal.detours import DetourSearch
 from noptoolkit.flow.optimal.linear_program import solve_linear_program
-from noptoolkit.flow.optimal.program import peel
-from noptoolkit.flow.problem import routing_problem
 from noptoolkit.flow.trees.multicast import tree_loads
+from noptoolkit.routing.forwarding import take_first
+from noptoolkit.routing.problem import routing_problem
 from noptoolkit.topology import torus
 from noptoolkit.traffic import from_matrix
 

@@ -7,11 +7,11 @@ from flow_cases import from_graph, random_traffic
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from noptoolkit.flow.fixed.forwarding import take_first
+from noptoolkit.flow.bounds.program import peel
 from noptoolkit.flow.optimal.first_order import Kernels, _project, _stiffness, _sum_at_vertices
-from noptoolkit.flow.optimal.program import peel
-from noptoolkit.flow.problem import routing_problem
 from noptoolkit.flow.trees.multicast import tree_loads
+from noptoolkit.routing.forwarding import take_first
+from noptoolkit.routing.problem import routing_problem
 
 
 @given(seed=st.integers(0, 10_000), size=st.integers(1, 300), reach=st.sampled_from([0.1, 1.0, 30.0]))

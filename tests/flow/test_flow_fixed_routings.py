@@ -7,24 +7,20 @@ import networkx as nx
 import numpy as np
 import pytest
 from flow_cases import all_to_all, from_graph, random_package, random_traffic
+from noptoolkit.flow.fixed import forwarding, hop_loads
 
 from noptoolkit import Chiplet, Link, Memory, Package, topology
 from noptoolkit.errors import RoutingError, UnknownNameError
-from noptoolkit.flow import (
-    UpDown,
-    check_deadlock,
-    congestion,
-    resilience,
-    zero_load_latency,
-)
-from noptoolkit.flow.fixed import forwarding, hop_loads
-from noptoolkit.flow.fixed.forwarding import in_parts, push, take_first
-from noptoolkit.flow.fixed.grid import dimension_order
-from noptoolkit.flow.fixed.grid_loads import dimension_order_load
-from noptoolkit.flow.fixed.hops import eccentricity, plain_graph, search_hops, set_bits
-from noptoolkit.flow.network import flow_network
-from noptoolkit.flow.problem import routing_problem
-from noptoolkit.flow.routings import FORWARDING
+from noptoolkit.flow import congestion
+from noptoolkit.network import flow_network
+from noptoolkit.routing import UpDown, check_deadlock, zero_load_latency
+from noptoolkit.routing.dimension_order_loads import dimension_order_load
+from noptoolkit.routing.dimension_order_routing import dimension_order
+from noptoolkit.routing.forwarding import in_parts, push, take_first
+from noptoolkit.routing.hops import eccentricity, plain_graph, search_hops, set_bits
+from noptoolkit.routing.problem import routing_problem
+from noptoolkit.routing.rules import FORWARDING
+from noptoolkit.study import resilience
 from noptoolkit.traffic import from_matrix
 
 

@@ -13,10 +13,10 @@ from test_flow_multicast import all_tree_packing_time, capable, messages, random
 
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow import congestion
-from noptoolkit.flow.problem import routing_problem
 from noptoolkit.flow.trees import blocks
 from noptoolkit.flow.trees.cheapest import CheapestTrees, SetGroup, covering_sets
 from noptoolkit.flow.trees.dual_ascent import AscentTrees
+from noptoolkit.routing.problem import routing_problem
 from noptoolkit.traffic import DestinationSets, Traffic
 
 

@@ -6,9 +6,9 @@ from flow_cases import all_to_all, random_package, random_traffic
 
 from noptoolkit import Chiplet, Link, Package
 from noptoolkit.flow import congestion
-from noptoolkit.flow.level_cuts import level_cut_bound
-from noptoolkit.flow.measure import SMALL
-from noptoolkit.flow.problem import routing_problem
+from noptoolkit.flow.bounds.level_cuts import level_cut_bound
+from noptoolkit.flow.evaluation import SMALL
+from noptoolkit.routing.problem import routing_problem
 from noptoolkit.topology import mesh, random_regular, torus
 
 

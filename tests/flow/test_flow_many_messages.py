@@ -11,9 +11,9 @@ from noptoolkit import Chiplet, Link, Package
 from noptoolkit.allocation import allocate
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow import congestion
-from noptoolkit.flow.problem import routing_problem
 from noptoolkit.flow.trees.cheapest import CheapestTrees, SetGroup, covering_sets
 from noptoolkit.flow.verification.prices import PricedMessages
+from noptoolkit.routing.problem import routing_problem
 from noptoolkit.synthetic import SyntheticRouting, draw_trace
 from noptoolkit.topology import mesh, torus
 from noptoolkit.traffic import DestinationSets, combine, dispatch

@@ -9,14 +9,14 @@ from flow_cases import all_to_all, from_graph, random_package, random_traffic
 from scipy.optimize import linprog
 
 from noptoolkit.flow import congestion
-from noptoolkit.flow.fixed.forwarding import take_first
+from noptoolkit.flow.bounds.program import peel
 from noptoolkit.flow.optimal.first_order import solve_first_order
 from noptoolkit.flow.optimal.linear_program import solve_linear_program
 from noptoolkit.flow.optimal.path_columns import solve_path_columns
-from noptoolkit.flow.optimal.program import peel
 from noptoolkit.flow.optimal.symmetry import fold
-from noptoolkit.flow.problem import routing_problem
 from noptoolkit.flow.trees.multicast import tree_loads
+from noptoolkit.routing.forwarding import take_first
+from noptoolkit.routing.problem import routing_problem
 
 
 def pair_program_time(package, traffic):

@@ -8,12 +8,12 @@ import pytest
 from flow_cases import from_graph, random_package, random_traffic
 
 from noptoolkit.flow import congestion
-from noptoolkit.flow.certificate import program_bound, repair
-from noptoolkit.flow.fixed.forwarding import take_first
+from noptoolkit.flow.bounds.certificate import program_bound, repair
+from noptoolkit.flow.bounds.program import peel
 from noptoolkit.flow.optimal.first_order import Kernels
-from noptoolkit.flow.optimal.program import peel
-from noptoolkit.flow.problem import routing_problem
 from noptoolkit.flow.trees.multicast import tree_loads
+from noptoolkit.routing.forwarding import take_first
+from noptoolkit.routing.problem import routing_problem
 
 
 def program_of(seed):

@@ -8,8 +8,8 @@ import pytest
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.formats import load_topology
 from noptoolkit.physical import TECHNOLOGIES, link_power, measured_links, profile
+from noptoolkit.structure.profile import edge_connectivity
 from noptoolkit.topology import BUILDERS, mesh, nop_tree, torus
-from noptoolkit.topology.structure import edge_connectivity
 
 
 @pytest.mark.parametrize("name", BUILDERS)

@@ -5,7 +5,7 @@ import pytest
 from noptoolkit import plot
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.metrics import METRICS
-from noptoolkit.study import Comparison, compare_packages
+from noptoolkit.study import Comparison, compare
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def result() -> Comparison:
     load = Workload("tiny", model, Batch(4, 16, 2), routing)
     parts = {"flops": "1 TFLOP/s", "attention": True, "memory": True}
     packages = [topology.nop_tree(2, 2, **parts), topology.mesh(2, 2, **parts)]
-    return compare_packages(packages, [load], allocator="contiguous", routing="ecmp")
+    return compare(packages, [load], allocator="contiguous", routing="ecmp")
 
 
 def test_a_panel_for_each_metric_a_bar_for_each_package(result: Comparison) -> None:

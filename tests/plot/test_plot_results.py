@@ -11,10 +11,11 @@ from packages_to_draw import grid
 from noptoolkit import Chiplet, Package, RoutingTrace, SyntheticRouting, plot
 from noptoolkit.allocation import Allocation, compare_layouts
 from noptoolkit.errors import NopError, RoutingError, ScheduleError, UnknownNameError, WorkloadError
-from noptoolkit.flow import congestion, resilience
+from noptoolkit.flow import congestion
 from noptoolkit.nodes import Work, roofline
 from noptoolkit.physical import temperature
 from noptoolkit.scheduling import Schedule, TaskGraphBuilder, schedule_graph
+from noptoolkit.study import resilience
 from noptoolkit.synthetic import draw_trace
 from noptoolkit.topology import mesh, nop_tree
 from noptoolkit.traffic import all_to_all, dispatch, from_matrix

@@ -12,14 +12,8 @@ from noptoolkit.errors import NopWarning, ScheduleError, TopologyError, UnknownN
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.nodes import OPTIMISERS, Efficiency, step_flops
 from noptoolkit.package import Memory
-from noptoolkit.scheduling import (
-    Policy,
-    Schedule,
-    TaskGraphBuilder,
-    schedule,
-    schedule_graph,
-    verify_schedule,
-)
+from noptoolkit.scheduling import Schedule, TaskGraphBuilder, schedule_graph, verify_schedule
+from noptoolkit.step import Policy, schedule
 
 TINY = MoEModel(
     "tiny",

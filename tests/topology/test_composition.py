@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from noptoolkit import Chiplet, Link, LinkKind, Package
 from noptoolkit.errors import TopologyError, UnknownNameError
+from noptoolkit.structure.profile import diameter
 from noptoolkit.topology import (
     attach_attention,
     attach_io,
@@ -22,7 +23,6 @@ from noptoolkit.topology import (
     stack_sram,
     torus,
 )
-from noptoolkit.topology.structure import diameter
 
 
 def clear(package: Package, gap: float = 0.0) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from noptoolkit import LinkKind, Package
 from noptoolkit.errors import TopologyError
+from noptoolkit.structure.profile import bisection, degrees, diameter, mean_hops, path_diversity
 from noptoolkit.topology import (
     butter_donut,
     cluscross,
@@ -44,7 +45,6 @@ from noptoolkit.topology import (
     wafer_mesh,
 )
 from noptoolkit.topology.galois import field_tables, prime_power
-from noptoolkit.topology.structure import bisection, degrees, diameter, mean_hops, path_diversity
 
 
 def undirected(package: Package) -> nx.Graph:

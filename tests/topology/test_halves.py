@@ -10,6 +10,10 @@ from hypothesis import strategies as st
 
 from noptoolkit import Chiplet, Link, Memory, Package, Switch
 from noptoolkit.errors import TopologyError
+from noptoolkit.structure.bisection_bandwidth import _spectral_bound, bisection
+from noptoolkit.structure.halving import MOST_TRIED, cut_weight, descend, place_switches
+from noptoolkit.structure.matrices import network, symmetric
+from noptoolkit.structure.tree_bound import tree_bound
 from noptoolkit.topology import (
     dragonfly,
     fat_tree,
@@ -24,10 +28,6 @@ from noptoolkit.topology import (
     torus,
     tree,
 )
-from noptoolkit.topology.cuts import MOST_TRIED, cut_weight, descend, place_switches
-from noptoolkit.topology.halves import _spectral_bound, bisection
-from noptoolkit.topology.matrices import network, symmetric
-from noptoolkit.topology.tree_bound import tree_bound
 
 
 @st.composite
@@ -79,7 +79,7 @@ def test_bisection_is_the_least_cut(package: Package) -> None:
 
 def test_a_search_that_is_cut_short_is_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     package = random_regular(40, 7, link_bandwidth=1.0)
-    monkeypatch.setattr("noptoolkit.topology.halves.SECONDS", 0.05)
+    monkeypatch.setattr("noptoolkit.structure.bisection_bandwidth.SECONDS", 0.05)
     short = bisection(package)
     assert short.status == "bounded"
     assert 0 < short.bound < short.bandwidth

@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noptoolkit import Chiplet, Link, Memory, Package
-from noptoolkit.topology import fully_connected, hypercube, mesh, of_size, ring
-from noptoolkit.topology.structure import (
+from noptoolkit.structure.profile import (
     _hops_by_products,
     degrees,
     diameter,
@@ -19,6 +18,7 @@ from noptoolkit.topology.structure import (
     path_diversity,
     spectral_gap,
 )
+from noptoolkit.topology import fully_connected, hypercube, mesh, of_size, ring
 
 
 @st.composite

@@ -14,11 +14,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
+
 __all__ = ["LANES", "certify", "halpern_step", "spread_equally"]
 
 LANES = 64  # of 8 to 256, the fastest at 1,000 vertices: their prices just fit a core's cache
 
-Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Ints = NDArray[Any]
 
@@ -110,8 +111,8 @@ def certify(
 ) -> float:
     """Add the loads of the repaired flows of some blocks; return the demand times distance of theirs.
 
-    The repair is that of `noptoolkit.flow.certificate.repair`. ``distances`` [blocks, vertices, LANES] and
-    ``repaired`` [commodities, arcs] are filled where they are not empty.
+    The repair is that of `noptoolkit.flow.bounds.certificate.repair`. ``distances`` [blocks, vertices,
+    LANES] and ``repaired`` [commodities, arcs] are filled where they are not empty.
     """
     vertices = len(first) - 1
     arcs = len(head)

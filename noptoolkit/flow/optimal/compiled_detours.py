@@ -8,11 +8,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
 from noptoolkit.flow.optimal.compiled_paths import dijkstra
 
 __all__ = ["find_detours", "take_detours"]
 
-Floats = NDArray[np.float64]
 Ints = NDArray[Any]
 
 FULL = 1e-9  # slack over capacity below which nothing more is sent over a resource

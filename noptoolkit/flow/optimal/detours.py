@@ -16,14 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from noptoolkit.flow.optimal.program import FlowProgram
+from noptoolkit._arrays import Floats, Ints
+from noptoolkit.flow.bounds.program import FlowProgram
 
 __all__ = ["DetourSearch", "Detours"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 MOVES_PER_ARC = 2  # that are tried at most, over all arcs
 HOPS_PER_MOVE = 8  # on average at most

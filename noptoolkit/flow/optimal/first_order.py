@@ -8,7 +8,7 @@ with N the incidence of the arcs, A that of the resources and Y = {y >= 0, C . y
 0, the time z' can be had. It is solved by the primal-dual hybrid gradient method with reflected Halpern
 steps and restarts (Lu and Yang, arXiv 2407.16144; Applegate et al., PDLP, arXiv 2106.04756), each
 commodity scaled by its own demand. Every so often the iterate is made a proof: flows are repaired, prices
-evaluated, in float64 (`noptoolkit.flow.certificate`), and what is still overfull is led round
+evaluated, in float64 (`noptoolkit.flow.bounds.certificate`), and what is still overfull is led round
 (`noptoolkit.flow.optimal.detours`). The floor follows the best bound, half a tolerance above it.
 
 In blocked arrays [blocks, arcs or vertices, lanes] the commodities are padded to whole blocks with empty
@@ -28,16 +28,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit.flow.cuts import CUT, program_cut
+from noptoolkit._arrays import Floats, Ints
+from noptoolkit.flow.bounds.cuts import CUT, program_cut
+from noptoolkit.flow.bounds.program import FlowProgram
 from noptoolkit.flow.optimal.detours import DetourSearch
-from noptoolkit.flow.optimal.program import FlowProgram
 from noptoolkit.flow.optimal.solution import Solution
 
 __all__ = ["solve_first_order"]
 
-Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
-Ints = NDArray[np.int64]
 
 METHOD = "primal-dual hybrid gradient"
 FIRST_CUT = 0.15  # gap below which prices know where the bottleneck is

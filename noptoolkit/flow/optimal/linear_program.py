@@ -5,7 +5,7 @@ Flows x >= 0 of each commodity on each arc, conservation at each vertex but the 
     minimise z    with    on_arcs @ sum(x) + base <= z capacity    for every resource
 
 Interior point without crossover ends near the optimum, not on it: its flows are repaired and its row
-prices evaluated by `noptoolkit.flow.certificate`, so that value and bound hold in float64 whatever
+prices evaluated by `noptoolkit.flow.bounds.certificate`, so that value and bound hold in float64 whatever
 HiGHS's tolerance.
 """
 
@@ -14,15 +14,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from noptoolkit.flow.certificate import program_bound, repair
-from noptoolkit.flow.optimal.program import FlowProgram
+from noptoolkit._highs import run_highs
+from noptoolkit.flow.bounds.certificate import program_bound, repair
+from noptoolkit.flow.bounds.program import FlowProgram
 from noptoolkit.flow.optimal.solution import Solution
 
 __all__ = ["solve_linear_program"]
-
-Floats = NDArray[np.float64]
 
 
 def solve_linear_program(
@@ -88,37 +86,3 @@ def solve_linear_program(
     return Solution(
         flow, program.time(flow.sum(axis=0)), prices, bound, "linear program (HiGHS interior point)"
     )
-
-
-def run_highs(
-    matrix: Any,
-    *,
-    lower: Floats,
-    upper: Floats,
-    options: dict[str, str | float],
-    time_limit: float | None = None,
-) -> tuple[Floats, Floats] | None:
-    """Minimise the last variable, all variables >= 0; return variables and row prices, or ``None``."""
-    import highspy
-
-    lp = highspy.HighsLp()
-    lp.num_row_, lp.num_col_ = matrix.shape
-    lp.col_cost_ = np.r_[np.zeros(lp.num_col_ - 1), 1.0]
-    lp.col_lower_ = np.zeros(lp.num_col_)
-    lp.col_upper_ = np.full(lp.num_col_, np.inf)
-    lp.row_lower_, lp.row_upper_ = lower, upper
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
-    solver: Any = highspy.Highs.__base__  # the class itself prints a banner when it is made
-    highs = solver()
-    highs.setOptionValue("output_flag", False)
-    if time_limit is not None:
-        highs.setOptionValue("time_limit", max(time_limit, 1e-3))
-    for name, value in options.items():
-        highs.setOptionValue(name, value)
-    highs.passModel(lp)
-    highs.run()
-    solution = highs.getSolution()
-    if not (solution.value_valid and solution.dual_valid):
-        return None
-    return np.array(solution.col_value), np.array(solution.row_dual)

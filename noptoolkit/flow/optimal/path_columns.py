@@ -19,14 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array
 
-from noptoolkit.flow.optimal.linear_program import run_highs
-from noptoolkit.flow.optimal.program import FlowProgram
+from noptoolkit._arrays import Bools, Floats, Ints
+from noptoolkit._highs import run_highs
+from noptoolkit.flow.bounds.program import FlowProgram
 from noptoolkit.flow.optimal.solution import Solution
 
 __all__ = ["is_sparse", "solve_path_columns"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 METHOD = "path column generation"
 MASTERS = 60  # after which the first-order method takes over
@@ -128,7 +127,7 @@ class PathPool:
         }
         return PathPool(np.array([pair for pair, _ in every], np.int64), list(every.values()))
 
-    def kept(self, chosen: NDArray[np.bool_]) -> PathPool:
+    def kept(self, chosen: Bools) -> PathPool:
         arcs = [path for path, keep in zip(self.arcs, chosen, strict=True) if keep]
         return PathPool(self.pair[chosen], arcs)
 

@@ -13,16 +13,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from noptoolkit.flow.certificate import price_bound
+from noptoolkit.flow.bounds.certificate import price_bound
+from noptoolkit.flow.bounds.program import FlowProgram, Peeled, peel
 from noptoolkit.flow.optimal.first_order import solve_first_order
 from noptoolkit.flow.optimal.linear_program import solve_linear_program
 from noptoolkit.flow.optimal.path_columns import is_sparse, solve_path_columns
-from noptoolkit.flow.optimal.program import FlowProgram, Peeled, peel
 from noptoolkit.flow.optimal.solution import Solution
 from noptoolkit.flow.optimal.symmetry import fold
-from noptoolkit.flow.problem import RoutingProblem
-from noptoolkit.flow.routed import Bound, CommodityFlow, Routed
-from noptoolkit.flow.trees.multicast import TreeLoads
+from noptoolkit.routing.problem import RoutingProblem
+from noptoolkit.routing.solution import Bound, CommodityFlow, Routed, TreeLoads
 
 __all__ = ["route_best"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+from noptoolkit._arrays import Floats
 
 __all__ = ["Solution"]
 
@@ -32,9 +31,9 @@ class Solution:
         Who found the prices, where it was somebody else.
     """
 
-    flow: NDArray[np.float64]
+    flow: Floats
     time: float
-    prices: NDArray[np.float64]
+    prices: Floats
     bound: float
     method: str
     limited: bool = False

@@ -15,21 +15,17 @@ before it is used.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from noptoolkit.flow.optimal.program import FlowProgram
+from noptoolkit._arrays import Floats, Ints
+from noptoolkit._seeds import callers_random_state
+from noptoolkit.flow.bounds.program import FlowProgram
 
-__all__ = ["Folded", "callers_random_state", "fold"]
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+__all__ = ["Folded", "fold"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,15 +213,3 @@ def _orbits(count: int, maps: list[Ints]) -> Ints:
     graph: Any = coo_array((np.ones(len(here)), (here, there)), shape=(count, count))
     label: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
     return label
-
-
-@contextmanager
-def callers_random_state() -> Iterator[None]:
-    """Keep igraph, which draws from Python's global generator, from moving the caller's."""
-    import random
-
-    state = random.getstate()
-    try:
-        yield
-    finally:
-        random.setstate(state)

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from noptoolkit.flow.certificate import shortest_distances
-from noptoolkit.flow.problem import Messages, RoutingProblem, membership
+from noptoolkit._arrays import Floats, Ints
+from noptoolkit.flow.bounds.certificate import shortest_distances
 from noptoolkit.flow.trees.cheapest import (
     CheapestTrees,
     CoveringSets,
@@ -23,11 +22,10 @@ from noptoolkit.flow.trees.cheapest import (
     flow_along_trees,
 )
 from noptoolkit.flow.trees.dual_ascent import TRIES, AscentTrees
+from noptoolkit.routing.problem import Messages, RoutingProblem, membership
 
 __all__ = ["Block", "Partition", "Pricing", "partition"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 MOST_BLOCKS = 64
 MOST_MASTER = 300_000  # blocks x resources of the master program

@@ -11,17 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from noptoolkit.flow.certificate import shortest_distances
-from noptoolkit.flow.problem import Messages, RoutingProblem
-from noptoolkit.flow.trees.multicast import Branches, without_roots
+from noptoolkit._arrays import Bits, Bools, Floats, Ints
+from noptoolkit.flow.bounds.certificate import shortest_distances
+from noptoolkit.flow.trees.multicast import without_roots
+from noptoolkit.routing.problem import Messages, RoutingProblem
+from noptoolkit.routing.solution import Branches
 
 __all__ = ["CheapestTrees", "CoveringSets", "Served", "SetGroup", "covering_sets", "flow_along_trees"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+Flags = Bools
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +132,7 @@ def covering_sets(problem: RoutingProblem, part: Messages) -> CoveringSets:
     return CoveringSets(held, messages, which, left_out)
 
 
-def _distinct_rows(rows: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], Ints]:
+def _distinct_rows(rows: Bits) -> tuple[Bits, Ints]:
     """Return the distinct rows, ascending, and which of them each row is."""
     if rows.shape[1] == 1:
         distinct, which = np.unique(rows[:, 0], return_inverse=True)

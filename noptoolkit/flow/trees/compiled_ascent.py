@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+
+from noptoolkit._arrays import Bits, Bools, Floats, Ints
 
 __all__ = ["best_of_orders", "cover_sets"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-Words = NDArray[np.uint64]
+Flags = Bools
+Words = Bits
 
 
 @njit(cache=True, nogil=True)

@@ -11,9 +11,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
+
 __all__ = ["cheapest_ways"]
 
-Floats = NDArray[np.float64]
 Ints = NDArray[Any]
 
 

@@ -18,19 +18,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from noptoolkit.flow.certificate import shortest_distances
-from noptoolkit.flow.problem import Messages, RoutingProblem
-from noptoolkit.flow.routed import CutPacking
+from noptoolkit._arrays import Floats, Ints
+from noptoolkit.flow.bounds.certificate import shortest_distances
 from noptoolkit.flow.trees.cheapest import Served
-from noptoolkit.flow.trees.multicast import Branches
+from noptoolkit.routing.problem import Messages, RoutingProblem
+from noptoolkit.routing.solution import Branches, CutPacking
 from noptoolkit.traffic import DestinationSets
 
 __all__ = ["AscentTrees"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 TRIES = 4
 

@@ -9,103 +9,20 @@ meets. A reduction is the same backwards, with vertices that add partial results
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from noptoolkit.flow.network import FlowNetwork
-from noptoolkit.flow.problem import Messages, RoutingProblem, membership
+from noptoolkit._arrays import Bits, Floats, Ints
+from noptoolkit.flow.bounds.certificate import MANY
+from noptoolkit.network import FlowNetwork
+from noptoolkit.routing.problem import Messages, RoutingProblem, membership
+from noptoolkit.routing.solution import Tree, TreeLoads
 
-__all__ = ["Branches", "LoadSum", "Tree", "TreeLoads"]
+__all__ = ["LoadSum"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 ROOT = -1  # stands for the root's own injection (or ejection) among the arcs of a tree
 MEMBER = -2  # and this for each end point's, bit by bit
-MANY = 20_000  # messages from which compiled loops pay for loading numba
-
-
-@dataclass(frozen=True, eq=False)
-class Tree:
-    """A tree that messages follow; its nodes are the paths of `noptoolkit.flow.trees.message_paths`.
-
-    Parameters
-    ----------
-    reverse
-        Whether they are reductions.
-    start
-        Vertex of node 0: that of their root, or of a node between under ``valiant``.
-    parent, arc
-        The node before each, and the arc from there, -1 for node 0; parents first, [nodes].
-    ends
-        The node at which a copy for each end point ends, -1 without, [endpoints].
-    messages
-        Indices into the traffic's multicasts or reductions.
-    shares
-        The share of each that goes this way, [messages].
-    """
-
-    reverse: bool
-    start: int
-    parent: Ints
-    arc: Ints
-    ends: Ints
-    messages: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
-    shares: Floats = field(default_factory=lambda: np.zeros(0))
-
-
-@dataclass(frozen=True, eq=False)
-class Branches:
-    """The ways of some messages, one by one, or of shares of them.
-
-    Parameters
-    ----------
-    reverse
-        Whether they are reductions.
-    messages, shares
-        Indices into the traffic's multicasts or reductions, and the share of each one's bytes, [ways].
-    begins
-        Where the arcs of each way begin, [ways + 1].
-    arcs
-        All their arcs; one that carries two copies stands twice.
-    """
-
-    reverse: bool
-    messages: Ints
-    shares: Floats
-    begins: Ints
-    arcs: NDArray[np.int32]
-
-
-@dataclass(frozen=True, eq=False)
-class TreeLoads:
-    """What messages along trees put on a network.
-
-    Parameters
-    ----------
-    arc_load
-        In B, [arcs].
-    injected, ejected
-        What each node sends and receives, in B, [nodes].
-    trees
-        That messages follow together; or
-    branches
-        The ways of single messages; ``None`` where they are too many to keep.
-    """
-
-    arc_load: Floats
-    injected: Floats
-    ejected: Floats
-    trees: tuple[Tree, ...] = ()
-    branches: tuple[Branches, ...] | None = ()
-
-    def use(self, network: FlowNetwork) -> Floats:
-        """Return what the messages use of each resource, in B, [resources]."""
-        on_arcs = network.on_arcs @ self.arc_load
-        use: Floats = on_arcs + network.on_injected @ self.injected + network.on_ejected @ self.ejected
-        return use
 
 
 class LoadSum:
@@ -148,7 +65,7 @@ class LoadSum:
         return sent
 
 
-def _groups(network: FlowNetwork, part: Messages, tree: Tree) -> tuple[Ints, NDArray[np.uint64], Ints]:
+def _groups(network: FlowNetwork, part: Messages, tree: Tree) -> tuple[Ints, Bits, Ints]:
     """Return the arc of each group of a tree, the distinct bit sets, and which of them each group is.
 
     Shapes are [groups], [sets, words] and [groups]. Groups of the root have arc ``ROOT``; one per end point
@@ -182,7 +99,7 @@ def _groups(network: FlowNetwork, part: Messages, tree: Tree) -> tuple[Ints, NDA
     return np.array([arc for arc, _ in groups], np.int64), bit_sets, np.array(which, np.int64)
 
 
-def _bytes_that_meet(part: Messages, rows: Ints, bit_sets: NDArray[np.uint64]) -> Floats:
+def _bytes_that_meet(part: Messages, rows: Ints, bit_sets: Bits) -> Floats:
     """Return the bytes of the messages that meet each of some bit sets, [sets]."""
     members, amount = part.members, part.bytes
     if len(part.root) < MANY:

@@ -14,13 +14,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from noptoolkit.flow.fixed.forwarding import Forwarding
+from noptoolkit._arrays import Ints
+from noptoolkit.routing.forwarding import Forwarding
 
 __all__ = ["Tries", "merge_paths", "turned_round", "walk"]
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)

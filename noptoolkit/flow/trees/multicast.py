@@ -7,7 +7,7 @@ chiplet, and along the tree of paths from there, which halves no distance but ev
 meet. A reduction is the same backwards.
 
 Whatever the trees, prices y cost a message at least its farthest member's distance, so the bound of
-`noptoolkit.flow.certificate` counts that; on a network without cycles the tree is unique and its exact
+`noptoolkit.flow.bounds.certificate` counts that; on a network without cycles the tree is unique and its exact
 cost counts.
 """
 
@@ -17,27 +17,22 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit.errors import RoutingError
-from noptoolkit.flow.fixed.forwarding import ForwardingRule
-from noptoolkit.flow.problem import Messages, RoutingProblem, membership
-from noptoolkit.flow.trees.message_loads import MANY, Branches, LoadSum, Tree, TreeLoads
+from noptoolkit.flow.trees.message_loads import LoadSum
 from noptoolkit.flow.trees.message_paths import merge_paths, turned_round, walk
+from noptoolkit.routing.forwarding import ForwardingRule
+from noptoolkit.routing.problem import Messages, RoutingProblem, membership
+from noptoolkit.routing.solution import Tree, TreeLoads
 
 __all__ = [
-    "Branches",
-    "Tree",
-    "TreeLoads",
-    "farthest_member_cost",
     "path_tree_loads",
     "relayed_tree_loads",
     "tree_loads",
     "without_roots",
 ]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 ROOTS = 64  # whose paths are merged at a time
 
@@ -196,32 +191,3 @@ def _grow(
         parent[0] = -1
         trees.append(Tree(part.reverse, int(start), parent, tries.arc[mine], ends))
     return trees
-
-
-def farthest_member_cost(problem: RoutingProblem, distance_from: Callable[[Ints, bool], Floats]) -> float:
-    """Return the sum over messages of bytes times the distance of the farthest member.
-
-    Parameters
-    ----------
-    distance_from
-        Gives distances [roots, vertices] from some vertices, or (second argument true) to them.
-    """
-    network = problem.network
-    total = 0.0
-    for part in problem.messages:
-        roots, row = np.unique(part.root, return_inverse=True)
-        ends = (network.destination if part.reverse else network.origin)[roots]
-        others = (network.origin if part.reverse else network.destination)[part.endpoints]
-        distance = distance_from(ends, part.reverse)[:, others]
-        distance[roots[:, None] == part.endpoints[None, :]] = 0.0
-        if len(row) >= MANY:
-            from noptoolkit.flow.trees.compiled_trees import sum_of_farthest
-
-            total += sum_of_farthest(row, part.members, part.bytes, np.ascontiguousarray(distance))
-            continue
-        farthest = np.zeros(len(row))
-        for bit in range(len(part.endpoints)):
-            reach = np.where(membership(part.members, bit), distance[row, bit], 0.0)
-            np.maximum(farthest, reach, out=farthest)
-        total += float(part.bytes @ farthest)
-    return total

@@ -25,21 +25,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
-from noptoolkit.flow.certificate import node_cut_bounds
-from noptoolkit.flow.optimal.linear_program import run_highs
-from noptoolkit.flow.problem import RoutingProblem
-from noptoolkit.flow.routed import Bound, CommodityFlow, Routed
+from noptoolkit._arrays import Floats
+from noptoolkit._highs import run_highs
+from noptoolkit.flow.bounds.certificate import node_cut_bounds
 from noptoolkit.flow.trees.blocks import Partition, Pricing, partition
 from noptoolkit.flow.trees.cheapest import Served
-from noptoolkit.flow.trees.multicast import Branches, TreeLoads
+from noptoolkit.routing.problem import RoutingProblem
+from noptoolkit.routing.solution import Bound, Branches, CommodityFlow, Routed, TreeLoads
 
 __all__ = ["pack_trees"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 METHOD = "Steiner tree packing"
 MOST_STEPS = 6e10  # of pricing all blocks once, about a quarter of a minute

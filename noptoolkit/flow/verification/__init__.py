@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
 from noptoolkit.errors import RoutingError, raise_collected
 from noptoolkit.flow.verification.flows import FlowCheck, Given, split_load
 from noptoolkit.flow.verification.messages import MessageFollower
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from noptoolkit.flow.result import FlowResult
 
 __all__ = ["Verification", "verify_flow"]
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit.flow.verification.hops import load_by_equal_splits
 from noptoolkit.package import Package
 from noptoolkit.traffic import DestinationSets
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FlowCheck", "Given", "split_load"]
 
-Floats = NDArray[np.float64]
 Vertex = tuple[str, str]  # node and "out" (where traffic starts) or "in" (where it ends)
 
 
@@ -133,9 +132,7 @@ class FlowCheck:
         onward[between] = self.given.demand.sum(axis=0)[None, :] / len(between)
         return split_load(self.given, there) + split_load(self.given, onward)
 
-    def _stripped_load(
-        self, tail: NDArray[np.int64], head: NDArray[np.int64], kept: NDArray[np.int64], anchor: Any
-    ) -> Floats:
+    def _stripped_load(self, tail: Ints, head: Ints, kept: Ints, anchor: Any) -> Floats:
         """Return what crosses each stripped arc, having checked that all of it must."""
         import networkx as nx
 

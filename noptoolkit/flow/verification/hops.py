@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from noptoolkit._arrays import Floats, Ints
 
 __all__ = ["load_by_equal_splits"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 CHUNK = 2_000_000  # destinations x channels at a time
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from noptoolkit.flow.trees.multicast import Branches, Tree
+from noptoolkit._arrays import Bools, Floats, Ints
+from noptoolkit.routing.solution import Branches, Tree
 from noptoolkit.traffic import DestinationSets
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Endpoints", "MessageFollower"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 CHUNK = 1_000_000  # messages x vertices, or arcs, at a time
 
@@ -48,7 +46,7 @@ class Endpoints:
         self.root_of = np.array([at_root[name] for name in names])
         self.member_of = np.array([at_member[name] for name in names])
 
-    def members(self, sets: DestinationSets, messages: Ints) -> NDArray[np.bool_]:
+    def members(self, sets: DestinationSets, messages: Ints) -> Bools:
         """Return which end points each message has to reach, its root left out, [messages, endpoints]."""
         part = DestinationSets(sets.root[messages], sets.members[messages], sets.bytes[messages])
         members = part.contains(len(self.node))
@@ -99,7 +97,7 @@ class MessageFollower:
             share = self.followed[lost[0]]
             self.faults.append(f"{share:.6g} of a message of {name!r} is routed ({len(lost)} such messages)")
 
-    def _reaches(self) -> NDArray[np.bool_]:
+    def _reaches(self) -> Bools:
         """Return which messages have anybody to reach but their roots, [messages]."""
         return np.concatenate(
             [

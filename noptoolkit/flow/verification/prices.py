@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from noptoolkit._arrays import Bools, Floats, Ints
 from noptoolkit.flow.verification.messages import Endpoints
 from noptoolkit.flow.verification.trees import cheapest_tree_costs, cuts_cost, program_steps
 from noptoolkit.traffic import DestinationSets
 
 if TYPE_CHECKING:
     from noptoolkit.flow.result import FlowResult
-    from noptoolkit.flow.routed import CutPacking
+    from noptoolkit.routing.solution import CutPacking
 
 __all__ = ["PricedMessages"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 MOST_STEPS = (
     2e10  # of the program over subsets, some twenty seconds; sets beyond are priced by one member only
@@ -121,7 +120,7 @@ class PricedMessages:
                 at, self.distance, self.ends.helps, which.ravel(), self.root[mine], self.per_copy[mine]
             )
 
-    def _join_roots(self, members: NDArray[np.bool_], messages: Ints) -> None:
+    def _join_roots(self, members: Bools, messages: Ints) -> None:
         """Let a root that can copy be a member of its set, at no cost, where that makes it another's set."""
         root = self.sets.root[messages]
         at = self.ends.root_of[root]
@@ -132,7 +131,7 @@ class PricedMessages:
         members[some, root[some]] = True
 
 
-def _keys(members: NDArray[np.bool_]) -> NDArray[Any]:
+def _keys(members: Bools) -> NDArray[Any]:
     """Return something to compare whole rows by, [messages]."""
     packed = np.ascontiguousarray(np.packbits(members, axis=1))
     return packed.view(f"V{packed.shape[1]}").ravel()

@@ -8,13 +8,12 @@ hop of a copy is entered by more weight than it costs.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from noptoolkit._arrays import Bools, Floats, Ints
 
 __all__ = ["cheapest_tree_costs", "cuts_cost", "program_steps"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+Flags = Bools
 
 CHUNK = 4_000_000  # numbers at a time
 CALL = 3000  # steps in the time of a call of numpy

@@ -1,0 +1,1 @@
+"""Bounds on every routing: the flow program, its prices, cuts."""

@@ -1,0 +1,195 @@
+"""How long a traffic takes on a package under a routing, and at best."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from noptoolkit._arrays import Floats
+from noptoolkit.errors import RoutingError, WorkloadError
+from noptoolkit.flow.bounds.certificate import node_cut_bounds, price_bound
+from noptoolkit.flow.bounds.level_cuts import level_cut_bound
+from noptoolkit.flow.result import FlowResult
+from noptoolkit.flow.routings import Effort, router_of
+from noptoolkit.package import Package, expect_package
+from noptoolkit.routing.problem import RoutingProblem, routing_problem
+from noptoolkit.routing.rules import Routing, UpDown
+from noptoolkit.routing.solution import Bound, Routed, Status, TreeLoads
+from noptoolkit.traffic import Traffic
+
+__all__ = ["congestion"]
+
+
+EXACT = 1e-6
+ALIKE = 1e-12
+SMALL = 200  # vertices up to which a fixed routing's own congestion is priced for a better bound
+
+
+def congestion(
+    package: Package,
+    traffic: Traffic,
+    *,
+    routing: str | Routing = "optimal",
+    tol: float = 0.01,
+    time_limit: float | None = None,
+    efficiency: float = 1.0,
+    report: Callable[[str], None] | None = None,
+) -> FlowResult:
+    """Return how long a traffic takes on a package, on which channels, and how long it must take at best.
+
+    Parameters
+    ----------
+    package
+        The graph; its channels, crossbars, injection, ejection and memory ports are the capacities.
+    traffic
+        Demands in bytes and messages to sets.
+    routing
+        A name in ``ROUTINGS``; or the path of every pair, as a table ``{(source, destination): nodes}`` or
+        a function ``(source, destination) -> nodes``; or `UpDown` with a root. ``optimal`` is the best of
+        all, with proof.
+    tol
+        Gap between time and bound at which ``optimal`` may stop.
+    time_limit
+        In s, for everything together; the interval reached by then is returned. A first one, from ecmp and
+        the cuts round single nodes, is always found, however little time there is.
+    efficiency
+        Share of its bandwidth that a real router sustains, in (0, 1]; divides time and bound.
+    report
+        Is told the progress of long solves, one line at a time; ``print`` will do.
+
+    Raises
+    ------
+    InfeasibleError
+        If a demand has no path.
+    RoutingError
+        If the routing does not apply to the package, or an option is out of range.
+    UnknownNameError
+        If there is no routing of that name.
+    WorkloadError
+        If the traffic is negative, NaN, infinite or not of this package.
+
+    Examples
+    --------
+    >>> from noptoolkit import Chiplet, Link, Switch
+    >>> from noptoolkit.traffic import from_matrix
+    >>> star = Package("star-4", [Switch("hub"), *(Chiplet(f"e{i}", role="expert") for i in range(4))],
+    ...                [Link("hub", f"e{i}", "1 GB/s") for i in range(4)])
+    >>> flow = congestion(star, from_matrix(star, [[1e9] * 4] * 4))
+    >>> flow.time, flow.time_bound, flow.status
+    (3.0, 3.0, 'exact')
+    """
+    expect_package(package)
+    if not isinstance(traffic, Traffic):
+        raise WorkloadError(f"{traffic!r} is no Traffic; noptoolkit.traffic makes some")
+    if not tol > 0:
+        raise RoutingError(f"tol {tol!r} must be above 0; write tol=0.01 for 1 %")
+    if not 0 < efficiency <= 1:
+        raise RoutingError(f"efficiency {efficiency!r} is a share of the bandwidth; give it in (0, 1]")
+    if time_limit is not None and not time_limit > 0:
+        raise RoutingError(f"time_limit {time_limit!r} must be above 0 s; leave it out for none")
+    start = time.perf_counter()
+    route = router_of(routing)
+    problem = routing_problem(package, traffic)
+    effort = Effort(tol, start + time_limit if time_limit is not None else math.inf, report)
+    routed = route(problem, effort) if problem.network.num_arcs else _nothing(problem)
+    seconds = time.perf_counter() - start
+    return _assemble(problem, routed, _name(routing), effort, efficiency, seconds)
+
+
+def _name(routing: str | Routing) -> str:
+    if isinstance(routing, str | UpDown):
+        return str(routing)
+    return str(getattr(routing, "__name__", "table"))
+
+
+def _nothing(problem: RoutingProblem) -> Routed:
+    """Return what a package without channels carries."""
+    nodes = len(problem.network.origin)
+    return Routed(np.zeros(0), TreeLoads(np.zeros(0), np.zeros(nodes), np.zeros(nodes)), "nothing to carry")
+
+
+def _assemble(
+    problem: RoutingProblem,
+    routed: Routed,
+    routing: str,
+    effort: Effort,
+    efficiency: float,
+    seconds: float,
+) -> FlowResult:
+    network = problem.network
+    use = routed.use(network, problem.ports)
+    ratio = use / network.capacity
+    achieved = float(ratio.max(initial=0.0))
+    tied = np.flatnonzero(ratio >= achieved * (1 - ALIKE))  # of those that tie but for rounding, the first
+    load = network.channel_load(routed.arc_load + routed.trees.arc_load)
+    bound = best_bound(problem, routed)
+    if math.isclose(bound.time, achieved, rel_tol=ALIKE):
+        bound = dataclasses.replace(bound, time=achieved)
+    gap = achieved / bound.time - 1 if bound.time > 0 else 0.0
+    if gap <= EXACT:
+        status: Status = "exact"
+    elif routing != "optimal":
+        status = "fixed routing"
+    else:
+        status = "certified" if gap <= effort.tol else "time limit" if routed.limited else "bounded"
+    for array in (load, use, bound.prices):
+        array.flags.writeable = False
+    return FlowResult(
+        package=network.package,
+        traffic=problem.traffic,
+        routing=routing,
+        efficiency=efficiency,
+        load=load,
+        time=achieved / efficiency,
+        time_bound=bound.time / efficiency,
+        bottleneck=_bottleneck(problem, int(tied[0]), load) if achieved > 0 else "",
+        status=status,
+        method=routed.method,
+        bound_method=bound.method,
+        seconds=seconds,
+        use=use,
+        prices=bound.prices,
+        packings=bound.packings,
+        network=network,
+        routed=routed,
+    )
+
+
+def best_bound(problem: RoutingProblem, routed: Routed) -> Bound:
+    """Return the best bound that a routing, a cut or (in small packages) congestion prices prove."""
+    network = problem.network
+    bounds = [*routed.bounds] if problem.messages else [*node_cut_bounds(problem), *routed.bounds]
+    bounds.append(Bound(0.0, "nothing to carry", np.zeros(network.num_resources)))
+    ratio = routed.use(network, problem.ports) / network.capacity
+    peak = float(ratio.max(initial=0.0))
+    best = max(bounds, key=lambda bound: bound.time)
+    if problem.messages and peak > best.time * (1 + EXACT):  # millions of messages take their time
+        bounds += node_cut_bounds(problem)
+        best = max(bounds, key=lambda bound: bound.time)
+    if peak > best.time * (1 + EXACT):
+        busy = np.bincount(network.own, minlength=network.num_resources) > 0
+        worst = int(np.argmax(np.where(busy, ratio, -1.0)))
+        bounds.append(level_cut_bound(problem, int(np.flatnonzero(network.own == worst)[0])))
+        best = max(bounds, key=lambda bound: bound.time)
+    if network.num_vertices <= SMALL and peak > best.time * (1 + EXACT):
+        busiest = np.zeros(network.num_resources)
+        busiest[int(np.argmax(ratio))] = 1.0
+        bounds.append(price_bound(problem, busiest, "the busiest resource"))
+        for steep in (20.0, 80.0):
+            prices = np.exp(steep * (ratio / peak - 1)) / network.capacity
+            bounds.append(price_bound(problem, prices, "congestion prices"))
+    return max(bounds, key=lambda bound: bound.time)
+
+
+def _bottleneck(problem: RoutingProblem, worst: int, load: Floats) -> str:
+    """Return the resource's name; of a half-duplex link, the direction that carries more."""
+    network = problem.network
+    mine = np.flatnonzero(network.own[network.arc_of_channel] == worst)
+    if len(mine) == 0:
+        return network.names[worst]
+    busier = int(mine[np.argmax(load[mine])])
+    return network.package.channels[busier].name

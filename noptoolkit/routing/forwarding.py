@@ -1,0 +1,245 @@
+"""Routings that forward by destination: the shares of traffic on each arc, and the loads they make.
+
+The model. For each destination d a *level* falls by one along every arc that may be used, so the arcs
+form a graph without cycles. What a vertex sends towards d, its own and what passes through it, leaves on
+these arcs in fixed shares that sum to one; a sweep from the highest level down gives every load exactly,
+a sweep from the lowest up every latency.
+
+A routing may need more *states* than vertices: up*/down* (Schroeder et al., Autonet, 1991) lets a packet
+climb towards the root of a spanning tree, then descend, and never climb again, so each vertex has a
+climbing and a descending state. Traffic starts in the states 0 .. vertices - 1.
+
+``shortest`` takes the first of the arcs on minimum-hop paths (lowest channel index), ``ecmp`` splits equally
+over all of them at every hop (RFC 2992), parallel channels counted singly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from noptoolkit._arrays import Floats, Ints
+from noptoolkit.errors import RoutingError
+from noptoolkit.network import FlowNetwork
+from noptoolkit.routing.hops import HopGraph, eccentricity, first_steps, plain_graph, search_hops, set_bits
+
+__all__ = [
+    "Forwarding",
+    "ForwardingRule",
+    "climb_then_descend",
+    "forward_along",
+    "in_parts",
+    "push",
+    "split_equally",
+    "take_first",
+    "up_down_graph",
+]
+
+
+AT_A_TIME = 1 << 23  # destinations x arcs that a forwarding is made for at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Forwarding:
+    """How traffic for each destination leaves each vertex.
+
+    Parameters
+    ----------
+    destinations
+        Vertices, [destinations].
+    to, arc, share
+        One entry for each arc that traffic for ``destinations[to]`` may take, and its share, [entries].
+    level
+        Level of the tail of each entry, [entries].
+    tail, head
+        States between which each entry leads, [entries].
+    num_states
+        Vertices, or a multiple of them.
+    virtual_channel
+        Of the channel that each entry occupies, [entries].
+    """
+
+    destinations: Ints
+    to: Ints
+    arc: Ints
+    share: Floats
+    level: Ints
+    tail: Ints
+    head: Ints
+    num_states: int
+    virtual_channel: Ints
+
+    def by_level(self) -> list[Ints]:
+        """Return the entries of each level, the lowest first."""
+        highest = int(self.level.max(initial=0))
+        narrow = self.level.astype(
+            np.min_scalar_type(highest)
+        )  # short integers are sorted by radix, far faster
+        return np.split(np.argsort(narrow, kind="stable"), np.cumsum(np.bincount(self.level))[:-1])
+
+
+ForwardingRule = Callable[[FlowNetwork, Ints], Forwarding]
+"""From a network and destinations, which are vertices of it."""
+
+
+def split_equally(network: FlowNetwork, destinations: Ints) -> Forwarding:
+    """Return per-hop equal splitting over all minimum-hop paths."""
+    return forward_along(network, plain_graph(network), destinations)
+
+
+def take_first(network: FlowNetwork, destinations: Ints) -> Forwarding:
+    """Return single-path routing along minimum-hop paths, the lowest channel index where several tie."""
+    return forward_along(network, plain_graph(network), destinations, first_only=True)
+
+
+def climb_then_descend(network: FlowNetwork, destinations: Ints, *, root: str | None = None) -> Forwarding:
+    """Return up*/down* routing: equal splitting over the shortest paths that never climb after a descent.
+
+    Parameters
+    ----------
+    root
+        Node at the top of the order; where ``None``, the one with the smallest largest distance.
+
+    Raises
+    ------
+    RoutingError
+        If a destination cannot be reached that way (a one-way link in the wrong place).
+    """
+    return forward_along(network, up_down_graph(network, destinations, root), destinations)
+
+
+def in_parts(
+    network: FlowNetwork, rule: ForwardingRule, destinations: Ints
+) -> Iterator[tuple[slice, Forwarding]]:
+    """Yield a rule's forwarding for some destinations after the other, for it is large."""
+    size = max(64, AT_A_TIME // max(network.num_arcs, 1))
+    for begin in range(0, len(destinations), size):
+        part = slice(begin, min(begin + size, len(destinations)))
+        yield part, rule(network, destinations[part])
+
+
+def up_down_graph(network: FlowNetwork, destinations: Ints, root: str | None = None) -> HopGraph:
+    """Return the steps that climb towards a root, or descend once and for all.
+
+    Parameters
+    ----------
+    destinations
+        Vertices that every other must reach, [destinations].
+    root
+        Name of a node; where ``None``, the one with the smallest largest distance.
+
+    Raises
+    ------
+    RoutingError
+        If a destination cannot be reached that way (a one-way link in the wrong place).
+    """
+    size = network.num_vertices
+    vertices, arcs = np.arange(size), np.arange(network.num_arcs)
+    if root is None:
+        top = _centre(network)
+    else:
+        network.package[root]
+        top = network.package.index[root]
+    height = search_hops(_either_way(network), np.array([top]))[0][0]
+    order = np.where(height < 0, size, height) * size + vertices
+    up = order[network.head] < order[network.tail]
+    graph = HopGraph(
+        2 * size,
+        np.r_[arcs[up], arcs[~up], arcs[~up]],
+        np.r_[network.tail[up], network.tail[~up], network.tail[~up] + size],
+        np.r_[network.head[up], network.head[~up] + size, network.head[~up] + size],
+        np.stack([vertices, vertices + size]),
+    )
+    _check_reach(network, graph, destinations, top)
+    return graph
+
+
+@lru_cache(maxsize=32)
+def _centre(network: FlowNetwork) -> int:
+    """Return the node that forwards and has the smallest largest distance."""
+    nodes = np.arange(len(network.origin))
+    far = eccentricity(_either_way(network), nodes)
+    far[~(np.isin(nodes, network.tail) & np.isin(nodes, network.head))] = network.num_vertices
+    return int(np.argmin(far))
+
+
+def _either_way(network: FlowNetwork) -> HopGraph:
+    arcs, ends = np.arange(network.num_arcs), np.arange(network.num_vertices)[None]
+    tail, head = np.r_[network.tail, network.head], np.r_[network.head, network.tail]
+    return HopGraph(network.num_vertices, np.r_[arcs, arcs], tail, head, ends)
+
+
+def _check_reach(network: FlowNetwork, graph: HopGraph, destinations: Ints, top: int) -> None:
+    """Raise where a destination cannot be reached; where all leads by way of the root, that is soon known."""
+    size = network.num_vertices
+    senders = np.isin(np.arange(size), network.tail)
+    climbing = graph.head < size
+    ends = np.arange(size)[None]
+    climb = HopGraph(size, graph.arc[climbing], graph.tail[climbing], graph.head[climbing], ends)
+    down = graph.tail >= size
+    back = HopGraph(size, graph.arc[down], graph.head[down] - size, graph.tail[down] - size, ends)
+    from_top, to_top = (search_hops(part, np.array([top]))[0][0] for part in (back, climb))
+    if (from_top[destinations] >= 0).all() and (to_top[senders] >= 0).all():
+        return
+    hops, _ = search_hops(graph, destinations)
+    cut_off = (hops[:, :size] < 0) & senders
+    if cut_off.any():
+        to, vertex = (int(x) for x in np.argwhere(cut_off)[0])
+        a, b = network.node_of_vertex(vertex), network.node_of_vertex(int(destinations[to]))
+        top_name = network.node_of_vertex(top)
+        raise RoutingError(
+            f"package {network.package.name!r}: up*/down* from root {top_name!r} has no way "
+            f"from {a!r} to {b!r}; name another root or use routing='ecmp'"
+        )
+
+
+def forward_along(
+    network: FlowNetwork, graph: HopGraph, destinations: Ints, *, first_only: bool = False
+) -> Forwarding:
+    """Return equal splitting over the shortest paths of a hop graph, or each state's lowest arc alone."""
+    hops, used = search_hops(graph, destinations)
+    if first_only:
+        used = first_steps(graph, used)
+    step, to = set_bits(used)
+    arc, tail = graph.arc[step], graph.tail[step]
+    weight = network.width[arc].astype(float)
+    where = to * graph.num_states + tail
+    total = np.bincount(where, weight)
+    return Forwarding(
+        destinations=destinations,
+        to=to,
+        arc=arc,
+        share=weight / total[where],
+        level=hops[to, tail],
+        tail=tail,
+        head=graph.head[step],
+        num_states=graph.num_states,
+        virtual_channel=np.zeros(len(to), np.int64),
+    )
+
+
+def push(network: FlowNetwork, forwarding: Forwarding, demand: Floats) -> Floats:
+    """Return the flow towards each destination on each arc, in B, [destinations, arcs].
+
+    Parameters
+    ----------
+    demand
+        Bytes from each vertex to each other, [vertices, vertices].
+    """
+    states = forwarding.num_states
+    started = np.zeros((len(forwarding.destinations), states))
+    started[:, : network.num_vertices] = demand.T[forwarding.destinations]
+    carried = started.ravel()
+    tail = forwarding.to * states + forwarding.tail
+    head = forwarding.to * states + forwarding.head
+    amount = np.zeros(len(tail))
+    for step in reversed(forwarding.by_level()):
+        amount[step] = carried[tail[step]] * forwarding.share[step]
+        np.add.at(carried, head[step], amount[step])
+    size = len(forwarding.destinations) * network.num_arcs
+    flow = np.zeros(size)
+    np.add.at(flow, forwarding.to * network.num_arcs + forwarding.arc, amount)
+    return flow.reshape(len(forwarding.destinations), network.num_arcs)

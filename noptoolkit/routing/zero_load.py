@@ -1,0 +1,132 @@
+"""Zero-load latency: how long the first byte takes when nothing else is on the network.
+
+The model. A packet crosses the router of its source, then for each channel on its way the link (with both
+PHYs) and the router it enters; a memory stack counts with its access time. Where a routing splits, the
+mean over its paths counts. Serialisation (size / bandwidth) and queueing are not in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import permutations
+
+import numpy as np
+
+from noptoolkit._arrays import Floats
+from noptoolkit.errors import RoutingError
+from noptoolkit.network import FlowNetwork, flow_network
+from noptoolkit.package import Package, expect_package
+from noptoolkit.routing.forwarding import Forwarding, in_parts
+from noptoolkit.routing.given_paths import PathFunction, PathTable, path_walker
+from noptoolkit.routing.rules import Routing, UpDown, rule_of
+from noptoolkit.units import format_quantity
+
+__all__ = ["Latency", "zero_load_latency"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Latency:
+    """Zero-load latencies between end points.
+
+    Parameters
+    ----------
+    endpoints
+        Names of rows (sources) and columns (destinations).
+    per_pair
+        In s, [endpoints, endpoints], 0 on the diagonal.
+    mean, max
+        Over pairs of different end points, in s.
+    """
+
+    endpoints: tuple[str, ...]
+    per_pair: Floats = field(metadata={"unit": "s"})
+    mean: float = field(metadata={"unit": "s"})
+    max: float = field(metadata={"unit": "s"})
+
+    def __repr__(self) -> str:
+        mean, most = format_quantity(self.mean, "s"), format_quantity(self.max, "s")
+        return f"Latency({len(self.endpoints)} end points: {mean} on average, at most {most})"
+
+
+def zero_load_latency(
+    package: Package, *, routing: str | Routing = "shortest", among: tuple[str, ...] | None = None
+) -> Latency:
+    """Return the zero-load latency between every two end points.
+
+    Parameters
+    ----------
+    routing
+        One that forwards by destination: shortest, ecmp, dor or up-down; `UpDown`; or a table or a function
+        that gives the path of every pair, as in `congestion`.
+    among
+        Names of nodes; ``package.terminals`` where ``None``.
+
+    Raises
+    ------
+    RoutingError
+        If the routing does not apply to the package, or there is no end point.
+
+    Examples
+    --------
+    >>> from noptoolkit import Chiplet, Link, Switch
+    >>> star = Package("star", [Switch("hub", latency="5 ns"), Chiplet("a"), Chiplet("b", latency="1 ns")],
+    ...                [Link("hub", "a", 1e9, latency="2 ns"), Link("hub", "b", 1e9, latency="2 ns")])
+    >>> round(zero_load_latency(star).max * 1e9, 9)
+    10.0
+    """
+    expect_package(package)
+    network = flow_network(package)
+    names = package.terminals if among is None else tuple(among)
+    if not names:
+        raise RoutingError(f"package {package.name!r}: no end points to measure between; name some in among")
+    for name in names:
+        package[name]
+    router = np.array([node.latency for node in (*package.nodes, *package.memories)])
+    flight = np.full(network.num_arcs, np.inf)
+    of_link = np.array([link.latency for link in package.links])
+    latency = np.repeat(of_link, 2)[package.link_bandwidths.ravel() > 0]
+    np.minimum.at(flight, network.arc_of_channel, latency)
+    nodes = np.array([package.index[name] for name in names])
+    hop = flight + router[network.head]
+    origin = network.origin[nodes]
+    if isinstance(routing, str | UpDown):
+        per_pair = np.empty((len(nodes), len(nodes)))
+        for part, forwarding in in_parts(network, rule_of(routing), network.destination[nodes]):
+            per_pair[:, part] = _by_destination(forwarding, hop)[:, origin].T
+    else:
+        per_pair = _along_paths(network, routing, names, hop)
+    per_pair += router[origin][:, None]
+    np.fill_diagonal(per_pair, 0.0)
+    apart = ~np.eye(len(nodes), dtype=bool)
+    values = per_pair[apart] if apart.any() else np.zeros(1)
+    per_pair.flags.writeable = False
+    return Latency(names, per_pair, float(values.mean()), float(values.max()))
+
+
+def _by_destination(forwarding: Forwarding, hop: Floats) -> Floats:
+    """Return the mean latency ahead in every state, [destinations, states].
+
+    Parameters
+    ----------
+    hop
+        Latency of crossing each arc and the router behind it, in s, [arcs].
+    """
+    states = forwarding.num_states
+    ahead = np.zeros(len(forwarding.destinations) * states)
+    tail = forwarding.to * states + forwarding.tail
+    head = forwarding.to * states + forwarding.head
+    for step in forwarding.by_level():
+        np.add.at(ahead, tail[step], forwarding.share[step] * (hop[forwarding.arc[step]] + ahead[head[step]]))
+    return ahead.reshape(-1, states)
+
+
+def _along_paths(
+    network: FlowNetwork, paths: PathFunction | PathTable, names: tuple[str, ...], hop: Floats
+) -> Floats:
+    """Return the latency ahead between some nodes along given paths, [names, names]."""
+    walk = path_walker(network, paths)
+    ahead = np.zeros((len(names), len(names)))
+    for (i, a), (j, b) in permutations(enumerate(names), 2):
+        if a != b:
+            ahead[i, j] = hop[walk(a, b)].sum()
+    return ahead

@@ -1,0 +1,308 @@
+"""A schedule and what it says about itself.
+
+Every instant of a schedule belongs to one of four: *compute* if any chiplet computes, else *communication* if
+any channel carries, else *load* if only memory is busy, else *idle*. Communication and load in this sense are
+*exposed*: nothing hides them. The *overlap* is the share of the busy time of the three kinds (each a union of
+intervals) during which another kind is busy too: 0 for a serial schedule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from noptoolkit._arrays import Bools, Floats, Ints
+from noptoolkit.package import Package
+from noptoolkit.scheduling.bounds import LowerBound
+from noptoolkit.scheduling.critical_path import busy_share, critical_tasks
+from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
+from noptoolkit.scheduling.task_graph import TaskGraph
+from noptoolkit.scheduling.verify import occupancy_over_time
+from noptoolkit.tables import html_table
+from noptoolkit.units import Measured, format_quantity, measured
+from noptoolkit.workload import Workload
+
+if TYPE_CHECKING:
+    from noptoolkit.step.energy import StepEnergy
+    from noptoolkit.step.policies import Policy
+
+__all__ = ["Breakdown", "Schedule", "TaskTable", "schedule_graph"]
+
+
+CLASS_OF_KIND = {
+    "load": "load",
+    "store": "load",
+    "dispatch": "communication",
+    "combine": "communication",
+    "exchange": "communication",
+}
+"""Kinds of task that are no computation."""
+
+
+@dataclass(frozen=True)
+class Breakdown:
+    """How the time of a schedule divides; the four add up to its makespan.
+
+    Parameters
+    ----------
+    compute
+        While any chiplet computes.
+    communication, load
+        Exposed: while no chiplet computes.
+    idle
+        While nothing runs at all.
+    """
+
+    compute: Measured = measured("s")
+    communication: Measured = measured("s")
+    load: Measured = measured("s")
+    idle: Measured = measured("s", default=0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class TaskTable:
+    """The tasks of a schedule as arrays of equal length.
+
+    Parameters
+    ----------
+    start, end
+        In s.
+    resource
+        Index into ``Schedule.resources`` of the (first) resource occupied, -1 for none.
+    kind, label
+        Text.
+    """
+
+    start: Floats
+    end: Floats
+    resource: Ints
+    kind: NDArray[np.str_]
+    label: NDArray[np.object_]
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Schedule:
+    """When every task of a step runs, and how good that is.
+
+    Parameters
+    ----------
+    graph
+        The tasks and what they need.
+    start, end
+        In s, [tasks].
+    bounds
+        What no schedule of the graph can beat.
+    package, workload, policy
+        What it was made from; ``None`` for a task graph of one's own.
+    energy
+        Dynamic energy of the step; ``None`` for a task graph of one's own.
+    """
+
+    graph: TaskGraph
+    start: Floats
+    end: Floats
+    bounds: LowerBound
+    package: Package | None = None
+    workload: Workload | None = None
+    policy: Policy | None = None
+    energy: StepEnergy | None = None
+
+    def __repr__(self) -> str:
+        what = [f"{format_quantity(self.makespan, 's')}"]
+        if self.workload and self.package:
+            what.insert(0, f"{self.workload.name!r} on {self.package.name!r}")
+        within = f"within {100 * self.gap:.2g} % of the bound"
+        return f"Schedule({', '.join([*what, f'{len(self.graph)} tasks', within])})"
+
+    @cached_property
+    def makespan(self) -> float:
+        """When the last task ends, in s."""
+        return float(self.end.max(initial=0.0))
+
+    @property
+    def lower_bound(self) -> float:
+        """What no schedule of these tasks can beat, in s."""
+        return self.bounds.value
+
+    @property
+    def gap(self) -> float:
+        """How far the makespan may be above the best possible, as a share of the bound."""
+        return max(self.makespan / self.lower_bound - 1.0, 0.0) if self.lower_bound > 0 else 0.0
+
+    @property
+    def resources(self) -> tuple[str, ...]:
+        """Names of chiplets, memory stacks, channels and whatever else is occupied."""
+        return self.graph.resources
+
+    @cached_property
+    def tasks(self) -> TaskTable:
+        """Start, end, resource, kind and label of each task."""
+        kinds = np.array(self.graph.kinds or ("",), dtype=np.str_)[self.graph.kind]
+        labels = np.array(self.graph.labels, dtype=object)
+        return TaskTable(self.start, self.end, self.graph.resource_of, kinds, labels)
+
+    @cached_property
+    def utilisation(self) -> Floats:
+        """Share of the makespan that each resource is occupied, [resources]."""
+        return self.graph.load / self.makespan if self.makespan > 0 else np.zeros(len(self.resources))
+
+    @cached_property
+    def breakdown(self) -> Breakdown:
+        """Compute, exposed communication, exposed load and idle time."""
+        busy = self._busy_edges
+        times = np.unique(np.concatenate([*(edges.ravel() for edges in busy.values()), [0.0, self.makespan]]))
+        middle = (times[1:] + times[:-1]) / 2
+        left = np.diff(times)
+        result = {}
+        for name in ("compute", "communication", "load"):
+            covered = _covered(busy[name], middle)
+            result[name] = float(left[covered].sum())
+            left = np.where(covered, 0.0, left)
+        return Breakdown(**result, idle=float(left.sum()))
+
+    @cached_property
+    def overlap(self) -> float:
+        """Share of the busy time of compute, communication and memory that another of them covers."""
+        apart = sum(float((edges[:, 1] - edges[:, 0]).sum()) for edges in self._busy_edges.values())
+        return 1.0 - (self.makespan - self.breakdown.idle) / apart if apart > 0 else 0.0
+
+    @cached_property
+    def critical_path(self) -> Ints:
+        """A chain of tasks that decides the makespan, first to last; see `critical_tasks`."""
+        return critical_tasks(self.graph, self.start, self.end)
+
+    @cached_property
+    def high_water(self) -> dict[str, float]:
+        """Most bytes ever in each buffer (SRAM, by its chiplet's name)."""
+        return {
+            name: float(occupancy_over_time(self.graph, self.start, self.end, name)[1].max(initial=0.0))
+            for name in self.graph.buffers
+        }
+
+    def busy_share(self, edges: ArrayLike) -> Floats:
+        """Return the share of each time bin that each resource is occupied, [resources, bins].
+
+        Parameters
+        ----------
+        edges
+            Bounds of the bins in s, ascending, [bins + 1]. A flow counts as even over its run.
+        """
+        return busy_share(self.graph, self.start, self.end, np.asarray(edges, dtype=float))
+
+    @cached_property
+    def _busy_edges(self) -> dict[str, Floats]:
+        """Start and end of each stretch during which a class of task runs, [stretches, 2]."""
+        classes = [CLASS_OF_KIND.get(kind, "compute") for kind in self.graph.kinds]
+        running = self.end > self.start
+        result = {}
+        for name in ("compute", "communication", "load"):
+            members = [i for i, cls in enumerate(classes) if cls == name]
+            chosen = running & np.isin(self.graph.kind, members)
+            result[name] = _union(self.start[chosen], self.end[chosen])
+        return result
+
+    def _repr_html_(self) -> str:
+        return html_table(*self.cells(), title=repr(self), notes=self.notes())
+
+    def cells(self, busiest: int = 8) -> tuple[list[str], list[list[str]]]:
+        """Return heading and body of a table of the schedule: times, energy, SRAM, busiest resources."""
+        parts = self.breakdown
+        body = [
+            ["makespan", format_quantity(self.makespan, "s"), ""],
+            ["lower bound", format_quantity(self.lower_bound, "s"), self.bounds.method],
+            ["gap", f"{100 * self.gap:.2f} %", "at most above the best possible"],
+        ]
+        for name, time in (
+            ("compute", parts.compute),
+            ("exposed communication", parts.communication),
+            ("exposed loading", parts.load),
+            ("idle", parts.idle),
+        ):
+            share = time / self.makespan if self.makespan else 0.0
+            body.append([name, format_quantity(time, "s"), f"{100 * share:.1f} %"])
+        body.append(["overlap", f"{100 * self.overlap:.1f} %", "of the busy time is hidden"])
+        if self.energy is not None:
+            unknown = f"without {', '.join(self.energy.unknown)}" if self.energy.unknown else ""
+            total = format_quantity(self.energy.total, "J") if self.energy.total else "not given"
+            body.append(["dynamic energy", total, unknown])
+        if self.high_water:
+            name = max(self.high_water, key=lambda n: self.high_water[n] / self._buffer_size[n])
+            most, size = self.high_water[name], self._buffer_size[name]
+            body.append(
+                ["SRAM, fullest", format_quantity(most, "B"), f"of {format_quantity(size, 'B')} in {name}"]
+            )
+        for r in np.argsort(-self.utilisation, kind="stable")[:busiest]:
+            body.append([f"busy: {self.resources[r]}", f"{100 * self.utilisation[r]:.1f} %", ""])
+        return ["what", "value", "remark"], body
+
+    def notes(self) -> list[str]:
+        """Return what must be said with the table, a line each."""
+        lines = [
+            f"{len(self.graph)} tasks; {self.gap:.2%} is certified, the schedule may be better than that."
+        ]
+        if self.policy is not None:
+            lines.append(f"Policy: {self.policy}.")
+        if self.workload is not None and self.workload.trace.origin != "recorded":
+            lines.append(f"Routing: {self.workload.trace.origin}.")
+        return lines
+
+    @cached_property
+    def _buffer_size(self) -> dict[str, float]:
+        return dict(zip(self.graph.buffers, map(float, self.graph.buffer_size), strict=True))
+
+    def to_chrome_trace(self, path: str | Path) -> None:
+        """Write the schedule as a trace that Perfetto and chrome://tracing open."""
+        from noptoolkit.formats.trace_events import write_chrome_trace
+
+        write_chrome_trace(self, path)
+
+
+def schedule_graph(graph: TaskGraph, *, priority: str | Priority = "tail", rounds: int = 0) -> Schedule:
+    """Return the list schedule of any task graph.
+
+    Parameters
+    ----------
+    priority, rounds
+        See `list_schedule`.
+
+    Examples
+    --------
+    >>> from noptoolkit.scheduling import TaskGraphBuilder
+    >>> tasks = TaskGraphBuilder()
+    >>> before = []
+    >>> for i in range(4):  # a load may run while the one before is computed on
+    ...     before.append(tasks.add(2.0, "pe", after=[tasks.add(3.0, "dram", kind="load")]))
+    >>> plan = schedule_graph(tasks.build())
+    >>> plan.makespan, plan.gap, plan.breakdown
+    (14.0, 0.0, Breakdown(compute=8.0, communication=0.0, load=6.0, idle=0.0))
+    """
+    timeline = list_schedule(graph, priority=priority, rounds=rounds)
+    return Schedule(graph, timeline.start, timeline.end, timeline.bounds)
+
+
+def _union(start: Floats, end: Floats) -> Floats:
+    """Return the union of intervals as disjoint ones in order, [stretches, 2]."""
+    if len(start) == 0:
+        return np.empty((0, 2))
+    order = np.argsort(start, kind="stable")
+    start, reach = start[order], np.maximum.accumulate(end[order])
+    first = np.concatenate([[True], start[1:] > reach[:-1]])
+    last = np.concatenate([first[1:], [True]])
+    return np.column_stack([start[first], reach[last]])
+
+
+def _covered(stretches: Floats, points: Floats) -> Bools:
+    """Return which points lie within one of some disjoint stretches."""
+    if len(stretches) == 0:
+        return np.zeros(len(points), np.bool_)
+    i = np.searchsorted(stretches[:, 0], points, side="right") - 1
+    inside: Bools = (i >= 0) & (points < stretches[np.maximum(i, 0), 1])
+    return inside

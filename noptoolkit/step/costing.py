@@ -1,0 +1,307 @@
+"""Counts what a step has to do: from package, workload and allocation to a `Step`."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from noptoolkit._arrays import Floats, Ints
+from noptoolkit._names import did_you_mean
+from noptoolkit.allocation import Allocation
+from noptoolkit.errors import ScheduleError, TopologyError, WorkloadError
+from noptoolkit.nodes import (
+    OPTIMISERS,
+    Work,
+    attention_work,
+    cache_traffic,
+    compute_time,
+    dense_work,
+    expert_work,
+    head_work,
+    router_work,
+    shared_work,
+    update_work,
+)
+from noptoolkit.package import Chiplet, Package
+from noptoolkit.step.memory_routes import MemoryRoutes, add_up
+from noptoolkit.step.step import Block, Slice, Step, StepOptions
+from noptoolkit.step.transfers import Transfer, transfer
+from noptoolkit.trace import RoutingTrace
+from noptoolkit.traffic import Traffic, all_to_all, combine, dispatch, from_matrix
+from noptoolkit.units import format_quantity
+from noptoolkit.workload import Workload
+
+__all__ = ["check_computes", "step_of"]
+
+
+def step_of(
+    package: Package, workload: Workload, allocation: Allocation, options: StepOptions | None = None
+) -> Step:
+    """Return one step of a workload on a package in numbers.
+
+    Raises
+    ------
+    WorkloadError
+        If allocation, trace and package do not fit, or the batch does not divide into the micro-batches.
+    ScheduleError
+        If weights do not fit in a chiplet's SRAM as asked.
+
+    Warns
+    -----
+    NopWarning
+        If the weights are more than the memory stacks hold.
+    """
+    return _Maker(package, workload, allocation, options or StepOptions()).step()
+
+
+def check_computes(package: Package) -> None:
+    """Raise ScheduleError if a chiplet that holds tokens or experts does not say how fast it computes."""
+    needed = dict.fromkeys((*package.with_role("attention"), *package.experts))
+    unknown = [name for name in needed if getattr(package[name], "flops", None) is None]
+    if unknown:
+        what = f"chiplet {unknown[0]!r} does not say how fast it computes"
+        if len(unknown) > 1:
+            what = f"{len(unknown)} chiplets, such as {unknown[0]!r}, do not say how fast they compute"
+        raise ScheduleError(f"package {package.name!r}: {what}; give flops='74 TFLOP/s', or what yours has")
+
+
+class _Maker:
+    """Makes a step: holds what all its parts need."""
+
+    def __init__(
+        self, package: Package, workload: Workload, allocation: Allocation, options: StepOptions
+    ) -> None:
+        if not package.experts:
+            raise TopologyError(
+                f"package {package.name!r} has no expert chiplets; give some chiplets role='expert'"
+            )
+        allocation.check_fits(package)
+        if options.optimiser not in OPTIMISERS:
+            hint = did_you_mean(options.optimiser, OPTIMISERS)
+            raise ScheduleError(f"no optimiser named {options.optimiser!r}; {hint}")
+        self.package, self.workload, self.allocation = package, workload, allocation
+        self.options = options
+        self.model, self.batch = workload.model, workload.batch
+        self.hosts = package.with_role("attention") or package.experts
+        check_computes(package)
+        self.count = options.micro_batches or self.batch.micro_batches
+        if self.batch.sequences % self.count:
+            raise WorkloadError(
+                f"{self.batch.sequences} sequences do not divide into {self.count} micro-batches; "
+                f"use a divisor of {self.batch.sequences}"
+            )
+        self.tokens = self.batch.tokens / self.count
+        self.routes = MemoryRoutes(package, on_network=options.weights_on_network)
+
+    def step(self) -> Step:
+        trace = self.workload.trace
+        blocks = [self.moe_block(trace, i) for i in range(trace.num_layers)]
+        if self.model.dense_layers:
+            blocks.append(self.dense_block())
+        turn = itertools.cycle(range(trace.num_layers))
+        layers = tuple(trace.num_layers if dense else next(turn) for dense in self.model.is_dense)
+        head = self.head_block()
+        held = [(p.chiplet, p.size) for b in (*(blocks[i] for i in layers), head) for p in b.slices]
+        self.routes.warn_of_overrun(held)
+        return Step(
+            self.package,
+            self.workload,
+            self.allocation,
+            self.options,
+            tuple(blocks),
+            layers,
+            head,
+            self.count,
+            self.hosts,
+            self.routes,
+        )
+
+    def moe_block(self, trace: RoutingTrace, layer: int) -> Block:
+        model, width = self.model, self.batch.bytes_per_value
+        one = trace.layer(layer)
+        layout = self.allocation.layer(layer)
+        positions = np.arange(self.batch.tokens) * one.num_tokens // self.batch.tokens
+        parts = [one.tokens(part) for part in np.split(positions, self.count)]
+        token_bytes = model.hidden * width
+        there: list[Transfer] = []
+        back: list[Transfer] = []
+        for part in parts:
+            for traffic, sent in ((dispatch, there), (combine, back)):
+                asked = traffic(
+                    self.package, part, layout, token_bytes=token_bytes, degree=self.options.degree
+                )
+                sent.append(self.transfer(asked))
+        before = self.hosted(
+            "attention",
+            self.attention_parameters + model.router_parameters,
+            lambda n: self.attend(n) + router_work(model, n, width),
+        )
+        shared = self.hosted("shared", model.shared_parameters, lambda n: shared_work(model, n, width))
+        return Block(
+            before,
+            shared,
+            self.expert_slices(parts, layout),
+            tuple(there),
+            tuple(back),
+            self.exchange(before, shared) | self.exchange_of_copies(layout),
+            *self.cache(),
+        )
+
+    def dense_block(self) -> Block:
+        model = self.model
+        before = self.hosted("attention", self.attention_parameters, self.attend)
+        width = self.batch.bytes_per_value
+        dense = self.hosted("dense", model.dense_parameters, lambda n: dense_work(model, n, width))
+        return Block(before, dense, (), (), (), self.exchange(before, dense), *self.cache())
+
+    def head_block(self) -> Block:
+        model = self.model
+        width = self.batch.bytes_per_value
+        share = 1.0 / self.batch.sequence_length if self.batch.mode == "prefill" else 1.0  # last tokens only
+        head = self.hosted("head", model.vocab * model.hidden, lambda n: head_work(model, n * share, width))
+        return Block(head, exchange=self.exchange(head))
+
+    @property
+    def attention_parameters(self) -> int:
+        return self.model.attention_parameters + 2 * self.model.hidden
+
+    def attend(self, tokens: float) -> Work:
+        sequences = self.batch.sequences // self.count
+        return (tokens / self.tokens) * attention_work(self.model, self.batch, sequences)
+
+    def cache(self) -> tuple[dict[str, float], dict[str, float], dict[str, tuple[float, float]]]:
+        """Return what a micro-batch's keys and values occupy, read and written, and their bytes by host."""
+        traffic = cache_traffic(self.model, self.batch, self.batch.sequences // self.count)
+        each = (traffic[0] / len(self.hosts), traffic[1] / len(self.hosts))
+        if not any(each):
+            return {}, {}, {}
+        read, written = (
+            add_up(self.move(host, size, back) for host in self.hosts)
+            for size, back in zip(each, (False, True), strict=True)
+        )
+        return read, written, dict.fromkeys(self.hosts, each)
+
+    def hosted(self, kind: str, parameters: int, work: Callable[[float], Work]) -> tuple[Slice, ...]:
+        """Return the slices of an operation that every host does for its share of the tokens."""
+        if parameters == 0:
+            return ()
+        made: list[Slice] = []
+        size = parameters * self.batch.bytes_per_value
+        rooms = [self.chiplet(host).sram for host in self.hosts]
+        parts = max(1 if room is None else math.ceil(2 * size / room) for room in rooms)
+        for host in self.hosts:
+            chiplet = self.chiplet(host)
+            share = work(self.tokens / len(self.hosts))
+            time = compute_time(chiplet, share, self.options.efficiency.compute)
+            forward = np.full(self.count, time / parts)
+            made += [self.slice(host, kind, parameters / parts, forward, i) for i in range(parts)]
+        return tuple(made)
+
+    def expert_slices(self, parts: Sequence[RoutingTrace], layout: Allocation) -> tuple[Slice, ...]:
+        """Return the slices of the experts: heavy experts in the first slices of their chiplet.
+
+        In training, experts of which other chiplets hold copies are cut apart from the rest: their update
+        waits for the exchange of gradients.
+        """
+        served = np.zeros((len(parts), len(layout.experts), layout.num_experts))
+        for counts, part in zip(served, parts, strict=True):
+            np.add.at(counts, (layout.chiplets(part)[0], part.topk[0]), 1.0)
+        holds = layout.holds[0]
+        copied = holds.sum(axis=0) > 1 if self.batch.mode == "training" else np.zeros(len(holds[0]), np.bool_)
+        made: list[Slice] = []
+        for index, name in enumerate(self.package.experts):
+            for exchanged in (True, False):
+                held = np.flatnonzero(holds[index] & (copied == exchanged))
+                if len(held):
+                    made += self.expert_slices_of(name, held, served[:, index], 0 if exchanged else None)
+        return tuple(made)
+
+    def expert_slices_of(self, name: str, held: Ints, counts: Floats, index: int | None) -> Iterator[Slice]:
+        """Yield the slices of some experts of a chiplet, from its activations, [micro-batches, experts]."""
+        model, width, chiplet = self.model, self.batch.bytes_per_value, self.chiplet(name)
+        held = held[np.argsort(-counts[:, held].sum(axis=0), kind="stable")]
+        groups, split = self.cut(chiplet, len(held), model.expert_parameters * width)
+        for group in np.array_split(held, groups):
+            parameters = len(group) * model.expert_parameters / split
+            works = [
+                expert_work(model, float(n) / split, len(group) / split, width)
+                for n in counts[:, group].sum(axis=1)
+            ]
+            forward = np.array([compute_time(chiplet, w, self.options.efficiency.compute) for w in works])
+            for _ in range(split):
+                yield self.slice(name, "expert", parameters, forward, index)
+
+    def slice(self, chiplet: str, kind: str, parameters: float, forward: Floats, index: int | None) -> Slice:
+        size = parameters * self.batch.bytes_per_value
+        update = update_work(parameters, OPTIMISERS[self.options.optimiser])
+        arithmetic = Work(update.flops)
+        return Slice(
+            chiplet,
+            kind,
+            size,
+            update.written,
+            self.move(chiplet, size, False),
+            add_up([self.move(chiplet, update.read, False), self.move(chiplet, size + update.written, True)]),
+            forward,
+            compute_time(self.chiplet(chiplet), arithmetic, self.options.efficiency.compute),
+            index,
+        )
+
+    def cut(self, chiplet: Chiplet, experts: int, size: float) -> tuple[int, int]:
+        """Return into how many groups a chiplet's experts are cut, and each group into how many slices.
+
+        A slice is at most half of the SRAM, so that one is used while the next loads.
+        """
+        if (asked := self.options.slices) is not None:
+            groups, split = min(asked, experts), max(1, math.ceil(asked / experts))
+            largest = math.ceil(experts / groups) * size / split
+            if chiplet.sram is not None and largest > chiplet.sram:
+                raise ScheduleError(
+                    f"chiplet {chiplet.name!r}: a slice of {format_quantity(largest, 'B')} of weights "
+                    f"does not fit in {format_quantity(chiplet.sram, 'B')} of SRAM; use more than "
+                    f"slices={asked}, or leave it out for as many as it takes"
+                )
+            return groups, split
+        if chiplet.sram is None:
+            return 1, 1
+        at_once = int(chiplet.sram / 2 // size)
+        if at_once >= 1:
+            return math.ceil(experts / at_once), 1
+        return experts, math.ceil(2 * size / chiplet.sram)
+
+    def move(self, chiplet: str, size: float, back: bool) -> dict[str, float]:
+        """Return how long moving bytes between a chiplet and its stacks occupies ports and channels."""
+        return self.routes.uses(chiplet, size, back, self.options.efficiency)
+
+    def exchange(self, *operations: tuple[Slice, ...]) -> dict[str, Transfer]:
+        """Return the exchange of the hosts' gradients, if there are several hosts."""
+        n = len(self.hosts)
+        if n == 1 or self.batch.mode != "training":
+            return {}
+        one_of_each = {part.kind: part.size for parts in operations for part in parts}
+        return {
+            kind: self.transfer(all_to_all(self.package, 2 * size / n, among=self.hosts))
+            for kind, size in one_of_each.items()
+        }
+
+    def exchange_of_copies(self, layout: Allocation) -> dict[str, Transfer]:
+        """Return the exchange of gradients among chiplets that hold copies of the same experts, if any."""
+        holds = layout.holds[0].astype(float)
+        copies = holds.sum(axis=0)
+        if copies.max() == 1 or self.batch.mode != "training":
+            return {}
+        size = self.model.expert_parameters * self.batch.bytes_per_value
+        pairs = (holds * np.where(copies > 1, 2 * size / copies, 0.0)) @ holds.T
+        return {"expert": self.transfer(from_matrix(self.package, pairs, endpoints=layout.experts))}
+
+    def transfer(self, traffic: Traffic) -> Transfer:
+        network = self.options.efficiency.network
+        return transfer(self.package, traffic, routing=self.options.routing, efficiency=network)
+
+    def chiplet(self, name: str) -> Chiplet:
+        node = self.package[name]
+        assert isinstance(node, Chiplet)
+        return node

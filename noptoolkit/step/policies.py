@@ -1,0 +1,141 @@
+"""The policies: how a step becomes a task graph.
+
+``serial`` (Mozart's Baseline) does one thing after another: a block's weights are loaded, attention runs, all
+tokens are dispatched, the experts run, results are combined, in training backwards likewise, then weights are
+written back. The other policies overlap whatever precedence allows, micro-batch by micro-batch: weights of
+the next block load while this one computes (``prefetch`` blocks ahead, as SRAM allows), channels carry one
+micro-batch while another is computed. They add up as in the paper (arXiv 2603.07006): ``overlap`` is its A,
+``all-to-all`` its B (tokens are copied and reduced in the network), ``streaming`` its C (experts laid
+out by co-activation). ``best`` tries prefetch depths, orders of loading and numbers of micro-batches. Each
+graph is scheduled by `noptoolkit.scheduling.list_scheduling`, improved forwards and backwards for up to
+``rounds`` rounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from noptoolkit._names import did_you_mean, resolve
+from noptoolkit.errors import ScheduleError, raise_collected
+from noptoolkit.scheduling.task_graph import TaskGraph
+from noptoolkit.step.overlapping import CONTENTIONS, overlapped_graph
+from noptoolkit.step.serial import serial_graph
+from noptoolkit.step.step import Slice, Step
+from noptoolkit.traffic.routed import Degree
+from noptoolkit.workload import Batch
+
+__all__ = ["ORDERS", "POLICIES", "Order", "Policy"]
+
+Order = Callable[[Sequence[Slice]], Sequence[Slice]]
+
+
+def heavy_first(slices: Sequence[Slice]) -> list[Slice]:
+    """Return slices in the order of what is computed with them, most first."""
+    return sorted(slices, key=lambda part: -float(part.forward.sum()))
+
+
+def light_first(slices: Sequence[Slice]) -> list[Slice]:
+    """Return slices in the order of what is computed with them, least first."""
+    return heavy_first(slices)[::-1]
+
+
+def as_listed(slices: Sequence[Slice]) -> list[Slice]:
+    """Return slices in the order of the package's chiplets."""
+    return list(slices)
+
+
+ORDERS: Mapping[str, Order] = {"heavy": heavy_first, "light": light_first, "listed": as_listed}
+
+
+def _as_tuple(value: object) -> tuple:  # type: ignore[type-arg]
+    return value if isinstance(value, tuple) else (value,)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a step is scheduled.
+
+    Parameters
+    ----------
+    overlap
+        Whether things of different kinds run at the same time.
+    degree
+        Copies of a token, see `noptoolkit.traffic.dispatch`.
+    layout
+        The allocator that is asked where no allocation is given.
+    prefetch
+        Blocks whose weights may load ahead of the one that computes; several are tried and the best kept.
+    order
+        In which order the experts' weights pass a port: a name in `ORDERS`, a callable from slices to
+        slices, or ``None``: as urgency decides. A tuple is tried and the best kept.
+    micro_batches
+        Parts of the batch, as the workload says where ``None``. A tuple is tried and the best kept.
+    contention
+        How transfers share the network: ``factor``, ``fluid`` or ``reserve``, see
+        `noptoolkit.step.overlapping`.
+    chunks
+        Into how many reservations a transfer is cut with ``reserve``.
+    rounds
+        Of improvement of each schedule, at most, see `list_schedule`.
+    """
+
+    overlap: bool = True
+    degree: Degree = "in-network"
+    layout: str = "mozart"
+    prefetch: int | tuple[int, ...] = 1
+    order: str | Order | tuple[str | Order | None, ...] | None = None
+    micro_batches: int | tuple[int | None, ...] | None = None
+    contention: str = "factor"
+    chunks: int = 4
+    rounds: int = 3
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"prefetch {depth!r} must be a whole number, 0 or more"
+            for depth in _as_tuple(self.prefetch)
+            if not isinstance(depth, int) or depth < 0
+        ]
+        faults += [
+            f"micro_batches {count!r} must be a whole number above 0"
+            for count in _as_tuple(self.micro_batches)
+            if count is not None and (not isinstance(count, int) or count < 1)
+        ]
+        if self.contention not in CONTENTIONS:
+            hint = did_you_mean(self.contention, CONTENTIONS)
+            faults.append(f"no contention named {self.contention!r}; {hint}")
+        if not isinstance(self.chunks, int) or self.chunks < 1:
+            faults.append(f"chunks {self.chunks!r} must be a whole number above 0")
+        if not isinstance(self.rounds, int) or self.rounds < 0:
+            faults.append(f"rounds {self.rounds!r} must be a whole number, 0 or more")
+        raise_collected(ScheduleError, "policy", faults)
+
+    def candidates(self, batch: Batch) -> list[tuple[int, str | Order | None, int]]:
+        """Return every combination of prefetch, order and micro-batches to try.
+
+        Of several numbers of micro-batches, those that do not divide the batch's sequences are left out.
+        """
+        counts = dict.fromkeys(count or batch.micro_batches for count in _as_tuple(self.micro_batches))
+        fitting = [count for count in counts if batch.sequences % count == 0] or list(counts)
+        orders, depths = _as_tuple(self.order), _as_tuple(self.prefetch)
+        if not self.overlap:
+            orders, depths = orders[:1], depths[:1]
+        return [(depth, order, count) for count in fitting for order in orders for depth in depths]
+
+    def graph(self, step: Step, prefetch: int, order: str | Order | None) -> TaskGraph:
+        """Return the task graph of a step under this policy."""
+        if not self.overlap:
+            return serial_graph(step)
+        arrange = None if order is None else resolve(order, ORDERS, "order")
+        return overlapped_graph(
+            step, prefetch=prefetch, order=arrange, contention=self.contention, chunks=self.chunks
+        )
+
+
+POLICIES: Mapping[str, Policy] = {
+    "serial": Policy(overlap=False, degree="copies", layout="contiguous"),
+    "overlap": Policy(degree="copies", layout="contiguous"),
+    "all-to-all": Policy(degree="in-network", layout="contiguous"),
+    "streaming": Policy(degree="in-network", layout="mozart"),
+    "best": Policy(prefetch=(0, 1, 2), order=(None, "heavy"), micro_batches=(None, 1, 2, 8, 16)),
+}

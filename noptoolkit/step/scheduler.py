@@ -1,0 +1,104 @@
+"""From a package, a workload and an allocation to a schedule."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from noptoolkit._names import did_you_mean, resolve
+from noptoolkit.allocation import Allocation, allocate
+from noptoolkit.errors import UnknownNameError, WorkloadError
+from noptoolkit.nodes import Efficiency
+from noptoolkit.package import Package, expect_package
+from noptoolkit.routing.rules import Routing
+from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
+from noptoolkit.scheduling.result import Schedule
+from noptoolkit.step.costing import step_of
+from noptoolkit.step.energy import energy_of
+from noptoolkit.step.policies import POLICIES, Policy
+from noptoolkit.step.step import Step, StepOptions
+from noptoolkit.units import Quantity
+from noptoolkit.workload import Workload
+
+__all__ = ["schedule"]
+
+
+def schedule(
+    package: Package,
+    workload: Workload,
+    allocation: Allocation | None = None,
+    *,
+    policy: str | Policy = "streaming",
+    priority: str | Priority = "tail",
+    efficiency: Efficiency | None = None,
+    routing: str | Routing = "optimal",
+    slices: int | None = None,
+    optimiser: str = "sgd",
+    weights_on_network: bool = True,
+    energy_per_flop: Quantity | None = None,
+    **changes: Any,
+) -> Schedule:
+    """Return the schedule of one step of a workload on a package.
+
+    Parameters
+    ----------
+    allocation
+        Where the experts are; ``None`` asks the policy's own allocator.
+    policy
+        A name in `POLICIES` or a `Policy`.
+    priority
+        Which ready task starts first, see `list_schedule`.
+    efficiency, routing, slices, optimiser, weights_on_network
+        See `StepOptions`.
+    energy_per_flop
+        In J, see `energy_of`.
+    changes
+        Fields of the policy to change: ``degree``, ``prefetch``, ``order``, ``micro_batches``, ...
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such policy, or it has no such field.
+    WorkloadError, ScheduleError
+        See `step_of`.
+    """
+    expect_package(package)
+    if not isinstance(workload, Workload):
+        raise WorkloadError(f"{workload!r} is no Workload; load_workload() makes one of a name or a file")
+    chosen = resolve(policy, POLICIES, "policy")
+    known = [field.name for field in dataclasses.fields(Policy)]
+    for key in changes:
+        if key not in known:
+            raise UnknownNameError(f"schedule has no option {key!r}; {did_you_mean(key, known)}")
+    chosen = dataclasses.replace(chosen, **changes)
+    if allocation is None:
+        allocation = allocate(workload.trace, package, method=chosen.layout)
+    steps: dict[int, Step] = {}
+    best: Schedule | None = None
+    for prefetch, order, count in chosen.candidates(workload.batch):
+        if count not in steps:
+            options = StepOptions(
+                degree=chosen.degree,
+                micro_batches=count,
+                slices=slices,
+                routing=routing,
+                efficiency=efficiency or Efficiency(),
+                optimiser=optimiser,
+                weights_on_network=weights_on_network,
+            )
+            steps[count] = step_of(package, workload, allocation, options)
+        graph = chosen.graph(steps[count], prefetch, order)
+        timeline = list_schedule(graph, priority=priority, rounds=chosen.rounds)
+        used = dataclasses.replace(
+            chosen,
+            layout=allocation.method.partition(":")[0],
+            prefetch=prefetch,
+            order=order,
+            micro_batches=count,
+        )
+        energy = energy_of(steps[count], energy_per_flop)
+        plan = Schedule(graph, timeline.start, timeline.end, timeline.bounds, package, workload, used, energy)
+        if best is None or plan.makespan < best.makespan:
+            best = plan
+    assert best is not None  # candidates are never empty
+    return best

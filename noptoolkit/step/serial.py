@@ -1,0 +1,64 @@
+"""The serial step: one stage after another, all resources of a stage side by side.
+
+A stage takes as long as its most occupied resource, and the step takes the sum of its stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from noptoolkit.scheduling.task_graph import TaskGraph, TaskGraphBuilder
+from noptoolkit.step.memory_routes import add_up
+from noptoolkit.step.step import Block, Step
+
+__all__ = ["serial_graph"]
+
+
+def serial_graph(step: Step) -> TaskGraph:
+    """Return the task graph of a step in which each stage waits for the one before."""
+    tasks = TaskGraphBuilder()
+    barrier: tuple[int, ...] = ()
+
+    def stage(kind: str, label: str, uses: Mapping[str, float]) -> None:
+        nonlocal barrier
+        ids = [tasks.add(time, name, barrier, kind=kind, label=label) for name, time in uses.items() if time]
+        if len(ids) > 1:
+            ids = [tasks.add(0.0, None, ids, kind="join", label=f"end of {label}")]
+        barrier = tuple(ids) or barrier
+
+    def run(block: Block, name: str, backward: bool) -> None:
+        where = f"{name} {'backward' if backward else 'forward'}"
+        factor = 2.0 if backward else 1.0
+        stage("load", f"load {where}", add_up(part.load for part in block.slices))
+        stage("load", f"read cache {where}", add_up([block.cache_read] * step.micro_batches))
+        hosts = add_up({p.chiplet: factor * p.forward.sum()} for p in (*block.before, *block.beside))
+        experts = add_up({p.chiplet: factor * p.forward.sum()} for p in block.experts)
+        stages = [
+            ("attention", hosts),
+            ("dispatch", add_up(t.uses for t in block.dispatch)),
+            ("expert", experts),
+            ("combine", add_up(t.uses for t in block.combine)),
+        ]
+        for kind, uses in [*stages[1:], stages[0]] if backward else stages:
+            stage(kind, f"{kind} {where}", uses)
+        stage("store", f"write cache {where}", add_up([block.cache_written] * step.micro_batches))
+        if backward:
+            finish(block, where)
+
+    def finish(block: Block, where: str) -> None:
+        exchanged = add_up(block.exchange[kind].uses for kind, _ in block.exchanged)
+        stage("exchange", f"exchange {where}", exchanged)
+        stage("update", f"update {where}", add_up({p.chiplet: p.update} for p in block.slices))
+        stage("store", f"store {where}", add_up(part.store for part in block.slices))
+
+    blocks = [step.blocks[i] for i in step.layers]
+    for layer, block in enumerate(blocks):
+        run(block, f"L{layer}", backward=False)
+    stage("load", "load head", add_up(part.load for part in step.head.slices))
+    factor = 3.0 if step.training else 1.0
+    stage("head", "head", add_up({p.chiplet: factor * p.forward.sum()} for p in step.head.before))
+    if step.training:
+        finish(step.head, "head")
+        for layer, block in reversed(list(enumerate(blocks))):
+            run(block, f"L{layer}", backward=True)
+    return tasks.build()

@@ -1,0 +1,230 @@
+"""One step of a model on a package in numbers: what every chiplet, memory stack and channel has to do.
+
+The model. Tokens live on the *hosts*: the attention chiplets, or where there are none the expert chiplets,
+each with an equal share of the tokens (data-parallel: every host loads the attention's weights, and in
+training the hosts exchange their gradients, reduce-scatter then all-gather, 2 W / n bytes per pair for W
+bytes of weights on n hosts). A chiplet loads every copy of an expert that it holds (``Allocation.holds``);
+in training the n holders of an expert exchange its gradients likewise. A block is one layer:
+
+* *before*: attention and router, on the hosts; then tokens are dispatched to the experts' chiplets;
+* *experts*: on the chiplets that the allocation gives them, each with the activations that the trace sends
+  there in that micro-batch; then results are combined on the hosts;
+* *beside*: shared experts, or a dense layer's feed-forward network, on the hosts, while the experts run.
+
+Weights come from the memory stacks that serve a chiplet (``Memory.serves``; else the nearest), split by
+bandwidth, through the stack's port and along a shortest path of the network. A chiplet's weights of one block
+are cut into *slices* that its SRAM can hold two at a time: one is used while the next loads. Activations
+stay on the package and are not counted against SRAM or memory bandwidth (assumed).
+
+Micro-batch b of n takes tokens b N / n to (b + 1) N / n of N tokens spread evenly over the trace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from noptoolkit._arrays import Floats
+from noptoolkit.allocation import Allocation
+from noptoolkit.errors import ScheduleError
+from noptoolkit.nodes import Efficiency
+from noptoolkit.package import Package
+from noptoolkit.routing.rules import Routing
+from noptoolkit.step.memory_routes import MemoryRoutes
+from noptoolkit.step.transfers import Transfer, used_towards
+from noptoolkit.traffic.routed import Degree
+from noptoolkit.workload import Workload
+
+__all__ = ["Block", "Slice", "Step", "StepOptions"]
+
+
+MOST_SLICES = 65_536
+"""Of a chiplet's experts: more are taken for a typing error."""
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """What decides the numbers of a step, apart from when things run.
+
+    Parameters
+    ----------
+    degree
+        Copies of a token: ``copies``, ``chiplets`` or ``in-network``; see `noptoolkit.traffic.dispatch`.
+    micro_batches
+        Parts of the batch; as the workload says where ``None``.
+    slices
+        Into how many slices a chiplet's experts of one block are cut; as few as let two of them fit in its
+        SRAM where ``None``.
+    routing
+        Of tokens over the network, see `noptoolkit.flow.ROUTINGS`.
+    efficiency
+        Share of the peak rates that is reached.
+    optimiser
+        A name in `noptoolkit.nodes.OPTIMISERS`; for training.
+    weights_on_network
+        Whether weights also occupy the channels between stack and chiplet, or only the stack's port.
+    """
+
+    degree: Degree = "in-network"
+    micro_batches: int | None = None
+    slices: int | None = None
+    routing: str | Routing = "optimal"
+    efficiency: Efficiency = field(default_factory=Efficiency)
+    optimiser: str = "sgd"
+    weights_on_network: bool = True
+
+    def __post_init__(self) -> None:
+        if self.slices is not None and (
+            not isinstance(self.slices, int) or not 0 < self.slices <= MOST_SLICES
+        ):
+            raise ScheduleError(f"slices={self.slices!r}: give a whole number from 1 to {MOST_SLICES}")
+        if not isinstance(self.efficiency, Efficiency):
+            raise ScheduleError(f"efficiency={self.efficiency!r} is none; write Efficiency(compute=0.5)")
+
+
+@dataclass(frozen=True, eq=False)
+class Slice:
+    """Weights that a chiplet loads at once, and what it computes with them.
+
+    Parameters
+    ----------
+    chiplet
+        Name.
+    kind
+        ``attention``, ``shared``, ``dense``, ``head`` or ``expert``.
+    size, state
+        Of the weights, and of the optimiser's state that an update reads and writes, in B.
+    load, store
+        How long reading the weights, and writing them back with the state read and written, occupies each
+        port and channel, in s, by name.
+    forward
+        Time to compute each micro-batch forward, in s, [micro-batches]; backward takes twice that.
+    update
+        Time of the optimiser's arithmetic, in s.
+    index
+        Slices of the same kind and index are copies on several chiplets, whose gradients are exchanged;
+        ``None`` where there is no other copy.
+    """
+
+    chiplet: str
+    kind: str
+    size: float
+    state: float
+    load: Mapping[str, float]
+    store: Mapping[str, float]
+    forward: Floats
+    update: float
+    index: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """One kind of layer: what is loaded, computed and sent.
+
+    Parameters
+    ----------
+    before, beside, experts
+        Slices, as in the module's text.
+    dispatch, combine
+        Of each micro-batch; empty for a layer without experts.
+    exchange
+        Of the gradients of slices that are copies of each other, by kind; empty without a backward pass.
+    cache_read, cache_written
+        How long keys and values of one micro-batch occupy ports and channels, in s, by name (in decode and
+        prefill).
+    cached
+        The same in B, read and written, by host.
+    """
+
+    before: tuple[Slice, ...]
+    beside: tuple[Slice, ...] = ()
+    experts: tuple[Slice, ...] = ()
+    dispatch: tuple[Transfer, ...] = ()
+    combine: tuple[Transfer, ...] = ()
+    exchange: Mapping[str, Transfer] = field(default_factory=dict)
+    cache_read: Mapping[str, float] = field(default_factory=dict)
+    cache_written: Mapping[str, float] = field(default_factory=dict)
+    cached: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def slices(self) -> tuple[Slice, ...]:
+        """All slices, in the order in which they are needed."""
+        return (*self.before, *self.beside, *self.experts)
+
+    @cached_property
+    def exchanged(self) -> Mapping[tuple[str, int], tuple[Slice, ...]]:
+        """The slices whose gradients are exchanged together, by kind and index."""
+        together: dict[tuple[str, int], list[Slice]] = {}
+        for part in self.slices:
+            if part.index is not None and part.kind in self.exchange:
+                together.setdefault((part.kind, part.index), []).append(part)
+        return {key: tuple(parts) for key, parts in together.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step in numbers.
+
+    Parameters
+    ----------
+    package, workload, allocation, options
+        What it was made from.
+    blocks
+        The kinds of block.
+    layers
+        Index into ``blocks`` of each layer of the model, in forward order.
+    head
+        The output head as a block of its own.
+    micro_batches
+        How many.
+    hosts
+        Chiplets on which the tokens live.
+    routes
+        Between memory stacks and chiplets.
+    """
+
+    package: Package
+    workload: Workload
+    allocation: Allocation
+    options: StepOptions
+    blocks: tuple[Block, ...]
+    layers: tuple[int, ...]
+    head: Block
+    micro_batches: int
+    hosts: tuple[str, ...]
+    routes: MemoryRoutes
+
+    @property
+    def training(self) -> bool:
+        """Whether a backward pass and an update follow."""
+        return self.workload.batch.mode == "training"
+
+    @cached_property
+    def waits(self) -> Mapping[str, frozenset[str]]:
+        """What each expert chiplet waits for: the network resources that lead to it in any dispatch."""
+        loads = [t.load for block in self.blocks for t in block.dispatch]
+        return self._reach(loads, backward=True)
+
+    @cached_property
+    def feeds(self) -> Mapping[str, frozenset[str]]:
+        """The network resources that each expert chiplet leads to in any combine."""
+        loads = [t.load for block in self.blocks for t in block.combine]
+        return self._reach(loads, backward=False)
+
+    @cached_property
+    def fed_by(self) -> Mapping[str, frozenset[str]]:
+        """The expert chiplets that lead to each resource of the network in any combine."""
+        fed: dict[str, set[str]] = {}
+        for chiplet, resources in self.feeds.items():
+            for resource in resources:
+                fed.setdefault(resource, set()).add(chiplet)
+        return {resource: frozenset(chiplets) for resource, chiplets in fed.items()}
+
+    def _reach(self, loads: list[Floats], backward: bool) -> dict[str, frozenset[str]]:
+        total = np.sum(loads, axis=0) if loads else np.zeros(len(self.package.channels))
+        return {
+            name: used_towards(self.package, total, name, backward=backward) for name in self.package.experts
+        }

@@ -1,0 +1,1 @@
+"""Properties of the graph alone: degrees, distances, bisection bandwidth, spectra."""
