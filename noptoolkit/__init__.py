@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from noptoolkit.routing import check_deadlock, zero_load_latency
     from noptoolkit.scheduling import Schedule, TaskGraph, TaskGraphBuilder, schedule_graph
     from noptoolkit.step import schedule
-    from noptoolkit.study import Comparison, compare, resilience
+    from noptoolkit.study import Comparison, resilience
+    from noptoolkit.study.comparison import compare
     from noptoolkit.synthetic import SyntheticRouting
     from noptoolkit.trace import RoutingTrace
     from noptoolkit.traffic import Traffic

@@ -1,6 +1,6 @@
 """The table of routings, each a function from a problem to loads.
 
-Fixed routings forward by destination (`noptoolkit.flow.fixed`); ``optimal`` is the best that any routing can
+Fixed routings forward by destination (`noptoolkit.routing`); ``optimal`` is the best that any routing can
 do, and proves it (`noptoolkit.flow.optimal`, `noptoolkit.flow.trees`).
 """
 

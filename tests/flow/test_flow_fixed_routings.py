@@ -7,13 +7,12 @@ import networkx as nx
 import numpy as np
 import pytest
 from flow_cases import all_to_all, from_graph, random_package, random_traffic
-from noptoolkit.flow.fixed import forwarding, hop_loads
 
 from noptoolkit import Chiplet, Link, Memory, Package, topology
 from noptoolkit.errors import RoutingError, UnknownNameError
 from noptoolkit.flow import congestion
 from noptoolkit.network import flow_network
-from noptoolkit.routing import UpDown, check_deadlock, zero_load_latency
+from noptoolkit.routing import UpDown, check_deadlock, forwarding, hop_loads, zero_load_latency
 from noptoolkit.routing.dimension_order_loads import dimension_order_load
 from noptoolkit.routing.dimension_order_routing import dimension_order
 from noptoolkit.routing.forwarding import in_parts, push, take_first
