@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,12 +26,14 @@ from noptoolkit._names import did_you_mean
 from noptoolkit._pictures import picture_of
 from noptoolkit.elements import ROLES, Channel, Chiplet, Link, LinkKind, Memory, Node, Role, Switch
 from noptoolkit.errors import TopologyError, UnknownNameError
-from noptoolkit.units import Quantity, format_quantity
+from noptoolkit.units import format_quantity
 
 if TYPE_CHECKING:
     import igraph
     import networkx as nx
     from scipy.sparse import csr_array
+
+    from noptoolkit.edge_bandwidth import BandwidthChoice
 
 __all__ = [
     "Channel",
@@ -261,12 +263,17 @@ class Package:
 
     @classmethod
     def from_networkx(
-        cls, graph: nx.Graph[Any], *, bandwidth: Quantity | None = None, name: str | None = None
+        cls,
+        graph: nx.Graph[Any],
+        *,
+        bandwidth: BandwidthChoice | None = None,
+        name: str | None = None,
+        node_names: str | Callable[[Any, Mapping[str, Any]], str] | None = None,
     ) -> Package:
-        """Return a package made of any networkx graph; see `noptoolkit.package_views`."""
+        """Return a package made of any networkx graph; see `noptoolkit.package_views.from_networkx`."""
         from noptoolkit.package_views import from_networkx
 
-        return from_networkx(graph, bandwidth=bandwidth, name=name)
+        return from_networkx(graph, bandwidth=bandwidth, name=name, node_names=node_names)
 
     def replace(self, **changes: Any) -> Package:
         """Return a package with some of name, nodes, links, source, assumed replaced.

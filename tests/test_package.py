@@ -161,8 +161,8 @@ def test_networkx_round_trip(size: int, seed: int) -> None:
 def test_from_networkx_tells_every_fault() -> None:
     graph = nx.Graph([("a", "b"), ("b", "c")])
     graph.nodes["a"]["kind"] = "chipled"
-    graph.nodes["b"]["colour"] = "red"
+    graph.nodes["b"]["latency"] = "2 GB"
     with pytest.raises(TopologyError) as caught:
         Package.from_networkx(graph)
-    for part in ("did you mean 'chiplet'?", "has no 'colour'", "no bandwidth; pass bandwidth="):
+    for part in ("did you mean 'chiplet'?", "latency = '2 GB' does not fit", "no bandwidth; pass bandwidth="):
         assert part in str(caught.value)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noptoolkit._names import did_you_mean
+from noptoolkit.edge_bandwidth import BandwidthChoice
 from noptoolkit.errors import FormatError, UnknownNameError
 from noptoolkit.formats.astrasim import dump_astrasim, parse_astrasim
 from noptoolkit.formats.attributes import Imported, memories_lost, parse_json
@@ -14,13 +15,14 @@ from noptoolkit.formats.booksim import anynet_losses, dump_anynet, dump_anynet_c
 from noptoolkit.formats.dot import dump_dot, parse_dot
 from noptoolkit.formats.files import find, preset_names, read_text
 from noptoolkit.formats.floorplan_svg import dump_svg
+from noptoolkit.formats.gml import dump_gml, parse_gml
 from noptoolkit.formats.graphml import dump_graphml, parse_graphml
 from noptoolkit.formats.node_link import dump_node_link, parse_node_link
 from noptoolkit.formats.rapidchiplet import load_rapidchiplet, save_rapidchiplet
 from noptoolkit.formats.results import replace_file
 from noptoolkit.formats.topology_toml import dump_topology, parse_topology
 from noptoolkit.package import Package, expect_package
-from noptoolkit.units import Quantity, parse_quantity
+from noptoolkit.units import parse_quantity
 
 __all__ = ["FORMATS", "Conversion", "Format", "convert", "import_topology", "load_topology", "save_topology"]
 
@@ -39,14 +41,14 @@ class Format:
     suffixes
         Of its files; a folder where empty.
     read
-        From a path and a default bandwidth in B/s to a package; ``None`` where it is only written.
+        Function of a path and of the bandwidth of links without one; ``None`` where it is only written.
     write
         From a package and a path to what the format cannot say.
     """
 
     description: str
     suffixes: tuple[str, ...]
-    read: Callable[[Path, float], Imported] | None
+    read: Callable[[Path, BandwidthChoice], Imported] | None
     write: Callable[[Package, Path], tuple[str, ...]]
 
 
@@ -94,19 +96,30 @@ def _text(
     return write
 
 
-def _read_toml(path: Path, bandwidth: float) -> Imported:
+def _plain(bandwidth: BandwidthChoice) -> float:
+    """Return the bandwidth for a format whose links have no attributes."""
+    if callable(bandwidth) or isinstance(bandwidth, tuple):
+        raise FormatError(f"bandwidth {bandwidth!r}: this format has no attributes of links; give a quantity")
+    return parse_quantity(bandwidth, "B/s", "bandwidth")
+
+
+def _read_toml(path: Path, bandwidth: BandwidthChoice) -> Imported:
     return Imported(parse_topology(read_text(path), path.name))
 
 
-def _read_graphml(path: Path, bandwidth: float) -> Imported:
+def _read_graphml(path: Path, bandwidth: BandwidthChoice) -> Imported:
     return parse_graphml(read_text(path), path.name, bandwidth=bandwidth)
 
 
-def _read_dot(path: Path, bandwidth: float) -> Imported:
+def _read_gml(path: Path, bandwidth: BandwidthChoice) -> Imported:
+    return parse_gml(read_text(path), path.name, bandwidth=bandwidth)
+
+
+def _read_dot(path: Path, bandwidth: BandwidthChoice) -> Imported:
     return parse_dot(read_text(path), path.name, bandwidth=bandwidth)
 
 
-def _read_json(path: Path, bandwidth: float) -> Imported:
+def _read_json(path: Path, bandwidth: BandwidthChoice) -> Imported:
     """Read node-link JSON, or the design that names RapidChiplet's files."""
     text = read_text(path)
     data = parse_json(text, path.name)
@@ -115,15 +128,15 @@ def _read_json(path: Path, bandwidth: float) -> Imported:
     return parse_node_link(text, path.name, bandwidth=bandwidth)
 
 
-def _read_anynet(path: Path, bandwidth: float) -> Imported:
-    return parse_anynet(read_text(path), path.name, bandwidth=bandwidth)
+def _read_anynet(path: Path, bandwidth: BandwidthChoice) -> Imported:
+    return parse_anynet(read_text(path), path.name, bandwidth=_plain(bandwidth))
 
 
-def _read_astrasim(path: Path, bandwidth: float) -> Imported:
-    return parse_astrasim(read_text(path), path.name, bandwidth=bandwidth)
+def _read_astrasim(path: Path, bandwidth: BandwidthChoice) -> Imported:
+    return parse_astrasim(read_text(path), path.name, bandwidth=_plain(bandwidth))
 
 
-def _read_rapidchiplet(path: Path, bandwidth: float) -> Imported:
+def _read_rapidchiplet(path: Path, bandwidth: BandwidthChoice) -> Imported:
     return load_rapidchiplet(path)
 
 
@@ -147,6 +160,7 @@ def _svg_losses(package: Package) -> tuple[str, ...]:
 FORMATS: dict[str, Format] = {
     "toml": Format("noptoolkit's own", (".toml",), _read_toml, _text(dump_topology)),
     "graphml": Format("GraphML (networkx, yEd, Gephi)", (".graphml",), _read_graphml, _text(dump_graphml)),
+    "gml": Format("GML (networkx, Topology Zoo, yEd)", (".gml",), _read_gml, _text(dump_gml)),
     "dot": Format("Graphviz DOT", (".dot", ".gv"), _read_dot, _text(dump_dot)),
     "node-link": Format("networkx node-link JSON", (".json",), _read_json, _text(dump_node_link)),
     "booksim": Format("BookSim2 anynet, with a .cfg", (".anynet",), _read_anynet, _write_anynet),
@@ -162,7 +176,7 @@ FORMATS: dict[str, Format] = {
 
 
 def import_topology(
-    ref: str | Path, *, format: str | None = None, bandwidth: Quantity = BANDWIDTH
+    ref: str | Path, *, format: str | None = None, bandwidth: BandwidthChoice = BANDWIDTH
 ) -> Imported:
     """Return the package of a preset, a file or a folder, and what had to be assumed or ignored.
 
@@ -173,7 +187,9 @@ def import_topology(
     format
         A name in `FORMATS`; told by the suffix where ``None``.
     bandwidth
-        Of links in files that have none, in B/s.
+        Bandwidth of links in files that have none, in B/s; for GraphML, GML, DOT and node-link JSON also the
+        attribute of edges that holds it, with its unit (``"capacity Gbit/s"``), or a function
+        (`noptoolkit.edge_bandwidth`).
 
     Raises
     ------
@@ -182,18 +198,17 @@ def import_topology(
     FormatError
         If the file is not what it should be.
     """
-    width = parse_quantity(bandwidth, "B/s", "bandwidth")
     path = find(ref, "topologies")
     chosen = (
         FORMATS["toml"] if ref in preset_names("topologies") and format is None else _format(path, format)
     )
     if chosen.read is None:
         raise FormatError(f"{path}: {chosen.description} is only written, not read")
-    return chosen.read(path, width)
+    return chosen.read(path, bandwidth)
 
 
 def load_topology(
-    ref: str | Path | Package, *, format: str | None = None, bandwidth: Quantity = BANDWIDTH
+    ref: str | Path | Package, *, format: str | None = None, bandwidth: BandwidthChoice = BANDWIDTH
 ) -> Package:
     """Return the package that a preset name, a file of any format or a package means.
 
@@ -204,7 +219,9 @@ def load_topology(
     format
         A name in `noptoolkit.formats.FORMATS`; told by the suffix where ``None``.
     bandwidth
-        Of links in files that have none, in B/s.
+        Bandwidth of links in files that have none, in B/s; for GraphML, GML, DOT and node-link JSON also the
+        attribute of edges that holds it, with its unit (``"capacity Gbit/s"``), or a function
+        (`noptoolkit.edge_bandwidth`).
 
     Raises
     ------
@@ -260,7 +277,7 @@ def convert(
     *,
     source_format: str | None = None,
     target_format: str | None = None,
-    bandwidth: Quantity = BANDWIDTH,
+    bandwidth: BandwidthChoice = BANDWIDTH,
 ) -> Conversion:
     """Write a topology in another format and report what was assumed, ignored and lost.
 
@@ -273,7 +290,9 @@ def convert(
     source_format, target_format
         Names in `noptoolkit.formats.FORMATS`; told by the suffixes where ``None``.
     bandwidth
-        Of links in files that have none, in B/s.
+        Bandwidth of links in files that have none, in B/s; for GraphML, GML, DOT and node-link JSON also the
+        attribute of edges that holds it, with its unit (``"capacity Gbit/s"``), or a function
+        (`noptoolkit.edge_bandwidth`).
 
     Examples
     --------

@@ -6,11 +6,13 @@ needs, and GraphML has no use for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from noptoolkit.edge_bandwidth import BandwidthChoice
 from noptoolkit.errors import FormatError
 from noptoolkit.formats.attributes import (
+    Edge,
     Graph,
     Imported,
     check_xml,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["dump_graphml", "parse_graphml"]
 
+MOST_DEFAULTS = 100
 SPACE = "http://graphml.graphdrawing.org/xmlns"
 
 
@@ -81,7 +84,7 @@ def _data(
         entry.text = str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def parse_graphml(text: str, place: str, *, bandwidth: float) -> Imported:
+def parse_graphml(text: str, place: str, *, bandwidth: BandwidthChoice) -> Imported:
     """Return the package of a GraphML text.
 
     Parameters
@@ -103,7 +106,8 @@ def parse_graphml(text: str, place: str, *, bandwidth: float) -> Imported:
     if _local(root) != "graphml" or len(graphs) != 1:
         raise FormatError(f"{place}: no GraphML with one <graph>")
     (graph,) = graphs
-    keys = {key.get("id", ""): key.get("attr.name", key.get("id", "")) for key in _named(root, "key")}
+    keys = _keys(root, place)
+    ignored: dict[str, None] = {}
     nodes: dict[str, dict[str, str]] = {}
     for element in _named(graph, "node"):
         name = element.get("id")
@@ -111,15 +115,55 @@ def parse_graphml(text: str, place: str, *, bandwidth: float) -> Imported:
             raise FormatError(f"{place}: a node without id, or two with {name!r}")
         if _named(element, "graph"):
             raise FormatError(f"{place}: node {name!r}: nested graphs are not read; flatten them")
-        nodes[name] = _attributes(element, keys)
+        if _named(element, "port"):
+            ignored["ports of nodes"] = None
+        nodes[name] = keys.attributes(element, "node")
+    if _named(graph, "hyperedge"):
+        raise FormatError(f"{place}: hyperedges are not read; write a node with an edge to each member")
+    directed = graph.get("edgedefault") == "directed"
     edges = []
     for element in _named(graph, "edge"):
         source, target = element.get("source"), element.get("target")
         if source is None or target is None:
             raise FormatError(f"{place}: an edge without source or target")
-        edges.append((source, target, _attributes(element, keys)))
-    directed = graph.get("edgedefault") == "directed"
-    return to_package(Graph(nodes, edges, directed, _attributes(graph, keys)), place, bandwidth=bandwidth)
+        if element.get("sourceport") is not None or element.get("targetport") is not None:
+            ignored["ports of edges"] = None
+        own = element.get("directed")
+        one_way = directed if own is None else own.strip().lower() in ("true", "1")
+        edges.append(Edge(source, target, keys.attributes(element, "edge"), one_way))
+    found = Graph(nodes, edges, keys.attributes(graph, "graph"), tuple(ignored))
+    return to_package(found, place, bandwidth=bandwidth)
+
+
+class _Keys(NamedTuple):
+    """What the keys of a file declare: the name of each attribute, and the defaults by kind of element."""
+
+    names: dict[str, str]
+    defaults: dict[str, dict[str, str]]
+
+    def attributes(self, element: ElementTree.Element, domain: str) -> dict[str, str]:
+        """Return the attributes of an element: its own data, and the defaults where it has none."""
+        found = dict(self.defaults[domain])
+        for entry in _named(element, "data"):
+            key = entry.get("key", "")
+            found[self.names.get(key, key)] = entry.text or ""
+        return found
+
+
+def _keys(root: ElementTree.Element, place: str) -> _Keys:
+    names: dict[str, str] = {}
+    defaults: dict[str, dict[str, str]] = {"graph": {}, "node": {}, "edge": {}}
+    for key in _named(root, "key"):
+        name = key.get("attr.name", key.get("id", ""))
+        names[key.get("id", "")] = name
+        domain = key.get("for", "all")
+        for default in _named(key, "default"):
+            for of in defaults if domain == "all" else [domain]:
+                if of in defaults:
+                    defaults[of][name] = default.text or ""
+    if max(map(len, defaults.values())) > MOST_DEFAULTS:
+        raise FormatError(f"{place}: more than {MOST_DEFAULTS} keys with defaults; is it the right file?")
+    return _Keys(names, defaults)
 
 
 def _local(element: ElementTree.Element) -> str:
@@ -128,8 +172,3 @@ def _local(element: ElementTree.Element) -> str:
 
 def _named(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
     return [child for child in element if _local(child) == name]
-
-
-def _attributes(element: ElementTree.Element, keys: Mapping[str, str]) -> dict[str, str]:
-    entries: Iterable[ElementTree.Element] = _named(element, "data")
-    return {keys.get(entry.get("key", ""), entry.get("key", "")): entry.text or "" for entry in entries}

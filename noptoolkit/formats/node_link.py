@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from noptoolkit.edge_bandwidth import BandwidthChoice
 from noptoolkit.errors import FormatError
 from noptoolkit.formats.attributes import (
+    Edge,
     Graph,
     Imported,
     graph_attributes,
@@ -46,7 +48,7 @@ def dump_node_link(package: Package) -> str:
     return json.dumps(data, indent=1) + "\n"
 
 
-def parse_node_link(text: str, place: str, *, bandwidth: float) -> Imported:
+def parse_node_link(text: str, place: str, *, bandwidth: BandwidthChoice) -> Imported:
     """Return the package of a node-link JSON text; edges may be under ``edges`` or, as before, ``links``.
 
     Parameters
@@ -70,12 +72,13 @@ def parse_node_link(text: str, place: str, *, bandwidth: float) -> Imported:
         if name in nodes:
             raise FormatError(f"{place}: two nodes have the id {name!r}")
         nodes[name] = {key: value for key, value in entry.items() if key != "id"}
-    found = []
+    found: list[Edge] = []
+    directed = bool(data.get("directed", False))
     for entry in edges:
         if not isinstance(entry, dict) or not {"source", "target"} <= set(entry):
             raise FormatError(f"{place}: edge {str(entry)[:60]}: every edge needs 'source' and 'target'")
         rest = {key: value for key, value in entry.items() if key not in ("source", "target", "key")}
-        found.append((str(entry["source"]), str(entry["target"]), rest))
+        found.append(Edge(str(entry["source"]), str(entry["target"]), rest, directed))
     attributes = data.get("graph") if isinstance(data.get("graph"), dict) else {}
-    graph = Graph(nodes, found, bool(data.get("directed", False)), attributes or {})
+    graph = Graph(nodes, found, attributes or {})
     return to_package(graph, place, bandwidth=bandwidth)

@@ -15,9 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from noptoolkit import package_views
 from noptoolkit._names import did_you_mean
 from noptoolkit._package_checks import graph_faults
+from noptoolkit.attributed_graph import KINDS as NODE_KINDS
 from noptoolkit.errors import MOST_COUNTED, FormatError, NopError, raise_collected
 from noptoolkit.formats.files import parse_toml
 from noptoolkit.package import Link, Node, Package
@@ -28,7 +28,7 @@ __all__ = ["check_schema", "dump_topology", "parse_topology"]
 
 SCHEMA = 1
 MOST_ENTRIES = 500_000
-KINDS: dict[str, Any] = {**package_views.KINDS, "link": Link}
+KINDS: dict[str, Any] = {**NODE_KINDS, "link": Link}
 
 
 def parse_topology(text: str, place: str) -> Package:

@@ -13,7 +13,7 @@ from noptoolkit.errors import TopologyError
 from noptoolkit.formats import FORMATS, convert, import_topology, load_topology, save_topology
 from noptoolkit.topology import BUILDERS, fully_connected
 
-EXACT = {"toml": ".toml", "graphml": ".graphml", "dot": ".dot", "node-link": ".json"}
+EXACT = {"toml": ".toml", "graphml": ".graphml", "dot": ".dot", "node-link": ".json", "gml": ".gml"}
 PACKAGES = {name: build(attention=True, memory=True) for name, build in BUILDERS.items()}
 
 

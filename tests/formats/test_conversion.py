@@ -259,6 +259,18 @@ HOSTILE = {
     "deep serves.dot": 'graph { a -- m ; m [kind=memory, bandwidth=1, serves="' + "[" * 5000 + '"] }',
     "number.dot": 'graph { assumed="7" ; a -- b }',
     "lone.yml": "topology: [ Ring ]\nnpus_count: [ 1 ]\nbandwidth: [ 1.0 ]\nlatency: [ 0.0 ]",
+    "plus.dot": 'graph { a [label="b" + c] }',
+    "hyper.graphml": "<graphml><graph><node id='a'/><hyperedge/></graph></graphml>",
+    "deep.gml": "graph [ " + "a [ " * 1000,
+    "close.gml": "graph [ ] ]",
+    "value.gml": "graph [ node ]",
+    "key.gml": "graph [ 3 4 ]",
+    "two.gml": "graph [ ] graph [ ]",
+    "id.gml": "graph [ node [ label 3 ] ]",
+    "list.gml": "graph [ node [ id [ a 1 ] ] ]",
+    "ends.gml": "graph [ node [ id 1 ] edge [ source 1 target 2 ] ]",
+    "digits.gml": "graph [ node [ id 1 flops " + "9" * 5000 + " ] ]",
+    "quote.gml": 'graph [ node [ id 1 label "',
     "words.anynet": "router zero node 0",
     "huge.anynet": "router 999999999999999 node 0",
     "short.anynet": "router",
@@ -293,7 +305,7 @@ def test_hostile_files(name: str, tmp_path: Path) -> None:
     assert len(str(caught.value)) < 3000
 
 
-@pytest.mark.parametrize("suffix", [".graphml", ".json", ".dot", ".anynet", ".yml"])
+@pytest.mark.parametrize("suffix", [".graphml", ".gml", ".json", ".dot", ".anynet", ".yml"])
 def test_truncated_and_binary_files(suffix: str, tmp_path: Path) -> None:
     whole = tmp_path / f"whole{suffix}"
     package = ring(4) if suffix == ".yml" else mesh(2, memory=suffix != ".anynet")
@@ -309,11 +321,11 @@ def test_truncated_and_binary_files(suffix: str, tmp_path: Path) -> None:
         load_topology(path)
 
 
-@pytest.mark.parametrize("suffix", [".graphml", ".json", ".dot", ".anynet", ".yml", ".toml"])
+@pytest.mark.parametrize("suffix", [".graphml", ".gml", ".json", ".dot", ".anynet", ".yml", ".toml"])
 def test_messages_do_not_repeat_what_is_endless(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"long{suffix}"
     save_topology(ring(3) if suffix == ".yml" else mesh(2), path)
-    number = {".anynet": "node 3", ".yml": "[ 3 ]"}.get(suffix, "e3")
+    number = {".anynet": "node 3", ".yml": "[ 3 ]", ".gml": "target 3"}.get(suffix, "e3")
     text = path.read_text()
     assert number in text
     path.write_text(text.replace(number, f"{number}{'x' * 50_000}", 1))
@@ -380,7 +392,7 @@ ODD_NAMES = [
 ]
 
 
-@pytest.mark.parametrize("suffix", [".toml", ".graphml", ".dot", ".json"])
+@pytest.mark.parametrize("suffix", [".toml", ".graphml", ".gml", ".dot", ".json"])
 def test_names_come_back_whatever_they_are(suffix: str, tmp_path: Path) -> None:
     package = Package(
         'Spaß "中"\r\n2',
