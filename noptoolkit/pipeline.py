@@ -152,7 +152,7 @@ def run(
     uniform = congestion(place, even, **solve)
 
     tell(f"{place.name}: schedule of one step")
-    plan = schedule(place, load, allocation, policy=chosen, degree=degree)
+    plan = schedule(place, load, allocation, policy=chosen, degree=degree, routing=routing)
     return Run(place, load, allocation, dispatch, combine, uniform, plan, degree)
 
 
@@ -183,6 +183,7 @@ def plan_step(
     *,
     allocator: str | Allocator | Allocation | None = None,
     policy: str | Policy = "streaming",
+    routing: str | Routing = "optimal",
     micro_batches: int | None = None,
     objective: Objective = "time",
     rng: int | np.random.Generator | None = 0,
@@ -202,7 +203,8 @@ def plan_step(
     fit, held_out = halves(workload.trace, rng)
     allocation = _layout(package, workload, fit, allocator or chosen.layout, objective, chosen.degree, rng)
     tell(f"{package.name}: schedule of one step")
-    return schedule(package, dataclasses.replace(workload, routing=held_out), allocation, policy=chosen)
+    judged = dataclasses.replace(workload, routing=held_out)
+    return schedule(package, judged, allocation, policy=chosen, routing=routing)
 
 
 def _messages_of(workload: Workload, degree: Degree) -> dict[str, Any]:

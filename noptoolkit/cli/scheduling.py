@@ -10,6 +10,7 @@ import typer
 from noptoolkit.cli.comparing import ALLOCATOR, POLICY, SEED, placement, with_trace
 from noptoolkit.cli.pictures import write_schedule
 from noptoolkit.cli.screen import errors, output, progress, table
+from noptoolkit.flow import ROUTINGS
 from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder
 from noptoolkit.pipeline import plan_step
@@ -21,6 +22,9 @@ def schedule(
     topology: Annotated[str, typer.Argument(help="Preset or file.")],
     on: Annotated[str, typer.Option(help="The workload: preset or TOML file, or WORKLOAD@TRACE.")],
     policy: Annotated[str, typer.Option(help=POLICY)] = "streaming",
+    routing: Annotated[
+        str, typer.Option(help=f"Routing of the whole step: {', '.join(ROUTINGS)} or optimal-alone.")
+    ] = "optimal",
     micro_batches: Annotated[
         int | None, typer.Option(help="Parts of the batch, if not as the workload says.")
     ] = None,
@@ -41,6 +45,7 @@ def schedule(
             workload,
             allocator=placed,
             policy=policy,
+            routing=routing,
             micro_batches=micro_batches,
             rng=seed,
             progress=tell,

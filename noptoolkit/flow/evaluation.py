@@ -21,7 +21,7 @@ from noptoolkit.routing.rules import Routing, UpDown
 from noptoolkit.routing.solution import Bound, Routed, Status, TreeLoads
 from noptoolkit.traffic import Traffic
 
-__all__ = ["congestion"]
+__all__ = ["congestion", "name_of"]
 
 
 EXACT = 1e-6
@@ -97,10 +97,11 @@ def congestion(
     effort = Effort(tol, start + time_limit if time_limit is not None else math.inf, report)
     routed = route(problem, effort) if problem.network.num_arcs else _nothing(problem)
     seconds = time.perf_counter() - start
-    return _assemble(problem, routed, _name(routing), effort, efficiency, seconds)
+    return _assemble(problem, routed, name_of(routing), effort, efficiency, seconds)
 
 
-def _name(routing: str | Routing) -> str:
+def name_of(routing: str | Routing) -> str:
+    """Return the name by which results call a routing."""
     if isinstance(routing, str | UpDown):
         return str(routing)
     return str(getattr(routing, "__name__", "table"))

@@ -104,6 +104,8 @@ class Schedule:
         What it was made from; ``None`` for a task graph of one's own.
     energy
         Dynamic energy of the step; ``None`` for a task graph of one's own.
+    routing
+        Name of the routing of everything that crosses the network.
     """
 
     graph: TaskGraph
@@ -114,6 +116,7 @@ class Schedule:
     workload: Workload | None = None
     policy: Policy | None = None
     energy: StepEnergy | None = None
+    routing: str = ""
 
     def __repr__(self) -> str:
         what = [f"{format_quantity(self.makespan, 's')}"]
@@ -250,8 +253,10 @@ class Schedule:
         ]
         if self.policy is not None:
             lines.append(f"Policy: {self.policy}.")
+        if self.routing:
+            lines.append(f"Network routing: {self.routing}.")
         if self.workload is not None and self.workload.trace.origin != "recorded":
-            lines.append(f"Routing: {self.workload.trace.origin}.")
+            lines.append(f"Routing of tokens to experts: {self.workload.trace.origin}.")
         return lines
 
     @cached_property

@@ -26,6 +26,7 @@ from noptoolkit.nodes import (
     update_work,
 )
 from noptoolkit.package import Chiplet, Package
+from noptoolkit.routing.rules import Routing
 from noptoolkit.step.memory_routes import MemoryRoutes, add_up
 from noptoolkit.step.step import Block, Slice, Step, StepOptions
 from noptoolkit.step.transfers import Transfer, transfer
@@ -94,7 +95,9 @@ class _Maker:
                 f"use a divisor of {self.batch.sequences}"
             )
         self.tokens = self.batch.tokens / self.count
-        self.routes = MemoryRoutes(package, on_network=options.weights_on_network)
+        self.alone = options.routing in ("optimal", "optimal-alone")
+        by: str | Routing = "shortest" if self.alone else options.routing
+        self.routes = MemoryRoutes(package, on_network=options.weights_on_network, routing=by)
 
     def step(self) -> Step:
         trace = self.workload.trace
@@ -299,7 +302,8 @@ class _Maker:
 
     def transfer(self, traffic: Traffic) -> Transfer:
         network = self.options.efficiency.network
-        return transfer(self.package, traffic, routing=self.options.routing, efficiency=network)
+        routing = "optimal" if self.alone else self.options.routing
+        return transfer(self.package, traffic, routing=routing, efficiency=network)
 
     def chiplet(self, name: str) -> Chiplet:
         node = self.package[name]

@@ -2,7 +2,7 @@
 
 The stacks are those that name the chiplet in ``serves``, else the nearest in hops that name nobody (several
 if they tie), split by bandwidth. A movement occupies the stack's port, which its own link may narrow, and
-every other channel of a shortest path between stack and chiplet.
+every other channel that the routing loads between stack and chiplet.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from noptoolkit.errors import NopWarning
 from noptoolkit.network import flow_network
 from noptoolkit.nodes import Efficiency, access_energy, link_energy, memory_time
 from noptoolkit.package import Memory, Package
+from noptoolkit.routing.rules import Routing
 from noptoolkit.step.transfers import transfer
 from noptoolkit.traffic import from_matrix
 from noptoolkit.units import format_quantity
@@ -38,9 +39,13 @@ class MemoryRoutes:
     ----------
     on_network
         Whether movements occupy channels too, or the stack's port only.
+    routing
+        Name of a routing in `noptoolkit.flow.ROUTINGS`, or such a routing.
     """
 
-    def __init__(self, package: Package, *, on_network: bool = True) -> None:
+    def __init__(
+        self, package: Package, *, on_network: bool = True, routing: str | Routing = "shortest"
+    ) -> None:
         self.package = package
         self.stacks: dict[str, tuple[Memory, ...]] = {}
         self._ways: dict[tuple[str, str], tuple[_Way, _Way]] = {}
@@ -55,8 +60,8 @@ class MemoryRoutes:
                 stacks = [m for m in free if hops[m.name][chiplet] == nearest]
             self.stacks[chiplet] = tuple(stacks)
             for memory in stacks:
-                out = _way(package, memory.name, chiplet, memory.name, on_network)
-                back = _way(package, chiplet, memory.name, memory.name, on_network)
+                out = _way(package, memory.name, chiplet, memory.name, on_network, routing)
+                back = _way(package, chiplet, memory.name, memory.name, on_network, routing)
                 self._ways[memory.name, chiplet] = (out, back)
 
     def shares(self, chiplet: str) -> list[tuple[Memory, float]]:
@@ -119,10 +124,12 @@ def _hops(package: Package, memory: str) -> dict[str, int]:
     return dict(nx.single_source_shortest_path_length(passable, memory))
 
 
-def _way(package: Package, source: str, sink: str, memory: str, on_network: bool) -> _Way:
+def _way(
+    package: Package, source: str, sink: str, memory: str, on_network: bool, routing: str | Routing
+) -> _Way:
     """Return what one byte from a node to another occupies."""
     one = from_matrix(package, [[0.0, 1.0], [0.0, 0.0]], endpoints=(source, sink))
-    sent = transfer(package, one, routing="shortest")
+    sent = transfer(package, one, routing=routing)
     uses = sent.uses
     network = flow_network(package)
     mine = {f"{memory} port"}

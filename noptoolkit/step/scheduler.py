@@ -8,6 +8,7 @@ from typing import Any
 from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.allocation import Allocation, allocate
 from noptoolkit.errors import UnknownNameError, WorkloadError
+from noptoolkit.flow.evaluation import name_of
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Package, expect_package
 from noptoolkit.routing.rules import Routing
@@ -74,6 +75,7 @@ def schedule(
     if allocation is None:
         allocation = allocate(workload.trace, package, method=chosen.layout)
     steps: dict[int, Step] = {}
+    by = "optimal-alone" if routing == "optimal" else name_of(routing)
     best: Schedule | None = None
     for prefetch, order, count in chosen.candidates(workload.batch):
         if count not in steps:
@@ -97,7 +99,9 @@ def schedule(
             micro_batches=count,
         )
         energy = energy_of(steps[count], energy_per_flop)
-        plan = Schedule(graph, timeline.start, timeline.end, timeline.bounds, package, workload, used, energy)
+        plan = Schedule(
+            graph, timeline.start, timeline.end, timeline.bounds, package, workload, used, energy, by
+        )
         if best is None or plan.makespan < best.makespan:
             best = plan
     assert best is not None  # candidates are never empty

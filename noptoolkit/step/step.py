@@ -59,7 +59,9 @@ class StepOptions:
         Into how many slices a chiplet's experts of one block are cut; as few as let two of them fit in its
         SRAM where ``None``.
     routing
-        Of tokens over the network, see `noptoolkit.flow.ROUTINGS`.
+        Routing of everything that crosses the network: tokens, weights, gradients, caches; a name in
+        `noptoolkit.flow.ROUTINGS` or such a routing. ``optimal-alone`` (today also ``optimal``) routes each
+        transfer of tokens and gradients as if it were alone on the package, and weights by shortest paths.
     efficiency
         Share of the peak rates that is reached.
     optimiser
