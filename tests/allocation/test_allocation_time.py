@@ -93,12 +93,12 @@ def test_bookkeeping_of_the_search_equals_a_fresh_count(
     package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At temperature 0 the search ends at its best layout, so its state must be that layout's."""
-    from noptoolkit.allocation import time_kernels
+    from noptoolkit.allocation import compiled_times
 
     states = []
-    start = time_kernels.start_time
+    start = compiled_times.start_time
     monkeypatch.setattr(
-        time_kernels, "start_time", lambda *given: states.append((given, start(*given))) or states[-1][1]
+        compiled_times, "start_time", lambda *given: states.append((given, start(*given))) or states[-1][1]
     )
     monkeypatch.setattr(ts, "HOT", 1e-15)
     monkeypatch.setattr(ts, "COLD", 1e-15)
