@@ -4,14 +4,9 @@ import pytest
 
 from noptoolkit.errors import TopologyError, UnknownNameError
 from noptoolkit.topology import BUILDERS, of_size
-from noptoolkit.topology.by_size import SIZES
 
 SHARE = {"tree": 1.5, "hypercube": 1.5, "fat_tree": 1.6, "double_butterfly": 2.1, "butter_donut": 2.1}
 """How far off a family of few sizes may be."""
-
-
-def test_every_family_has_sizes() -> None:
-    assert set(SIZES) == set(BUILDERS)
 
 
 @pytest.mark.parametrize("chiplets", [16, 17, 100, 360])
