@@ -47,6 +47,9 @@ __all__ = [
 ]
 
 
+ROUNDING = 1e-9  # of a time that its bound equals
+
+
 @dataclass(frozen=True)
 class Effort:
     """How hard to try.
@@ -120,12 +123,17 @@ def route_valiant(problem: RoutingProblem, effort: Effort) -> Routed:
 def route_optimally(problem: RoutingProblem, effort: Effort) -> Routed:
     """Route so that the busiest resource is done as early as any routing can have it done."""
     if not has_cycle(problem.network):
-        return route_best(problem, tree_loads(problem, take_first), tol=effort.tol)
-    candidates = [route_ecmp(problem, effort)]
-    try:
-        candidates.append(route_dor(problem, effort))
-    except RoutingError:
-        candidates.append(route_shortest(problem, effort))
+        direct = route_best(problem, tree_loads(problem, take_first), tol=effort.tol)
+        proved = max(bound.time for bound in direct.bounds)
+        if _time(problem, direct.trees, direct.arc_load) <= proved * (1 + ROUNDING):
+            return direct
+        candidates = [direct]  # with messages that go out of their way to a node that copies, if that pays
+    else:
+        candidates = [route_ecmp(problem, effort)]
+        try:
+            candidates.append(route_dor(problem, effort))
+        except RoutingError:
+            candidates.append(route_shortest(problem, effort))
     if time.perf_counter() >= effort.deadline:
         return replace(_fastest(problem, candidates), limited=True)
     trees = min((routed.trees for routed in candidates), key=lambda trees: _time(problem, trees))

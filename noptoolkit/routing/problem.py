@@ -110,7 +110,9 @@ def routing_problem(package: Package, traffic: Traffic) -> RoutingProblem:
         for i, node in enumerate(package.nodes):
             helps[i] = isinstance(node, (Chiplet, Switch)) and bool(getattr(node, capable))
         if helps.any():
-            messages.append(Messages(nodes[sets.root], sets.members, sets.bytes, nodes, helps, reverse))
+            part = Messages(nodes[sets.root], sets.members, sets.bytes, nodes, helps, reverse)
+            if _moves_anything(part):
+                messages.append(part)
         else:
             copies = _unicast_copies(sets, len(nodes))
             pairs += copies.T if reverse else copies
@@ -133,6 +135,15 @@ def membership(members: Bits, bit: int) -> Bools:
     """Return which bit sets hold a bit, [messages]."""
     held: Bools = members[:, bit // 64] & (np.uint64(1) << np.uint64(bit % 64)) != 0
     return held
+
+
+def _moves_anything(part: Messages) -> bool:
+    """Return whether any message has bytes for a member other than its root."""
+    sends = part.bytes > 0
+    return any(
+        bool((sends & membership(part.members, bit) & (part.root != node)).any())
+        for bit, node in enumerate(part.endpoints.tolist())
+    )
 
 
 def _unicast_copies(sets: DestinationSets, endpoints: int) -> Floats:

@@ -88,7 +88,8 @@ class Peeled:
     byte, rate
         The units of demand in B and of capacity in B/s.
     has_choice
-        Whether the network has a cycle; without, every path and tree is the only one.
+        Whether the network has a cycle; without, every path is the only one (but not every tree: a
+        message may pass a node twice where another copies it).
     """
 
     program: FlowProgram | None
@@ -140,7 +141,11 @@ def peel(problem: RoutingProblem, trees: TreeLoads) -> Peeled:
 
 
 def has_cycle(network: FlowNetwork) -> bool:
-    """Return whether anything is left of a network once its trees are stripped; else all paths are unique."""
+    """Return whether anything is left of a network once its trees are stripped.
+
+    Without a cycle, the path between two vertices is unique, and a message to a set crosses each channel
+    between its root and a member at least once.
+    """
     nothing = np.zeros((network.num_vertices, network.num_vertices))
     return bool(_strip(network, nothing)[2].any())
 

@@ -124,14 +124,20 @@ def _better(one: Solution | None, other: Solution) -> Solution:
 
 
 def _forced_bounds(problem: RoutingProblem, peeled: Peeled, trees: TreeLoads) -> tuple[Bound, ...]:
-    """Return the bound of the resource that forced loads and ports alone keep busy the longest."""
+    """Return the bound of the resource that forced loads and ports alone keep busy the longest.
+
+    Without cycles, messages count for what each must put on that resource, however nodes copy: every
+    channel between its root and a member is crossed once at least.
+    """
     network = problem.network
     use = problem.ports + network.on_arcs @ peeled.forced
-    if not peeled.has_choice:
+    if problem.messages and not peeled.has_choice:
         use = use + trees.use(network)
     worst = int(np.argmax(use / network.capacity))
     prices = np.zeros(network.num_resources)
     prices[worst] = 1 / network.capacity[worst]
+    if problem.messages and not peeled.has_choice:
+        return (price_bound(problem, prices, "forced loads"),)
     return (Bound(float(use[worst] * prices[worst]), "forced loads", prices),)
 
 

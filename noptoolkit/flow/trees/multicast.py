@@ -6,9 +6,13 @@ counted in `noptoolkit.flow.trees.message_loads`. Under ``valiant`` every messag
 chiplet, and along the tree of paths from there, which halves no distance but evens out where the trees
 meet. A reduction is the same backwards.
 
+A message may pass a node twice. On n2 - n0 - n1, where only n1 copies, a multicast from n2 to both others
+goes to n1, is copied there, and one copy comes back to n0: one crossing of each channel, where sending two
+copies from n2 crosses n2->n0 twice. So even without cycles the best way is not always the union of the
+paths; it is where no channel of that union carries two copies of a message.
+
 Whatever the trees, prices y cost a message at least its farthest member's distance, so the bound of
-`noptoolkit.flow.bounds.certificate` counts that; on a network without cycles the tree is unique and its exact
-cost counts.
+`noptoolkit.flow.bounds.certificate` counts that.
 """
 
 from __future__ import annotations

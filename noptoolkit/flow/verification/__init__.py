@@ -88,15 +88,11 @@ class _Check:
         self.unchecked: list[str] = []
         self.followed = 0
         self.rough = 0
-        self.single = False  # whether no message has but one tree
-        self.carried: dict[bool, tuple[Floats, Floats, Floats]] = {}
         self.sent = given.by_node(given.unicast.sum(axis=1))
         self.received = given.by_node(given.unicast.sum(axis=0))
 
     def messages_arrive(self) -> None:
         """Follow every message along its tree, copy by copy."""
-        import networkx as nx
-
         result = self.given.result
         trees = result.routed.trees
         if not self.given.parts:
@@ -111,7 +107,6 @@ class _Check:
                 self.received[name] += float(into)
             return
         load = np.zeros_like(trees.arc_load)
-        self.single = not trees.branches and nx.is_forest(nx.Graph(self.given.package.graph.to_undirected()))
         by_way = self.given.result.routing == "valiant"
         for sets, reverse in self.given.parts:
             follower = MessageFollower(result, sets, reverse=reverse)
@@ -123,8 +118,6 @@ class _Check:
                 load += split_load(self.given, follower.relay.T if reverse else follower.relay)
             elif follower.relay.any():
                 self.faults.append("a tree starts elsewhere than at the root of its messages")
-            self.single &= follower.simple and not by_way
-            self.carried[reverse] = follower.load, follower.from_root, follower.at_members
             at_root, far = (self.received, self.sent) if reverse else (self.sent, self.received)
             for name, near, there in zip(
                 self.given.package.index, follower.from_root, follower.at_members, strict=True
@@ -253,17 +246,11 @@ class _Check:
             at_root = np.array(
                 [per_copy[node.name][1 if reverse else 0] for node in self.given.package.nodes]
             )
-            if self.single:
-                network = self.given.result.network
-                load, from_root, at_members = self.carried[reverse]
-                cost += float(load @ distance[network.tail, network.head] + from_root @ at_root)
-            else:
-                priced = PricedMessages(self.given.result, sets, distance, at_root, reverse=reverse)
-                cost += priced.cost(trees=trees)
-                self.rough += priced.rough
-                self.faults += priced.faults
-                at_members = priced.at_members
+            priced = PricedMessages(self.given.result, sets, distance, at_root, reverse=reverse)
+            cost += priced.cost(trees=trees)
+            self.rough += priced.rough
+            self.faults += priced.faults
             far = self.sent_once if reverse else self.received_once
-            for name, amount in zip(self.given.package.index, at_members, strict=True):
+            for name, amount in zip(self.given.package.index, priced.at_members, strict=True):
                 far[name] += float(amount)
         return cost

@@ -78,7 +78,6 @@ class MessageFollower:
         self.from_root = np.zeros(len(result.package.nodes))
         self.at_members = np.zeros(len(result.package.nodes))
         self.followed = np.zeros(len(sets))
-        self.simple = True  # whether no tree passes a vertex twice
         self.relay = np.zeros((self.size, self.size))  # from the vertex of a root to where its tree starts
 
     def follow(self, trees: tuple[Tree, ...], branches: tuple[Branches, ...]) -> None:
@@ -115,7 +114,6 @@ class MessageFollower:
         if tree.arc[0] >= 0 or (tree.arc[1:] < 0).any() or (tree.parent[1:] < 0).any() or not joined.all():
             self.faults.append(f"a tree from {self.names[tree.start]!r} does not hang together")
             return
-        self.simple &= len(np.unique(vertex)) == len(vertex)
         ends = tree.ends >= 0
         right = np.where(ends, vertex[tree.ends] == self.ends.member_of, False)
         for chunk in _chunks(tree.messages, len(vertex)):

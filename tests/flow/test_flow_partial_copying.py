@@ -1,0 +1,150 @@
+"""Packages where some nodes copy and others do not: a message may pass a node twice. Against brute force."""
+
+import dataclasses
+
+import networkx as nx
+import numpy as np
+import pytest
+from walk_oracle import least_time
+
+from noptoolkit import Chiplet, Link, Package, Switch
+from noptoolkit.errors import RoutingError
+from noptoolkit.flow import congestion
+from noptoolkit.flow.routings import Effort, route_shortest
+from noptoolkit.routing.problem import routing_problem
+from noptoolkit.traffic import DestinationSets, Traffic
+
+
+def one_message(package, root, members, *, reverse=False):
+    names = package.terminals
+    bits = np.array([[sum(1 << names.index(name) for name in members)]], np.uint64)
+    sets = DestinationSets(np.array([names.index(root)]), bits, np.array([1e6]))
+    parts = {"reduction": sets} if reverse else {"multicast": sets}
+    return Traffic(names, np.zeros((len(names), len(names))), **parts)
+
+
+def bounce(*, reverse=False, half_duplex=False):
+    """n2 - n0 - n1, where only n1 copies, or adds."""
+    able = {"reduces": True} if reverse else {"replicates": True}
+    return Package(
+        "bounce",
+        [Chiplet("n0"), Chiplet("n1", **able), Chiplet("n2")],
+        [Link("n1", "n0", 1e9, half_duplex=half_duplex), Link("n2", "n0", 1e9, half_duplex=half_duplex)],
+    )
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_message_comes_back_from_the_node_that_copies_it(reverse):
+    """Over n1 and back each channel is crossed once: 1 ms, not the 2 ms of two copies from n2."""
+    package = bounce(reverse=reverse)
+    flow = congestion(package, one_message(package, "n2", ["n0", "n1"], reverse=reverse), tol=1e-6)
+    assert flow.time == pytest.approx(1e-3, rel=1e-9)
+    assert flow.status == "exact"
+    assert not flow.verify().unchecked
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_half_duplex_makes_the_way_back_cost(reverse):
+    """If a share x comes back, n0-n1 is crossed 1 + x times and n0-n2 2 - x times: 1.5 ms at x = 1/2."""
+    package = bounce(reverse=reverse, half_duplex=True)
+    flow = congestion(package, one_message(package, "n2", ["n0", "n1"], reverse=reverse), tol=1e-6)
+    assert flow.time == pytest.approx(1.5e-3, rel=1e-5)
+    assert not flow.verify().unchecked
+
+
+def test_fixed_routings_do_not_claim_the_bounce_is_impossible():
+    package = bounce()
+    flow = congestion(package, one_message(package, "n2", ["n0", "n1"]), routing="shortest")
+    assert flow.time == pytest.approx(2e-3)
+    assert flow.time_bound <= 1e-3 * (1 + 1e-9)
+    assert flow.status == "fixed routing"
+    assert flow.verify()
+
+
+def test_a_bound_that_takes_the_union_of_paths_for_the_only_way_is_rejected():
+    """What 0.1.0 answered: 2 ms, called exact by the load of the busiest channel."""
+    package = bounce()
+    traffic = one_message(package, "n2", ["n0", "n1"])
+    flow = congestion(package, traffic, routing="shortest")
+    problem = routing_problem(package, traffic)
+    routed = route_shortest(problem, Effort())
+    use = routed.use(problem.network, problem.ports)
+    worst = np.zeros(len(use))
+    worst[np.argmax(use / problem.network.capacity)] = 1 / problem.network.capacity.min()
+    claimed = dataclasses.replace(flow, time_bound=flow.time, prices=worst)
+    with pytest.raises(RoutingError, match="the prices prove 0.001 s"):
+        claimed.verify()
+
+
+def random_case(seed):
+    """A small package, with or without cycles, and a few messages; some nodes copy, some add."""
+    rng = np.random.default_rng([seed, 77])
+    size = int(rng.integers(3, 6))
+    graph = nx.Graph(nx.random_labeled_tree(size, seed=int(seed)))
+    if seed % 3 == 0:
+        graph.add_edge(*rng.choice(size, 2, replace=False).tolist())
+    nodes = []
+    for i in range(size):
+        able = {"replicates": bool(rng.random() < 0.4), "reduces": bool(rng.random() < 0.4)}
+        if rng.random() < 0.25:
+            able["crossbar_bandwidth"] = float(rng.uniform(1, 3))
+        if rng.random() < 0.25 and i:
+            nodes.append(Switch(f"n{i}", **able))
+            continue
+        if rng.random() < 0.3:
+            able["injection_bandwidth"] = float(rng.uniform(0.5, 2))
+        if rng.random() < 0.3:
+            able["ejection_bandwidth"] = float(rng.uniform(0.5, 2))
+        nodes.append(Chiplet(f"n{i}", **able))
+    links = []
+    for i, j in graph.edges():
+        if rng.random() < 0.25:
+            links.append(Link(f"n{i}", f"n{j}", float(rng.uniform(0.5, 2)), half_duplex=True))
+        else:
+            there, back = rng.uniform(0.5, 2, 2).tolist()
+            links.append(Link(f"n{i}", f"n{j}", there, reverse_bandwidth=back))
+    package = Package(f"partial {seed}", nodes, links)
+    names = package.terminals
+    parts, listed = {}, []
+    for kind, reverse in (("multicast", False), ("reduction", True)):
+        if rng.random() < 0.7 or (reverse and not listed):
+            count = int(rng.integers(1, 3))
+            root = rng.integers(0, len(names), count)
+            members = rng.integers(1, 1 << len(names), count).astype(np.uint64)
+            amount = rng.uniform(0.5, 1.5, count)
+            parts[kind] = DestinationSets(root, members[:, None], amount)
+            for at, held, size in zip(root.tolist(), members.tolist(), amount.tolist(), strict=True):
+                chosen = [name for i, name in enumerate(names) if held >> i & 1 and i != at]
+                if chosen:
+                    listed.append((names[at], chosen, size, reverse))
+    return package, Traffic(names, np.zeros((len(names), len(names))), **parts), listed
+
+
+def check_against_brute_force(seed):
+    package, traffic, listed = random_case(seed)
+    if not listed:
+        return
+    flow = congestion(package, traffic, tol=1e-5)
+    best = least_time(package, listed)
+    assert flow.time_bound <= best * (1 + 1e-7)
+    assert flow.time >= best * (1 - 1e-7)
+    assert flow.time <= best * (1 + 2e-5)
+    assert not flow.verify().unchecked
+    for routing in ("shortest", "ecmp", "valiant"):
+        fixed = congestion(package, traffic, routing=routing)
+        assert fixed.time >= best * (1 - 1e-7)
+        assert fixed.time_bound <= best * (1 + 1e-7)
+        assert fixed.verify()
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_the_optimum_over_all_ways_of_copies(block):
+    for seed in range(15 * block, 15 * block + 15):
+        check_against_brute_force(seed)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("block", range(120, 600, 20))
+def test_the_optimum_over_all_ways_of_copies_of_hundreds(block):
+    for seed in range(block, block + 20):
+        check_against_brute_force(seed)
