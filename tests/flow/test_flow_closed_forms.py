@@ -96,3 +96,18 @@ def test_tree_among_leaves_and_with_root(leaf, uplink):
 def test_half_duplex_doubles():
     full, half = star(5), star(5, half_duplex=True)
     assert congestion(half, uniform(half)).time == 2 * congestion(full, uniform(full)).time
+
+
+def test_demand_within_a_tree_that_hangs_on_a_cycle_is_verified():
+    """All of the demand is forced, none of the cycle is used: what was stripped is the tree alone."""
+    nodes = [Chiplet(f"n{i}") for i in range(5)]
+    ends = [(0, 1), (1, 2), (2, 0), (2, 3), (3, 4)]
+    package = Package("lollipop", nodes, [Link(f"n{i}", f"n{j}", 1.0) for i, j in ends])
+    demand = np.zeros((5, 5))
+    demand[3, 4] = 2.0
+    flow = congestion(package, from_matrix(package, demand))
+    assert (flow.time, flow.status) == (2.0, "exact")
+    assert flow.verify()
+    nothing = congestion(package, from_matrix(package, 0 * demand))
+    assert nothing.time == 0.0
+    assert nothing.verify()

@@ -7,7 +7,7 @@ import networkx as nx
 import numpy as np
 import pytest
 from flow_cases import all_to_all, from_graph, random_traffic
-from test_flow_multicast import capable, messages
+from message_cases import capable, messages
 
 from noptoolkit import Chiplet, Link, Package, Switch
 from noptoolkit.errors import RoutingError

@@ -8,8 +8,8 @@ import pytest
 from flow_cases import from_graph, random_package
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from message_cases import all_tree_packing_time, capable, messages, random_sets
 from scipy.optimize import linprog
-from test_flow_multicast import all_tree_packing_time, capable, messages, random_sets
 
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow import congestion

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from flow_cases import random_package
-from test_flow_multicast import all_tree_packing_time, capable, messages, random_sets
+from message_cases import all_tree_packing_time, capable, messages, random_sets
 
 from noptoolkit import Chiplet, Link, Package
 from noptoolkit.allocation import allocate

@@ -9,7 +9,7 @@ import pytest
 from flow_cases import from_graph, random_package
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_flow_multicast import capable, members_of, messages, random_sets
+from message_cases import capable, members_of, messages, random_sets
 
 from noptoolkit import Chiplet, Link, Package
 from noptoolkit.errors import RoutingError

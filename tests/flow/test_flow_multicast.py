@@ -1,51 +1,17 @@
 """Multicast and reduction: tree loads by counting, packings against all trees, bounds that hold."""
 
 import dataclasses
-import itertools
 
 import networkx as nx
 import numpy as np
 import pytest
 from flow_cases import from_graph, random_package
-from scipy.optimize import linprog
+from message_cases import all_tree_packing_time, capable, members_of, messages, random_sets
 
-from noptoolkit import Chiplet, Link, Memory, Package, Switch
+from noptoolkit import Chiplet, Link, Package, Switch
 from noptoolkit.errors import RoutingError, WorkloadError
 from noptoolkit.flow import congestion
-from noptoolkit.traffic import DestinationSets, Traffic
-
-
-def capable(package, names=None):
-    """The package with nodes (all, or those named) that replicate and reduce."""
-    nodes = [
-        node
-        if isinstance(node, Memory) or (names is not None and node.name not in names)
-        else dataclasses.replace(node, replicates=True, reduces=True)
-        for node in package.nodes
-    ]
-    return package.replace(nodes=nodes)
-
-
-def random_sets(endpoints, count, size, seed):
-    rng = np.random.default_rng(seed)
-    members = np.zeros((count, -(-endpoints // 64)), np.uint64)
-    for row in members:
-        for end in rng.choice(endpoints, rng.integers(1, size + 1), replace=False):
-            row[end // 64] |= np.uint64(1) << np.uint64(end % 64)
-    root = rng.integers(0, endpoints, count)
-    return DestinationSets(root, members, rng.uniform(0.5, 1.5, count))
-
-
-def messages(package, sets, *, reverse=False):
-    names = package.terminals
-    nothing = np.zeros((len(names), len(names)))
-    parts = {"reduction": sets} if reverse else {"multicast": sets}
-    return Traffic(names, nothing, **parts)
-
-
-def members_of(sets, row, names):
-    held = {name for i, name in enumerate(names) if int(sets.members[row, i // 64]) >> (i % 64) & 1}
-    return held - {names[sets.root[row]]}
+from noptoolkit.traffic import Traffic
 
 
 def nop_tree(groups=3, leaves=3):
@@ -117,51 +83,6 @@ def test_sets_wider_than_a_word():
     assert flow.verify()
 
 
-def all_tree_packing_time(package, sets, reverse):
-    """The optimum over every arborescence of every message, for packages whose nodes all help."""
-    channels = package.channels
-    names = package.terminals
-    columns, owner = [], []
-    for row in range(len(sets.root)):
-        root, members = names[sets.root[row]], members_of(sets, row, names)
-        if not members:
-            continue
-        others = [name for name in names if name != root and name not in members]
-        owner_row = len(set(owner))
-        for extra in itertools.chain.from_iterable(
-            itertools.combinations(others, k) for k in range(len(others) + 1)
-        ):
-            vertices = [*members, *extra]
-            entering = [
-                [a for a, c in enumerate(channels) if (c.tail if reverse else c.head) == v] for v in vertices
-            ]
-            for chosen in itertools.product(*entering):
-                tree = nx.DiGraph(
-                    [
-                        (channels[a].head, channels[a].tail)
-                        if reverse
-                        else (channels[a].tail, channels[a].head)
-                        for a in chosen
-                    ]
-                )
-                if set(tree) == {root, *vertices} and nx.is_arborescence(tree):
-                    column = np.zeros(len(channels))
-                    column[list(chosen)] = sets.bytes[row]
-                    columns.append(column)
-                    owner.append(owner_row)
-    load = np.array(columns).T
-    bandwidth = np.array([channel.bandwidth for channel in channels])
-    shares = np.array([[o == k for o in owner] for k in range(max(owner) + 1)], float)
-    answer = linprog(
-        np.r_[np.zeros(len(owner)), 1],
-        np.c_[load, -bandwidth],
-        np.zeros(len(channels)),
-        np.c_[shares, np.zeros(len(shares))],
-        np.ones(len(shares)),
-    )
-    return answer.fun
-
-
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("seed", [0, 1])
 def test_packing_is_the_optimum_over_all_trees(seed, reverse):
@@ -228,7 +149,7 @@ def test_compiled_counts_equal_the_plain_ones(endpoints, monkeypatch):
     sets = random_sets(len(package.terminals), 300, 12, seed=endpoints)
     plain = congestion(package, messages(package, sets), routing="shortest")
     monkeypatch.setattr("noptoolkit.flow.trees.message_loads.MANY", 1)
-    monkeypatch.setattr("noptoolkit.flow.trees.multicast.MANY", 1)
+    monkeypatch.setattr("noptoolkit.flow.bounds.certificate.MANY", 1)
     compiled = congestion(package, messages(package, sets), routing="shortest")
     np.testing.assert_allclose(compiled.load, plain.load, rtol=1e-12)
     np.testing.assert_allclose(compiled.use, plain.use, rtol=1e-12)

@@ -1,9 +1,10 @@
 """The fastest way to carry messages to sets, by brute force: every way that copies can take, mixed by HiGHS.
 
 A way of a message is a sequence of moves, searched state by state (Dijkstra): of a multicast, the state is
-where its copies are and who has not been served; of a reduction, where partial sums are and whose parts each
-holds. Nothing is assumed of trees or paths: a copy may pass a node, or a channel, as often as it likes. Column
-generation over these ways is exact: it stops when no way of any message is cheaper under the dual prices.
+the places of its copies and the members not yet served; of a reduction, the places of its partial sums and
+the parts of each. Nothing is assumed of trees or paths: a copy may pass a node, or a channel, any number of
+times. Column generation over these ways is exact: it stops when no way of any message is cheaper under the
+dual prices.
 """
 
 import heapq
@@ -123,6 +124,7 @@ def least_time(package, messages):
                 base[port] += amount
     prices = 1 / resources.capacity
     columns, owners, seen = [], [], set()
+    time = 0.0
     while True:
         fresh = False
         for k, (root, members, amount, reverse) in enumerate(messages):

@@ -113,7 +113,7 @@ def peel(problem: RoutingProblem, trees: TreeLoads) -> Peeled:
     known = float(np.max(base / network.capacity))
     if not demand.any():
         none = np.zeros(0, np.int64)
-        return Peeled(None, True, none, none, none, anchor, forced, 1.0, 1.0, bool(kept_arc.any()))
+        return Peeled(None, True, arcs, none, none, anchor, forced, 1.0, 1.0, bool(kept_arc.any()))
     by_source = bool(demand.any(axis=1).sum() <= demand.any(axis=0).sum())
     tail, head = (network.tail, network.head) if by_source else (network.head, network.tail)
     demand = demand if by_source else demand.T

@@ -50,7 +50,8 @@ def route_best(
     peeled = peel(problem, trees)
     if peeled.program is None:
         load = peeled.forced
-        nothing = CommodityFlow(np.zeros((0, 0)), peeled.arcs, True, np.zeros(0, np.int64), peeled.anchor)
+        none = np.zeros((0, len(peeled.arcs)))
+        nothing = CommodityFlow(none, peeled.arcs, True, np.zeros(0, np.int64), peeled.anchor)
         method = "forced loads" if peeled.has_choice else "unique paths"
         return Routed(load, trees, method, _forced_bounds(problem, peeled, trees), nothing)
     solution = solve_program(peeled.program, tol=tol, deadline=deadline, report=report)
