@@ -1,10 +1,11 @@
 # make demo: set up, then run the main job on real input.   make test: set up, then everything CI asks.
+# make long: what takes longer: long proofs, coverage, lowest declared versions, other Pythons.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
 
-.PHONY: demo test check format bench docs linkcheck clean
+.PHONY: demo test check long coverage lowest pythons format bench docs linkcheck clean
 
 demo: $(VENV)/.installed
 	$(BIN)/noptoolkit compare mozart-nop-tree mesh-4x4 torus-4x4 --on qwen3-30b-a3b --on gpt-oss-20b -o $(OUT)/
@@ -17,6 +18,20 @@ check: $(VENV)/.developer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell noptoolkit docs gallery benchmarks README.md CONTRIBUTING.md CHANGELOG.md
+
+# what is too long for every change: long proofs, coverage, the lowest versions declared, other Pythons
+long: check coverage lowest pythons
+	MPLBACKEND=Agg $(BIN)/python -m pytest -q -m long
+
+coverage: $(VENV)/.developer
+	MPLBACKEND=Agg $(BIN)/python -m pytest -q --cov --cov-report=term
+
+lowest: $(VENV)/.developer
+	$(BIN)/python .ci/other_versions.py --lowest
+
+pythons: $(VENV)/.developer
+	$(BIN)/python .ci/other_versions.py python3.11 python3.12 python3.13 python3.14
 
 format: $(VENV)/.developer
 	$(BIN)/ruff check --fix .

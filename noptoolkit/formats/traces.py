@@ -42,7 +42,7 @@ def load_trace(
     tokens: int = 8192,
     rng: int | np.random.Generator | None = 0,
 ) -> RoutingTrace:
-    """Return the routing trace of a file, by its ending.
+    r"""Return the routing trace of a file, by its ending.
 
     Parameters
     ----------
