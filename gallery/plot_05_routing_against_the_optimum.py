@@ -15,7 +15,7 @@ demand = nop.traffic.transpose(package, "16 MB")
 flows = [nop.congestion(package, demand, routing=name) for name in ("dor", "ecmp", "optimal")]
 for flow in flows:
     print(
-        f"{flow.routing:8s} {flow.time * 1e6:6.1f} us, at best {flow.time_bound * 1e6:6.1f} us, {flow.status}"
+        f"{flow.routing:8s} {flow.time * 1e6:6.1f} us, bound {flow.time_bound * 1e6:6.1f} us, {flow.status}"
     )
 
 # %%

@@ -11,7 +11,7 @@ from typing import Literal
 
 from noptoolkit.physical import wire_length
 from noptoolkit.pipeline import Run
-from noptoolkit.units import format_quantity
+from noptoolkit.tables import Missing, value_text
 
 __all__ = ["METRICS", "Metric"]
 
@@ -39,11 +39,11 @@ class Metric:
     title: str
     unit: str
     better: Literal["lower", "higher", ""]
-    value: Callable[[Run], float | str]
+    value: Callable[[Run], float | str | Missing]
     meaning: str
     bound: str = ""
 
-    def text(self, value: float | str) -> str:
+    def text(self, value: float | str | Missing) -> str:
         """Return a value as a cell of a table.
 
         Examples
@@ -53,28 +53,24 @@ class Metric:
         """
         if isinstance(value, str):
             return value
-        if self.unit == "%":
-            return f"{100 * value:.2g} %"
-        if self.unit:
-            return format_quantity(value, self.unit)
-        return f"{value:,d}" if isinstance(value, int) else f"{value:.2f}"
+        return value.reason if isinstance(value, Missing) else value_text(value, self.unit)
 
 
 def _all_to_all_bottleneck(run: Run) -> str:
     return max((run.dispatch, run.combine), key=lambda flow: flow.time).bottleneck
 
 
-def _wire_length(run: Run) -> float | str:
+def _wire_length(run: Run) -> float | Missing:
     package = run.package
     if all(node.position is not None for node in package.nodes):
         return wire_length(package)
-    return "no positions"
+    return Missing("no positions")
 
 
-def _moving_energy(run: Run) -> float | str:
+def _moving_energy(run: Run) -> float | Missing:
     energy = run.plan.energy
     if energy is None or {"memory", "network"} & set(energy.unknown):
-        return "not given"
+        return Missing("not given")
     return energy.memory + energy.network
 
 
@@ -88,11 +84,11 @@ METRICS: dict[str, Metric] = {
         bound="all_to_all_bound",
     ),
     "all_to_all_bound": Metric(
-        "  at best",
+        "lower bound of dispatch + combine",
         "s",
         "",
         lambda run: run.dispatch.time_bound + run.combine.time_bound,
-        "no routing whatever makes dispatch + combine faster than this",
+        "lower bound on dispatch + combine for any routing",
     ),
     "bottleneck": Metric(
         "bottleneck",
@@ -110,11 +106,11 @@ METRICS: dict[str, Metric] = {
         bound="uniform_bound",
     ),
     "uniform_bound": Metric(
-        "  at best",
+        "lower bound of uniform all-to-all",
         "s",
         "",
         lambda run: run.uniform.time_bound,
-        "no routing whatever makes the uniform all-to-all faster than this",
+        "lower bound on the uniform all-to-all for any routing",
     ),
     "c_t": Metric(
         "C_T",
@@ -139,11 +135,11 @@ METRICS: dict[str, Metric] = {
         bound="step_bound",
     ),
     "step_bound": Metric(
-        "  at best",
+        "lower bound of step",
         "s",
         "",
         lambda run: run.plan.lower_bound,
-        "no schedule of the same tasks on the same resources is shorter than this",
+        "lower bound on the step for any schedule of the same tasks on the same resources",
     ),
     "links": Metric("links", "", "lower", lambda run: len(run.package.links), "physical links"),
     "total_bandwidth": Metric(
@@ -161,10 +157,10 @@ METRICS: dict[str, Metric] = {
         "sum over all links of the Manhattan distance between the edges that they join",
     ),
     "moving_energy": Metric(
-        "energy of moving",
+        "data-movement energy",
         "J",
         "lower",
         _moving_energy,
-        "what one step spends on links and memory stacks; arithmetic is left out",
+        "energy of one step in links and memory stacks, without arithmetic",
     ),
 }

@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[1] / "noptoolkit"
 LAYERS = [
     {"errors", "_arrays", "_pictures", "_moved"},
-    {"units", "_names", "_seeds", "_highs", "tables", "hypergraph"},
+    {"units", "_names", "_seeds", "_highs", "_table_text", "hypergraph"},
+    {"tables"},
     {"elements", "trace"},
     {"edge_bandwidth", "edge_directions"},
     {"package", "_package_checks", "package_views", "attributed_graph", "synthetic"},

@@ -1,4 +1,4 @@
-"""What layouts are worth: fitted beside held-out and out-of-domain C_T, imbalance beside both.
+"""Evaluation of layouts: fitted beside held-out and out-of-domain C_T, imbalance beside both.
 
 A layout is fitted to some tokens and used for others, so its fitted C_T flatters it; a layout of small C_T
 piles hot experts up, so C_T without imbalance flatters it too. `compare_layouts` shows all of them, with the
@@ -24,7 +24,7 @@ from noptoolkit.allocation.replication import REPLICATIONS
 from noptoolkit.allocation.time_model import PackageTime, package_time
 from noptoolkit.errors import InfeasibleError
 from noptoolkit.package import Package
-from noptoolkit.tables import html_table
+from noptoolkit.tables import Column, Table
 from noptoolkit.trace import RoutingTrace
 
 __all__ = ["LayoutReport", "LayoutRow", "compare_layouts", "layouts_by_cap", "random_c_t"]
@@ -97,29 +97,43 @@ class LayoutReport:
         )
 
     def _repr_html_(self) -> str:
-        return html_table(*self.cells(), title=repr(self), notes=self.notes())
+        return self.table().html()
+
+    def table(self) -> Table:
+        """Return the layouts as a table; times are relative to the first row's."""
+        first = self.rows[0].layer_time
+        columns = {
+            Column("layout", meaning="allocator"): [row.method for row in self.rows],
+            Column("fitted", form=".3f", meaning="C_T on the tokens fitted to"): [
+                row.fitted for row in self.rows
+            ],
+            Column("held_out", form=".3f", meaning="C_T on held-out tokens"): [
+                row.held_out for row in self.rows
+            ],
+            Column("other_domains", form=".3f", meaning="C_T on all other domains, mean"): [
+                row.out_of_domain for row in self.rows
+            ],
+            Column("c_g", "C_G", form=".3f", meaning="groups per token, held out"): [
+                row.c_g for row in self.rows
+            ],
+            Column("imbalance", form=".2f", meaning="hottest chiplet over the mean, held out"): [
+                row.imbalance for row in self.rows
+            ],
+            Column("time", form=".3f", meaning="time of one layer over the first row's, held out"): [
+                row.layer_time / first for row in self.rows
+            ],
+            Column("seconds", form=".2f", meaning="computing time of the allocator, in s"): [
+                row.seconds for row in self.rows
+            ],
+        }
+        if all(row.out_of_domain is None for row in self.rows):
+            columns = {column: cells for column, cells in columns.items() if column.key != "other_domains"}
+        rows = zip(*columns.values(), strict=True)
+        return Table(columns, rows, title=repr(self), notes=self.notes())
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Return heading and body of the table as text; times are relative to the first row's."""
-        domains = any(row.out_of_domain is not None for row in self.rows)
-        head = ["layout", "fitted", "held out", "C_G", "imbalance", "time", "seconds"]
-        if domains:
-            head.insert(3, "other domains")
-        body = []
-        for row in self.rows:
-            line = [
-                row.method,
-                f"{row.fitted:.3f}",
-                f"{row.held_out:.3f}",
-                f"{row.c_g:.3f}",
-                f"{row.imbalance:.2f}",
-                f"{row.layer_time / self.rows[0].layer_time:.3f}",
-                f"{row.seconds:.2f}",
-            ]
-            if domains:
-                line.insert(3, "-" if row.out_of_domain is None else f"{row.out_of_domain:.3f}")
-            body.append(line)
-        return head, body
+        """Return the head and the rows of `table` as text."""
+        return self.table().cells()
 
     def notes(self) -> list[str]:
         """Return what must be said with the table, a line each."""
@@ -132,8 +146,8 @@ class LayoutReport:
         notes = [
             f"{self.trace!r}: {origin}.",
             "fitted, held out: C_T, chiplets per token, on the tokens fitted to and on the other half "
-            f"(of the {self.split}s). Random layouts have {self.random:.3f} in the mean; no layout{alone} "
-            f"has less than {self.bound:.3f} fitted.",
+            f"(of the {self.split}s). Random layouts average {self.random:.3f}; no layout{alone} has less "
+            f"than {self.bound:.3f} fitted.",
             "C_G: groups per token. imbalance: hottest chiplet over the mean. time: dispatch, experts and "
             f"combine of one layer on {self.package.name} by fixed routes, over the first row's. All held "
             "out.",

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from noptoolkit.allocation import LayoutReport, compare_layouts, layouts_by_cap
 from noptoolkit.allocation import allocate as fit_layout
+from noptoolkit.allocation import compare_layouts, layouts_by_cap
 from noptoolkit.allocation.allocating import Objective
 from noptoolkit.allocation.replication import REPLICATIONS
 from noptoolkit.cli.comparing import with_trace
 from noptoolkit.cli.pictures import write_layouts
-from noptoolkit.cli.screen import errors, output, progress, table
+from noptoolkit.cli.screen import AsJson, errors, progress, show
 from noptoolkit.formats import load_topology, load_trace
 from noptoolkit.formats.allocations import save_allocation
 from noptoolkit.formats.results import made_folder
@@ -57,6 +57,7 @@ def allocate(
         Path | None, typer.Option("-o", "--out", help="Write the layout here: .toml or .json.")
     ] = None,
     pictures: Annotated[Path | None, typer.Option(help="Folder for pictures of the layout.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare layouts of a trace's experts on a topology, judged on tokens they were not fitted to."""
     if out is not None:
@@ -91,7 +92,7 @@ def allocate(
             tell("pictures")
             curve = layouts_by_cap(routing, package, objective=objective, rng=seed)
             write_layouts(report, curve, folder)
-    _print(report)
+    show(report.table(), as_json=as_json)
     if out is not None:
         say = f"written to {out}: layout by {layout.method}, fitted to all tokens"
         errors.print(say, markup=False, highlight=False)
@@ -103,10 +104,3 @@ def _routing(reference: str, experts: int | None, top_k: int | None) -> RoutingT
     if experts is not None or top_k is not None:
         raise typer.BadParameter(f"{reference} says both itself", param_hint="--experts, --top-k")
     return with_trace(reference).trace
-
-
-def _print(report: LayoutReport) -> None:
-    head, rows = report.cells()
-    output.print(table("", head, rows))
-    for note in report.notes():
-        output.print(note, markup=False, highlight=False)

@@ -13,7 +13,7 @@ from noptoolkit import study
 from noptoolkit.allocation import ALLOCATORS, Allocation
 from noptoolkit.allocation.allocating import Objective
 from noptoolkit.cli.pictures import save_picture, write_comparison
-from noptoolkit.cli.screen import errors, output, progress, table
+from noptoolkit.cli.screen import AsJson, errors, print_json, progress, show
 from noptoolkit.flow import ROUTINGS
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.formats.allocations import load_allocation
@@ -56,6 +56,7 @@ def compare(
     jobs: Annotated[
         int, typer.Option("-j", "--jobs", help="Runs at once, each in its own process; -1: one per core.")
     ] = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Compare topologies on workloads: one table per workload, and pictures with -o."""
     placed = placement(allocator, allocation)
@@ -77,13 +78,12 @@ def compare(
         if folder is not None:
             tell("pictures")
             written = write_comparison(result, folder)
-    for workload in result.workloads:
-        head, rows = result.cells(workload)
-        output.print(result.title(workload), style="bold", highlight=False, soft_wrap=True)
-        output.print(table("", head, rows))
-        output.print()
+    if as_json:
+        print_json(result.as_json())
+    else:
+        show(result.table())
     if folder is not None:
-        output.print(f"written to {folder}: " + ", ".join(written), markup=False, highlight=False)
+        errors.print(f"written to {folder}: " + ", ".join(written), markup=False, highlight=False)
 
 
 def placement(allocator: str | None, layout: Path | None) -> str | Allocation | None:
@@ -112,7 +112,9 @@ Shown = Literal["topology", "load", "traffic", "schedule", "utilisation", "layou
 def plot(
     topology: Annotated[str, typer.Argument(help="Preset or file.")],
     out: Annotated[Path, typer.Option("-o", "--out", help="Picture: .png, .svg or .pdf.")],
-    show: Annotated[Shown, typer.Option(help="What to draw; all but the topology need --on.")] = "topology",
+    shown: Annotated[
+        Shown, typer.Option("--show", help="What to draw; all but the topology need --on.")
+    ] = "topology",
     on: Annotated[str | None, typer.Option(help="A workload, as compare takes it.")] = None,
     seed: Annotated[int, typer.Option(help=SEED, min=0)] = 0,
 ) -> None:
@@ -120,13 +122,13 @@ def plot(
     import noptoolkit.plot as draw
 
     made_folder(out.parent)
-    if show == "topology":
+    if shown == "topology":
         if on is not None:
             what = "a topology is drawn without a workload; say what of it to --show"
             raise typer.BadParameter(what, param_hint="--on")
         save_picture(draw.topology(load_topology(topology)), out)
     elif on is None:
-        raise typer.BadParameter(f"--show {show} needs a workload", param_hint="--on")
+        raise typer.BadParameter(f"--show {shown} needs a workload", param_hint="--on")
     else:
         with progress() as tell:
             one = run(topology, with_trace(on), rng=seed, progress=tell)
@@ -138,5 +140,5 @@ def plot(
                 "layout": lambda: draw.layout(one.package, one.allocation, one.trace),
                 "coactivation": lambda: draw.coactivation(one.trace, one.allocation),
             }
-            save_picture(pictures[show](), out)
+            save_picture(pictures[shown](), out)
     errors.print(f"written to {out}", markup=False, highlight=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from noptoolkit.cli.screen import output, table
+from noptoolkit.cli.screen import AsJson, show
 from noptoolkit.formats import FORMATS
 from noptoolkit.formats import convert as convert_files
 
@@ -24,14 +24,11 @@ def convert(
     bandwidth: Annotated[
         str | None, typer.Option(help="Of links in files that have none, such as '128 GB/s'.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Convert a topology, and report what was assumed, ignored and lost."""
     options = {} if bandwidth is None else {"bandwidth": bandwidth}
     result = convert_files(
         source, target, source_format=source_format, target_format=target_format, **options
     )
-    head, rows = result.cells()
-    if rows:
-        output.print(table("", head, rows, words=True))
-    for note in result.notes():
-        output.print(note, markup=False, highlight=False, soft_wrap=True)
+    show(result.table(), as_json=as_json)

@@ -9,7 +9,7 @@ import typer
 
 from noptoolkit.cli.comparing import with_trace
 from noptoolkit.cli.pictures import write_resilience
-from noptoolkit.cli.screen import errors, output, progress, table
+from noptoolkit.cli.screen import AsJson, errors, progress, show
 from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder
 from noptoolkit.pipeline import dispatch_of_step
@@ -37,6 +37,7 @@ def resilience(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for tables, and a picture of single losses.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show how much longer traffic takes when links, chiplets, switches or memory stacks are lost."""
     package = load_topology(topology)
@@ -48,8 +49,6 @@ def resilience(
             traffic = all_to_all(package, "1 MB", among="experts" if package.experts else "terminals")
         found = lose(package, traffic, failures, of=of, trials=trials, routing=routing, rng=seed, report=tell)
         written = () if folder is None else write_resilience(found, folder)
-    output.print(table(f"{package.name} without some of its {of}", *found.cells()))
-    for note in found.notes():
-        output.print(note, markup=False, highlight=False)
+    show(found.table(most=None if as_json else 8), as_json=as_json)
     if folder is not None:
         errors.print(f"written to {folder}: {', '.join(written)}", markup=False, highlight=False)

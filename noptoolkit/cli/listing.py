@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from noptoolkit._names import did_you_mean
-from noptoolkit.cli.screen import output, table
+from noptoolkit.cli.screen import AsJson
+from noptoolkit.cli.screen import show as show_table
 from noptoolkit.elements import Link
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.formats import (
@@ -22,7 +24,7 @@ from noptoolkit.formats import (
 )
 from noptoolkit.formats.workload_toml import is_workload_file
 from noptoolkit.physical import profile
-from noptoolkit.units import format_quantity
+from noptoolkit.tables import Column, Table
 
 __all__ = ["list_presets", "show"]
 
@@ -30,14 +32,18 @@ MOST_CHANNELS = 200
 """Of more channels than this, `show` counts those of one kind."""
 
 
-def list_presets() -> None:
+def list_presets(as_json: AsJson = False) -> None:
     """List the topologies and workloads that come with noptoolkit."""
-    for title, described in (
-        ("topologies", topology_descriptions()),
-        ("workloads", workload_descriptions()),
-    ):
-        output.print(table(title, ["name", "what it is"], list(described.items()), words=True))
-        output.print()
+    rows = [
+        (kind, *row)
+        for kind, described in (
+            ("topologies", topology_descriptions()),
+            ("workloads", workload_descriptions()),
+        )
+        for row in described.items()
+    ]
+    columns = [Column("kind", shown=False), Column("name"), Column("description")]
+    show_table(Table(columns, rows, sections=[row[0] for row in rows]), as_json=as_json)
 
 
 def show(
@@ -45,6 +51,7 @@ def show(
     metrics: Annotated[
         bool, typer.Option("--metrics", help="Measure the topology: structure, wires, edges, cost, power.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what one topology or workload is, and where its numbers come from."""
     topologies, workloads = list_topologies(), list_workloads()
@@ -52,34 +59,26 @@ def show(
         if metrics:
             what = f"{reference} is a workload; only a topology is measured"
             raise typer.BadParameter(what, param_hint="--metrics")
-        _show_workload(reference)
+        show_table(_workload_table(reference), as_json=as_json)
     elif reference in topologies or "." in reference or "/" in reference:
-        _show_topology(reference, metrics)
+        show_table(_topology_table(reference, metrics), as_json=as_json)
     else:
         hint = did_you_mean(reference, [*topologies, *workloads])
         raise UnknownNameError(f"no topology or workload named {reference!r}; {hint}")
 
 
-def _show_topology(reference: str, metrics: bool) -> None:
+def _topology_table(reference: str, metrics: bool) -> Table:
     package = load_topology(reference)
-    output.print(f"{package!r}", markup=False, highlight=False, soft_wrap=True)
     if metrics:
-        measured = profile(package)
-        output.print(table("", *measured.cells(), words=True))
-        for note in measured.notes():
-            output.print(note, markup=False, highlight=False)
-        return
-    kinds = [
-        (_kind_of(package.links[channel.link]), format_quantity(channel.bandwidth, "B/s"))
-        for channel in package.channels
-    ]
+        return replace(profile(package).table(), title=f"{package!r}")
+    kinds = [(_kind_of(package.links[channel.link]), channel.bandwidth) for channel in package.channels]
+    shown = [Column("kind", meaning="kind of the link"), Column("bandwidth", unit="B/s")]
+    notes = _provenance(package.source, package.assumed)
     if len(kinds) <= MOST_CHANNELS:
         rows = [[c.name, *kind] for c, kind in zip(package.channels, kinds, strict=True)]
-        output.print(table("channels", ["channel", "kind", "bandwidth"], rows))
-    else:
-        counted = [[f"{count}", *kind] for kind, count in Counter(kinds).most_common()]
-        output.print(table("channels", ["channels", "kind", "bandwidth"], counted))
-    _show_provenance(package.source, package.assumed)
+        return Table(["channel", *shown], rows, title=f"{package!r}", notes=notes)
+    counted = [[count, *kind] for kind, count in Counter(kinds).most_common()]
+    return Table(["channels", *shown], counted, title=f"{package!r}", notes=notes)
 
 
 def _kind_of(link: Link) -> str:
@@ -87,7 +86,7 @@ def _kind_of(link: Link) -> str:
     return f"{link.kind}, half duplex" if link.half_duplex else f"{link.kind}"
 
 
-def _show_workload(reference: str) -> None:
+def _workload_table(reference: str) -> Table:
     workload = load_workload(reference)
     model = workload.model
     rows = [
@@ -98,11 +97,9 @@ def _show_workload(reference: str) -> None:
         ("batch", f"{workload.batch}"),
         ("routing", f"{workload.routing}"),
     ]
-    output.print(table(workload.name, ["", ""], rows, words=True))
-    _show_provenance(workload.source, workload.assumed)
+    notes = _provenance(workload.source, workload.assumed)
+    return Table(["property", "value"], rows, title=workload.name, notes=notes)
 
 
-def _show_provenance(source: str, assumed: tuple[str, ...]) -> None:
-    output.print(f"source: {source or 'not stated'}", markup=False, highlight=False, soft_wrap=True)
-    for line in assumed:
-        output.print(f"assumed: {line}", markup=False, highlight=False, soft_wrap=True)
+def _provenance(source: str, assumed: tuple[str, ...]) -> list[str]:
+    return [f"source: {source or 'not stated'}", *(f"assumed: {line}" for line in assumed)]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from noptoolkit.cli.screen import output, progress, table
+from noptoolkit.cli.screen import AsJson, progress, show
 from noptoolkit.study import reproduce_mozart
 
 __all__ = ["reproduce"]
@@ -17,11 +17,9 @@ def reproduce(
     refit: Annotated[
         bool, typer.Option("--refit", help="Fit the parameters anew instead of taking the preset's.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print a paper's published figures beside the model's, with residuals and what they mean."""
     with progress() as tell:
         result = reproduce_mozart(refit=refit, progress=tell)
-    head, rows = result.cells()
-    output.print(table(paper, head, rows))
-    for note in result.notes():
-        output.print(note, markup=False, highlight=False)
+    show(result.table(), as_json=as_json)

@@ -9,7 +9,7 @@ import typer
 
 from noptoolkit.cli.comparing import ALLOCATOR, POLICY, SEED, placement, with_trace
 from noptoolkit.cli.pictures import write_schedule
-from noptoolkit.cli.screen import errors, output, progress, table
+from noptoolkit.cli.screen import AsJson, errors, progress, show
 from noptoolkit.flow import ROUTINGS
 from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder
@@ -34,6 +34,7 @@ def schedule(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for the Gantt chart and the Perfetto trace.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Schedule one step: makespan against its bound, what is exposed, what is busy, energy."""
     placed = placement(allocator, allocation)
@@ -51,9 +52,6 @@ def schedule(
             progress=tell,
         )
         written = () if folder is None else write_schedule(plan, folder)
-    head, rows = plan.cells()
-    output.print(table(f"{workload.name} on {package.name}", head, rows))
-    for note in plan.notes():
-        output.print(note, markup=False, highlight=False)
+    show(plan.table(), as_json=as_json)
     if folder is not None:
         errors.print(f"written to {folder}: {', '.join(written)}", markup=False, highlight=False)

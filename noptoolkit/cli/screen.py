@@ -2,27 +2,79 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Annotated, Any
 
+import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as Grid
 
+from noptoolkit._table_text import NAME_WIDTH, wrap_name
 from noptoolkit.pipeline import Progress
+from noptoolkit.tables import Table
 
-__all__ = ["errors", "output", "progress", "table"]
-
-NAME_WIDTH = 13  # characters that a name keeps where a table is wider than the screen
+__all__ = ["AsJson", "errors", "note", "output", "print_json", "progress", "show", "table"]
 
 output = Console()
 errors = Console(stderr=True)
 
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the table as JSON, in base units, and nothing else.")
+]
+"""Option of every command that prints a table."""
 
-def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, words: bool = False) -> Table:
-    """Return a table whose first column is the name of the row; the others are numbers unless ``words``."""
-    grid = Table(
+
+def show(found: Table, *, as_json: bool = False) -> None:
+    """Print a table with its title and notes, or as JSON."""
+    if as_json:
+        print_json(found.as_json())
+        return
+    for part in found.parts():
+        if part.title:
+            output.print(part.title, style="bold", markup=False, highlight=False)
+        if part.rows:
+            head, body = part.cells()
+            output.print(table("", head, body, text=part.is_text()))
+        for line in part.notes:
+            note(line)
+        if found.sections:
+            output.print()
+
+
+def note(line: str) -> None:
+    """Print a line of text, wrapped at the width of the screen."""
+    output.print(line, markup=False, highlight=False)
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print a mapping as JSON to standard output."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def table(
+    title: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    words: bool = False,
+    text: Sequence[bool] = (),
+) -> Grid:
+    """Return a grid of text for the screen.
+
+    Parameters
+    ----------
+    title, head, rows
+        Title, headings and cells.
+    words
+        Whether every column is text.
+    text
+        Whether each column is text, aligned left; the first one only where empty.
+    """
+    grid = Grid(
         title=title or None,
         title_justify="left",
         title_style="bold",
@@ -31,10 +83,11 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, wor
         pad_edge=False,
         collapse_padding=True,
     )
+    left = [True] * len(head) if words else list(text) or [True] + [False] * (len(head) - 1)
     longest = [max((len(row[i]) for row in rows), default=0) for i in range(len(head))]
     whole = sum(max(len(name), width) + 2 for name, width in zip(head, longest, strict=True))
     for i, (name, width) in enumerate(zip(head, longest, strict=True)):
-        if i == 0 or words:
+        if left[i]:
             grid.add_column(name, overflow="fold", min_width=min(width, NAME_WIDTH))
         else:  # a heading may wrap, a number may not
             heading = name if whole <= output.width else wrap_name(name, width)
@@ -42,22 +95,6 @@ def table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, wor
     for row in rows:
         grid.add_row(*row)
     return grid
-
-
-def wrap_name(name: str, width: int) -> str:
-    """Break a name behind its hyphens into lines of ``width``, or of its longest part.
-
-    >>> print(wrap_name("mesh-4x4-in-network", 9))
-    mesh-4x4-
-    in-
-    network
-    """
-    lines = [""]
-    for part in re.findall(r"[^-]*-|[^-]+$", name):
-        if lines[-1] and len(lines[-1] + part) > width:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(lines)
 
 
 @contextmanager

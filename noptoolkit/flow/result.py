@@ -15,6 +15,7 @@ from noptoolkit.network import FlowNetwork
 from noptoolkit.package import Package
 from noptoolkit.routing.problem import routing_problem
 from noptoolkit.routing.solution import CutPacking, Routed, Status
+from noptoolkit.tables import Column, Table
 from noptoolkit.traffic import Traffic
 from noptoolkit.units import format_quantity
 
@@ -26,35 +27,35 @@ __all__ = ["FlowResult"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FlowResult:
-    """The answer of `congestion`: loads, the time they take, and a time that no routing can undercut.
+    """Result of `congestion`: loads, the time they take, and a lower bound on the time of any routing.
 
     Parameters
     ----------
     package, traffic, routing, efficiency
-        What was asked.
+        Arguments of `congestion`.
     load
-        On each of ``package.channels``, in B, [channels].
+        Load of each of ``package.channels``, in B, [channels].
     time
-        Of the routing: the largest use / capacity over channels, crossbars and ports, in s.
+        Time of the routing: the largest use / capacity over channels, crossbars and ports, in s.
     time_bound
-        No routing whatever is faster, in s.
+        Lower bound on the time of any routing, in s.
     bottleneck
-        What sets ``time``: a channel (``sw0->e3``), a crossbar (``hub crossbar``) or a port (``e3
+        Resource that sets ``time``: a channel (``sw0->e3``), a crossbar (``hub crossbar``) or a port (``e3
         injection``, ``hbm0 port``); empty without traffic.
     status
         ``exact`` (gap within 1e-6), ``certified`` (within ``tol``), ``time limit``, ``bounded`` (time and
         bound stay further apart than ``tol``: multicast trees, or a tolerance beyond single precision) or
         ``fixed routing``.
     method, bound_method
-        What found the flow, and the bound.
+        Names of the methods that found the flow, and the bound.
     seconds
-        Spent, in s.
+        Computing time spent, in s.
     use
-        Of each resource of ``network``, in B, [resources].
+        Bytes through each resource of ``network``, in B, [resources].
     prices
-        That prove the bound, scaled so that capacity @ prices = 1, in s/B, [resources].
+        Dual prices that prove the bound, scaled so that capacity @ prices = 1, in s/B, [resources].
     network, routed
-        The arrays behind it, and the flow by commodity.
+        Arrays of the network, and the flow by commodity.
     packings
         Cuts that prove what messages to large sets cost under the prices.
     """
@@ -80,7 +81,7 @@ class FlowResult:
     def __repr__(self) -> str:
         return (
             f"FlowResult({self.traffic.name or 'traffic'} on {self.package.name!r}, {self.routing}: "
-            f"{format_quantity(self.time, 's')}, at best {format_quantity(self.time_bound, 's')}, "
+            f"{format_quantity(self.time, 's')}, lower bound {format_quantity(self.time_bound, 's')}, "
             f"bottleneck {self.bottleneck or 'none'}, {self.status})"
         )
 
@@ -94,21 +95,32 @@ class FlowResult:
             return 0.0
         return self.time / self.time_bound - 1 if self.time_bound > 0 else float("inf")
 
-    def cells(self, busiest: int = 8) -> tuple[list[str], list[list[str]]]:
-        """Return the head and the rows of a table of the busiest channels, crossbars and ports."""
+    def table(self, busiest: int | None = 8) -> Table:
+        """Return the busiest channels, crossbars and ports (all of them where ``None``) as a table."""
         times = self.use / self.network.capacity / self.efficiency
         order = np.argsort(-times, kind="stable")[:busiest]
+        columns = [
+            Column("resource", meaning="channel, crossbar or port"),
+            Column("load", unit="B", meaning="bytes that it carries"),
+            Column("capacity", unit="B/s", meaning="bandwidth"),
+            Column("time", "busy for", unit="s", meaning="load / capacity"),
+            Column("share", "share of time", form=".1%", meaning="busy time over the time of the routing"),
+        ]
         rows = [
             [
                 self.network.names[r],
-                format_quantity(self.use[r], "B"),
-                format_quantity(self.network.capacity[r], "B/s"),
-                format_quantity(times[r], "s"),
-                f"{times[r] / self.time:.1%}" if self.time > 0 else "-",
+                self.use[r],
+                self.network.capacity[r],
+                times[r],
+                times[r] / self.time if self.time > 0 else None,
             ]
             for r in order.tolist()
         ]
-        return ["resource", "carries", "of", "for", "of the time"], rows
+        return Table(columns, rows, title=repr(self), notes=self.notes())
+
+    def cells(self, busiest: int = 8) -> tuple[list[str], list[list[str]]]:
+        """Return the head and the rows of `table` as text."""
+        return self.table(busiest).cells()
 
     def notes(self) -> list[str]:
         """Return what a reader of the table must know besides."""

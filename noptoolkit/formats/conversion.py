@@ -22,6 +22,7 @@ from noptoolkit.formats.rapidchiplet import load_rapidchiplet, save_rapidchiplet
 from noptoolkit.formats.results import replace_file
 from noptoolkit.formats.topology_toml import dump_topology, parse_topology
 from noptoolkit.package import Package, expect_package
+from noptoolkit.tables import Table
 from noptoolkit.units import parse_quantity
 
 __all__ = ["FORMATS", "Conversion", "Format", "convert", "import_topology", "load_topology", "save_topology"]
@@ -76,10 +77,15 @@ class Conversion:
     ignored: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
+    def table(self) -> Table:
+        """Return what was assumed, ignored and lost as a table."""
+        kinds = [("assumed", self.assumed), ("ignored", self.ignored), ("lost", self.lost)]
+        rows = [[kind, text] for kind, texts in kinds for text in texts]
+        return Table(["kind", "subject"], rows, notes=self.notes())
+
     def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Return heading and body of the report as text."""
-        said = [("assumed", self.assumed), ("ignored", self.ignored), ("lost", self.lost)]
-        return ["what", "which"], [[what, text] for what, texts in said for text in texts]
+        """Return the head and the rows of `table` as text."""
+        return self.table().cells()
 
     def notes(self) -> list[str]:
         """Return what was done, a line each."""

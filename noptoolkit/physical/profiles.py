@@ -21,7 +21,7 @@ from noptoolkit.physical.geometry import DIE_TO_DIE, area, is_of, link_lengths
 from noptoolkit.physical.technology import TECHNOLOGIES, Technology
 from noptoolkit.routing import zero_load_latency
 from noptoolkit.structure import profile as structure
-from noptoolkit.tables import html_table
+from noptoolkit.tables import Amount, Table, value_text
 from noptoolkit.units import format_quantity
 
 __all__ = ["Entry", "Profile", "profile"]
@@ -40,11 +40,11 @@ class Entry:
 
     def text(self) -> str:
         """Return the value with its unit."""
-        if self.unit == "m2":
-            return f"{self.value * 1e6:.4g} mm2"
-        if self.unit:
-            return format_quantity(self.value, self.unit)
-        return f"{self.value:g}" if float(self.value).is_integer() else f"{self.value:.4g}"
+        return value_text(self.value, self.unit, self._form)
+
+    @property
+    def _form(self) -> str:
+        return "" if self.unit else "g" if float(self.value).is_integer() else ".4g"
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,19 @@ class Profile:
         return resolve(name, self.entries, "measurement").value
 
     def _repr_html_(self) -> str:
-        return html_table(*self.cells(), title=self.package.name, notes=self.notes())
+        return self.table().html()
+
+    def table(self) -> Table:
+        """Return the measurements as a table."""
+        body = [
+            [name, Amount(entry.value, entry.unit, entry._form), entry.meaning]
+            for name, entry in self.entries.items()
+        ]
+        return Table(["measurement", "value", "meaning"], body, title=self.package.name, notes=self.notes())
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Return heading and body of the table as text."""
-        body = [[name, entry.text(), entry.meaning] for name, entry in self.entries.items()]
-        return ["measurement", "value", "what it is"], body
+        """Return the head and the rows of `table` as text."""
+        return self.table().cells()
 
     def notes(self) -> list[str]:
         """Return what must be said with the table, a line each."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import UnknownNameError
-from noptoolkit.metrics import METRICS
+from noptoolkit.metrics import METRICS, Metric
 from noptoolkit.plot._bars import name_bars, write_beside
 from noptoolkit.plot._style import (
     INK,
@@ -94,20 +94,24 @@ def comparison(
         return grid[: len(metrics)]
 
 
-def _panel(ax: Axes, rows: Sequence[dict[str, float | str]], name: str, *, named: bool) -> None:
+def _panel(ax: Axes, rows: Sequence[Mapping[str, float | str | None]], name: str, *, named: bool) -> None:
     metric = METRICS[name]
-    raw = np.array([float(row[name]) for row in rows])
+    raw = np.array([float(row[name] or 0.0) for row in rows])  # no bar for what is not known
     factor, unit = multiple_of(raw, metric.unit)
     values = factor * raw
     places = np.arange(len(rows))
     colours = [COLOURS[i % len(COLOURS)] for i in places]
     ax.barh(places, values, height=0.62, color=colours, edgecolor=INK, linewidth=0.4, gid=name)
     if metric.bound:
-        bounds = np.array([float(row[metric.bound]) for row in rows]) * factor
+        bounds = np.array([float(row[metric.bound] or 0.0) for row in rows]) * factor
         ax.vlines(bounds, places - 0.4, places + 0.4, color=INK, linewidth=1.4, gid="bound")
     ax.xaxis.set_major_locator(MaxNLocator(4))
     name_bars(ax, [str(row["package"]) for row in rows], shown=named)
-    write_beside(ax, values.tolist(), [metric.text(row[name]).replace("us", "µs") for row in rows])
+    write_beside(ax, values.tolist(), [_label(metric, row[name]) for row in rows])
     ax.set_xlabel(with_unit(metric.title, unit), color=INK)
     better = {"lower": "← better", "higher": "better →"}.get(metric.better, "")
     ax.set_title(better, loc="right", fontsize=small_type(), fontweight="normal", color=MUTED, pad=2)
+
+
+def _label(metric: Metric, value: float | str | None) -> str:
+    return "not known" if value is None else metric.text(value).replace("us", "µs")

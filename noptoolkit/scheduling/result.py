@@ -23,7 +23,7 @@ from noptoolkit.scheduling.critical_path import busy_share, critical_tasks
 from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
 from noptoolkit.scheduling.task_graph import TaskGraph
 from noptoolkit.scheduling.verify import occupancy_over_time
-from noptoolkit.tables import html_table
+from noptoolkit.tables import Amount, Missing, Table
 from noptoolkit.units import Measured, format_quantity, measured
 from noptoolkit.workload import Workload
 
@@ -213,15 +213,15 @@ class Schedule:
         return result
 
     def _repr_html_(self) -> str:
-        return html_table(*self.cells(), title=repr(self), notes=self.notes())
+        return self.table().html()
 
-    def cells(self, busiest: int = 8) -> tuple[list[str], list[list[str]]]:
-        """Return heading and body of a table of the schedule: times, energy, SRAM, busiest resources."""
+    def table(self, busiest: int = 8) -> Table:
+        """Return the schedule as a table: times, energy, SRAM, busiest resources."""
         parts = self.breakdown
-        body = [
-            ["makespan", format_quantity(self.makespan, "s"), ""],
-            ["lower bound", format_quantity(self.lower_bound, "s"), self.bounds.method],
-            ["gap", f"{100 * self.gap:.2f} %", "at most above the best possible"],
+        body: list[list[object]] = [
+            ["makespan", Amount(self.makespan, "s"), ""],
+            ["lower bound", Amount(self.lower_bound, "s"), self.bounds.method],
+            ["gap", Amount(self.gap, form=".2f %"), "upper bound on the distance to the optimum"],
         ]
         for name, time in (
             ("compute", parts.compute),
@@ -230,27 +230,28 @@ class Schedule:
             ("idle", parts.idle),
         ):
             share = time / self.makespan if self.makespan else 0.0
-            body.append([name, format_quantity(time, "s"), f"{100 * share:.1f} %"])
-        body.append(["overlap", f"{100 * self.overlap:.1f} %", "of the busy time is hidden"])
+            body.append([name, Amount(time, "s"), f"{100 * share:.1f} % of the makespan"])
+        body.append(["overlap", Amount(self.overlap, form=".1f %"), "share of the busy time that is hidden"])
         if self.energy is not None:
             unknown = f"without {', '.join(self.energy.unknown)}" if self.energy.unknown else ""
-            total = format_quantity(self.energy.total, "J") if self.energy.total else "not given"
+            total = Amount(self.energy.total, "J") if self.energy.total else Missing("not given")
             body.append(["dynamic energy", total, unknown])
         if self.high_water:
             name = max(self.high_water, key=lambda n: self.high_water[n] / self._buffer_size[n])
             most, size = self.high_water[name], self._buffer_size[name]
-            body.append(
-                ["SRAM, fullest", format_quantity(most, "B"), f"of {format_quantity(size, 'B')} in {name}"]
-            )
+            body.append(["SRAM, fullest", Amount(most, "B"), f"of {format_quantity(size, 'B')} in {name}"])
         for r in np.argsort(-self.utilisation, kind="stable")[:busiest]:
-            body.append([f"busy: {self.resources[r]}", f"{100 * self.utilisation[r]:.1f} %", ""])
-        return ["what", "value", "remark"], body
+            share = float(self.utilisation[r])
+            body.append([f"busy: {self.resources[r]}", Amount(share, form=".1f %"), ""])
+        return Table(["what", "value", "remark"], body, title=repr(self), notes=self.notes())
+
+    def cells(self, busiest: int = 8) -> tuple[list[str], list[list[str]]]:
+        """Return the head and the rows of `table` as text."""
+        return self.table(busiest).cells()
 
     def notes(self) -> list[str]:
         """Return what must be said with the table, a line each."""
-        lines = [
-            f"{len(self.graph)} tasks; {self.gap:.2%} is certified, the schedule may be better than that."
-        ]
+        lines = [f"{len(self.graph)} tasks; the makespan is at most {self.gap:.2%} above the lower bound."]
         if self.policy is not None:
             lines.append(f"Policy: {self.policy}.")
         if self.routing:

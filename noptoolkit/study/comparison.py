@@ -5,23 +5,24 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noptoolkit import physical
+from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import Allocation, Allocator
 from noptoolkit.allocation.allocating import Objective
-from noptoolkit.errors import NopError, NopWarning
+from noptoolkit.errors import NopError, NopWarning, UnknownNameError
 from noptoolkit.formats import load_topology, load_workload
-from noptoolkit.formats.results import write_csv, write_json
+from noptoolkit.formats.results import replace_file, write_json
 from noptoolkit.metrics import METRICS
 from noptoolkit.package import Package
 from noptoolkit.pipeline import Progress, Run, run
 from noptoolkit.routing.rules import Routing
 from noptoolkit.step import Policy
-from noptoolkit.tables import html_table, text_table
+from noptoolkit.tables import Column, Table
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
@@ -47,10 +48,10 @@ class Comparison:
         return f"Comparison({', '.join(self.packages)} on {', '.join(self.workloads)})"
 
     def __str__(self) -> str:
-        return "\n\n".join(self.table(workload) for workload in self.workloads)
+        return self.table().text()
 
     def _repr_html_(self) -> str:
-        return "\n".join(html_table(*self.cells(name), title=self.title(name)) for name in self.workloads)
+        return self.table().html()
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -67,19 +68,12 @@ class Comparison:
         return tuple(one for one in self.runs if one.workload.name == workload)
 
     @cached_property
-    def rows(self) -> tuple[dict[str, float | str], ...]:
-        """One mapping per run: package, workload, routing's origin and every metric in its base unit."""
-        return tuple(
-            {
-                "package": one.package.name,
-                "workload": one.workload.name,
-                "origin": one.trace.origin,
-                "allocator": one.allocation.method,
-                "degree": one.degree,
-                **{name: metric.value(one) for name, metric in METRICS.items()},
-            }
-            for one in self.runs
-        )
+    def rows(self) -> tuple[dict[str, str | int | float | bool | None], ...]:
+        """One mapping per run: package, workload, routing's origin and every metric in its base unit.
+
+        A value that is not known is ``None``; the column ``remarks`` then says why.
+        """
+        return tuple(self.table().records())
 
     def title(self, workload: str) -> str:
         """Return the heading of one workload's table: what runs, and what its routing is."""
@@ -88,36 +82,68 @@ class Comparison:
         return (
             f"{workload}: {batch.mode}, {batch.sequences} x {batch.sequence_length} tokens "
             f"in {batch.micro_batches} micro-batches, {first.trace.origin} routing, "
-            f"layout by {first.allocation.method.partition(':')[0]}, token copies {first.degree}"
+            f"layout by {first.allocation.method.partition(':')[0]}, token copies {first.degree}, "
+            f"network routing {first.dispatch.routing}"
         )
 
     def cells(self, workload: str) -> tuple[list[str], list[list[str]]]:
         """Return the headings and the rows of text of one workload's table: a row per metric."""
-        chosen = [row for row in self.rows if row["workload"] == workload]
-        head = ["", *(str(row["package"]) for row in chosen)]
-        body = [
-            [metric.title, *(metric.text(row[name]) for row in chosen)] for name, metric in METRICS.items()
-        ]
-        return head, body
+        return self.table(workload).cells()
 
-    def table(self, workload: str | None = None) -> str:
-        """Return one workload's table (the first one's where ``None``) as text."""
-        chosen = workload or self.workloads[0]
-        head, body = self.cells(chosen)
-        return f"{self.title(chosen)}\n{text_table(head, body)}"
+    def table(self, workload: str | None = None) -> Table:
+        """Return the runs of one workload, or of all where ``None``, as a table.
+
+        It holds a row per run and prints a line per metric, with a part for each workload.
+        """
+        whole = self._table
+        kept = [i for i, one in enumerate(self.runs) if workload in (None, one.workload.name)]
+        if not kept:
+            hint = did_you_mean(str(workload), self.workloads)
+            raise UnknownNameError(f"no workload named {workload!r} in the comparison; {hint}")
+        return replace(
+            whole,
+            rows=tuple(whole.rows[i] for i in kept),
+            sections=tuple(whole.sections[i] for i in kept),
+        )
+
+    @cached_property
+    def _table(self) -> Table:
+        hidden = [Column(key, shown=False) for key in ("workload", "origin", "allocator", "degree")]
+        measured = [
+            Column(name, metric.title, metric.unit, metric.meaning) for name, metric in METRICS.items()
+        ]
+        rows = [
+            [
+                one.package.name,
+                one.workload.name,
+                one.trace.origin,
+                one.allocation.method,
+                one.degree,
+                *(metric.value(one) for metric in METRICS.values()),
+                None,
+            ]
+            for one in self.runs
+        ]
+        titles = {name: self.title(name) for name in self.workloads}
+        sections = [titles[one.workload.name] for one in self.runs]
+        columns = [Column("package", ""), *hidden, *measured, Column("remarks", shown=False)]
+        return Table(columns, rows, sections=sections, sideways=True)
 
     def to_csv(self, path: str | Path) -> None:
-        """Write `rows` with the unit of each column in its heading."""
-        headings = {name: _heading(name) for name in self.rows[0]}
-        write_csv(path, [{headings[key]: value for key, value in row.items()} for row in self.rows])
+        """Write `rows` with the unit of each column in its heading; unknown values are empty."""
+        replace_file(path, self.table().csv())
 
     def to_json(self, path: str | Path) -> None:
-        """Write `rows`, and what each metric means and is measured in."""
+        """Write `as_json`."""
+        write_json(path, self.as_json())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return `rows`, the meaning and the unit of every metric, and which way is better."""
         about = {
             name: {"unit": metric.unit, "better": metric.better, "meaning": metric.meaning}
             for name, metric in METRICS.items()
         }
-        write_json(path, {"schema": 1, "metrics": about, "rows": list(self.rows)})
+        return {**self.table().as_json(), "metrics": about}
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return `rows` as a pandas DataFrame (needs the extra ``frames``)."""
@@ -125,7 +151,9 @@ class Comparison:
             import pandas as pd
         except ImportError as error:
             raise NopError("to_dataframe() needs pandas: pip install 'noptoolkit[frames]'") from error
-        return pd.DataFrame(list(self.rows))
+        frame = pd.DataFrame(list(self.rows))
+        numbers = [name for name, metric in METRICS.items() if metric.unit and name in frame]
+        return frame.astype(dict.fromkeys(numbers, float))
 
 
 def compare(
@@ -227,8 +255,3 @@ def _check_names(kind: str, names: Sequence[str]) -> None:
     for name, count in Counter(names).items():
         if count > 1:
             raise NopError(f"{count} {kind} are named {name!r}; give each a name of its own")
-
-
-def _heading(name: str) -> str:
-    unit = METRICS[name].unit if name in METRICS else ""
-    return f"{name} [{unit}]" if unit else name

@@ -1,10 +1,10 @@
-"""What is left of a package when links or chiplets are lost, as wafer-scale yield makes them be.
+"""What is left of a package when links or chiplets are lost, as happens with wafer-scale yield.
 
 Each trial takes some links or nodes away and asks `congestion` again. Traffic of lost end points is lost
 with them; nodes that are cut off and have no traffic (a memory stack, of traffic among experts) are lost
-too. Where end points with traffic are cut off from each other, it takes for ever: that trial's time is
-infinite. So is it where the routing itself knows no way round (dor on a grid with a hole, a table whose
-path is cut); the bound, which holds for every routing, stays finite there.
+too. Where end points with traffic are cut off from each other, that trial's time is
+infinite. It is also infinite where the routing has no alternative path (dor on a grid with a hole, a table
+whose path is cut); the bound, which holds for every routing, stays finite there.
 
 Losses that a symmetry of package and traffic carries into each other are worked out once (the routings that
 look at no names: optimal, ecmp, valiant). A loss that takes no traffic away can only slow the rest down, so
@@ -30,7 +30,7 @@ from noptoolkit.formats.results import write_csv, write_json
 from noptoolkit.package import Package
 from noptoolkit.routing.rules import Routing
 from noptoolkit.study.relabelling import alike, relabellings
-from noptoolkit.tables import html_table
+from noptoolkit.tables import Column, Table
 from noptoolkit.traffic import DestinationSets, Traffic
 from noptoolkit.units import format_quantity
 
@@ -61,31 +61,38 @@ class Resilience:
 
     def __repr__(self) -> str:
         most = self.slowdown.max()
-        worst = f"{most:.3g} times as long" if most < np.inf else "for ever"
+        worst = f"{most:.3g} times as long" if most < np.inf else "never completes"
         return (
             f"Resilience({self.intact.package.name!r}, {self.intact.routing}: {len(self.lost)} losses, "
             f"at worst {worst}, without {', '.join(self.worst)})"
         )
 
     def _repr_html_(self) -> str:
-        return html_table(*self.cells(), title=repr(self), notes=self.notes())
+        return self.table().html()
+
+    def table(self, most: int | None = 8) -> Table:
+        """Return the losses that take the longest (all of them where ``None``) as a table."""
+        order = np.lexsort((-self.time_bound, -self.time))[:most].tolist()
+        columns = [
+            Column("lost", meaning="names of the lost channels or nodes"),
+            Column("time", unit="s", meaning="time of the routing; inf where it has no path"),
+            Column(
+                "time_bound",
+                "lower bound",
+                unit="s",
+                meaning="lower bound for any routing; inf where a demand has no path",
+            ),
+            Column("slowdown", form=".3g x", meaning="time over the time without loss"),
+        ]
+        rows = [[", ".join(self.lost[i]), self.time[i], self.time_bound[i], self.slowdown[i]] for i in order]
+        return Table(columns, rows, title=repr(self), notes=self.notes(most))
 
     def cells(self, most: int = 8) -> tuple[list[str], list[list[str]]]:
-        """Return the head and the rows of a table of the losses that take the longest."""
-        order = np.lexsort((-self.time_bound, -self.time))[:most].tolist()
-        rows = [
-            [
-                ", ".join(self.lost[i]),
-                _text(self.time[i]),
-                _text(self.time_bound[i]),
-                f"{self.slowdown[i]:.3g} x" if self.slowdown[i] < np.inf else "-",
-            ]
-            for i in order
-        ]
-        return ["without", "takes", "at best", "slowdown"], rows
+        """Return the head and the rows of `table` as text."""
+        return self.table(most).cells()
 
-    def notes(self) -> list[str]:
-        """Return what a reader of the table must know besides."""
+    def notes(self, shown: int | None = None) -> list[str]:
+        """Return what a reader of the table (of its first ``shown`` rows) must know besides."""
         intact, finite = self.intact, np.isfinite(self.time)
         lines = [
             f"{intact.traffic.name or 'traffic'}, {intact.routing}: "
@@ -104,6 +111,8 @@ class Resilience:
             lines.append(
                 f"{stuck} of {len(self.lost)} losses leave a path that {intact.routing} does not take"
             )
+        if shown is not None and len(self.lost) > shown:
+            lines.append(f"the {shown} slowest of {len(self.lost)} losses are shown")
         return lines
 
     @property
@@ -116,12 +125,12 @@ class Resilience:
         )
 
     def to_csv(self, path: str | Path) -> None:
-        """Write `rows` with the unit of each column in its heading; ``inf`` is for ever."""
+        """Write `rows` with the unit of each column in its heading; ``inf`` never completes."""
         named = {"time": "time [s]", "time_bound": "time_bound [s]"}
         write_csv(path, [{named.get(key, key): value for key, value in row.items()} for row in self.rows])
 
     def to_json(self, path: str | Path) -> None:
-        """Write `rows`, in s, and the intact result; ``null`` is for ever."""
+        """Write `rows`, in s, and the intact result; ``null`` never completes."""
         rows = [{key: None if value == np.inf else value for key, value in row.items()} for row in self.rows]
         intact = {
             "package": self.intact.package.name,
@@ -279,10 +288,6 @@ def _busy(traffic: Traffic) -> list[str]:
                 member = sets.members[:, place // 64] >> np.uint64(place % 64) & np.uint64(1)
                 busy[place] |= bool(member.any())
     return [name for name, at_work in zip(traffic.endpoints, busy.tolist(), strict=True) if at_work]
-
-
-def _text(seconds: float) -> str:
-    return format_quantity(seconds, "s") if np.isfinite(seconds) else "for ever"
 
 
 def _one_channel_per_link(package: Package) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ from noptoolkit.study.calibration import (
     root_mean_square,
     step_times,
 )
-from noptoolkit.tables import html_table, text_table
+from noptoolkit.tables import Column, Missing, Table
 from noptoolkit.units import Quantity, parse_quantity
 from noptoolkit.workload import Workload
 
@@ -99,24 +99,36 @@ class MozartReproduction:
         return ours, root_mean_square(self.left_out, lambda left: left.null_errors)
 
     def _repr_html_(self) -> str:
-        return html_table(*self.cells(), title="mozart", notes=self.notes())
+        return self.table().html()
+
+    def __str__(self) -> str:
+        return str(self.table())
+
+    def table(self) -> Table:
+        """Return the figures as a table."""
+        columns = [
+            Column("figure", meaning="times end in (s), the others are speed-ups over the serial step"),
+            Column("published", form=".2f", meaning="value in the paper"),
+            Column("bottom_up", "bottom-up", form=".2f", meaning="from the paper's constants"),
+            Column("calibrated", form=".2f", meaning="calibrated to the published figures"),
+            Column("residual", form="+.1f %", meaning="calibrated over published, minus 1"),
+        ]
+        unknown = Missing("-")
+        rows = [
+            [
+                row.figure,
+                unknown if row.published is None else row.published,
+                row.bottom_up,
+                row.calibrated,
+                unknown if row.residual is None else row.residual,
+            ]
+            for row in self.rows
+        ]
+        return Table(columns, rows, title="mozart", notes=self.notes())
 
     def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Return heading and body of the table as text."""
-        head = ["figure", "published", "bottom-up", "calibrated", "residual"]
-        body = []
-        for row in self.rows:
-            known = row.published is not None
-            body.append(
-                [
-                    row.figure,
-                    f"{row.published:.2f}" if known else "-",
-                    f"{row.bottom_up:.2f}",
-                    f"{row.calibrated:.2f}",
-                    f"{100 * (row.residual or 0.0):+.1f} %" if known else "-",
-                ]
-            )
-        return head, body
+        """Return the head and the rows of `table` as text."""
+        return self.table().cells()
 
     def notes(self) -> list[str]:
         """Return what must be said with the table, a line each."""
@@ -137,13 +149,6 @@ class MozartReproduction:
             f"The paper's own tables contradict each other by up to {100 * self.contradiction:.1f} %.",
             "Routing is synthetic, calibrated to the paper's C_T.",
         ]
-
-    def table(self) -> str:
-        """Return the table and its notes as text."""
-        return "\n".join([text_table(*self.cells()), "", *self.notes()])
-
-    def __str__(self) -> str:
-        return self.table()
 
 
 def reproduce_mozart(*, refit: bool = False, progress: Progress | None = None) -> MozartReproduction:
