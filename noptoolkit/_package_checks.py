@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from noptoolkit._names import did_you_mean
-from noptoolkit.elements import ROLES, Chiplet, Link, Memory, Node, Switch
-from noptoolkit.errors import MOST_COUNTED, MOST_SHOWN, TopologyError, raise_collected
+from noptoolkit.elements import ROLES, Chiplet, Link, LinkKind, Memory, Node, Switch
+from noptoolkit.errors import MOST_COUNTED, MOST_SHOWN, NopWarning, TopologyError, raise_collected
 
 if TYPE_CHECKING:
     from noptoolkit.package import Package
 
 __all__ = ["check_package", "graph_faults"]
+
+SLOW = 1e6
+"""Bandwidth of a die-to-die link, in B/s, below which a unit was probably forgotten."""
+
+DIES = (LinkKind.D2D, LinkKind.HYBRID_BOND)
+"""Kinds of links between dies."""
 
 
 def check_package(package: Package) -> None:
@@ -28,6 +35,26 @@ def check_package(package: Package) -> None:
     if not faults:
         faults = _reach_faults(package)
     raise_collected(TopologyError, f"package {package.name!r}", faults)
+    _warn_of_bare_numbers(package)
+
+
+def _warn_of_bare_numbers(package: Package) -> None:
+    """Warn of die-to-die links that nobody builds: a 128 that should have been 128 GB/s.
+
+    One byte per second is taken for what it is in closed forms, the unit of capacity.
+    """
+    slow = [
+        link for link in package.links if link.bandwidth < SLOW and link.kind in DIES and link.bandwidth > 1
+    ]
+    if slow:
+        link = slow[0]
+        more = f" (and {len(slow) - 1} more)" if len(slow) > 1 else ""
+        warnings.warn(
+            f"package {package.name!r}: link {link.a!r}-{link.b!r}{more} has {link.bandwidth:g} B/s, "
+            f"less than 1 MB/s; numbers are in B/s: write '{link.bandwidth:g} GB/s' if that is meant",
+            NopWarning,
+            stacklevel=4,
+        )
 
 
 def graph_faults(nodes: Sequence[Node], links: Sequence[Link], more: Collection[str] = ()) -> list[str]:

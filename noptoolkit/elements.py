@@ -11,7 +11,15 @@ from typing import Literal
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import TopologyError, UnknownNameError
-from noptoolkit.units import Measured, MeasuredOrNone, convert_fields, measured
+from noptoolkit.units import (
+    Measured,
+    MeasuredOrNone,
+    MeasuredPair,
+    convert_fields,
+    measured,
+    measured_pair,
+    parse_quantity,
+)
 
 __all__ = ["ROLES", "Channel", "Chiplet", "Link", "LinkKind", "Memory", "Node", "Role", "Switch"]
 
@@ -67,8 +75,8 @@ class Chiplet:
     replicates: bool = False
     reduces: bool = False
     latency: Measured = measured("s", default=0.0)
-    position: tuple[float, float] | None = None
-    size: tuple[float, float] | None = None
+    position: MeasuredPair = measured_pair()
+    size: MeasuredPair = measured_pair()
     group: str | None = None
 
     def __post_init__(self) -> None:
@@ -98,8 +106,8 @@ class Switch:
     replicates: bool = False
     reduces: bool = False
     latency: Measured = measured("s", default=0.0)
-    position: tuple[float, float] | None = None
-    size: tuple[float, float] | None = None
+    position: MeasuredPair = measured_pair()
+    size: MeasuredPair = measured_pair()
 
     def __post_init__(self) -> None:
         _convert_node(self)
@@ -136,8 +144,8 @@ class Memory:
     latency: Measured = measured("s", default=0.0)
     energy_per_bit: MeasuredOrNone = measured("J/bit", default=None)
     serves: tuple[str, ...] = ()
-    position: tuple[float, float] | None = None
-    size: tuple[float, float] | None = None
+    position: MeasuredPair = measured_pair()
+    size: MeasuredPair = measured_pair()
 
     def __post_init__(self) -> None:
         _convert_node(self)
@@ -228,10 +236,19 @@ def _convert_node(node: Node) -> None:
     for field in ("position", "size"):
         value = getattr(node, field)
         if value is not None:
-            try:
-                x, y = (float(part) for part in value)
-            except (TypeError, ValueError):
+            if isinstance(value, str) or not hasattr(value, "__len__") or len(value) != 2:
                 raise TopologyError(
-                    f"{kind} {node.name!r}: {field} {value!r} is not two numbers in m"
-                ) from None
+                    f"{kind} {node.name!r}: {field} {value!r} is not a pair of lengths; "
+                    "write ('10 mm', '10 mm') or two numbers in m"
+                )
+            x, y = value
+            if not (type(x) is type(y) is float):
+                x, y = (_length(part, f"{kind} {node.name!r}: {field}") for part in value)
             object.__setattr__(node, field, (x, y))
+
+
+def _length(value: object, what: str) -> float:
+    """Return a length in m; infinite numbers are left to the check of the package, which names them all."""
+    if isinstance(value, str) or not hasattr(value, "__float__"):
+        return parse_quantity(value, "m", what)  # type: ignore[arg-type]
+    return float(value)

@@ -24,9 +24,16 @@ from numpy.typing import NDArray
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit._names import did_you_mean
 from noptoolkit._pictures import picture_of
-from noptoolkit.elements import ROLES, Channel, Chiplet, Link, LinkKind, Memory, Node, Role, Switch
+from noptoolkit.elements import Channel, Chiplet, Link, LinkKind, Memory, Node, Role, Switch
 from noptoolkit.errors import TopologyError, UnknownNameError
-from noptoolkit.units import format_quantity
+from noptoolkit.package_edits import (
+    Links,
+    warn_of_narrow_buses,
+    with_link_bandwidth,
+    with_memory_bandwidth,
+    without,
+)
+from noptoolkit.units import Quantity
 
 if TYPE_CHECKING:
     import igraph
@@ -129,15 +136,19 @@ class Package:
 
     def describe(self) -> str:
         """Return one line that tells whether the graph is what was meant."""
-        parts = [_count(len(self.chiplets), "chiplet") + _roles(self.chiplets)]
-        if self.switches:
-            parts.append(_count(len(self.switches), "switch", "switches"))
-        if self.memories:
-            parts.append(_count(len(self.memories), "memory stack"))
-        parts.append(_count(len(self.links), "link"))
-        parts.append(_count(len(self.channels), "channel"))
-        parts.append(format_quantity(self.total_bandwidth, "B/s"))
-        return ", ".join(parts)
+        from noptoolkit.package_identity import describe
+
+        return describe(self)
+
+    @cached_property
+    def wiring(self) -> str:
+        """Digest of the nodes, their roles and groups, and of which links join them; no numbers.
+
+        Traffic remembers it: what was made for one wiring is refused on another.
+        """
+        from noptoolkit.package_identity import wiring
+
+        return wiring(self)
 
     @cached_property
     def index(self) -> Mapping[str, int]:
@@ -166,8 +177,8 @@ class Package:
 
     @cached_property
     def experts(self) -> tuple[str, ...]:
-        """Names of the chiplets of role ``expert``, in the order of ``nodes``."""
-        return self.with_role("expert")
+        """Names of the chiplets that hold experts: of role ``expert``, else of role ``compute``."""
+        return self.with_role("expert") or self.with_role("compute")
 
     def with_role(self, role: Role) -> tuple[str, ...]:
         """Return the names of the chiplets of one role, in the order of ``nodes``."""
@@ -288,7 +299,69 @@ class Package:
         for key in changes:
             if key not in known:
                 raise UnknownNameError(f"a package has no {key!r}; {did_you_mean(key, known)}")
-        return Package(**({key: getattr(self, key) for key in known} | changes))
+        changed = Package(**({key: getattr(self, key) for key in known} | changes))
+        if "nodes" in changes:
+            warn_of_narrow_buses(self, changed)
+        return changed
+
+    def with_link_bandwidth(self, links: Links, bandwidth: Quantity) -> Package:
+        """Return a package in which some links have another bandwidth.
+
+        Parameters
+        ----------
+        links
+            Links to change: a channel ``"sw3->e12"`` (that direction alone), ``"sw3<->e12"`` (both
+            directions), a wildcard (``"sw2->*"``), a link kind (``"d2d"``), several of these, or a function
+            of a `Link`. A half-duplex link has one bandwidth for both directions.
+        bandwidth
+            Bandwidth of each, in B/s per direction.
+
+        Raises
+        ------
+        UnknownNameError
+            If a name or a wildcard matches no link.
+
+        Examples
+        --------
+        >>> ring = Package("ring", [Chiplet(n) for n in "abc"],
+        ...                [Link(*pair, "1 GB/s") for pair in ("ab", "bc", "ca")])
+        >>> [channel.bandwidth / 1e9 for channel in ring.with_link_bandwidth("a->*", "4 GB/s").channels]
+        [4.0, 1.0, 1.0, 1.0, 1.0, 4.0]
+        >>> ring.with_link_bandwidth("d2d", "2 GB/s").links == ring.with_link_bandwidth(
+        ...     ["a<->b", "b<->c", "c<->a"], "2 GB/s").links
+        True
+        """
+        return with_link_bandwidth(self, links, bandwidth)
+
+    def with_memory_bandwidth(
+        self, stacks: str | Iterable[str], bandwidth: Quantity, *, links: bool = True
+    ) -> Package:
+        """Return a package in which some memory stacks, and the links that serve them, are faster or slower.
+
+        Parameters
+        ----------
+        stacks
+            Names of memory stacks, or wildcards such as ``"hbm*"``.
+        bandwidth
+            Bandwidth of each stack's port, in B/s.
+        links
+            Whether the links of the stack change with it: by the same factor, and to no less in all than
+            the port's bandwidth.
+
+        Raises
+        ------
+        UnknownNameError
+            If a name or a wildcard matches no memory stack.
+
+        Examples
+        --------
+        >>> pair = Package("pair", [Chiplet("a"), Memory("hbm", "256 GB/s")],
+        ...                [Link("a", "hbm", "256 GB/s", kind="memory", half_duplex=True)])
+        >>> fast = pair.with_memory_bandwidth("hbm*", "1 TB/s")
+        >>> fast.memories[0].bandwidth == fast.links[0].bandwidth == 1e12
+        True
+        """
+        return with_memory_bandwidth(self, stacks, bandwidth, links=links)
 
     def without(self, *names: str) -> Package:
         """Return the package that is left when some nodes, or single links, are lost.
@@ -312,45 +385,12 @@ class Package:
         >>> ring.without("a->b").links[0].b, ring.without("c").terminals
         ('c', ('a', 'b'))
         """
-        link_of = {channel.name: channel.link for channel in self.channels}
-        for name in names:
-            if name not in self.index and name not in link_of:
-                hint = did_you_mean(name, [*self.index, *link_of])
-                raise UnknownNameError(f"package {self.name!r}: no node or channel {name!r}; {hint}")
-        lost = set(names)
-        lost_links = {link_of[name] for name in lost if name in link_of}
-        nodes = []
-        for node in self.nodes:
-            if node.name in lost:
-                continue
-            if isinstance(node, Memory) and lost.intersection(node.serves):
-                left = tuple(name for name in node.serves if name not in lost)
-                if not left:
-                    continue
-                node = dataclasses.replace(node, serves=left)
-            nodes.append(node)
-        kept = {node.name for node in nodes}
-        links = [
-            link
-            for i, link in enumerate(self.links)
-            if link.a in kept and link.b in kept and i not in lost_links
-        ]
-        return self.replace(nodes=nodes, links=links)
+        return without(self, names)
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     array.flags.writeable = False
     return array
-
-
-def _count(number: int, singular: str, plural: str | None = None) -> str:
-    return f"{number} {singular if number == 1 else plural or singular + 's'}"
-
-
-def _roles(chiplets: tuple[Chiplet, ...]) -> str:
-    counts = Counter(chiplet.role for chiplet in chiplets)
-    named = [f"{counts[role]} {role}" for role in ROLES if counts[role]]
-    return f" ({', '.join(named)})" if named else ""
 
 
 def expect_package(thing: object) -> None:

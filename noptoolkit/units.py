@@ -3,6 +3,7 @@
 Every quantity inside noptoolkit is a plain float in the base unit of its kind: B, B/s, s, m, J, W,
 FLOP/s, Hz, J/bit. Public arguments and files also take text such as ``"256 GB/s"``; QuantiPhy reads
 and writes it. Decimal prefixes are powers of 1000 (``G`` = 1e9), binary ones of 1024 (``Gi`` = 2**30).
+Bandwidths may also be given in bits (``"200 Gb/s"``, ``Gbps``, ``Gbit/s``).
 
 The unit of a dataclass field stands once, in its metadata (`measured`), and feeds conversion,
 axis labels and CSV headers.
@@ -24,6 +25,7 @@ __all__ = [
     "Kilo",
     "Measured",
     "MeasuredOrNone",
+    "MeasuredPair",
     "Mebi",
     "Mega",
     "Quantity",
@@ -31,12 +33,16 @@ __all__ = [
     "convert_fields",
     "format_quantity",
     "measured",
+    "measured_pair",
     "parse_quantity",
     "unit_of",
 ]
 
 Kilo, Mega, Giga, Tera = 1e3, 1e6, 1e9, 1e12
 Kibi, Mebi, Gibi = 2.0**10, 2.0**20, 2.0**30
+
+BITS_PER_SECOND = ("b/s", "bps", "bit/s", "bits/s")
+"""Units in which data sheets give bandwidths; divided by 8 where B/s are expected."""
 
 Quantity = float | str
 """What public arguments take: a float in the base unit, or text with a unit."""
@@ -54,9 +60,16 @@ if TYPE_CHECKING:
 
         def __get__(self, instance: object, owner: type | None = None) -> float | None: ...
         def __set__(self, instance: object, value: Quantity | None) -> None: ...
+
+    class MeasuredPair:
+        """A field that takes two quantities or None and holds two floats or None."""
+
+        def __get__(self, instance: object, owner: type | None = None) -> tuple[float, float] | None: ...
+        def __set__(self, instance: object, value: tuple[Quantity, Quantity] | None) -> None: ...
 else:
     Measured = float
     MeasuredOrNone = float | None
+    MeasuredPair = tuple[float, float] | None
 
 _EXAMPLES = {
     "B": "8 GiB",
@@ -95,6 +108,8 @@ def parse_quantity(value: Quantity, unit: str, what: str = "value") -> float:
     256000000000.0
     >>> parse_quantity("8 GiB", "B")
     8589934592.0
+    >>> parse_quantity("200 Gb/s", "B/s")  # bits: Gbps and Gbit/s too
+    25000000000.0
     >>> parse_quantity("256 GB", "B/s", "bandwidth")
     Traceback (most recent call last):
     noptoolkit.errors.FormatError: bandwidth '256 GB' is in B, not in B/s; write it like '256 GB/s'
@@ -127,6 +142,8 @@ def _parse_text(text: str, unit: str, what: str, way_out: str) -> float:
         raise FormatError(f"{what} {text!r} is not a quantity; {way_out}") from error
     if not parsed.units:
         raise FormatError(f"{what} {text!r} has no unit; {way_out}")
+    if unit == "B/s" and parsed.units in BITS_PER_SECOND:
+        return float(parsed) / 8
     if parsed.units != unit:
         raise FormatError(f"{what} {text!r} is in {parsed.units}, not in {unit}; {way_out}")
     return float(parsed)
@@ -152,6 +169,11 @@ def format_quantity(value: float, unit: str, digits: int = 3) -> str:
 def measured(unit: str, **options: Any) -> Any:
     """Return a dataclass field that holds a quantity in ``unit`` (see `convert_fields`)."""
     return dataclasses.field(metadata={"unit": unit}, **options)
+
+
+def measured_pair() -> Any:
+    """Return an optional dataclass field that holds two lengths, converted by its own class."""
+    return dataclasses.field(default=None)
 
 
 def unit_of(cls: Any, field: str) -> str:

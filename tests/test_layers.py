@@ -14,7 +14,15 @@ LAYERS = [
     {"tables"},
     {"elements", "trace"},
     {"edge_bandwidth", "edge_directions"},
-    {"package", "_package_checks", "package_views", "attributed_graph", "synthetic"},
+    {
+        "package",
+        "_package_checks",
+        "package_views",
+        "package_edits",
+        "package_identity",
+        "attributed_graph",
+        "synthetic",
+    },
     {"workload", "network"},
     {"topology", "allocation", "nodes", "structure"},
     {"formats", "traffic"},
@@ -31,7 +39,9 @@ LAYERS = [
 ]
 """A room imports from lower layers only, never from its own layer."""
 
-ONE_THING = [{"package", "_package_checks", "package_views", "attributed_graph"}]
+ONE_THING = [
+    {"package", "_package_checks", "package_views", "package_edits", "package_identity", "attributed_graph"}
+]
 """Files that are one room in several parts."""
 
 SUB_ROOMS = {"flow": [{"bounds"}, {"optimal", "trees"}, {"verification"}, {""}]}

@@ -94,8 +94,7 @@ def routing_problem(package: Package, traffic: Traffic) -> RoutingProblem:
         If some demand has no path at all.
     """
     network = flow_network(package)
-    for name in traffic.endpoints:
-        package[name]  # raises, naming the nearest node, where there is none of this name
+    traffic.check_fits(package)
     nodes = np.array([package.index[name] for name in traffic.endpoints], np.int64)
     pairs = np.array(traffic.demand, dtype=float)
     messages = []

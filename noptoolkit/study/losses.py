@@ -257,7 +257,8 @@ def _after(
             time = np.inf
     except (TopologyError, InfeasibleError):
         return np.inf, np.inf
-    bound = max(flow.time_bound, intact.time_bound) if surviving is traffic else flow.time_bound
+    whole = len(surviving.endpoints) == len(traffic.endpoints)
+    bound = max(flow.time_bound, intact.time_bound) if whole else flow.time_bound
     return time, min(bound, time)
 
 
@@ -301,9 +302,10 @@ def _surviving(traffic: Traffic, package: Package) -> Traffic:
     """Return what is left of a traffic among the nodes of a package."""
     kept = [i for i, name in enumerate(traffic.endpoints) if name in package.index]
     if len(kept) == len(traffic.endpoints):
-        return traffic
+        return traffic.on(package)
     return replace(
         traffic,
+        wiring=package.wiring,
         endpoints=tuple(traffic.endpoints[i] for i in kept),
         demand=np.asarray(traffic.demand)[np.ix_(kept, kept)],
         multicast=_surviving_sets(traffic.multicast, kept),

@@ -9,6 +9,7 @@ from typing import Any
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import TopologyError, UnknownNameError
 from noptoolkit.package import Chiplet, Link, LinkKind, Memory, Node, Package
+from noptoolkit.package_edits import chosen_memories
 from noptoolkit.topology.size_checks import check_count, need
 from noptoolkit.units import Quantity, parse_quantity
 
@@ -167,10 +168,11 @@ def scale_bandwidth(
     package: Package,
     factor: float,
     *,
-    kind: LinkKind | str = LinkKind.D2D,
+    kind: LinkKind | str | None = None,
     where: Callable[[Link], bool] | None = None,
+    memories: str | Iterable[str] | None = None,
 ) -> Package:
-    """Return a package with the bandwidth of some links multiplied.
+    """Return a package with the bandwidth of some links, or of memory stacks and their links, multiplied.
 
     Parameters
     ----------
@@ -179,14 +181,19 @@ def scale_bandwidth(
     factor
         Above 0.
     kind
-        Which links.
+        Kind of the links; ``None`` is ``d2d``, or none at all where ``memories`` are given.
     where
-        Of those, which: a function of the link; all where ``None``.
+        Function of a link that chooses among those; all where ``None``.
+    memories
+        Names or wildcards of memory stacks that are multiplied together with the links that serve them.
 
     Examples
     --------
     >>> from noptoolkit.topology import nop_tree
     >>> tree = nop_tree(2, 2)
+    >>> fast = scale_bandwidth(nop_tree(2, 2, memory=True), 4, memories="*")
+    >>> fast.memories[0].bandwidth / 1e9, fast.links[0].bandwidth / 1e9
+    (1024.0, 128.0)
     >>> fat = scale_bandwidth(tree, 2, where=lambda link: "attn" in (link.a, link.b))
     >>> fat.total_bandwidth / tree.total_bandwidth
     1.33...
@@ -194,11 +201,14 @@ def scale_bandwidth(
     if not 0 < factor < float("inf"):
         raise TopologyError(f"scale_bandwidth: factor {factor:g} must be above 0 and finite")
     kinds = [member.value for member in LinkKind]
-    if kind not in kinds:
+    if kind is None:
+        kind = LinkKind.D2D if memories is None else ""
+    elif kind not in kinds:
         raise UnknownNameError(f"no link kind named {kind!r}; {did_you_mean(str(kind), kinds)}")
+    stacks = {} if memories is None else chosen_memories(package, memories)
     links = []
     for link in package.links:
-        if link.kind == kind and (where is None or where(link)):
+        if (link.kind == kind and (where is None or where(link))) or link.a in stacks or link.b in stacks:
             backward = link.reverse_bandwidth
             link = dataclasses.replace(
                 link,
@@ -206,7 +216,15 @@ def scale_bandwidth(
                 reverse_bandwidth=None if backward is None else backward * factor,
             )
         links.append(link)
-    return package.replace(links=links)
+    if not stacks:
+        return package.replace(links=links)
+    nodes = [
+        dataclasses.replace(node, bandwidth=node.bandwidth * factor)
+        if isinstance(node, Memory) and node.name in stacks
+        else node
+        for node in package.nodes
+    ]
+    return package.replace(nodes=nodes, links=links)
 
 
 def extent(package: Package) -> tuple[tuple[float, float], tuple[float, float]]:

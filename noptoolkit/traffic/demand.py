@@ -8,7 +8,7 @@ backwards: a set of sources, one root, partial results that switches may add on 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -79,7 +79,9 @@ class Traffic:
     name
         What tables and pictures call it.
     origin
-        ``recorded``, ``loads`` or ``synthetic`` where it comes from a trace, else empty.
+        ``recorded``, ``loads``, ``synthetic`` or ``unstated`` where it comes from a trace, else empty.
+    wiring
+        `Package.wiring` of the package it was made for; empty where any package with such endpoints will do.
 
     Raises
     ------
@@ -93,6 +95,7 @@ class Traffic:
     reduction: DestinationSets | None = None
     name: str = ""
     origin: str = ""
+    wiring: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "endpoints", tuple(self.endpoints))
@@ -134,6 +137,44 @@ class Traffic:
             total = float(sizes.sum())
         if not (sizes.min(initial=0.0) >= 0 and math.isfinite(total)):
             raise WorkloadError(f"traffic {self.name!r}: bytes must be not negative, and finite in total")
+
+    def on(self, package: Package) -> Traffic:
+        """Return this traffic for another package with the same endpoints.
+
+        A traffic belongs to the package that it was made for: nodes of another one may have the same names
+        and mean something else. Other bandwidths do not matter; other links or roles do, and are accepted
+        here.
+
+        Raises
+        ------
+        UnknownNameError
+            If the package lacks an endpoint.
+
+        Examples
+        --------
+        >>> from noptoolkit.topology import mesh, torus
+        >>> from noptoolkit.traffic import all_to_all
+        >>> grid, loop = mesh(4), torus(4)
+        >>> demand = all_to_all(grid, "1 MB")
+        >>> demand.check_fits(loop)
+        Traceback (most recent call last):
+        noptoolkit.errors.WorkloadError: traffic 'all-to-all' was made for a package with other nodes or ...
+        >>> demand.on(loop)
+        Traffic('all-to-all': 16 end points, 240 MB in 240 demands)
+        """
+        for name in self.endpoints:
+            package[name]
+        return replace(self, wiring=package.wiring)
+
+    def check_fits(self, package: Package) -> None:
+        """Raise UnknownNameError or WorkloadError if this traffic is not of a package."""
+        for name in self.endpoints:
+            package[name]  # raises, naming the nearest node, where there is none of this name
+        if self.wiring and self.wiring != package.wiring:
+            raise WorkloadError(
+                f"traffic {self.name!r} was made for a package with other nodes or links than "
+                f"{package.name!r}; make it for this package, or accept it with traffic.on(package)"
+            )
 
     def __repr__(self) -> str:
         parts = [f"{len(self.endpoints)} end points"]
@@ -188,4 +229,4 @@ def from_matrix(
             f"{len(names)} end points; give [{len(names)}, {len(names)}] bytes"
         )
     matrix.flags.writeable = False
-    return Traffic(names, matrix, name=name)
+    return Traffic(names, matrix, name=name, wiring=package.wiring)

@@ -1,6 +1,7 @@
 """Traffic patterns of the interconnection-network literature (Dally and Towles, 2004, section 3.2).
 
-All are over ``package.terminals``; ``among`` chooses which of them take part.
+All are over ``package.terminals``; ``among`` chooses which of them take part: the chiplets of role
+``expert`` if there are any, else all.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ __all__ = ["all_to_all", "hotspot", "permutation", "transpose"]
 Among = str | Sequence[str]
 
 
-def all_to_all(package: Package, bytes_per_pair: Quantity, *, among: Among = "experts") -> Traffic:
+def all_to_all(package: Package, bytes_per_pair: Quantity, *, among: Among | None = None) -> Traffic:
     """Return one message from each chosen end point to each other.
 
     Parameters
@@ -33,7 +34,8 @@ def all_to_all(package: Package, bytes_per_pair: Quantity, *, among: Among = "ex
     bytes_per_pair
         Size of each message, in B.
     among
-        ``experts``, ``terminals`` (all chiplets), or names of chiplets.
+        Endpoints: ``experts``, ``terminals`` (all chiplets), or names of chiplets; ``None`` is the chiplets
+        of role ``expert`` if there are any, else all.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def all_to_all(package: Package, bytes_per_pair: Quantity, *, among: Among = "ex
     >>> from noptoolkit import Chiplet, Link
     >>> ring = Package("ring", [Chiplet(n) for n in "abc"],
     ...                [Link(*pair, "1 GB/s") for pair in ("ab", "bc", "ca")])
-    >>> all_to_all(ring, "1 kB", among="terminals")
+    >>> all_to_all(ring, "1 kB")
     Traffic('all-to-all': 3 end points, 6 kB in 6 demands)
     """
     chosen, size = _chosen(package, among), _size(bytes_per_pair, "bytes_per_pair")
@@ -54,7 +56,7 @@ def all_to_all(package: Package, bytes_per_pair: Quantity, *, among: Among = "ex
     return from_matrix(package, demand, name="all-to-all")
 
 
-def hotspot(package: Package, bytes_per_source: Quantity, *, to: str, among: Among = "experts") -> Traffic:
+def hotspot(package: Package, bytes_per_source: Quantity, *, to: str, among: Among | None = None) -> Traffic:
     """Return one message from each chosen end point to the hot one.
 
     Parameters
@@ -74,7 +76,7 @@ def hotspot(package: Package, bytes_per_source: Quantity, *, to: str, among: Amo
     return from_matrix(package, demand, name=f"hotspot at {to}")
 
 
-def transpose(package: Package, bytes_per_source: Quantity, *, among: Among = "experts") -> Traffic:
+def transpose(package: Package, bytes_per_source: Quantity, *, among: Among | None = None) -> Traffic:
     """Return one message from each chosen end point to its mirror image across the diagonal.
 
     The chosen end points are read as a square, row by row; those on the diagonal send nothing.
@@ -101,7 +103,7 @@ def permutation(
     bytes_per_source: Quantity,
     *,
     order: Sequence[int] | None = None,
-    among: Among = "experts",
+    among: Among | None = None,
     rng: int | np.random.Generator | None = None,
 ) -> Traffic:
     """Return one message from each chosen end point to another one, all different.
@@ -129,7 +131,7 @@ def permutation(
     --------
     >>> from noptoolkit import Chiplet, Link
     >>> pair = Package("pair", [Chiplet(n) for n in "ab"], [Link("a", "b", "1 GB/s")])
-    >>> permutation(pair, "1 kB", among="terminals", rng=0)
+    >>> permutation(pair, "1 kB", rng=0)
     Traffic('permutation': 2 end points, 2 kB in 2 demands)
     """
     chosen, size = _chosen(package, among), _size(bytes_per_source, "bytes_per_source")
@@ -162,11 +164,13 @@ def _terminal(package: Package, name: str) -> int:
     return package.terminals.index(name)
 
 
-def _chosen(package: Package, among: Among, least: int = 2) -> Ints:
+def _chosen(package: Package, among: Among | None, least: int = 2) -> Ints:
     """Return the indices into ``package.terminals`` of the end points that take part."""
     expect_package(package)
-    if among == "experts":
-        names: Sequence[str] = package.experts
+    if among is None:
+        names: Sequence[str] = package.with_role("expert") or package.terminals
+    elif among == "experts":
+        names = package.experts
     elif among == "terminals":
         names = package.terminals
     elif isinstance(among, str):

@@ -94,14 +94,14 @@ def dispatch(
     """
     served, scale = _served(package, trace, allocation, token_bytes, degree, layer, tokens)
     sources = _sources(package, source)
-    name = f"dispatch ({degree})"
+    said: dict[str, Any] = {"name": f"dispatch ({degree})", "origin": trace.origin, "wiring": package.wiring}
     empty = np.zeros((len(package.terminals), len(package.terminals)))
     empty.flags.writeable = False
     if degree == "in-network":
         sets = _sets(package, served, sources, scale)
-        return Traffic(package.terminals, empty, multicast=sets, name=name, origin=trace.origin)
+        return Traffic(package.terminals, empty, multicast=sets, **said)
     demand = _demand(package, served, sources, scale, distinct=degree == "chiplets")
-    return Traffic(package.terminals, demand, name=name, origin=trace.origin)
+    return Traffic(package.terminals, demand, **said)
 
 
 def combine(
@@ -135,6 +135,7 @@ def combine(
         reduction=there.multicast,
         name=f"combine ({degree})",
         origin=there.origin,
+        wiring=there.wiring,
     )
 
 

@@ -1,0 +1,52 @@
+"""What a package is, in one line for people and as a digest for programs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+
+from noptoolkit.elements import ROLES, Chiplet
+from noptoolkit.package import Package
+from noptoolkit.units import format_quantity
+
+__all__ = ["describe", "wiring"]
+
+
+def describe(package: Package) -> str:
+    """Return one line that tells whether the graph is what was meant."""
+    parts = [_count(len(package.chiplets), "chiplet") + _roles(package.chiplets)]
+    if package.switches:
+        parts.append(_count(len(package.switches), "switch", "switches"))
+    if package.memories:
+        parts.append(_count(len(package.memories), "memory stack"))
+    parts.append(_count(len(package.links), "link"))
+    parts.append(_count(len(package.channels), "channel"))
+    parts.append(format_quantity(package.total_bandwidth, "B/s"))
+    return ", ".join(parts)
+
+
+def wiring(package: Package) -> str:
+    """Return a digest of nodes, roles and groups in their order, and of the pairs that links join.
+
+    Bandwidths, sizes and positions are left out: they do not change what a traffic means.
+    """
+    nodes = [
+        f"{type(node).__name__} {node.name!r}"
+        + (f" {node.role} {node.group!r}" if isinstance(node, Chiplet) else "")
+        for node in package.nodes
+    ]
+    links = sorted(
+        f"{min(link.a, link.b)!r} {max(link.a, link.b)!r} {link.bandwidth > 0} {link.backward_bandwidth > 0}"
+        for link in package.links
+    )
+    return hashlib.sha256("\n".join([*nodes, *links]).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _count(number: int, singular: str, plural: str | None = None) -> str:
+    return f"{number} {singular if number == 1 else plural or singular + 's'}"
+
+
+def _roles(chiplets: tuple[Chiplet, ...]) -> str:
+    counts = Counter(chiplet.role for chiplet in chiplets)
+    named = [f"{counts[role]} {role}" for role in ROLES if counts[role]]
+    return f" ({', '.join(named)})" if named else ""
