@@ -1,4 +1,4 @@
-"""What a package is, in one line for people and as a digest for programs."""
+"""What a package is called: a line for people, a digest for programs, names for its channels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from noptoolkit.elements import ROLES, Chiplet
 from noptoolkit.package import Package
 from noptoolkit.units import format_quantity
 
-__all__ = ["describe", "wiring"]
+__all__ = ["channel_names", "describe", "wiring"]
 
 
 def describe(package: Package) -> str:
@@ -23,6 +23,23 @@ def describe(package: Package) -> str:
     parts.append(_count(len(package.channels), "channel"))
     parts.append(format_quantity(package.total_bandwidth, "B/s"))
     return ", ".join(parts)
+
+
+def channel_names(package: Package) -> tuple[str, ...]:
+    """Return ``tail->head`` for each channel; further ones between the same nodes are numbered ``#2``, ..."""
+    names = []
+    for link in package.links:
+        if link.bandwidth > 0:
+            names.append(f"{link.a}->{link.b}")
+        if link.backward_bandwidth > 0:
+            names.append(f"{link.b}->{link.a}")
+    if len(set(names)) < len(names):
+        seen: Counter[str] = Counter()
+        for i, name in enumerate(names):
+            seen[name] += 1
+            if seen[name] > 1:
+                names[i] = f"{name}#{seen[name]}"
+    return tuple(names)
 
 
 def wiring(package: Package) -> str:

@@ -22,7 +22,7 @@ from noptoolkit._seeds import generator_from
 from noptoolkit.errors import UnknownNameError, WorkloadError
 from noptoolkit.hypergraph import Hypergraph, merge_sets
 
-__all__ = ["MOST_EXPERTS", "Origin", "RoutingTrace"]
+__all__ = ["MOST_EXPERTS", "Origin", "RoutingTrace", "expect_trace"]
 
 MOST_EXPERTS = 65_536
 """Larger numbers of experts are taken for damage: statistics hold experts x experts."""
@@ -274,6 +274,13 @@ class RoutingTrace:
             document=None if self.document is None else self.document[tokens],
             layers=np.array(self.layers)[layers].tolist(),
         )
+
+
+def expect_trace(thing: object) -> None:
+    """Raise WorkloadError if a thing is not a routing trace: the name of a workload, mostly."""
+    if not isinstance(thing, RoutingTrace):
+        what = "load_workload(name).trace is a workload's, load_trace(path) reads a file"
+        raise WorkloadError(f"{thing!r} is not a RoutingTrace; {what}")
 
 
 def _checked_ids(topk: ArrayLike, num_experts: int) -> NDArray[np.integer[Any]]:

@@ -14,15 +14,8 @@ LAYERS = [
     {"tables"},
     {"elements", "trace"},
     {"edge_bandwidth", "edge_directions"},
-    {
-        "package",
-        "_package_checks",
-        "package_views",
-        "package_edits",
-        "package_identity",
-        "attributed_graph",
-        "synthetic",
-    },
+    {"package", "_package_checks", "package_edits", "package_identity", "package_views"}
+    | {"attributed_graph", "synthetic"},
     {"workload", "network"},
     {"topology", "allocation", "nodes", "structure"},
     {"formats", "traffic"},

@@ -20,7 +20,7 @@ from noptoolkit.allocation.table import ALLOCATORS
 from noptoolkit.allocation.time_model import PackageTime, package_time
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.package import Package, expect_package
-from noptoolkit.trace import RoutingTrace
+from noptoolkit.trace import RoutingTrace, expect_trace
 
 __all__ = ["OBJECTIVES", "Objective", "allocate", "layout_problems"]
 
@@ -95,6 +95,7 @@ def allocate(
     Allocation(4 experts on 2 chiplets, 1 layout, auto: matching (exact))
     """
     expect_package(package)
+    expect_trace(trace)
     place = resolve(method, ALLOCATORS, "allocator")
     if objective not in OBJECTIVES:
         raise UnknownNameError(f"no objective {objective!r}; {did_you_mean(objective, OBJECTIVES)}")

@@ -23,9 +23,9 @@ from noptoolkit.allocation.problem import slots_of
 from noptoolkit.allocation.replication import REPLICATIONS
 from noptoolkit.allocation.time_model import PackageTime, package_time
 from noptoolkit.errors import InfeasibleError
-from noptoolkit.package import Package
+from noptoolkit.package import Package, expect_package
 from noptoolkit.tables import Column, Table
-from noptoolkit.trace import RoutingTrace
+from noptoolkit.trace import RoutingTrace, expect_trace
 
 __all__ = ["LayoutReport", "LayoutRow", "compare_layouts", "layouts_by_cap", "random_c_t"]
 
@@ -201,6 +201,9 @@ def compare_layouts(
     >>> report.rows[2].held_out < report.rows[1].held_out < report.rows[0].held_out
     True
     """
+    expect_package(package)
+    expect_trace(trace)
+    methods = [methods] if isinstance(methods, str) else methods
     generator = generator_from(rng)
     ((fit, held_out),) = trace.split(rng=generator, by=by)
     seed = int(generator.integers(2**32))

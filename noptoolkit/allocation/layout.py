@@ -154,12 +154,34 @@ class Allocation:
         )
 
     def check_fits(self, package: Package) -> None:
-        """Raise WorkloadError if the package has other expert chiplets."""
+        """Raise WorkloadError if the package has other expert chiplets, or other groups of them.
+
+        Groups of one chiplet each say nothing about groups and fit every package.
+        """
         if self.experts != package.experts:
             raise WorkloadError(
                 f"the allocation is for {len(self.experts)} chiplets ({', '.join(self.experts[:3])}, ...), "
                 f"package {package.name!r} has {len(package.experts)}; allocate again for this package"
             )
+        mine, its = ({frozenset(part) for part in groups} for groups in (self.groups, package.expert_groups))
+        if mine != its and len(mine) < len(self.experts):
+            here, there = _sizes(package.expert_groups), _sizes(self.groups)
+            raise WorkloadError(
+                f"the allocation is for groups of {there} chiplets, package {package.name!r} has the same "
+                f"chiplets in groups of {here}; allocate again, or accept it with allocation.on(package)"
+            )
+
+    def on(self, package: Package) -> Allocation:
+        """Return this layout for a package with the same expert chiplets, in the groups of that package.
+
+        Raises
+        ------
+        WorkloadError
+            If the package has other expert chiplets.
+        """
+        changed = dataclasses.replace(self, groups=package.expert_groups) if package.experts else self
+        changed.check_fits(package)
+        return changed
 
     def chiplets(self, trace: RoutingTrace) -> Ids:
         """Return the chiplet that serves each choice of each token, [layers, tokens, k].
@@ -215,6 +237,12 @@ class Allocation:
         load = self.load(trace)
         per_group = np.stack([load[:, list(members)].mean(axis=1) for members in self.groups])
         return float((per_group.max(axis=0) / load.mean(axis=1)).mean())
+
+
+def _sizes(groups: tuple[tuple[int, ...], ...]) -> str:
+    """Return the sizes of groups as text: ``6, 6, 4``."""
+    shown = [str(len(members)) for members in groups[:6]]
+    return ", ".join(shown) + (", ..." if len(groups) > 6 else "")
 
 
 def _serving(topk: Ids, places: Ids, replicas: Ints, choice: Choice) -> Ids:

@@ -68,8 +68,9 @@ def find(ref: str | Path, kind: Kind) -> Path:
         return path
     singular = "topology" if kind == "topologies" else "workload"
     if isinstance(ref, Path) or path.suffix or len(path.parts) > 1:
-        hint = did_you_mean(path.stem, names)
-        raise FormatError(f"{_short(ref)}: no such file, and no {singular} preset; {hint}")
+        near = did_you_mean(path.stem, names)
+        hint = f", and no {singular} preset; {near}" if near.startswith("did you mean") else ""
+        raise FormatError(f"{_short(ref)}: no such file{hint}")
     hint = did_you_mean(_short(ref), names)
     raise UnknownNameError(f"no {singular} named {_short(ref)!r} and no file of that name; {hint}")
 

@@ -157,8 +157,8 @@ class Comparison:
 
 
 def compare(
-    packages: Sequence[str | Path | Package],
-    workloads: Sequence[str | Path | Workload],
+    packages: str | Path | Package | Sequence[str | Path | Package],
+    workloads: str | Path | Workload | Sequence[str | Path | Workload],
     *,
     allocator: str | Allocator | Allocation = "auto",
     routing: str | Routing = "optimal",
@@ -176,7 +176,7 @@ def compare(
     Parameters
     ----------
     packages, workloads
-        Presets' names, files' paths, or the things themselves.
+        Presets' names, files' paths, or the things themselves; one alone needs no list.
     allocator, routing, policy, degree, objective, tol, rng, progress
         As `run` takes them.
     normalise
@@ -203,6 +203,8 @@ def compare(
     >>> [row["links"] for row in result.rows]
     [26, 34]
     """
+    packages = [packages] if isinstance(packages, str | Path | Package) else packages
+    workloads = [workloads] if isinstance(workloads, str | Path | Workload) else workloads
     if not packages or not workloads:
         raise NopError("nothing to compare: give at least one package and one workload")
     places = [load_topology(package) for package in packages]

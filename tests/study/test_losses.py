@@ -104,7 +104,8 @@ def test_optimal_after_every_loss_of_a_mesh():
     assert (after.time >= after.intact.time * (1 - 1e-9)).all()
     middle = after.lost.index(("e1->e2",))
     assert after.time_bound[middle] == pytest.approx(64 / 3, rel=0.011)  # 8 x 8 bytes over 3 links
-    again = congestion(package.without("e1->e2"), all_to_all(package))
+    left = package.without("e1->e2")
+    again = congestion(left, all_to_all(left))
     assert after.time[middle] == pytest.approx(again.time, rel=0.011)
 
 
