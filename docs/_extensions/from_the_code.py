@@ -232,13 +232,14 @@ def tables() -> str:
     families: dict[str, Mapping[str, Callable[..., object]]] = {
         "Topologies": BUILDERS,
         "Allocators": ALLOCATORS,
-        "Routings": ROUTINGS,
     }
     text = [heading("Everything that goes by name", "=")]
     text.append("An option that chooses an algorithm takes one of these names, or a callable of one's own.\n")
     for title, table in families.items():
         rows = [(f"``{name}``", first_line(value)) for name, value in table.items()]
         text += [heading(title, "-"), list_table(("name", "what it does"), rows)]
+    rows = [(f"``{name}``", method.meaning) for name, method in ROUTINGS.items()]
+    text += [heading("Routings", "-"), list_table(("name", "what it does"), rows)]
     shown = [field.name for field in fields(Policy)]
     rows = [
         (f"``{name}``", *(setting(getattr(policy, field), field) for field in shown))

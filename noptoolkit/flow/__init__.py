@@ -7,7 +7,7 @@ from noptoolkit.flow.bisecting import proved_bisection
 from noptoolkit.flow.bounds.cuts import Cut
 from noptoolkit.flow.evaluation import congestion
 from noptoolkit.flow.result import FlowResult
-from noptoolkit.flow.routings import ROUTINGS
+from noptoolkit.routing.rules import ROUTINGS
 
 __all__ = ["ROUTINGS", "Cut", "FlowResult", "congestion", "proved_bisection"]
 

@@ -14,10 +14,11 @@ from noptoolkit.errors import RoutingError, WorkloadError
 from noptoolkit.flow.bounds.certificate import node_cut_bounds, price_bound
 from noptoolkit.flow.bounds.level_cuts import level_cut_bound
 from noptoolkit.flow.result import FlowResult
-from noptoolkit.flow.routings import Effort, router_of
+from noptoolkit.flow.routings import route
 from noptoolkit.package import Package, expect_package
+from noptoolkit.routing.method import Effort, RoutingMethod
 from noptoolkit.routing.problem import RoutingProblem, routing_problem
-from noptoolkit.routing.rules import Routing, UpDown
+from noptoolkit.routing.rules import Routing, method_of
 from noptoolkit.routing.solution import Bound, Routed, Status, TreeLoads
 from noptoolkit.traffic import Traffic
 
@@ -48,9 +49,10 @@ def congestion(
     traffic
         Demands in bytes and messages to sets.
     routing
-        A name in ``ROUTINGS``; or the path of every pair, as a table ``{(source, destination): nodes}`` or
-        a function ``(source, destination) -> nodes``; or `UpDown` with a root. ``optimal`` is the best of
-        all, with proof.
+        A name in ``ROUTINGS``; the path of every pair, as a table ``{(source, destination): nodes}`` or a
+        function ``(source, destination) -> nodes``; `noptoolkit.routing.NextHops`, for a rule that splits;
+        `noptoolkit.routing.UpDown` with a root; the `noptoolkit.routing.Forwarding` of another flow; or a
+        `noptoolkit.routing.RoutingMethod`. ``optimal`` is the best of all, with proof.
     tol
         Gap between time and bound at which ``optimal`` may stop.
     time_limit
@@ -92,19 +94,17 @@ def congestion(
     if time_limit is not None and not time_limit > 0:
         raise RoutingError(f"time_limit {time_limit!r} must be above 0 s; leave it out for none")
     start = time.perf_counter()
-    route = router_of(routing)
+    method = method_of(routing)
     problem = routing_problem(package, traffic)
     effort = Effort(tol, start + time_limit if time_limit is not None else math.inf, report)
-    routed = route(problem, effort) if problem.network.num_arcs else _nothing(problem)
+    routed = route(method, problem, effort) if problem.network.num_arcs else _nothing(problem)
     seconds = time.perf_counter() - start
-    return _assemble(problem, routed, name_of(routing), effort, efficiency, seconds)
+    return _assemble(problem, routed, method, effort, efficiency, seconds)
 
 
 def name_of(routing: str | Routing) -> str:
-    """Return the name by which results call a routing."""
-    if isinstance(routing, str | UpDown):
-        return str(routing)
-    return str(getattr(routing, "__name__", "table"))
+    """Return the name of a routing in results."""
+    return routing if isinstance(routing, str) else method_of(routing).name
 
 
 def _nothing(problem: RoutingProblem) -> Routed:
@@ -116,7 +116,7 @@ def _nothing(problem: RoutingProblem) -> Routed:
 def _assemble(
     problem: RoutingProblem,
     routed: Routed,
-    routing: str,
+    method: RoutingMethod,
     effort: Effort,
     efficiency: float,
     seconds: float,
@@ -133,7 +133,7 @@ def _assemble(
     gap = achieved / bound.time - 1 if bound.time > 0 else 0.0
     if gap <= EXACT:
         status: Status = "exact"
-    elif routing != "optimal":
+    elif not method.searches:
         status = "fixed routing"
     else:
         status = "certified" if gap <= effort.tol else "time limit" if routed.limited else "bounded"
@@ -142,7 +142,7 @@ def _assemble(
     return FlowResult(
         package=network.package,
         traffic=problem.traffic,
-        routing=routing,
+        routing=method.name,
         efficiency=efficiency,
         load=load,
         time=achieved / efficiency,

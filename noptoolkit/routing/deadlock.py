@@ -19,7 +19,7 @@ from noptoolkit.network import FlowNetwork, flow_network
 from noptoolkit.package import Package
 from noptoolkit.routing.forwarding import Forwarding, ForwardingRule, in_parts
 from noptoolkit.routing.given_paths import PathFunction, PathTable, path_walker
-from noptoolkit.routing.rules import Routing, UpDown, rule_of
+from noptoolkit.routing.rules import Routing, method_of, rule_of
 
 __all__ = ["Deadlock", "check_deadlock"]
 
@@ -69,10 +69,11 @@ def check_deadlock(package: Package, *, routing: str | Routing = "dor", dateline
     True
     """
     network = flow_network(package)
-    if isinstance(routing, str | UpDown):
-        holds, asks = _by_destination(network, rule_of(routing), datelines)
+    method = method_of(routing)
+    if method.paths is not None:
+        holds, asks = _along_paths(network, method.paths)
     else:
-        holds, asks = _along_paths(network, routing)
+        holds, asks = _by_destination(network, rule_of(method), datelines)
     cycle = _shortest_cycle(holds, asks, 2 * network.num_arcs)
     first_of_arc = {int(arc): i for i, arc in reversed(list(enumerate(network.arc_of_channel)))}
     names = [package.channels[first_of_arc[c // 2]].name + ("@1" if c % 2 else "") for c in cycle]

@@ -80,6 +80,34 @@ class Forwarding:
         )  # short integers are sorted by radix, far faster
         return np.split(np.argsort(narrow, kind="stable"), np.cumsum(np.bincount(self.level))[:-1])
 
+    def towards(self, network: FlowNetwork, destinations: Ints) -> Forwarding:
+        """Return the entries for some of the destinations: the value used as a rule.
+
+        Raises
+        ------
+        RoutingError
+            If it has no entries for one of them.
+        """
+        row = np.full(network.num_vertices, -1)
+        row[self.destinations] = np.arange(len(self.destinations))
+        lost = destinations[row[destinations] < 0]
+        if len(lost):
+            raise RoutingError(f"the shares given are not for {network.node_of_vertex(int(lost[0]))!r}")
+        place = np.full(len(self.destinations), -1)
+        place[row[destinations]] = np.arange(len(destinations))
+        kept = np.flatnonzero(place[self.to] >= 0)
+        return Forwarding(
+            destinations=destinations,
+            to=place[self.to[kept]],
+            arc=self.arc[kept],
+            share=self.share[kept],
+            level=self.level[kept],
+            tail=self.tail[kept],
+            head=self.head[kept],
+            num_states=self.num_states,
+            virtual_channel=self.virtual_channel[kept],
+        )
+
 
 ForwardingRule = Callable[[FlowNetwork, Ints], Forwarding]
 """From a network and destinations, which are vertices of it."""
@@ -228,6 +256,11 @@ def push(network: FlowNetwork, forwarding: Forwarding, demand: Floats) -> Floats
     ----------
     demand
         Bytes from each vertex to each other, [vertices, vertices].
+
+    Raises
+    ------
+    RoutingError
+        If a vertex sends to a destination for which it has no next hop.
     """
     states = forwarding.num_states
     started = np.zeros((len(forwarding.destinations), states))
@@ -235,6 +268,7 @@ def push(network: FlowNetwork, forwarding: Forwarding, demand: Floats) -> Floats
     carried = started.ravel()
     tail = forwarding.to * states + forwarding.tail
     head = forwarding.to * states + forwarding.head
+    _check_start(network, forwarding, started, tail)
     amount = np.zeros(len(tail))
     for step in reversed(forwarding.by_level()):
         amount[step] = carried[tail[step]] * forwarding.share[step]
@@ -243,3 +277,18 @@ def push(network: FlowNetwork, forwarding: Forwarding, demand: Floats) -> Floats
     flow = np.zeros(size)
     np.add.at(flow, forwarding.to * network.num_arcs + forwarding.arc, amount)
     return flow.reshape(len(forwarding.destinations), network.num_arcs)
+
+
+def _check_start(network: FlowNetwork, forwarding: Forwarding, started: Floats, tail: Ints) -> None:
+    """Raise where traffic starts in a state without next hops: it would vanish from the loads."""
+    leaves = np.zeros(started.size, bool)
+    leaves[tail] = True
+    rows = np.arange(len(forwarding.destinations))
+    lost = (started > 0) & ~leaves.reshape(started.shape)
+    lost[rows, forwarding.destinations] = False
+    if lost.any():
+        to, vertex = (int(x) for x in np.argwhere(lost)[0])
+        a, b = network.node_of_vertex(vertex), network.node_of_vertex(int(forwarding.destinations[to]))
+        raise RoutingError(
+            f"package {network.package.name!r}: the routing has no next hop at {a!r} towards {b!r}"
+        )

@@ -45,19 +45,7 @@ def path_flow(problem: RoutingProblem, paths: PathFunction | PathTable) -> Float
 
 
 def path_walker(network: FlowNetwork, paths: PathFunction | PathTable) -> Callable[[str, str], list[int]]:
-    """Return a function from (source, destination) to the arcs on the given path, which it checks.
-
-    Raises
-    ------
-    RoutingError
-        If ``paths`` is neither a table of pairs nor a function.
-    """
-    pairs = not callable(paths) and isinstance(paths, Mapping) and all(map(_is_pair, paths))
-    if not callable(paths) and not pairs:
-        raise RoutingError(
-            f"routing {paths!r} is neither a name, nor a table {{(source, destination): nodes}}, nor a "
-            "function (source, destination) -> nodes; write routing='ecmp'"
-        )
+    """Return a function from (source, destination) to the arcs on the given path, which it checks."""
     arc_of = _arc_of_step(network)
     memories = {stack.name for stack in network.package.memories}
 
@@ -73,10 +61,6 @@ def path_walker(network: FlowNetwork, paths: PathFunction | PathTable) -> Callab
         return arcs
 
     return walk
-
-
-def _is_pair(key: object) -> bool:
-    return isinstance(key, tuple) and len(key) == 2
 
 
 def _arc_of_step(network: FlowNetwork) -> dict[tuple[str, str], int]:
@@ -103,6 +87,11 @@ def _path(paths: PathFunction | PathTable, a: str, b: str) -> Sequence[str]:
             ) from error
     if isinstance(path, list | tuple):
         return path
+    if isinstance(path, Mapping):
+        raise RoutingError(
+            f"path from {a!r} to {b!r}: {path!r} holds next hops, not a path; for a splitting rule write "
+            "routing=noptoolkit.routing.NextHops(...)"
+        )
     if isinstance(path, str) or not isinstance(path, Iterable):
         raise _no_path(a, b, path)
     return list(path)

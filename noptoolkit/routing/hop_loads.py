@@ -13,10 +13,10 @@ import numpy as np
 
 from noptoolkit._arrays import Floats
 from noptoolkit.network import FlowNetwork
-from noptoolkit.routing.forwarding import forward_along, push
-from noptoolkit.routing.hops import HopGraph
+from noptoolkit.routing.forwarding import forward_along, push, up_down_graph
+from noptoolkit.routing.hops import HopGraph, plain_graph
 
-__all__ = ["load_along_hops"]
+__all__ = ["load_along_hops", "shortest_path_load", "up_down_load"]
 
 
 LARGE = 200_000  # destinations x steps from which compiled loops pay for loading numba
@@ -63,3 +63,30 @@ def load_along_hops(
         list(pool.map(run, range(BLOCKS)))
     total: Floats = load.sum(axis=0)
     return total
+
+
+def shortest_path_load(network: FlowNetwork, demand: Floats, *, first_only: bool = False) -> Floats:
+    """Return the load of each arc under ecmp, or along the first of the shortest paths, in B, [arcs].
+
+    Parameters
+    ----------
+    demand : array of float
+        Bytes from each vertex to each other, [vertices, vertices].
+    first_only : bool
+        Whether each vertex takes its lowest arc alone, instead of splitting over all shortest paths.
+    """
+    return load_along_hops(network, plain_graph(network), demand, first_only=first_only)
+
+
+def up_down_load(network: FlowNetwork, demand: Floats, *, root: str | None = None) -> Floats:
+    """Return the load of each arc under up*/down* routing, in B, [arcs].
+
+    Parameters
+    ----------
+    demand : array of float
+        Bytes from each vertex to each other, [vertices, vertices].
+    root : str, optional
+        Node at the top of the tree; by default the one with the smallest eccentricity.
+    """
+    destinations = np.flatnonzero(demand.any(axis=0))
+    return load_along_hops(network, up_down_graph(network, destinations, root), demand)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from noptoolkit._arrays import Bits, Floats, Ints
 from noptoolkit.network import FlowNetwork
 
-__all__ = ["Bound", "CommodityFlow", "CutPacking", "Routed", "Status"]
+__all__ = ["Bound", "CommodityFlow", "CutPacking", "Routed", "Status", "TwoTrips"]
 
 Status = Literal["exact", "certified", "time limit", "bounded", "fixed routing"]
 
@@ -40,6 +40,19 @@ class CommodityFlow:
     by_source: bool
     ends: Ints
     anchor: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class TwoTrips:
+    """Witness of loads by way of a random node: equal splitting over shortest paths on both trips.
+
+    Parameters
+    ----------
+    middle : array of int
+        Nodes between, all with the same probability, [nodes between].
+    """
+
+    middle: Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +120,8 @@ class Routed:
     bounds
         Found on the way.
     proof
-        The flow behind ``arc_load``, or what works it out; ``None`` where it is too large to keep.
+        The flow behind ``arc_load``, a function that computes it, or the two trips that it is made of;
+        ``None`` where it is too large to keep.
     limited
         Whether a deadline, not the tolerance, ended the search.
     """
@@ -116,11 +130,13 @@ class Routed:
     trees: TreeLoads
     method: str
     bounds: tuple[Bound, ...] = ()
-    proof: CommodityFlow | Callable[[], CommodityFlow] | None = None
+    proof: CommodityFlow | TwoTrips | Callable[[], CommodityFlow] | None = None
     limited: bool = False
 
     def commodity_flow(self) -> CommodityFlow | None:
-        """Return the flow behind ``arc_load``."""
+        """Return the flow behind ``arc_load``, ``None`` where it is not kept."""
+        if isinstance(self.proof, TwoTrips):
+            return None
         return self.proof() if callable(self.proof) else self.proof
 
     def use(self, network: FlowNetwork, ports: Floats) -> Floats:

@@ -18,7 +18,7 @@ from noptoolkit.network import FlowNetwork, flow_network
 from noptoolkit.package import Package, expect_package
 from noptoolkit.routing.forwarding import Forwarding, in_parts
 from noptoolkit.routing.given_paths import PathFunction, PathTable, path_walker
-from noptoolkit.routing.rules import Routing, UpDown, rule_of
+from noptoolkit.routing.rules import Routing, method_of, rule_of
 from noptoolkit.units import format_quantity
 
 __all__ = ["Latency", "zero_load_latency"]
@@ -89,12 +89,13 @@ def zero_load_latency(
     nodes = np.array([package.index[name] for name in names])
     hop = flight + router[network.head]
     origin = network.origin[nodes]
-    if isinstance(routing, str | UpDown):
-        per_pair = np.empty((len(nodes), len(nodes)))
-        for part, forwarding in in_parts(network, rule_of(routing), network.destination[nodes]):
-            per_pair[:, part] = _by_destination(forwarding, hop)[:, origin].T
+    method = method_of(routing)
+    if method.paths is not None:
+        per_pair = _along_paths(network, method.paths, names, hop)
     else:
-        per_pair = _along_paths(network, routing, names, hop)
+        per_pair = np.empty((len(nodes), len(nodes)))
+        for part, forwarding in in_parts(network, rule_of(method), network.destination[nodes]):
+            per_pair[:, part] = _by_destination(forwarding, hop)[:, origin].T
     per_pair += router[origin][:, None]
     np.fill_diagonal(per_pair, 0.0)
     apart = ~np.eye(len(nodes), dtype=bool)

@@ -28,15 +28,13 @@ from noptoolkit.flow.evaluation import congestion
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.formats.results import write_csv, write_json
 from noptoolkit.package import Package
-from noptoolkit.routing.rules import Routing
+from noptoolkit.routing.rules import Routing, method_of
 from noptoolkit.study.relabelling import alike, relabellings
 from noptoolkit.tables import Column, Table
 from noptoolkit.traffic import DestinationSets, Traffic
 from noptoolkit.units import format_quantity
 
 __all__ = ["Resilience", "resilience"]
-
-NAMELESS = ("optimal", "ecmp", "valiant")  # routings whose time no relabelling changes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -222,7 +220,8 @@ def resilience(
             for _ in range(trials)
         ]
     intact = congestion(package, traffic, routing=routing, tol=tol)
-    maps = relabellings(package, traffic) if routing in NAMELESS and len(losses) > 1 else []
+    same = not method_of(routing).names_matter and len(losses) > 1
+    maps = relabellings(package, traffic) if same else []
     chosen = alike(losses, maps)
     time, bound = np.full(len(losses), np.inf), np.full(len(losses), np.inf)
     distinct = np.unique(chosen)

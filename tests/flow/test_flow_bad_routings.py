@@ -50,7 +50,6 @@ def test_path_that_is_none(path, message):
         (GOOD, "neither a name, nor a table"),
         (lambda a, b: {}[a], r"failed from 'e0' to 'e8' \(KeyError"),
         (lambda a: [a], r"failed from 'e0' to 'e8' \(TypeError"),
-        (ROUTINGS["ecmp"], "failed from 'e0' to 'e8'"),
     ],
 )
 def test_routing_that_is_none(routing, message):
@@ -76,7 +75,7 @@ def test_path_through_a_memory_stack():
 @pytest.mark.parametrize("ask", [check_deadlock, zero_load_latency])
 def test_routings_that_give_no_path_to_each_destination(ask):
     for routing in ("optimal", "valiant", "xy"):
-        with pytest.raises(NopError, match="known: shortest, ecmp, dor, up-down"):
+        with pytest.raises(NopError, match=r"known: (optimal, )?shortest, ecmp, dor, up-down"):
             ask(MESH, routing=routing)
     with pytest.raises(RoutingError, match="neither a name, nor a table"):
         ask(MESH, routing=5)

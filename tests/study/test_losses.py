@@ -1,6 +1,7 @@
 """Losses: those that symmetry makes equal against all of them one by one; routings that know no way round."""
 
 import csv
+import dataclasses
 import itertools
 import json
 
@@ -10,8 +11,8 @@ from flow_cases import all_to_all, random_package, random_traffic
 
 from noptoolkit import Chiplet, Link, Package
 from noptoolkit.errors import NopError
-from noptoolkit.flow import congestion
-from noptoolkit.study import losses, resilience
+from noptoolkit.flow import ROUTINGS, congestion
+from noptoolkit.study import resilience
 from noptoolkit.study.relabelling import alike, relabellings
 from noptoolkit.topology import mesh, nop_tree, torus
 from noptoolkit.traffic import from_matrix
@@ -57,7 +58,8 @@ def test_symmetric_losses_cost_the_same(monkeypatch, case, routing, of, failures
     traffic = make(package)
     options = {"of": of, "routing": routing, "trials": 40 if failures > 1 else None, "rng": 0}
     found = resilience(package, traffic, failures, **options)
-    monkeypatch.setattr(losses, "NAMELESS", ())
+    careful = dataclasses.replace(ROUTINGS[routing], names_matter=True)
+    monkeypatch.setitem(ROUTINGS, routing, careful)
     every = resilience(package, traffic, failures, **options)
     assert found.lost == every.lost
     np.testing.assert_allclose(found.time, every.time, rtol=1e-12)

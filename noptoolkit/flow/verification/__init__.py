@@ -4,7 +4,7 @@ From the package and the traffic alone it asks:
 
 * Does the kept flow carry the demand? At every vertex but a commodity's own, inflow >= outflow + demand;
   where trees were stripped, that they are trees, hang on one vertex each, and carry what crosses them.
-* Are the loads of ``valiant``, which keeps no flow, those of its two trips?
+* Are the loads of ``valiant``, whose witness is the nodes between, those of its two trips?
 * Does every message reach all its members, as a whole, with no copy made but where a node can?
 * Are the channel loads, the use of every channel, half-duplex link, crossbar and port, and ``time`` what
   follows?
@@ -27,6 +27,7 @@ from noptoolkit.flow.verification.flows import FlowCheck, Given, split_load
 from noptoolkit.flow.verification.messages import MessageFollower
 from noptoolkit.flow.verification.prices import PricedMessages
 from noptoolkit.package import Chiplet, Memory
+from noptoolkit.routing.solution import TwoTrips
 
 if TYPE_CHECKING:
     from noptoolkit.flow.result import FlowResult
@@ -107,7 +108,7 @@ class _Check:
                 self.received[name] += float(into)
             return
         load = np.zeros_like(trees.arc_load)
-        by_way = self.given.result.routing == "valiant"
+        by_way = isinstance(result.routed.proof, TwoTrips)
         for sets, reverse in self.given.parts:
             follower = MessageFollower(result, sets, reverse=reverse)
             follower.follow(trees.trees, trees.branches)

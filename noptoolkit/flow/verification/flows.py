@@ -9,6 +9,7 @@ import numpy as np
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit.flow.verification.hops import load_by_equal_splits
 from noptoolkit.package import Package
+from noptoolkit.routing.solution import TwoTrips
 from noptoolkit.traffic import DestinationSets
 
 if TYPE_CHECKING:
@@ -82,12 +83,14 @@ class FlowCheck:
 
     def check(self) -> None:
         """Check conservation of the kept flow and the loads of stripped trees."""
+        trips = self.given.result.routed.proof
+        if isinstance(trips, TwoTrips):
+            if self.given.differ(self._load_of_trips(trips.middle), self.given.result.routed.arc_load):
+                self.faults.append("the loads are not those of two trips by way of any chiplet")
+            return
         proof = self.given.result.routed.commodity_flow()
         if proof is None:
-            if self.given.result.routing != "valiant":
-                self.unchecked.append("the flow behind the loads: too large to keep")
-            elif self.given.differ(self._valiant_load(), self.given.result.routed.arc_load):
-                self.faults.append("the loads are not those of two trips by way of any chiplet")
+            self.unchecked.append("the flow behind the loads: too large to keep")
             return
         arc_of_channel = self.given.result.network.arc_of_channel
         arcs = int(arc_of_channel.max()) + 1
@@ -124,9 +127,8 @@ class FlowCheck:
         if self.given.differ(load, self.given.result.routed.arc_load):
             self.faults.append("the flows do not add up to the loads")
 
-    def _valiant_load(self) -> Floats:
-        """Return the load of each arc if all goes by way of every chiplet alike, equally split both times."""
-        between = [self.given.package.index[name] for name in self.given.package.terminals]
+    def _load_of_trips(self, between: Ints) -> Floats:
+        """Return the load of each arc by way of some nodes, all with the same probability, by ecmp twice."""
         there, onward = np.zeros_like(self.given.demand), np.zeros_like(self.given.demand)
         there[:, between] = self.given.demand.sum(axis=1)[:, None] / len(between)
         onward[between] = self.given.demand.sum(axis=0)[None, :] / len(between)
