@@ -6,6 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from noptoolkit._arrays import Floats
 from noptoolkit.errors import RoutingError, WorkloadError
 from noptoolkit.flow.bounds.certificate import node_cut_bounds, price_bound
 from noptoolkit.flow.bounds.level_cuts import level_cut_bound
-from noptoolkit.flow.result import FlowResult
+from noptoolkit.flow.result import Bottleneck, FlowResult, ResourceKind
 from noptoolkit.flow.routings import route
 from noptoolkit.package import Package, expect_package
 from noptoolkit.routing.method import Effort, RoutingMethod
@@ -147,7 +148,7 @@ def _assemble(
         load=load,
         time=achieved / efficiency,
         time_bound=bound.time / efficiency,
-        bottleneck=_bottleneck(problem, int(tied[0]), load) if achieved > 0 else "",
+        bottleneck=_bottleneck(problem, int(tied[0]), load) if achieved > 0 else Bottleneck(),
         status=status,
         method=routed.method,
         bound_method=bound.method,
@@ -186,11 +187,12 @@ def best_bound(problem: RoutingProblem, routed: Routed) -> Bound:
     return max(bounds, key=lambda bound: bound.time)
 
 
-def _bottleneck(problem: RoutingProblem, worst: int, load: Floats) -> str:
-    """Return the resource's name; of a half-duplex link, the direction that carries more."""
+def _bottleneck(problem: RoutingProblem, worst: int, load: Floats) -> Bottleneck:
+    """Return the resource as data; of a half-duplex link, the direction that carries more."""
     network = problem.network
     mine = np.flatnonzero(network.own[network.arc_of_channel] == worst)
     if len(mine) == 0:
-        return network.names[worst]
+        node, _, kind = network.names[worst].rpartition(" ")  # a kind is one word, a node may be several
+        return Bottleneck(cast(ResourceKind, kind), node)
     busier = int(mine[np.argmax(load[mine])])
-    return network.package.channels[busier].name
+    return Bottleneck("channel", network.package.channels[busier].name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
@@ -22,7 +22,42 @@ from noptoolkit.units import format_quantity
 if TYPE_CHECKING:
     from noptoolkit.flow.verification import Verification
 
-__all__ = ["FlowResult"]
+__all__ = ["Bottleneck", "FlowResult", "ResourceKind"]
+
+ResourceKind = Literal["channel", "crossbar", "injection", "ejection", "port", ""]
+
+
+class Bottleneck(str):
+    """Resource that sets a time: its kind and place, and as text the name that tables print.
+
+    It is the text ``sw0->e3``, ``hub crossbar``, ``e3 injection`` or ``hbm0 port`` wherever one is expected;
+    empty, and false, without traffic.
+
+    Parameters
+    ----------
+    kind
+        ``channel``, ``crossbar``, ``injection``, ``ejection``, ``port``, or empty.
+    place
+        Name of the channel, or of the node.
+
+    Examples
+    --------
+    >>> hub = Bottleneck("crossbar", "hub")
+    >>> hub, hub.kind, hub.place
+    ('hub crossbar', 'crossbar', 'hub')
+    """
+
+    kind: ResourceKind
+    place: str
+
+    def __new__(cls, kind: ResourceKind = "", place: str = "") -> Self:
+        """Return the resource of a kind at a place."""
+        one = super().__new__(cls, place if kind in ("channel", "") else f"{place} {kind}")
+        one.kind, one.place = kind, place
+        return one
+
+    def __getnewargs__(self) -> tuple[ResourceKind, str]:  # type: ignore[override]
+        return self.kind, self.place
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,8 +75,7 @@ class FlowResult:
     time_bound
         Lower bound on the time of any routing, in s.
     bottleneck
-        Resource that sets ``time``: a channel (``sw0->e3``), a crossbar (``hub crossbar``) or a port (``e3
-        injection``, ``hbm0 port``); empty without traffic.
+        Resource that sets ``time``; empty without traffic.
     status
         ``exact`` (gap within 1e-6), ``certified`` (within ``tol``), ``time limit``, ``bounded`` (time and
         bound stay further apart than ``tol``: multicast trees, or a tolerance beyond single precision) or
@@ -67,7 +101,7 @@ class FlowResult:
     load: Floats = field(metadata={"unit": "B"})
     time: float = field(metadata={"unit": "s"})
     time_bound: float = field(metadata={"unit": "s"})
-    bottleneck: str
+    bottleneck: Bottleneck
     status: Status
     method: str
     bound_method: str

@@ -257,7 +257,9 @@ def _mark_bottleneck(
 ) -> None:
     """Ring what sets the time: a ribbon, or the box of a node whose port or crossbar it is."""
     package = flow.package
-    named = [i for i, channel in enumerate(package.channels) if channel.name == flow.bottleneck]
+    place = flow.bottleneck.place
+    on_channel = flow.bottleneck.kind == "channel"
+    named = [i for i, channel in enumerate(package.channels) if on_channel and channel.name == place]
     chosen = [ribbon for ribbon, i in zip(ribbons, owner, strict=True) if i in named]
     if chosen:
         ribbon = chosen[0]
@@ -265,7 +267,7 @@ def _mark_bottleneck(
         middle = ribbon[[near, -1 - near]] if near else ribbon
         centre, radius = middle.mean(axis=0), max(0.24 * layout.pitch, 4.0 / scale)
     else:
-        node = package.index.get(flow.bottleneck.rsplit(" ", 1)[0])
+        node = None if on_channel else package.index.get(place)
         if node is None:
             return
         centre, radius = layout.centre[node], 1.12 * float(np.hypot(*layout.half[node]))

@@ -1,5 +1,7 @@
 """What every routing owes its caller, over the whole table."""
 
+import pickle
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -43,6 +45,7 @@ def test_result_is_consistent(routing):
     assert flow.utilisation.max() == pytest.approx(1)
     names = [channel.name for channel in package.channels]
     assert flow.utilisation[names.index(flow.bottleneck)] == pytest.approx(1)
+    assert flow.bottleneck.kind == "channel"
     assert flow.status in ("exact", "certified", "time limit", "fixed routing")
     assert "grid" in repr(flow)
 
@@ -87,6 +90,7 @@ def test_node_limits_count(routing):
     traffic = random_traffic(package, 3)
     flow = congestion(package, traffic, routing=routing)
     assert flow.bottleneck == f"{package.nodes[5].name} injection"
+    assert (flow.bottleneck.kind, flow.bottleneck.place) == ("injection", package.nodes[5].name)
     assert flow.time == pytest.approx(traffic.demand[5].sum() / 1e6, rel=1e-9)
     assert flow.status == "exact"
 
@@ -107,6 +111,8 @@ def test_memory_never_forwards(routing):
     reads = from_matrix(package, [[0, 1e9], [2e9, 0]], endpoints=("e1", "hbm"))
     flow = congestion(package, reads, routing=routing)
     assert flow.bottleneck == "hbm port"
+    again = pickle.loads(pickle.dumps(flow.bottleneck))
+    assert (again, again.kind, again.place) == ("hbm port", "port", "hbm")
     assert flow.time == pytest.approx(3)
 
 
