@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit._arrays import Floats, Ints
+from noptoolkit._digests import digest, fields_of
 from noptoolkit._names import did_you_mean
 from noptoolkit._pictures import picture_of
 from noptoolkit.elements import Channel, Chiplet, Link, LinkKind, Memory, Node, Role, Switch
@@ -148,6 +149,31 @@ class Package:
         from noptoolkit.package_identity import wiring
 
         return wiring(self)
+
+    def digest(self) -> str:
+        """Return the sha256 of what results depend on: nodes and links, in their order, with all attributes.
+
+        Its ``name``, ``source`` and ``assumed`` do not count. Two packages of one digest give the same
+        results; the digest is the same on every machine and does not depend on how the package was made, see
+        `noptoolkit._digests`. A link whose two directions are equal has one digest however that was written.
+
+        Examples
+        --------
+        >>> pair = Package("pair", [Chiplet("a"), Chiplet("b")], [Link("a", "b", "1 GB/s")])
+        >>> pair.digest()[:12], pair.replace(name="duo").digest() == pair.digest()
+        ('b86b68972318', True)
+        """
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        links = []
+        for link in self.links:
+            fields = fields_of(link, without=("reverse_bandwidth",))
+            if link.backward_bandwidth != link.bandwidth:
+                fields["reverse_bandwidth"] = link.backward_bandwidth
+            links.append(fields)
+        return digest("package", {"nodes": self.nodes, "links": links})
 
     @cached_property
     def index(self) -> Mapping[str, int]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from noptoolkit._arrays import Floats, Ints
+from noptoolkit._digests import digest
 from noptoolkit._names import did_you_mean
 from noptoolkit._seeds import generator_from
 from noptoolkit.errors import UnknownNameError, WorkloadError
@@ -165,6 +166,22 @@ class RoutingTrace:
         """Return the number of activations of each expert, [experts]: the workload vector, unnormalised."""
         counts = np.bincount(self.topk.ravel(), minlength=self.num_experts)
         return counts.astype(np.int64)
+
+    def digest(self) -> str:
+        """Return the sha256 of the ids and of the tokens' domains and documents; see `noptoolkit._digests`.
+
+        The ids' dtype, ``origin``, ``source``, router weights and the names of domains and layers do not
+        count.
+        """
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        content = {"ids": self.topk, "experts": self.num_experts}
+        for label in ("domain", "document"):
+            if getattr(self, label) is not None:
+                content[label] = getattr(self, label)
+        return digest("trace", content)
 
     def hypergraph(self) -> Hypergraph:
         """Return the distinct top-k sets of all layers with their counts; worked out once."""

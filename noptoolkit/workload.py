@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from noptoolkit._digests import digest, fields_of
 from noptoolkit.errors import WorkloadError, raise_collected
 from noptoolkit.synthetic import SyntheticRouting
 from noptoolkit.trace import RoutingTrace
@@ -281,6 +282,29 @@ class Workload:
                     f"the model uses {self.model.top_k}; give it a trace of its own"
                 )
         raise_collected(WorkloadError, f"workload {self.name!r}", faults)
+
+    @property
+    def origin(self) -> str:
+        """Origin of the routing: ``recorded``, ``loads``, ``synthetic``, or ``none`` without routing."""
+        if self.routing is None:
+            return "none"
+        return self.routing.origin if isinstance(self.routing, RoutingTrace) else "synthetic"
+
+    def digest(self) -> str:
+        """Return the sha256 of what results depend on: shape of the model, batch and routing.
+
+        Names, ``source``, ``assumed`` and published totals do not count. A generator counts by its
+        parameters, a trace by its ids; see `noptoolkit._digests`.
+
+        Examples
+        --------
+        >>> from noptoolkit import load_workload
+        >>> load_workload("olmoe-1b-7b").digest()[:12]
+        '7483f76f3f6c'
+        """
+        routing = self.routing.digest() if isinstance(self.routing, RoutingTrace) else self.routing
+        model = fields_of(self.model, without=("name", "published_parameters"))
+        return digest("workload", {"model": model, "batch": self.batch, "routing": routing})
 
     @cached_property
     def trace(self) -> RoutingTrace:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from noptoolkit._arrays import Bools, Ints
+from noptoolkit._digests import digest
 from noptoolkit.errors import WorkloadError
 from noptoolkit.package import Package
 from noptoolkit.trace import RoutingTrace
@@ -152,6 +153,21 @@ class Allocation:
         return dataclasses.replace(
             self, chiplet_of_expert=self.chiplet_of_expert[index], replicas=self.replicas[index][None]
         )
+
+    def digest(self) -> str:
+        """Return the sha256 of the layout: chiplets by name, groups, place of every expert and copy.
+
+        ``method`` does not count; see `noptoolkit._digests`.
+        """
+        copies = [layer[layer[:, 0] >= 0] for layer in self.replicas]
+        content: dict[str, object] = {
+            "experts": self.experts,
+            "groups": self.groups,
+            "places": self.chiplet_of_expert,
+        }
+        if any(len(layer) for layer in copies):
+            content |= {"replicas": copies, "choice": self.choice}
+        return digest("allocation", content)
 
     def check_fits(self, package: Package) -> None:
         """Raise WorkloadError if the package has other expert chiplets, or other groups of them.
