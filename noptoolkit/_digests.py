@@ -4,7 +4,8 @@ Two values have one digest if and only if (but for collisions of sha256) they ho
 they were made, on every machine, Python, numpy and byte order. The canonical form:
 
 * a float is its shortest text of 12 significant digits, so that the last bits of a library's sine do not
-  matter; an integral float and the int are one number; -0 is 0;
+  matter; a whole number of up to 12 digits is the same as a float and as an int (longer ints keep every
+  digit); -0 is 0;
 * text is UTF-8; a sequence is its elements in order; a mapping is its entries by ascending key;
 * an array of whole numbers is its shape and its values as 64-bit big-endian integers, whatever its dtype;
 * a dataclass is the name of its type and the fields that differ from their defaults: a field that a later
