@@ -3,7 +3,8 @@
 Every quantity inside noptoolkit is a plain float in the base unit of its kind: B, B/s, s, m, J, W,
 FLOP/s, Hz, J/bit. Public arguments and files also take text such as ``"256 GB/s"``; QuantiPhy reads
 and writes it. Decimal prefixes are powers of 1000 (``G`` = 1e9), binary ones of 1024 (``Gi`` = 2**30).
-Bandwidths may also be given in bits (``"200 Gb/s"``, ``Gbps``, ``Gbit/s``).
+Links, network cards and memory dies are sold in bits: ``"200 Gb/s"``, ``"200 Gbps"`` and ``"200 Gbit/s"`` are
+25 GB/s, and ``"16 Gb"`` is 2 GB. A small b is a bit and a capital B a byte.
 
 The unit of a dataclass field stands once, in its metadata (`measured`), and feeds conversion,
 axis labels and CSV headers.
@@ -40,9 +41,6 @@ __all__ = [
 
 Kilo, Mega, Giga, Tera = 1e3, 1e6, 1e9, 1e12
 Kibi, Mebi, Gibi = 2.0**10, 2.0**20, 2.0**30
-
-BITS_PER_SECOND = ("b/s", "bps", "bit/s", "bits/s")
-"""Units in which data sheets give bandwidths; divided by 8 where B/s are expected."""
 
 Quantity = float | str
 """What public arguments take: a float in the base unit, or text with a unit."""
@@ -85,6 +83,21 @@ _EXAMPLES = {
 }
 
 
+_BITS = ("b", "bit", "bits")
+_BYTES = ("byte", "bytes", "Byte", "Bytes")
+_SAME: dict[str, dict[str, float]] = {
+    "B": dict.fromkeys(_BITS, 0.125) | dict.fromkeys(_BYTES, 1.0),
+    "B/s": {
+        **{f"{name}{per}": 0.125 for name in _BITS for per in ("/s", "/sec")},
+        **{f"{name}{per}": 1.0 for name in ("B", *_BYTES) for per in ("/s", "/sec")},
+        "bps": 0.125,
+        "Bps": 1.0,
+    },
+    "J/bit": {"J/b": 1.0, "J/B": 0.125, "J/byte": 0.125},
+}
+"""Other units of a kind, and how many base units each is."""
+
+
 def parse_quantity(value: Quantity, unit: str, what: str = "value") -> float:
     """Return a quantity as a float in its base unit.
 
@@ -106,6 +119,8 @@ def parse_quantity(value: Quantity, unit: str, what: str = "value") -> float:
     --------
     >>> parse_quantity("256 GB/s", "B/s")
     256000000000.0
+    >>> parse_quantity("200 Gb/s", "B/s")
+    25000000000.0
     >>> parse_quantity("8 GiB", "B")
     8589934592.0
     >>> parse_quantity("200 Gb/s", "B/s")  # bits: Gbps and Gbit/s too
@@ -142,11 +157,14 @@ def _parse_text(text: str, unit: str, what: str, way_out: str) -> float:
         raise FormatError(f"{what} {text!r} is not a quantity; {way_out}") from error
     if not parsed.units:
         raise FormatError(f"{what} {text!r} has no unit; {way_out}")
-    if unit == "B/s" and parsed.units in BITS_PER_SECOND:
-        return float(parsed) / 8
-    if parsed.units != unit:
+    if parsed.units == unit:
+        return float(parsed)
+    factor = _SAME.get(unit, {}).get(parsed.units)
+    if factor is None:
         raise FormatError(f"{what} {text!r} is in {parsed.units}, not in {unit}; {way_out}")
-    return float(parsed)
+    if factor == 0.125 and unit != "J/bit" and 0 < abs(float(parsed)) < 1:
+        raise FormatError(f"{what} {text!r} is less than a bit (m is milli, M is mega); {way_out}")
+    return factor * float(parsed)
 
 
 def format_quantity(value: float, unit: str, digits: int = 3) -> str:

@@ -47,16 +47,18 @@ class Allocation:
     method
         Which allocator made it; ``auto`` adds the winner.
     replicas
-        Further copies of experts as pairs (expert, chiplet), [layers, copies, 2]; (-1, -1) is none.
+        Further copies of experts as pairs (expert, chiplet), [layers, copies, 2]; (-1, -1) is none. A
+        chiplet may hold several copies of an expert, as maps of servers do: its share of the turns grows
+        with them, its weights do not.
     choice
-        Which copy a token uses: they take turns (``balanced``), or one on a chiplet that the token visits
-        anyway and else in turns (``local``).
+        Which copy an activation uses: the copies of an expert serve its activations in turn (``balanced``,
+        so that their numbers differ by one at most, whatever the order of the tokens), or a copy on a
+        chiplet that the token visits anyway, and the others in turn (``local``).
 
     Raises
     ------
     WorkloadError
-        If an index is no whole number or out of range, a name or a group's member occurs twice, or two copies
-        of an expert share a chiplet.
+        If an index is no whole number or out of range, or a name or a group's member occurs twice.
 
     Examples
     --------
@@ -272,22 +274,46 @@ def _serving(topk: Ids, places: Ids, replicas: Ints, choice: Choice) -> Ids:
     number = np.array([len(row) for row in hosts])
     table = np.array([row + row[:1] * (int(number.max()) - len(row)) for row in hosts], dtype=places.dtype)
     several = number[topk] > 1
-    turn: Ids = table[topk, np.arange(len(topk))[:, None] % number[topk]]
     if choice == "balanced":
-        return turn
+        used = topk[several]
+        served[several] = table[used, _turns(used, np.zeros_like(number)) % number[used]]
+        return served
     visited = np.zeros((len(topk), int(table.max()) + 1), dtype=np.bool_)
     tokens = np.arange(len(topk))
     for j in range(topk.shape[1]):
         single = ~several[:, j]
         visited[tokens[single], served[single, j]] = True
+    so_far = np.zeros_like(number)  # activations of each expert that took their turn
     for j in range(topk.shape[1]):
         rows = tokens[several[:, j]]
-        options = table[topk[rows, j]]
+        used = topk[rows, j]
+        options = table[used]
         near = visited[rows[:, None], options]
-        chosen = np.where(near.any(axis=1), options[np.arange(len(rows)), near.argmax(axis=1)], turn[rows, j])
+        chosen = options[np.arange(len(rows)), near.argmax(axis=1)]
+        far = ~near.any(axis=1)
+        chosen[far] = options[far, _turns(used[far], so_far) % number[used[far]]]
+        so_far += np.bincount(used[far], minlength=len(number))
         served[rows, j] = chosen
         visited[rows, chosen] = True
     return served
+
+
+def _turns(used: Ids, so_far: Ints) -> Ints:
+    """Return how many activations of the same expert came before each one, [activations].
+
+    Parameters
+    ----------
+    used : array of int
+        Expert of each activation, in order, [activations].
+    so_far : array of int
+        Activations of each expert before the first of these, [experts].
+    """
+    order = np.argsort(used, kind="stable")
+    count = np.bincount(used, minlength=len(so_far))
+    first = np.cumsum(count) - count
+    turn = np.empty(len(used), np.int64)
+    turn[order] = np.arange(len(used)) - np.repeat(first, count)
+    return turn + so_far[used]
 
 
 def _check_replicas(replicas: Ints, places: Ints, chiplets: int) -> None:
@@ -297,15 +323,11 @@ def _check_replicas(replicas: Ints, places: Ints, chiplets: int) -> None:
             f"replicas have shape {replicas.shape}; give (expert, chiplet) pairs as [{layers}, copies, 2]"
         )
     for layer, pairs in enumerate(replicas.tolist()):
-        real = [tuple(pair) for pair in pairs if pair != [-1, -1]]
-        for expert, chiplet in real:
-            if not (0 <= expert < count and 0 <= chiplet < chiplets):
+        for expert, chiplet in pairs:
+            if [expert, chiplet] != [-1, -1] and not (0 <= expert < count and 0 <= chiplet < chiplets):
                 raise WorkloadError(
                     f"layer {layer}: no expert {expert} or no chiplet {chiplet} for a replica"
                 )
-        everywhere = [*real, *((i, int(place)) for i, place in enumerate(places[layer]))]
-        if len(set(everywhere)) < len(everywhere):
-            raise WorkloadError(f"layer {layer}: two copies of an expert share a chiplet; place them apart")
 
 
 def count_distinct(ids: Ids) -> NDArray[np.uint8]:

@@ -2,14 +2,18 @@
 
 A token needs one copy of each of its experts. Which one it uses is fixed by ``Allocation.choice``:
 
-* ``balanced``: the copies of an expert take turns, token by token, whatever that does to C_T;
-* ``local``: a copy on a chiplet that the token visits anyway, else the copies take turns.
+* ``balanced``: the copies of an expert serve its tokens in turn, whatever that does to C_T;
+* ``local``: a copy on a chiplet that the token visits anyway, else the copies in turn.
+
+Redundant experts fill the chiplets that hold the fewest experts first, so that all hold equally many (up to
+one) unless the layout has chiplets that hold more already.
 
 Two ways to choose the copies:
 
 * `replicate_by_load`, after DeepSeek's EPLB (github.com/deepseek-ai/EPLB, its global policy): again and again
   one more copy of the expert with the most load per copy; then the copies, hottest first, go to the chiplet
-  with the least load that has a free slot. The layout it is given only says how many experts a chiplet holds.
+  with the least load that has a free slot; then two copies change places as long as that relieves the hottest
+  chiplet. The layout it is given only says how many experts a chiplet holds.
 * `replicate_by_traffic`: the layout stays, and each copy goes where it saves the most messages, those of
   tokens that visit the chiplet anyway and the expert's own for nothing else, as long as the chiplet's load
   stays under a cap.
@@ -36,7 +40,7 @@ def replicate_by_load(allocation: Allocation, trace: RoutingTrace, extra: int) -
     Parameters
     ----------
     allocation
-        Says how many experts each chiplet holds; the redundant ones are spread evenly on top.
+        Layout whose numbers of experts per chiplet count; redundant experts even them out.
     trace
         Whose load counts.
     extra
@@ -47,7 +51,7 @@ def replicate_by_load(allocation: Allocation, trace: RoutingTrace, extra: int) -
     WorkloadError
         If ``extra`` is negative.
     InfeasibleError
-        If every chiplet has a copy of an expert that needs another one.
+        If there are more redundant experts than chiplets without a copy.
 
     Examples
     --------
@@ -62,11 +66,19 @@ def replicate_by_load(allocation: Allocation, trace: RoutingTrace, extra: int) -
     for layer in range(trace.num_layers):
         load = trace.layer(layer).load().astype(np.float64)
         places = allocation.layer(layer).chiplet_of_expert[0]
-        slots = np.bincount(places, minlength=count) + np.diff(np.arange(count + 1) * extra // count)
+        slots = np.bincount(places, minlength=count)
+        slots += _evening_out(slots, extra)
         copies = np.ones(len(load), dtype=np.int64)
         for _ in range(extra):
             copies[np.argmax(np.where(copies < count, load / copies, -np.inf))] += 1
-        first, more = _packed(load / copies, copies, slots)
+        if copies.max() > count:
+            raise InfeasibleError(
+                f"no chiplet is left for another copy of expert {int(np.argmax(copies))}; "
+                "ask for fewer redundant experts"
+            )
+        holders = _packed(load / copies, copies, slots)
+        first = np.array([chiplets[0] for chiplets in holders])
+        more = [(expert, chiplet) for expert, chiplets in enumerate(holders) for chiplet in chiplets[1:]]
         layers.append(first)
         replicas.append(more)
     return dataclasses.replace(
@@ -78,31 +90,88 @@ def replicate_by_load(allocation: Allocation, trace: RoutingTrace, extra: int) -
     )
 
 
-def _packed(share: Floats, copies: Ints, slots: Ints) -> tuple[Ints, list[tuple[int, int]]]:
-    """Return the chiplet of each expert's first copy, and (expert, chiplet) of each further one."""
-    free = slots.copy()
-    held = np.zeros(len(slots))
-    first = np.full(len(share), -1, dtype=np.int64)
-    more: list[tuple[int, int]] = []
+def _evening_out(held: Ints, extra: int) -> Ints:
+    """Return how many further experts each chiplet gets, the emptiest first, [chiplets].
+
+    Parameters
+    ----------
+    held : array of int
+        Experts of each chiplet so far, [chiplets].
+    extra : int
+        Further experts.
+    """
+    level = held.min()
+    while np.maximum(level + 1 - held, 0).sum() <= extra:
+        level += 1
+    more: Ints = np.maximum(level - held, 0)
+    low = np.flatnonzero(held + more == level)  # one more for some of these, apart from each other
+    more[low] += np.diff(np.arange(len(low) + 1) * (extra - int(more.sum())) // len(low))
+    return more
+
+
+def _packed(share: Floats, copies: Ints, slots: Ints) -> list[list[int]]:
+    """Return the chiplets of the copies of each expert, no chiplet twice where that can be.
+
+    Parameters
+    ----------
+    share : array of float
+        Load of each copy of each expert, [experts].
+    copies : array of int
+        Copies of each expert, [experts].
+    slots : array of int
+        Copies that each chiplet holds, [chiplets].
+    """
+    holds = np.zeros((len(slots), len(share)), dtype=np.int64)
+    held, free = np.zeros(len(slots)), slots.copy()
     every = np.repeat(np.arange(len(share)), copies)
     for expert in every[np.argsort(-share[every], kind="stable")].tolist():
-        without = np.ones(len(slots), dtype=np.bool_)
-        without[[chiplet for other, chiplet in more if other == expert]] = False
-        if first[expert] >= 0:
-            without[first[expert]] = False
-        usable = (free > 0) & without
-        if not usable.any():
-            raise InfeasibleError(
-                f"no chiplet is left for another copy of expert {expert}; ask for fewer redundant experts"
-            )
+        fewest = holds[free > 0, expert].min()  # 0, unless every chiplet with a free slot has one
+        usable = (free > 0) & (holds[:, expert] == fewest)
         chiplet = int(np.argmin(np.where(usable, held, np.inf)))
-        if first[expert] < 0:
-            first[expert] = chiplet
-        else:
-            more.append((expert, chiplet))
+        holds[chiplet, expert] += 1
         held[chiplet] += share[expert]
         free[chiplet] -= 1
-    return first, more
+    _part_twins(holds, share)
+    _relieve(holds, share)
+    return [np.repeat(np.arange(len(slots)), column).tolist() for column in holds.T]
+
+
+def _part_twins(holds: Ints, share: Floats) -> None:
+    """Move copies of an expert that share a chiplet apart, by exchanges that cost the least balance."""
+    while (holds > 1).any():
+        chiplet, expert = (int(x) for x in np.argwhere(holds > 1)[0])
+        there = np.flatnonzero(holds[:, expert] == 0)
+        swaps = np.where((holds[there] > 0) & (holds[chiplet] == 0), np.abs(share - share[expert]), np.inf)
+        if not np.isfinite(swaps).any():
+            return
+        row, other = np.unravel_index(int(np.argmin(swaps)), swaps.shape)
+        _exchange(holds, chiplet, expert, int(there[row]), int(other))
+
+
+def _relieve(holds: Ints, share: Floats) -> None:
+    """Exchange two copies as long as that lowers the load of the hottest chiplet (of one of them)."""
+    held = holds @ share
+    for _ in range(16 * len(held)):
+        hot = int(np.argmax(held))
+        mine = np.flatnonzero(holds[hot])
+        gain = share[mine][None, :, None] - share[None, None, :]  # [chiplets, mine, theirs]
+        theirs = holds[:, None, :] > 0
+        apart = (holds[hot] == 0)[None, None, :] & (holds[:, mine] == 0)[:, :, None]
+        after = np.maximum(held[hot] - gain, held[:, None, None] + gain)
+        after = np.where(theirs & apart & (gain > 0), after, np.inf)
+        best = int(np.argmin(after))
+        if not after.flat[best] < held[hot] * (1 - 1e-12):
+            return
+        chiplet, out, into = (int(x) for x in np.unravel_index(best, after.shape))
+        _exchange(holds, hot, int(mine[out]), chiplet, into)
+        held = holds @ share
+
+
+def _exchange(holds: Ints, chiplet: int, expert: int, other_chiplet: int, other: int) -> None:
+    holds[chiplet, expert] -= 1
+    holds[other_chiplet, expert] += 1
+    holds[other_chiplet, other] -= 1
+    holds[chiplet, other] += 1
 
 
 def replicate_by_traffic(
@@ -113,7 +182,7 @@ def replicate_by_traffic(
     Parameters
     ----------
     allocation
-        Stays as it is; redundant experts come on top, spread evenly over the chiplets.
+        Layout that stays as it is; redundant experts come on top, where the fewest experts are.
     trace
         Whose messages are saved.
     extra
@@ -140,7 +209,8 @@ def replicate_by_traffic(
     found = []
     for layer in range(trace.num_layers):
         part, here = trace.layer(layer), allocation.layer(layer)
-        room = np.diff(np.arange(len(here.experts) + 1) * extra // len(here.experts))
+        held = np.bincount(here.chiplet_of_expert[0], minlength=len(here.experts))
+        room = _evening_out(held, extra)
         more: list[tuple[int, int]] = []
         for _ in range(extra):
             best = _most_saving(here, part, room, more, cap_chiplet)

@@ -124,6 +124,18 @@ def _share(
 
 
 @njit(cache=True)
+def _release(task: int, waiting: Ints, succ_ptr: Ints, succ: Ints, fresh: Ints, count: int) -> int:
+    """Count a task's end with its successors; return how many tasks are fresh after those that it frees."""
+    for e in range(succ_ptr[task], succ_ptr[task + 1]):
+        j = succ[e]
+        waiting[j] -= 1
+        if waiting[j] == 0:
+            fresh[count] = j
+            count += 1
+    return count
+
+
+@njit(cache=True)
 def run_events(
     duration: Floats,
     need: Ints,
@@ -148,7 +160,9 @@ def run_events(
 ) -> Any:
     """Return start and end of every task, and how many have ended (fewer than all: the buffers are stuck).
 
-    Whenever something ends, the ready tasks whose resources and buffer have room start, best rank first.
+    Whenever something ends, the ready tasks whose resources and buffer have room start, best rank first. A
+    task of no length ends as it starts, and what it frees is looked at before anything else starts at that
+    time: one that holds nothing ends as soon as it is ready.
     Ready tasks wait in one heap per need; ``wake[wake_ptr[r]:wake_ptr[r + 1]]`` are the needs that resource
     or buffer r concerns (buffers come after the resources), and ``alone`` marks needs that share nothing with
     another.
@@ -186,17 +200,41 @@ def run_events(
     stale = False
     fresh = np.empty(n, np.int64)  # tasks whose last predecessor has just ended
     count = 0
+    instant = False  # whether a task of no length holds something, or takes room in a buffer
     for i in range(n):
         if waiting[i] == 0:
             fresh[count] = i
             count += 1
+        q = need[i]
+        if duration[i] == 0.0 and (need_ptr[q + 1] > need_ptr[q] or hold[i] > 0.0):
+            instant = True
     now = 0.0
     done = 0
     while True:
-        for f in range(count):
+        f = 0
+        while f < count:
             i = fresh[f]
+            f += 1
             q = need[i]
-            if flow_size[i] > 0.0 and use_ptr[i + 1] > use_ptr[i]:
+            if (
+                duration[i] == 0.0
+                and hold[i] <= 0.0
+                and need_ptr[q + 1] == need_ptr[q]
+                and not (flow_size[i] > 0.0 and use_ptr[i + 1] > use_ptr[i])
+            ):
+                start[i] = now
+                end[i] = now
+                done += 1
+                b = need_buffer[q]
+                if b >= 0 and hold[i] < 0.0:
+                    room[b] -= hold[i]
+                    for w in range(wake_ptr[resources + b], wake_ptr[resources + b + 1]):
+                        if not is_touched[wake[w]]:
+                            is_touched[wake[w]] = True
+                            touched[touches] = wake[w]
+                            touches += 1
+                count = _release(i, waiting, succ_ptr, succ, fresh, count)
+            elif flow_size[i] > 0.0 and use_ptr[i + 1] > use_ptr[i]:
                 for a in range(flowing):
                     share_left[a] -= rate[a] * (now - flow_clock)
                 flow_clock = now
@@ -229,7 +267,7 @@ def run_events(
                     b = need_buffer[q]
                     if open_ and b >= 0 and hold[i] > room[b] * (1.0 + 1e-12):
                         open_ = False
-                    if not open_ or not alone[q]:
+                    if not open_ or instant or not alone[q]:
                         break
                     _pop(heap, base[q], queued[q])
                     queued[q] -= 1
@@ -253,6 +291,22 @@ def run_events(
                 i = by_rank[heap[base[best]]]
                 _pop(heap, base[best], queued[best])
                 queued[best] -= 1
+                if duration[i] == 0.0:
+                    start[i] = now
+                    end[i] = now
+                    done += 1
+                    b = need_buffer[best]
+                    if b >= 0 and hold[i] != 0.0:
+                        room[b] -= hold[i]
+                        for w in range(wake_ptr[resources + b], wake_ptr[resources + b + 1]):
+                            if not is_touched[wake[w]]:
+                                is_touched[wake[w]] = True
+                                touched[touches] = wake[w]
+                                touches += 1
+                    count = _release(i, waiting, succ_ptr, succ, fresh, count)
+                    if count > 0:
+                        break
+                    continue
                 for e in range(need_ptr[best], need_ptr[best + 1]):
                     free[need_resource[e]] -= 1
                 b = need_buffer[best]
@@ -261,6 +315,8 @@ def run_events(
                 start[i] = now
                 _push_event(times, tasks, running, now + duration[i], i)
                 running += 1
+        if count > 0:
+            continue
         if stale:
             _share(active, flowing, flow_size, use_ptr, use_resource, use_time, rate)
             stale = False
@@ -287,12 +343,7 @@ def run_events(
                     i = active[a]
                     end[i] = now
                     done += 1
-                    for e in range(succ_ptr[i], succ_ptr[i + 1]):
-                        j = succ[e]
-                        waiting[j] -= 1
-                        if waiting[j] == 0:
-                            fresh[count] = j
-                            count += 1
+                    count = _release(i, waiting, succ_ptr, succ, fresh, count)
                 else:
                     active[kept] = active[a]
                     share_left[kept] = share_left[a]
@@ -322,10 +373,5 @@ def run_events(
                         is_touched[wake[w]] = True
                         touched[touches] = wake[w]
                         touches += 1
-            for e in range(succ_ptr[i], succ_ptr[i + 1]):
-                j = succ[e]
-                waiting[j] -= 1
-                if waiting[j] == 0:
-                    fresh[count] = j
-                    count += 1
+            count = _release(i, waiting, succ_ptr, succ, fresh, count)
     return start, end, done

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from noptoolkit.errors import ScheduleError
-from noptoolkit.scheduling import Schedule, TaskGraph, TaskGraphBuilder, schedule_graph
+from noptoolkit.scheduling import Schedule, TaskGraph, TaskGraphBuilder, schedule_graph, verify_schedule
 
 
 def added_first(graph: TaskGraph) -> np.ndarray:
@@ -214,3 +214,56 @@ def test_hold_without_room() -> None:
         TaskGraphBuilder(buffers={"sram": 3.0}).add(1, "dram", buffer="sram", hold=5.0)
     with pytest.raises(ScheduleError, match="did you mean 'sram'"):
         TaskGraphBuilder(buffers={"sram": 3.0}).add(1, "dram", buffer="srm", hold=1.0)
+
+
+@pytest.mark.parametrize("held", [None, "gate"])
+@pytest.mark.parametrize("rounds", [0, 3])
+def test_a_task_of_no_length_delays_nothing(held: str | None, rounds: int) -> None:
+    """Load 1 s, then compute 5 s; the other load runs 1 to 6 s, with barriers before the first or none."""
+    for barriers in range(3):
+        tasks = TaskGraphBuilder()
+        before: list[int] = []
+        for _ in range(barriers):
+            before = [tasks.add(0.0, held, after=before)]
+        load = tasks.add(1.0, "dram", after=before)
+        tasks.add(5.0, "pe", after=[load])
+        tasks.add(5.0, "dram")
+        plan = schedule_graph(tasks.build(), rounds=rounds)
+        assert plan.makespan == plan.lower_bound == 6.0
+        verify_schedule(plan.graph, plan.start, plan.end)
+
+
+def test_room_that_a_task_of_no_length_gives_back_is_free_at_once() -> None:
+    """At 1 s the urgent load (its compute takes 5 s) gets the room, not the other load that fits as well."""
+    tasks = TaskGraphBuilder(buffers={"sram": 2.0})
+    held = tasks.add(1.0, "dram", buffer="sram", hold=2.0)
+    tasks.add(0.0, None, after=[held], buffer="sram", hold=-2.0)
+    urgent = tasks.add(1.0, "dram", buffer="sram", hold=2.0)
+    compute = tasks.add(5.0, "pe", after=[urgent])
+    tasks.add(0.0, None, after=[compute], buffer="sram", hold=-2.0)
+    plan = schedule_graph(tasks.build())
+    assert plan.makespan == 7.0
+    verify_schedule(plan.graph, plan.start, plan.end)
+
+
+@pytest.mark.parametrize("priority", ["tail", "added"])
+def test_barriers_leave_random_schedules_as_they_are(priority: str) -> None:
+    """The same tasks, straight after each other or with a task of no length on every precedence."""
+    for seed in range(150):
+        spans = []
+        for barriers in (False, True):
+            rng = np.random.default_rng(seed)
+            tasks = TaskGraphBuilder({"pe": 2})
+            made: list[int] = []
+            for i in range(20):
+                after = (
+                    [made[k] for k in rng.choice(i, min(i, 2), replace=False)] if rng.random() < 0.7 else []
+                )
+                if barriers:
+                    after = [tasks.add(0.0, None, after=after)]
+                duration = float(rng.integers(1, 9))
+                made.append(tasks.add(duration, str(rng.choice(["pe", "dram", "link"])), after=after))
+            plan = schedule_graph(tasks.build(), priority=priority)
+            verify_schedule(plan.graph, plan.start, plan.end)
+            spans.append(plan.makespan)
+        assert spans[0] == spans[1]
