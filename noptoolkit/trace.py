@@ -23,13 +23,19 @@ from noptoolkit._seeds import generator_from
 from noptoolkit.errors import UnknownNameError, WorkloadError
 from noptoolkit.hypergraph import Hypergraph, merge_sets
 
-__all__ = ["MOST_EXPERTS", "Origin", "RoutingTrace", "expect_trace"]
+__all__ = ["MOST_EXPERTS", "ORIGINS", "Origin", "RoutingTrace", "expect_trace"]
 
 MOST_EXPERTS = 65_536
 """Larger numbers of experts are taken for damage: statistics hold experts x experts."""
 
-Origin = Literal["recorded", "loads", "synthetic"]
-ORIGINS: tuple[Origin, ...] = ("recorded", "loads", "synthetic")
+Origin = Literal["recorded", "loads", "synthetic", "unstated"]
+ORIGINS: dict[Origin, str] = {
+    "recorded": "recorded routing",
+    "loads": "routing drawn from recorded loads",
+    "synthetic": "synthetic routing",
+    "unstated": "routing of unstated origin",
+}
+"""What tables and pictures say of a trace, by its origin."""
 
 
 @dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -43,8 +49,8 @@ class RoutingTrace:
     num_experts
         Routed experts of the model.
     origin
-        ``recorded`` from a model, drawn from recorded ``loads`` alone (co-activation is then not known), or
-        ``synthetic``; shown wherever results of it appear.
+        ``recorded`` from a model, drawn from recorded ``loads`` alone (co-activation is then not known),
+        ``synthetic``, or ``unstated`` if nobody says; shown wherever results of it appear.
     source
         Where it comes from.
     weights
@@ -66,7 +72,7 @@ class RoutingTrace:
     --------
     >>> trace = RoutingTrace([[0, 1], [1, 2], [1, 3]], num_experts=4)
     >>> trace
-    RoutingTrace(1 layer, 3 tokens, top-2 of 4 experts, recorded)
+    RoutingTrace(1 layer, 3 tokens, top-2 of 4 experts, unstated)
     >>> trace.load()
     array([1, 3, 1, 1])
     """
@@ -85,7 +91,7 @@ class RoutingTrace:
         self,
         topk: ArrayLike,
         num_experts: int,
-        origin: Origin = "recorded",
+        origin: Origin = "unstated",
         source: str = "",
         *,
         weights: ArrayLike | None = None,

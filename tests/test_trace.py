@@ -28,6 +28,7 @@ def labelled() -> RoutingTrace:
         domains=("code", "prose", "tests"),
         document=np.arange(12) // 2,
         layers=(3, 7),
+        origin="recorded",
     )
 
 

@@ -25,7 +25,7 @@ from noptoolkit.allocation.time_model import PackageTime, package_time
 from noptoolkit.errors import InfeasibleError
 from noptoolkit.package import Package, expect_package
 from noptoolkit.tables import Column, Table
-from noptoolkit.trace import RoutingTrace, expect_trace
+from noptoolkit.trace import ORIGINS, RoutingTrace, expect_trace
 
 __all__ = ["LayoutReport", "LayoutRow", "compare_layouts", "layouts_by_cap", "random_c_t"]
 
@@ -137,11 +137,9 @@ class LayoutReport:
 
     def notes(self) -> list[str]:
         """Return what must be said with the table, a line each."""
-        origin = {
-            "recorded": "recorded routing",
-            "loads": "routing drawn from recorded loads alone: co-activation is not known",
-            "synthetic": "synthetic routing",
-        }[self.trace.origin]
+        origin = ORIGINS[self.trace.origin]
+        if self.trace.origin == "loads":
+            origin += " alone: co-activation is not known"
         alone = " without redundant experts" if any(r.allocation.replicas.size for r in self.rows) else ""
         notes = [
             f"{self.trace!r}: {origin}.",

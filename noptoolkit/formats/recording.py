@@ -42,7 +42,7 @@ class Recording:
     domains: Sequence[str] = ()
     document: ArrayLike | None = None
     layers: ArrayLike | None = None
-    origin: Origin = "recorded"
+    origin: Origin = "unstated"
     source: str = ""
 
     @classmethod

@@ -76,6 +76,7 @@ def _tokens(passes: Sequence[Any], logical: Ids, path: Path) -> Recording:
         raise FormatError(f"{path}: no token has ids in every layer; record with requests under way")
     topk = np.take_along_axis(logical[layers][:, None, :], ids, axis=2)
     return Recording(
+        origin="recorded",
         topk=topk,
         num_experts=int(logical.max()) + 1,
         layers=layers.tolist(),
@@ -122,6 +123,7 @@ def read_responses(responses: Sequence[Mapping[str, Any]], path: Path) -> Record
     if cached.all():
         raise FormatError(f"{path}: every token came from the prefix cache; send other prompts")
     return Recording(
+        origin="recorded",
         topk=ids[~cached].transpose(1, 0, 2),
         document=np.array(document)[~cached],
         source=f"vLLM's routed experts, {path.name}",

@@ -17,6 +17,7 @@ An ``.npz`` may also have ``weights`` [layers, tokens, k], ``domain`` [tokens] w
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from noptoolkit.formats.recording import FIELDS, Recording, build_trace
 from noptoolkit.formats.results import file_in_place_of
 from noptoolkit.formats.serving_dumps import read_sglang
 from noptoolkit.formats.trace_tables import read_csv, read_json, read_json_lines
-from noptoolkit.trace import RoutingTrace
+from noptoolkit.trace import Origin, RoutingTrace
 
 __all__ = ["TRACE_READERS", "load_trace", "save_trace"]
 
@@ -39,6 +40,7 @@ def load_trace(
     *,
     num_experts: int | None = None,
     top_k: int | None = None,
+    origin: Origin | None = None,
     tokens: int = 8192,
     rng: int | np.random.Generator | None = 0,
 ) -> RoutingTrace:
@@ -50,6 +52,9 @@ def load_trace(
         An ``.npz``, ``.npy``, ``.csv``, ``.json``, ``.jsonl`` or ``.pt`` file.
     num_experts, top_k
         Of the model, where the file does not say.
+    origin
+        Origin of the ids: ``recorded`` or ``synthetic``; ``None`` is what the file says, ``unstated`` if it
+        says nothing.
     tokens, rng
         Where the file holds loads alone: how many tokens to draw from them, and the seed or generator. The
         trace's origin is then ``loads``: its co-activation means nothing.
@@ -65,9 +70,9 @@ def load_trace(
     --------
     >>> import tempfile
     >>> file = Path(tempfile.mkdtemp()) / "tiny.csv"
-    >>> _ = file.write_text("expert0,expert1\\n0,1\\n1,2\\n")
+    >>> _ = file.write_text("expert0,expert1\n0,1\n1,2\n")
     >>> load_trace(file, num_experts=4)
-    RoutingTrace(1 layer, 2 tokens, top-2 of 4 experts, recorded)
+    RoutingTrace(1 layer, 2 tokens, top-2 of 4 experts, unstated)
     """
     if not isinstance(path, (str, Path)):
         raise FormatError(f"{path!r} is no path of a trace; give text or a Path")
@@ -78,7 +83,10 @@ def load_trace(
             did_you_mean(file.suffix, TRACE_READERS) if file.suffix else f"known: {', '.join(TRACE_READERS)}"
         )
         raise FormatError(f"{file}: no trace file ends in {file.suffix!r}; {hint}")
-    return build_trace(reader(file), str(file), num_experts=num_experts, top_k=top_k, tokens=tokens, rng=rng)
+    recording = reader(file)
+    if origin is not None:
+        recording = replace(recording, origin=origin)
+    return build_trace(recording, str(file), num_experts=num_experts, top_k=top_k, tokens=tokens, rng=rng)
 
 
 def save_trace(trace: RoutingTrace, path: str | Path) -> None:

@@ -1,8 +1,9 @@
 """Workload files: TOML with ``schema = 1`` and the tables ``[model]``, ``[batch]`` and ``[routing]``.
 
-``[routing]`` holds one of: ``trace``, the path of a recorded trace (relative to the file); ``loads``,
-recorded loads of the experts, from which ``tokens`` are drawn with ``seed``; ``generator``, a table with
-the parameters of `noptoolkit.SyntheticRouting`.
+``[routing]`` holds one of: ``trace``, the path of a trace file (relative to this one), with its ``origin``
+where the file does not say (``recorded``, ``synthetic``); ``loads``, recorded loads of the experts, from
+which ``tokens`` are drawn with ``seed``; ``generator``, a table with the parameters of
+`noptoolkit.SyntheticRouting`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from noptoolkit.errors import FormatError, NopError, raise_collected
 from noptoolkit.formats.files import find, parse_toml, read_text
@@ -133,6 +134,7 @@ def _check_routing(routing: Any, faults: list[str]) -> None:
     model = table_model(
         "routing",
         trace=(str, ""),
+        origin=(Literal["recorded", "synthetic", "unstated"], "unstated"),
         loads=(row | tuple[row, ...], ()),
         tokens=(int, 0),
         seed=(int, 0),
@@ -142,6 +144,8 @@ def _check_routing(routing: Any, faults: list[str]) -> None:
     given = [key for key in SOURCES if key in found]
     if len(given) > 1:
         faults.append(f"[routing]: {' and '.join(map(repr, given))}: keep one")
+    if "origin" in found and given != ["trace"]:
+        faults.append("[routing]: 'origin' goes with 'trace'; loads and generators have their own")
     for key in ("tokens", "seed"):
         if key in found and given != ["loads"]:
             faults.append(f"[routing]: {key!r} goes with 'loads'; a generator has its own")
@@ -151,7 +155,12 @@ def _routing(
     routing: Mapping[str, Any], model: MoEModel, folder: Path
 ) -> RoutingTrace | SyntheticRouting | None:
     if "trace" in routing:
-        return load_trace(folder / routing["trace"], num_experts=model.experts, top_k=model.top_k)
+        return load_trace(
+            folder / routing["trace"],
+            num_experts=model.experts,
+            top_k=model.top_k,
+            origin=routing.get("origin"),
+        )
     if "loads" in routing:
         chosen = {key: routing[key] for key in ("tokens", "seed") if key in routing}
         return draw_from_loads(routing["loads"], model.top_k, **chosen)

@@ -242,7 +242,10 @@ def package_cost(
     """
     lost = [node.name for node in package.nodes if node.size is None]
     if lost:
-        raise TopologyError(f"package {package.name!r}: {lost[0]!r} has no size")
+        raise TopologyError(
+            f"package {package.name!r}: {lost[0]!r} has no size; "
+            "give size=('10 mm', '10 mm'), or what yours has"
+        )
     if not 0 < assembly_yield <= 1:
         raise TopologyError(f"assembly_yield {assembly_yield} is a share above 0, up to 1")
     process = die_process or Process()

@@ -70,7 +70,8 @@ def link_ports(package: Package) -> Ports:
     lost = [node.name for node in package.nodes if node.position is None]
     if lost:
         raise TopologyError(
-            f"package {package.name!r}: {lost[0]!r} has no position; place() the package first"
+            f"package {package.name!r}: {lost[0]!r} has no position; give "
+            "position=, or place everything with noptoolkit.physical.place(package)"
         )
     centre = np.array([node.position for node in package.nodes], dtype=float)
     size = np.array([node.size or (0.0, 0.0) for node in package.nodes], dtype=float)

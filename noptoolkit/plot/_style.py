@@ -27,6 +27,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike
 
 from noptoolkit._names import resolve
+from noptoolkit.trace import ORIGINS, Origin
 from noptoolkit.units import format_quantity, parse_quantity
 
 __all__ = [
@@ -279,7 +280,7 @@ def heading(ax: Axes, title: str, notes: Sequence[str] = (), marks: Sequence[str
 
 def origin_note(name: str, origin: str) -> str:
     """Return the note of a result: what it is of, and whether its routing is synthetic."""
-    said = {"synthetic": "synthetic routing", "loads": "routing drawn from recorded loads"}.get(origin, "")
+    said = "" if origin in ("", "recorded") else ORIGINS[cast(Origin, origin)]
     return ", ".join(part for part in (name, said) if part)
 
 

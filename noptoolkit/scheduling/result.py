@@ -24,6 +24,7 @@ from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
 from noptoolkit.scheduling.task_graph import TaskGraph
 from noptoolkit.scheduling.verify import occupancy_over_time
 from noptoolkit.tables import Amount, Missing, Table
+from noptoolkit.trace import ORIGINS
 from noptoolkit.units import Measured, format_quantity, measured
 from noptoolkit.workload import Workload
 
@@ -257,7 +258,7 @@ class Schedule:
         if self.routing:
             lines.append(f"Network routing: {self.routing}.")
         if self.workload is not None and self.workload.trace.origin != "recorded":
-            lines.append(f"Routing of tokens to experts: {self.workload.trace.origin}.")
+            lines.append(f"Tokens to experts: {ORIGINS[self.workload.trace.origin]}.")
         return lines
 
     @cached_property

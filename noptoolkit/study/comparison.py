@@ -23,6 +23,7 @@ from noptoolkit.pipeline import Progress, Run, run
 from noptoolkit.routing.rules import Routing
 from noptoolkit.step import Policy
 from noptoolkit.tables import Column, Table
+from noptoolkit.trace import ORIGINS
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
@@ -81,7 +82,7 @@ class Comparison:
         batch = first.workload.batch
         return (
             f"{workload}: {batch.mode}, {batch.sequences} x {batch.sequence_length} tokens "
-            f"in {batch.micro_batches} micro-batches, {first.trace.origin} routing, "
+            f"in {batch.micro_batches} micro-batches, {ORIGINS[first.trace.origin]}, "
             f"layout by {first.allocation.method.partition(':')[0]}, token copies {first.degree}, "
             f"network routing {first.dispatch.routing}"
         )

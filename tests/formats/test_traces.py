@@ -393,3 +393,14 @@ def test_a_byte_order_mark_is_no_letter(tmp_path: Path) -> None:
     file = tmp_path / "sheet.csv"
     file.write_text("\ufeffexpert0,expert1\n0,1\n", encoding="utf-8")
     assert load_trace(file, num_experts=4).topk.tolist() == [[[0, 1]]]
+
+
+@pytest.mark.parametrize("said", [None, "synthetic", "recorded"])
+def test_a_file_carries_its_origin_and_is_not_recorded_unless_it_says_so(tmp_path, said):
+    path = tmp_path / "own.npz"
+    more = {} if said is None else {"origin": said}
+    np.savez(path, topk=np.array([[[0, 1], [1, 2]]]), num_experts=4, **more)
+    assert load_trace(path).origin == (said or "unstated")
+    assert load_trace(path, origin="synthetic").origin == "synthetic"
+    save_trace(load_trace(path), tmp_path / "again.npz")
+    assert load_trace(tmp_path / "again.npz").origin == (said or "unstated")

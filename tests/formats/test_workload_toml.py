@@ -7,7 +7,7 @@ import pytest
 
 from noptoolkit import RoutingTrace, SyntheticRouting
 from noptoolkit.errors import FormatError, UnknownNameError, WorkloadError
-from noptoolkit.formats import list_workloads, load_workload, workload_descriptions
+from noptoolkit.formats import list_workloads, load_trace, load_workload, workload_descriptions
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 MODEL = """
@@ -86,7 +86,7 @@ def test_recorded_trace() -> None:
     path = DATA / "gptoss20b_top4.npz"
     if not path.exists():
         pytest.skip("the recorded routing of gpt-oss-20b is not part of the project")
-    trace = load_workload("gpt-oss-20b", trace=path).trace
+    trace = load_workload("gpt-oss-20b", trace=load_trace(path, origin="recorded")).trace
     assert trace.origin == "recorded"
     assert trace.topk.shape == (24, 31515, 4)
     with pytest.raises(WorkloadError, match="experts"):
