@@ -2,30 +2,32 @@
 
 It knows products of dimensions, each a ``Ring``, ``FullyConnected`` or ``Switch`` with a count of NPUs, a
 bandwidth per link and direction in GB/s, of 2^30 B (``bw_GBps_to_Bpns`` in its NetworkFunction.cc), and a
-latency in ns. It refuses dimensions of one NPU, and so does this reader. Only that much YAML is read:
-``key: [ list ]`` or ``key: value`` on a line, and comments.
+latency in ns. It refuses dimensions of one NPU, and so does this reader. Its congestion-aware variant takes
+one dimension; the congestion-unaware one takes any number, and charges a message for bandwidth and hops of
+its own alone. Keys that it does not know are passed over, as yaml-cpp does, and reported.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 from noptoolkit.errors import FormatError, NopError, TopologyError
 from noptoolkit.formats.attributes import MOST_EDGES, Imported
-from noptoolkit.package import Chiplet, Link, Memory, Package, Switch
+from noptoolkit.formats.losses import lost_features, network_links
+from noptoolkit.formats.yaml_text import parse_yaml
+from noptoolkit.package import Chiplet, Link, Package, Switch
 from noptoolkit.topology.lines import complete, grid_lines, ring
 from noptoolkit.topology.size_checks import MOST_CHIPLETS
 from noptoolkit.units import Gibi
 
-__all__ = ["dump_astrasim", "parse_astrasim"]
+__all__ = ["astrasim_losses", "dump_astrasim", "parse_astrasim"]
 
 PATTERNS = {"Ring": ring, "FullyConnected": complete}
 KEYS = ("topology", "npus_count", "bandwidth", "latency")
-LINE = re.compile(r"(\w+)\s*:\s*(\[[^\[\]]*\]|[^\[\]]+)")
 MOST_DIMENSIONS = 8
 
 
@@ -39,18 +41,13 @@ def parse_astrasim(text: str, place: str, *, bandwidth: float) -> Imported:
     bandwidth
         Not used: the file has its own.
     """
-    values: dict[str, list[str]] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        bare = line.split("#", 1)[0].strip()
-        if not bare or bare == "---":
-            continue
-        match = LINE.fullmatch(bare)
-        if match is None or match[1] not in KEYS or match[1] in values:
-            raise FormatError(f"{place}: line {number}: {bare[:40]!r}; known, once each: {', '.join(KEYS)}")
-        values[match[1]] = [part.strip().strip("\"'") for part in match[2].strip("[]").split(",")]
-    missing = [key for key in KEYS if key not in values]
+    table = parse_yaml(text, place)
+    if not isinstance(table, dict):
+        raise FormatError(f"{place}: no ASTRA-sim network: it must have {', '.join(KEYS)}")
+    missing = [key for key in KEYS if key not in table]
     if missing:
-        raise FormatError(f"{place}: {', '.join(missing)} missing")
+        raise FormatError(f"{place}: {', '.join(missing)} missing; known: {', '.join(KEYS)}")
+    values = {key: _texts(table[key], key, place) for key in KEYS}
     lengths = {len(part) for part in values.values()}
     if len(lengths) != 1 or lengths.pop() > MOST_DIMENSIONS:
         raise FormatError(
@@ -84,7 +81,16 @@ def parse_astrasim(text: str, place: str, *, bandwidth: float) -> Imported:
         package = Package(Path(place).stem, nodes, links)
     except NopError as error:
         raise FormatError(f"{place}: {error}") from error
-    return Imported(package, ("every NPU is an expert chiplet",))
+    ignored = tuple(f"key {key[:40]!r}" for key in table if key not in KEYS)
+    return Imported(package, ("every NPU is an expert chiplet",), ignored)
+
+
+def _texts(value: object, key: str, place: str) -> list[str]:
+    """Return the entries of a list, or of a value alone, as texts."""
+    entries = value if isinstance(value, list) else [value]
+    if not entries or not all(isinstance(entry, str) and entry for entry in entries):
+        raise FormatError(f"{place}: {key}: give one entry per dimension, such as [ Ring, Switch ]")
+    return [str(entry) for entry in entries]
 
 
 def dump_astrasim(package: Package) -> str:
@@ -93,13 +99,14 @@ def dump_astrasim(package: Package) -> str:
     Parameters
     ----------
     package
-        A switch with its chiplets, or a product of rings and complete graphs whose chiplets are numbered
-        along them, as builders number them. Memory stacks are left out.
+        A product of rings, complete graphs and switches whose chiplets are numbered along it, as builders
+        number them, with equal links per dimension. Where all chiplets together are none, its expert chiplets
+        alone. Memory stacks are left out. `astrasim_losses` tells what of it is lost.
 
     Raises
     ------
     TopologyError
-        If it is nothing of the kind.
+        If it is nothing of the kind, with the reason.
 
     Examples
     --------
@@ -110,48 +117,141 @@ def dump_astrasim(package: Package) -> str:
     bandwidth: [ 119.20928955078125, 119.20928955078125 ]
     latency: [ 0.0, 0.0 ]
     """
-    names = {node.name for node in package.nodes if not isinstance(node, Memory)}
-    links = [link for link in package.links if link.a in names and link.b in names]
-    if len(package.switches) == 1 and all(package.switches[0].name in (link.a, link.b) for link in links):
-        dimensions = [("Switch", len(package.chiplets), links)]
-    elif not package.switches:
-        dimensions = _product(package, links)
-    else:
-        dimensions = []
-    if not dimensions or any(link.backward_bandwidth != link.bandwidth for link in links):
-        raise TopologyError(
-            f"package {package.name!r}: ASTRA-sim knows one switch, or products of rings and complete graphs "
-            "with equal links per dimension; export it as GraphML or BookSim instead"
-        )
+    dimensions = _dimensions(package)[0]
     rows = {
-        "topology": [kind for kind, _, _ in dimensions],
-        "npus_count": [str(count) for _, count, _ in dimensions],
-        "bandwidth": [str(members[0].bandwidth / Gibi) for _, _, members in dimensions],
-        "latency": [str(round(members[0].latency * 1e9, 9)) for _, _, members in dimensions],
+        "topology": [dimension.kind for dimension in dimensions],
+        "npus_count": [str(dimension.size) for dimension in dimensions],
+        "bandwidth": [str(dimension.bandwidth / Gibi) for dimension in dimensions],
+        "latency": [str(round(dimension.latency * 1e9, 9)) for dimension in dimensions],
     }
     return "".join(f"{key}: [ {', '.join(row)} ]\n" for key, row in rows.items())
 
 
-def _product(package: Package, links: Sequence[Link]) -> list[tuple[str, int, list[Link]]]:
-    """Return kind, size and links of each dimension, or nothing where the network is no such product."""
-    order = {name: i for i, name in enumerate(package.terminals)}
-    by_ends = {frozenset((order[link.a], order[link.b])): link for link in links}
-    if len(by_ends) != len(links):
+def astrasim_losses(package: Package) -> tuple[str, ...]:
+    """Return what an ASTRA-sim network file of a package leaves out."""
+    _, chiplets, links = _dimensions(package)
+    kept = ("bandwidths", "latency", "one-way", "parallel")
+    lost = list(lost_features(package, *kept, links=links))
+    gone = [chiplet for chiplet in package.chiplets if chiplet.name not in chiplets]
+    if gone:
+        count = len(network_links(package)) - len(links)
+        shown = ", ".join(f"{chiplet.name!r} ({chiplet.role})" for chiplet in gone[:4])
+        shown += f" and {len(gone) - 4} more chiplets" if len(gone) > 4 else ""
+        lost.insert(1, f"{shown}, {count} links: with them the network is no product of dimensions")
+    double = len(links) - len({frozenset((link.a, link.b)) for link in links})
+    if double:
+        lost.append(f"{double} parallel links: written as one link of the bandwidth of all together")
+    return tuple(lost)
+
+
+class _Dimension(NamedTuple):
+    """A dimension of a network file; bandwidth in B/s, latency in s."""
+
+    kind: str
+    size: int
+    bandwidth: float
+    latency: float
+
+
+def _dimensions(package: Package) -> tuple[list[_Dimension], tuple[str, ...], tuple[Link, ...]]:
+    """Return the dimensions of a package, and the chiplets and links that they describe.
+
+    Raises
+    ------
+    TopologyError
+        With the reason why there are none.
+    """
+    links = network_links(package)
+    one_way = [link for link in links if link.backward_bandwidth != link.bandwidth]
+    if one_way:
+        a, b = one_way[0].a, one_way[0].b
+        raise TopologyError(
+            f"package {package.name!r}: link {a!r}-{b!r} has two bandwidths; ASTRA-sim's links have one for "
+            "both directions"
+        )
+    found = _product(package.terminals, package, links)
+    if found:
+        return found, package.terminals, links
+    reason = "no product of rings, complete graphs and switches with equal links in each dimension"
+    experts = package.experts
+    if 1 < len(experts) < len(package.chiplets):
+        rest = set(package.terminals) - set(experts)
+        inner = tuple(link for link in links if link.a not in rest and link.b not in rest)
+        found = _product(experts, package, inner)
+        if found:
+            return found, experts, inner
+        reason += ", not even without the chiplets of other roles"
+    raise TopologyError(
+        f"package {package.name!r}: {reason}, which is all that ASTRA-sim knows; export it as GraphML or "
+        "BookSim instead"
+    )
+
+
+def _product(chiplets: Sequence[str], package: Package, links: Sequence[Link]) -> list[_Dimension]:
+    """Return the dimensions of a network, or nothing where it is no such product."""
+    order = {name: i for i, name in enumerate(chiplets)}
+    joined: dict[tuple[str, str], list[Link]] = {}
+    for link in links:
+        joined.setdefault((min(link.a, link.b), max(link.a, link.b)), []).append(link)
+    between: dict[frozenset[int], tuple[float, float]] = {}  # bandwidth and latency by ends
+    spokes: dict[str, dict[int, tuple[float, float]]] = {switch.name: {} for switch in package.switches}
+    for (a, b), several in joined.items():
+        if len({link.latency for link in several}) > 1:
+            return []
+        measures = (sum(link.bandwidth for link in several), several[0].latency)
+        if a in order and b in order:
+            between[frozenset((order[a], order[b]))] = measures
+        elif a in order or b in order:
+            hub, chiplet = (b, a) if a in order else (a, b)
+            spokes[hub][order[chiplet]] = measures
+        else:
+            return []  # switches that are linked to each other
+    stars = {frozenset(members): tuple(members.values()) for members in spokes.values() if members}
+    if len(stars) < sum(map(bool, spokes.values())):
         return []
+    total = len(between) + sum(map(len, stars))
     for counts in _factors(len(order)):
         axes = grid_lines(counts[::-1])
-        # up to three, a ring is a complete graph
-        for kinds in product(*(list(PATTERNS) if count > 3 else ["Ring"] for count in counts)):
-            found = []
+        for kinds in product(*(_kinds(count, bool(stars), bool(between)) for count in counts)):
+            found, used = [], 0
             for kind, count, axis in zip(kinds, counts, axes, strict=True):
-                ends = [frozenset((line[a], line[b])) for line in axis for a, b in PATTERNS[kind](count)]
-                members = [by_ends[pair] for pair in ends if pair in by_ends]
-                alike = len({(link.bandwidth, link.latency) for link in members}) == 1
-                if len(members) == len(ends) and alike:
-                    found.append((kind, count, members))
-            if len(found) == len(counts) and sum(len(members) for _, _, members in found) == len(links):
+                members = _members(kind, count, axis, between, stars)
+                if len(set(members)) != 1:
+                    break
+                used += len(members)
+                found.append(_Dimension(kind, count, *members[0]))
+            if len(found) == len(counts) and used == total:
                 return found
     return []
+
+
+def _kinds(count: int, switches: bool, direct: bool) -> list[str]:
+    direct_kinds = list(PATTERNS) if count > 3 else ["Ring"]  # up to three, a ring is a complete graph
+    return [*(direct_kinds if direct else []), *(["Switch"] if switches else [])]
+
+
+def _members(
+    kind: str,
+    count: int,
+    axis: Iterable[Sequence[int]],
+    between: Mapping[frozenset[int], tuple[float, float]],
+    stars: Mapping[frozenset[int], tuple[tuple[float, float], ...]],
+) -> list[tuple[float, float]]:
+    """Return bandwidth and latency of each link of a dimension, nothing where one is missing."""
+    found: list[tuple[float, float]] = []
+    for line in axis:
+        if kind == "Switch":
+            star = stars.get(frozenset(line))
+            if star is None:
+                return []
+            found += star
+            continue
+        for a, b in PATTERNS[kind](count):
+            ends = frozenset((line[a], line[b]))
+            if ends not in between:
+                return []
+            found.append(between[ends])
+    return found
 
 
 def _factors(count: int) -> list[tuple[int, ...]]:

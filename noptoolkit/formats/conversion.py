@@ -9,8 +9,8 @@ from pathlib import Path
 from noptoolkit._names import did_you_mean
 from noptoolkit.edge_bandwidth import BandwidthChoice
 from noptoolkit.errors import FormatError, UnknownNameError
-from noptoolkit.formats.astrasim import dump_astrasim, parse_astrasim
-from noptoolkit.formats.attributes import Imported, memories_lost, parse_json
+from noptoolkit.formats.astrasim import astrasim_losses, dump_astrasim, parse_astrasim
+from noptoolkit.formats.attributes import Imported, parse_json
 from noptoolkit.formats.booksim import anynet_losses, dump_anynet, dump_anynet_config, parse_anynet
 from noptoolkit.formats.dot import dump_dot, parse_dot
 from noptoolkit.formats.files import find, preset_names, read_text
@@ -155,10 +155,6 @@ def _write_anynet(package: Package, path: Path) -> tuple[str, ...]:
     return anynet_losses(package)
 
 
-def _astrasim_losses(package: Package) -> tuple[str, ...]:
-    return ("names, roles, compute, positions", *memories_lost(package))
-
-
 def _svg_losses(package: Package) -> tuple[str, ...]:
     return ("everything but outlines, positions and names: SVG is for looking at",)
 
@@ -174,7 +170,7 @@ FORMATS: dict[str, Format] = {
         "ASTRA-sim analytical network",
         (".yml", ".yaml"),
         _read_astrasim,
-        _text(dump_astrasim, _astrasim_losses),
+        _text(dump_astrasim, astrasim_losses),
     ),
     "rapidchiplet": Format("RapidChiplet design folder", (), _read_rapidchiplet, save_rapidchiplet),
     "svg": Format("floor plan", (".svg",), None, _text(dump_svg, _svg_losses)),
