@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from noptoolkit.formats.conversion import (
     FORMATS,
+    BookSimOptions,
     Conversion,
     convert,
     import_topology,
@@ -17,6 +18,7 @@ from noptoolkit.formats.workload_toml import load_workload
 
 __all__ = [
     "FORMATS",
+    "BookSimOptions",
     "Conversion",
     "convert",
     "dump_topology",

@@ -1,7 +1,8 @@
 """Formulas of one variable from other tools' files, read as arithmetic and never evaluated as code.
 
 RapidChiplet writes link latency as text such as ``"lambda x : 0.25 * x"``. What is understood: numbers, the
-variable, ``+ - * / **``, signs, brackets, and ``min max ceil floor sqrt`` (with or without ``math.``).
+variable, ``+ - * / **``, signs, brackets, ``min max ceil floor sqrt`` (with or without ``math.``), and
+``a if x < b else c`` with one comparison.
 """
 
 from __future__ import annotations
@@ -13,15 +14,21 @@ from collections.abc import Callable
 
 from noptoolkit.errors import FormatError
 
-__all__ = ["parse_formula"]
+__all__ = ["MOST_CHARACTERS", "parse_formula"]
 
-MOST_CHARACTERS = 200
+MOST_CHARACTERS = 600
 MOST_EXPONENT = 8
 OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
+}
+COMPARISONS: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
 }
 FUNCTIONS: dict[str, Callable[..., float]] = {
     "min": min,
@@ -106,6 +113,10 @@ def _check(node: ast.expr, variable: str, place: str) -> None:
             parts = [left, right]
         case ast.Call(args=arguments, keywords=[]) if _function(node) in FUNCTIONS:
             parts = arguments
+        case ast.IfExp(
+            test=ast.Compare(left=left, ops=[op], comparators=[right]), body=body, orelse=other
+        ) if type(op) in COMPARISONS:
+            parts = [left, right, body, other]
     if not parts:
         raise FormatError(f"{place}: {ast.unparse(node)[:60]!r} is no arithmetic of {variable}")
     for part in parts:
@@ -124,6 +135,8 @@ def _value(node: ast.expr, x: float) -> float:
             return float(_value(left, x) ** _value(right, x))
         case ast.BinOp(left=left, op=op, right=right):
             return OPERATORS[type(op)](_value(left, x), _value(right, x))
+        case ast.IfExp(test=ast.Compare(left=left, ops=[op], comparators=[right]), body=body, orelse=other):
+            return _value(body if COMPARISONS[type(op)](_value(left, x), _value(right, x)) else other, x)
         case ast.Call(args=arguments):
             return FUNCTIONS[_function(node)](*(_value(part, x) for part in arguments))
     raise TypeError("unchecked expression")

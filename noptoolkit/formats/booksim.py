@@ -1,133 +1,26 @@
-"""BookSim2: ``anynet`` network files in and out, with a configuration that runs them under uniform traffic.
+"""BookSim2's ``anynet`` network files, read; `noptoolkit.formats.booksim_export` writes them.
 
-Every chiplet and switch becomes a router, every chiplet also a node; memory stacks are left out. BookSim
-knows channel latency in cycles but no bandwidth per channel, and merges parallel links: a channel carries
-one flit per cycle, so that a flit is the bandwidth of the slowest link divided by the clock.
-
-What BookSim2's ``anynet.cpp`` (2015) does is kept to. A direction that a file does not list has a latency of
-one cycle, so both are always written. Routers and nodes are numbered from 0 without gaps; a node has one
-router. A latency after a node would be taken for one between routers, so none is written there. Words are
-parted by spaces. Names in a configuration begin with a letter, ``_``, ``-``, ``/`` or ``.`` (``config.l``).
+A router with one node is a chiplet, one with none or several a switch with its chiplets. What BookSim2's
+``anynet.cpp`` (2015) does is kept to: a direction that a file does not list has a latency of one cycle,
+routers and nodes are numbered from 0 without gaps, and a node has one router.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
 from noptoolkit.errors import FormatError, TopologyError
-from noptoolkit.formats.attributes import MOST_EDGES, Imported, memories_lost
-from noptoolkit.package import Chiplet, Link, Memory, Package, Switch
+from noptoolkit.formats.attributes import MOST_EDGES, Imported
+from noptoolkit.formats.booksim_export import ANYNET
+from noptoolkit.package import Chiplet, Link, Package, Switch
 from noptoolkit.units import Quantity, format_quantity, parse_quantity
 
-__all__ = ["anynet_losses", "dump_anynet", "dump_anynet_config", "parse_anynet"]
+__all__ = ["parse_anynet"]
 
 CLOCK = 1e9
-"""Hz; only turns latencies into cycles."""
-
 KINDS = ("router", "node")
 MOST_ROUTERS = 100_000
-FILE_NAME = re.compile(r"[A-Za-z.][A-Za-z0-9_\-/.+]*", re.ASCII)
-
-
-def dump_anynet(package: Package, *, clock: Quantity = CLOCK) -> str:
-    """Return a package's network as an anynet file.
-
-    Parameters
-    ----------
-    package
-        Memory stacks are left out.
-    clock
-        Of the routers, in Hz; latencies are rounded up to cycles, at least one.
-
-    Raises
-    ------
-    TopologyError
-        If it has no link, or a one-way link: BookSim has no words for either.
-
-    Examples
-    --------
-    >>> from noptoolkit.topology import ring
-    >>> print(dump_anynet(ring(3)), end="")
-    router 0 node 0 router 1 1 router 2 1
-    router 1 node 1 router 0 1 router 2 1
-    router 2 node 2 router 1 1 router 0 1
-    """
-    frequency = parse_quantity(clock, "Hz", "clock")
-    routers = [node for node in package.nodes if not isinstance(node, Memory)]
-    _check_links(package)
-    number = {node.name: i for i, node in enumerate(routers)}
-    lines = [[f"router {i}"] for i in range(len(routers))]
-    for node, name in enumerate(package.terminals):
-        lines[number[name]].append(f"node {node}")
-    seen: set[tuple[str, str]] = set()
-    for channel in package.channels:
-        ends = (channel.tail, channel.head)
-        if channel.tail not in number or channel.head not in number or ends in seen:
-            continue
-        seen.add(ends)
-        latency = package.links[channel.link].latency
-        cycles = max(1, -int(-latency * frequency // 1))
-        lines[number[channel.tail]].append(f"router {number[channel.head]} {cycles}")
-    for a, b in seen:
-        if (b, a) not in seen:
-            raise TopologyError(f"package {package.name!r}: {a!r}->{b!r} is one-way; BookSim adds a way back")
-    return "".join(" ".join(line) + "\n" for line in lines)
-
-
-def anynet_losses(package: Package) -> tuple[str, ...]:
-    """Return what an anynet file of a package cannot say."""
-    lost = ["names, roles, compute, positions", *memories_lost(package)]
-    network = [link for link in package.links if link.kind != "memory"]
-    widths = {width for link in network for width in (link.bandwidth, link.backward_bandwidth)}
-    if len(widths) > 1:
-        shown = ", ".join(format_quantity(width, "B/s") for width in sorted(widths)[:4])
-        lost.append(f"different bandwidths ({shown}): every channel carries one flit per cycle")
-    pairs = [frozenset((link.a, link.b)) for link in network]
-    if len(set(pairs)) < len(pairs):
-        lost.append(f"{len(pairs) - len(set(pairs))} parallel links: merged")
-    if any(getattr(node, "replicates", False) or getattr(node, "reduces", False) for node in package.nodes):
-        lost.append("replication and reduction in the network")
-    return tuple(lost)
-
-
-def dump_anynet_config(package: Package, network_file: str, *, clock: Quantity = CLOCK) -> str:
-    """Return a BookSim configuration for a network file: uniform traffic, shortest paths, packets of a flit.
-
-    Examples
-    --------
-    >>> from noptoolkit.topology import ring
-    >>> dump_anynet_config(ring(3), "ring.anynet").splitlines()[1]
-    'topology = anynet;'
-    """
-    name = network_file if network_file[:1].isalpha() else f"./{network_file}"
-    if FILE_NAME.fullmatch(name) is None:
-        raise FormatError(
-            f"{network_file}: BookSim's configurations know no such file name; "
-            "use letters, digits, '_', '-', '.' and '+'"
-        )
-    frequency = parse_quantity(clock, "Hz", "clock")
-    _check_links(package)
-    slowest = min(channel.bandwidth for channel in package.channels)
-    flit = format_quantity(slowest / frequency, "B")
-    return (
-        f"// {' '.join(package.name.split())}: a flit is {flit} at {format_quantity(frequency, 'Hz')}\n"
-        "topology = anynet;\n"
-        "routing_function = min;\n"
-        f"network_file = {name};\n"
-        "traffic = uniform;\n"
-        "injection_rate = 0.1;\n"
-        "packet_size = 1;\n"
-        "num_vcs = 8;\n"
-        "vc_buf_size = 16;\n"
-        "sim_type = latency;\n"
-    )
-
-
-def _check_links(package: Package) -> None:
-    if len(package.nodes) - len(package.memories) < 2:
-        raise TopologyError(f"package {package.name!r}: one router alone is no network for BookSim")
 
 
 def parse_anynet(text: str, place: str, *, bandwidth: float, clock: Quantity = CLOCK) -> Imported:
@@ -138,9 +31,9 @@ def parse_anynet(text: str, place: str, *, bandwidth: float, clock: Quantity = C
     text, place
         Of the file.
     bandwidth
-        Of every link, in B/s: the file has none.
+        Bandwidth of every link, in B/s: the file has none.
     clock
-        Of the routers, in Hz.
+        Clock of the routers, in Hz.
     """
     frequency = parse_quantity(clock, "Hz", "clock")
     file = _Anynet({}, {}, {})
@@ -214,25 +107,33 @@ def _package(file: _Anynet, place: str, bandwidth: float, frequency: float) -> I
                 nodes.append(Chiplet(f"n{node}", role="expert"))
                 delay = file.nodes[node][1] / frequency
                 links.append(Link(f"r{router}", f"n{node}", bandwidth, latency=delay))
-    uneven = False
+    uneven = 0
     for (a, b), cycles in file.channels.items():
         back = file.channels.get((b, a), 1)
-        uneven |= back != cycles
-        if a < b or (b, a) not in file.channels:
-            links.append(Link(name_of[a], name_of[b], bandwidth, latency=max(cycles, back) / frequency))
+        if b < a and (b, a) in file.channels:
+            continue
+        ends, delays = (name_of[a], name_of[b]), (cycles / frequency, back / frequency)
+        if back == cycles:
+            links.append(Link(*ends, bandwidth, latency=delays[0]))
+            continue
+        uneven += 1
+        links.append(Link(*ends, bandwidth, reverse_bandwidth=0.0, latency=delays[0]))
+        links.append(Link(*ends[::-1], bandwidth, reverse_bandwidth=0.0, latency=delays[1]))
     assumed = [
         f"{format_quantity(bandwidth, 'B/s')} for every link: the file has no bandwidth",
         f"a clock of {format_quantity(frequency, 'Hz')}",
         "every node is an expert chiplet",
     ]
     if uneven:
-        assumed.append("the longer latency where the two directions of a link differ")
+        assumed.append(
+            f"two one-way links for each of {uneven} pairs of routers whose directions differ in latency"
+        )
     inner = [
         node for node, (router, cycles) in file.nodes.items() if len(attached[router]) == 1 and cycles > 1
     ]
     ignored = [f"latency of the injection and ejection of {len(inner)} nodes"] if inner else []
     try:
-        package = Package(Path(place).stem, nodes, links)
+        package = Package(Path(place).stem, nodes, links, source=ANYNET)
     except TopologyError as error:
         raise FormatError(f"{place}: {error}") from error
     return Imported(package, tuple(assumed), tuple(ignored))

@@ -11,21 +11,37 @@ from noptoolkit.edge_bandwidth import BandwidthChoice
 from noptoolkit.errors import FormatError, UnknownNameError
 from noptoolkit.formats.astrasim import astrasim_losses, dump_astrasim, parse_astrasim
 from noptoolkit.formats.attributes import Imported, parse_json
-from noptoolkit.formats.booksim import anynet_losses, dump_anynet, dump_anynet_config, parse_anynet
+from noptoolkit.formats.booksim import parse_anynet
+from noptoolkit.formats.booksim_export import (
+    BookSimOptions,
+    anynet_losses,
+    dump_anynet,
+    dump_anynet_config,
+)
 from noptoolkit.formats.dot import dump_dot, parse_dot
 from noptoolkit.formats.files import find, preset_names, read_text
 from noptoolkit.formats.floorplan_svg import dump_svg
 from noptoolkit.formats.gml import dump_gml, parse_gml
 from noptoolkit.formats.graphml import dump_graphml, parse_graphml
 from noptoolkit.formats.node_link import dump_node_link, parse_node_link
-from noptoolkit.formats.rapidchiplet import load_rapidchiplet, save_rapidchiplet
+from noptoolkit.formats.rapidchiplet import load_rapidchiplet
+from noptoolkit.formats.rapidchiplet_export import save_rapidchiplet
 from noptoolkit.formats.results import replace_file
 from noptoolkit.formats.topology_toml import dump_topology, parse_topology
 from noptoolkit.package import Package, expect_package
 from noptoolkit.tables import Table
 from noptoolkit.units import parse_quantity
 
-__all__ = ["FORMATS", "Conversion", "Format", "convert", "import_topology", "load_topology", "save_topology"]
+__all__ = [
+    "FORMATS",
+    "BookSimOptions",
+    "Conversion",
+    "Format",
+    "convert",
+    "import_topology",
+    "load_topology",
+    "save_topology",
+]
 
 BANDWIDTH = "128 GB/s"
 """Of links in files that have no bandwidth; reported wherever it is used."""
@@ -146,13 +162,14 @@ def _read_rapidchiplet(path: Path, bandwidth: BandwidthChoice) -> Imported:
     return load_rapidchiplet(path)
 
 
-def _write_anynet(package: Package, path: Path) -> tuple[str, ...]:
-    config, settings = path.with_suffix(".cfg"), dump_anynet_config(package, path.name)
-    replace_file(path, dump_anynet(package))
+def _write_anynet(package: Package, path: Path, options: BookSimOptions | None = None) -> tuple[str, ...]:
+    config, settings = path.with_suffix(".cfg"), dump_anynet_config(package, path.name, options)
+    lost = anynet_losses(package, options)
+    replace_file(path, dump_anynet(package, options))
     if config.exists():  # somebody's own settings, perhaps
-        return (*anynet_losses(package), f"the configuration: {config.name} was there and is left as it was")
+        return (*lost, f"the configuration: {config.name} was there and is left as it was")
     replace_file(config, settings)
-    return anynet_losses(package)
+    return lost
 
 
 def _svg_losses(package: Package) -> tuple[str, ...]:
@@ -242,7 +259,13 @@ def load_topology(
     )
 
 
-def save_topology(package: Package, path: str | Path, *, format: str | None = None) -> tuple[str, ...]:
+def save_topology(
+    package: Package,
+    path: str | Path,
+    *,
+    format: str | None = None,
+    booksim: BookSimOptions | None = None,
+) -> tuple[str, ...]:
     """Write a package to a file (a folder for RapidChiplet); return what the format cannot say.
 
     Parameters
@@ -253,18 +276,24 @@ def save_topology(package: Package, path: str | Path, *, format: str | None = No
         Its suffix tells the format where ``format`` is ``None``.
     format
         A name in `noptoolkit.formats.FORMATS`.
+    booksim
+        Clock, packets, buffers and concentration of a BookSim2 export.
 
     Raises
     ------
     FormatError
-        If the file cannot be written or the suffix is unknown.
+        If the file cannot be written, the suffix is unknown, or options are for another format.
     TopologyError
         If the format has no words for such a package.
     """
     expect_package(package)
     target = Path(path)
     chosen = _format(target, format)
+    if booksim is not None and chosen is not FORMATS["booksim"]:
+        raise FormatError(f"{target}: options of BookSim for {chosen.description}; leave them out")
     try:
+        if booksim is not None:
+            return _write_anynet(package, target, booksim)
         return chosen.write(package, target)
     except OSError as error:
         raise FormatError(f"{target}: cannot be written ({error.strerror or error})") from None
@@ -280,6 +309,7 @@ def convert(
     source_format: str | None = None,
     target_format: str | None = None,
     bandwidth: BandwidthChoice = BANDWIDTH,
+    booksim: BookSimOptions | None = None,
 ) -> Conversion:
     """Write a topology in another format and report what was assumed, ignored and lost.
 
@@ -295,6 +325,8 @@ def convert(
         Bandwidth of links in files that have none, in B/s; for GraphML, GML, DOT and node-link JSON also the
         attribute of edges that holds it, with its unit (``"capacity Gbit/s"``), or a function
         (`noptoolkit.edge_bandwidth`).
+    booksim
+        Clock, packets, buffers and concentration of a BookSim2 export.
 
     Examples
     --------
@@ -307,7 +339,7 @@ def convert(
         read = Imported(source)
     else:
         read = import_topology(source, format=source_format, bandwidth=bandwidth)
-    lost = save_topology(read.package, target, format=target_format)
+    lost = save_topology(read.package, target, format=target_format, booksim=booksim)
     return Conversion(read.package, Path(target), read.assumed, read.ignored, lost)
 
 

@@ -36,8 +36,8 @@ def lost_features(package: Package, *kept: str, links: Sequence[Link] | None = N
     Examples
     --------
     >>> from noptoolkit.topology import ring
-    >>> lost_features(ring(3, link_latency="2 ns"), "source")
-    ('names, roles, compute, positions',)
+    >>> lost_features(ring(3, link_latency="2 ns"), "groups", "source")
+    ('names, roles, compute, positions', 'latencies of links')
     """
     written = network_links(package) if links is None else links
     found = (tell(package, written) for feature, tell in FEATURES.items() if feature not in kept)
@@ -106,7 +106,13 @@ def _one_way(package: Package, links: Sequence[Link]) -> str:
 
 
 def _parallel(package: Package, links: Sequence[Link]) -> str:
-    count = len(links) - len({frozenset((link.a, link.b)) for link in links})
+    seen: set[tuple[str, str]] = set()
+    count = 0
+    for link in links:
+        ways = [(link.a, link.b)] if link.bandwidth > 0 else []
+        ways += [(link.b, link.a)] if link.backward_bandwidth > 0 else []
+        count += any(way in seen for way in ways)
+        seen.update(ways)
     return f"{count} parallel links: merged" if count else ""
 
 

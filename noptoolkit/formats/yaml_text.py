@@ -18,7 +18,7 @@ MOST_DEPTH = 20
 
 
 def parse_yaml(text: str, place: str) -> Any:
-    """Return the value of a YAML text, every scalar as text.
+    r"""Return the value of a YAML text, every scalar as text.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def parse_yaml(text: str, place: str) -> Any:
 
     Examples
     --------
-    >>> parse_yaml("counts:\\n  - 4\\n  - 2  # and a comment", "x.yml")
+    >>> parse_yaml("counts:\n  - 4\n  - 2  # and a comment", "x.yml")
     {'counts': ['4', '2']}
     """
     import yaml

@@ -25,6 +25,7 @@ from noptoolkit.routing.forwarding import (
 )
 from noptoolkit.routing.given_paths import PathFunction, PathTable
 from noptoolkit.routing.hop_loads import shortest_path_load, up_down_load
+from noptoolkit.routing.latency_routing import booksim_min, take_quickest
 from noptoolkit.routing.method import RoutingMethod
 from noptoolkit.routing.next_hops import NextHops
 from noptoolkit.routing.rule_checks import checked
@@ -102,6 +103,18 @@ ROUTINGS: dict[str, RoutingMethod] = {
         forward=climb_then_descend,
         load=up_down_load,
         title="up*/down*",
+    ),
+    "least-latency": RoutingMethod(
+        "least-latency",
+        "One path per pair of least zero-load latency; the fewest hops, then the lowest channel break ties.",
+        forward=take_quickest,
+        title="least latency",
+    ),
+    "booksim-min": RoutingMethod(
+        "booksim-min",
+        "BookSim2's min for anynet files: Dijkstra by cycles at 1 GHz, lowest router first, a tree each.",
+        forward=booksim_min,
+        title="BookSim2's min",
     ),
     "valiant": RoutingMethod(
         "valiant",

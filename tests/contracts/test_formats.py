@@ -65,7 +65,7 @@ def test_rapidchiplet(name: str, tmp_path: Path) -> None:
     read = import_topology(folder)
     renamed = {node.name: f"c{i}" for i, node in enumerate(PACKAGES[name].chiplets)}
     renamed |= {node.name: f"r{i}" for i, node in enumerate(PACKAGES[name].switches)}
-    assert edges(read.package, same(read.package)) == edges(PACKAGES[name], renamed)
+    assert edges(read.package, same(read.package)) == Counter(set(edges(PACKAGES[name], renamed)))
     assert len(read.package.memories) == len(PACKAGES[name].memories)
     for node, other in zip(PACKAGES[name].chiplets, read.package.chiplets, strict=True):
         assert other.position == pytest.approx(node.position)
@@ -138,7 +138,7 @@ def test_astrasim(name: str, tmp_path: Path) -> None:
     path = tmp_path / "network.yml"
     plain = BUILDERS[name](attention=False, memory=True, link_latency="5 ns")
     if name not in PRODUCTS:
-        with pytest.raises(TopologyError, match="ASTRA-sim knows"):
+        with pytest.raises(TopologyError, match="all that ASTRA-sim knows"):
             save_topology(plain, path)
         return
     assert save_topology(plain, path)
