@@ -10,9 +10,12 @@ import numpy as np
 
 from noptoolkit._arrays import Floats
 from noptoolkit._pictures import picture_of
+from noptoolkit.errors import RoutingError
 from noptoolkit.flow.bounds.cuts import Cut, slowest_cut
 from noptoolkit.network import FlowNetwork
 from noptoolkit.package import Package
+from noptoolkit.routing.flow_shares import forwarding_of_flow
+from noptoolkit.routing.forwarding import Forwarding
 from noptoolkit.routing.problem import routing_problem
 from noptoolkit.routing.solution import CutPacking, Routed, Status
 from noptoolkit.tables import Column, Table
@@ -190,6 +193,41 @@ class FlowResult:
         from noptoolkit.flow.verification import verify_flow
 
         return verify_flow(self)
+
+    def forwarding(self) -> Forwarding:
+        """Return the next hops and shares that the demand follows: a rule for latency, deadlock, simulation.
+
+        Of a fixed routing, its rule for the vertices that receive something. Of ``optimal``, the split of the
+        flow found; where the flow is by source, the rule has a state for each vertex and source
+        (`noptoolkit.routing.flow_shares`). Given paths have a state for each source too. Messages to sets
+        follow trees instead, ``routed.trees``.
+
+        Raises
+        ------
+        RoutingError
+            If the flow is not kept: ``valiant`` by way of random nodes, or a flow too large to keep.
+
+        Examples
+        --------
+        >>> from noptoolkit import congestion, topology, traffic
+        >>> from noptoolkit.routing import check_deadlock, zero_load_latency
+        >>> mesh = topology.mesh(3, link_bandwidth="1 GB/s")
+        >>> flow = congestion(mesh, traffic.all_to_all(mesh, "1 MB"))
+        >>> split = flow.forwarding()
+        >>> congestion(mesh, flow.traffic, routing=split).time <= flow.time * (1 + 1e-9)
+        True
+        >>> check_deadlock(mesh, routing=split).dependencies > 0
+        True
+        """
+        if self.routed.rule is not None:
+            return self.routed.rule()
+        flow = self.routed.commodity_flow()
+        if flow is None:
+            raise RoutingError(
+                f"{self!r} keeps no flow to take shares from; use a routing by destination, such as 'ecmp'"
+            )
+        demand = routing_problem(self.package, self.traffic).demand
+        return forwarding_of_flow(self.network, flow, demand)
 
     @cached_property
     def cut(self) -> Cut | None:

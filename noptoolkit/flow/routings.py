@@ -21,7 +21,7 @@ from noptoolkit.flow.optimal.portfolio import route_best
 from noptoolkit.flow.trees.multicast import path_tree_loads, relayed_tree_loads, tree_loads
 from noptoolkit.flow.trees.packing import pack_trees
 from noptoolkit.routing.forwarding import ForwardingRule, in_parts, push, split_equally, take_first
-from noptoolkit.routing.given_paths import PathFunction, PathTable, path_flow, path_walker
+from noptoolkit.routing.given_paths import PathFunction, PathTable, path_flow, path_rule, path_walker
 from noptoolkit.routing.hop_loads import shortest_path_load
 from noptoolkit.routing.method import Effort, RoutingMethod
 from noptoolkit.routing.problem import RoutingProblem
@@ -56,8 +56,8 @@ def _by_rule(method: RoutingMethod, rule: ForwardingRule, problem: RoutingProble
         for _, forwarding in in_parts(network, rule, problem.destinations):
             load += push(network, forwarding, demand).sum(axis=0)
     trees, bounds = tree_loads(problem, rule), _hop_bounds(problem, load if method.minimal else None)
-    proof = partial(_forwarded, problem, rule)
-    return Routed(load, trees, method.title or method.name, bounds, proof)
+    proof, forward = partial(_forwarded, problem, rule), partial(rule, network, problem.destinations)
+    return Routed(load, trees, method.title or method.name, bounds, proof, rule=forward)
 
 
 def _by_two_trips(method: RoutingMethod, problem: RoutingProblem) -> Routed:
@@ -85,7 +85,9 @@ def _along_paths(method: RoutingMethod, paths: PathFunction | PathTable, problem
     everywhere = np.arange(problem.network.num_vertices)
     proof = CommodityFlow(flow, np.arange(problem.network.num_arcs), True, problem.sources, everywhere)
     trees = path_tree_loads(problem, path_walker(problem.network, paths))
-    return Routed(flow.sum(axis=0), trees, method.title or method.name, _hop_bounds(problem), proof)
+    rule = partial(path_rule, problem.network, paths, problem.demand)
+    title, load = method.title or method.name, flow.sum(axis=0)
+    return Routed(load, trees, title, _hop_bounds(problem), proof, rule=rule)
 
 
 def route_optimally(problem: RoutingProblem, effort: Effort) -> Routed:

@@ -52,9 +52,10 @@ def check_deadlock(package: Package, *, routing: str | Routing = "dor", dateline
 
     Parameters
     ----------
-    routing
-        One that forwards by destination: shortest, ecmp, dor or up-down; `UpDown`; or a table of paths, as in
-        `congestion` (whose entries are all that travels), or a function that gives the path of every pair.
+    routing : str or routing
+        Routing by destination: shortest, ecmp, dor, up-down, `UpDown`, `NextHops`, a `RoutingMethod`; the
+        split of a flow, as of ``congestion(...).forwarding()``; a table of paths (whose entries are all that
+        travels), or a function that gives the path of every pair.
     datelines
         Whether channels in the rings of a torus have two virtual channels each.
 

@@ -44,22 +44,45 @@ AT_A_TIME = 1 << 23  # destinations x arcs that a forwarding is made for at a ti
 
 @dataclass(frozen=True, eq=False)
 class Forwarding:
-    """How traffic for each destination leaves each vertex.
+    """A routing by destination as arrays: next hops, shares, states and virtual channels.
 
     Parameters
     ----------
-    destinations
-        Vertices, [destinations].
-    to, arc, share
-        One entry for each arc that traffic for ``destinations[to]`` may take, and its share, [entries].
-    level
-        Level of the tail of each entry, [entries].
-    tail, head
+    destinations : array of int
+        Vertices of the `noptoolkit.network.FlowNetwork`, [destinations].
+    to : array of int
+        Index into ``destinations`` of each entry, [entries].
+    arc : array of int
+        Arc of the network that traffic for that destination may take, [entries].
+    share : array of float
+        Share of the traffic in state ``tail`` for that destination that takes the arc; the shares of a state
+        sum to 1, [entries].
+    level : array of int
+        Level of ``tail``: above the level of ``head``, so that no packet goes round in a loop, [entries].
+    tail, head : array of int
         States between which each entry leads, [entries].
-    num_states
-        Vertices, or a multiple of them.
-    virtual_channel
-        Of the channel that each entry occupies, [entries].
+    num_states : int
+        Number of vertices, or a multiple of it. The vertex of a state is ``state % vertices``; ``state //
+        vertices`` is what a packet remembers of its way: 1 once it descends (up*/down*), 1 + the number of
+        its source (rules that split by source), always 0 otherwise. Traffic starts in 0 .. vertices - 1.
+    virtual_channel : array of int
+        Virtual channel of the arc that each entry occupies; 0, or 1 past the dateline of a ring (dor),
+        [entries].
+
+    Notes
+    -----
+    A rule (``ForwardingRule``) is a function from a network and destinations to such a value. `NextHops` is
+    the same by node names, `noptoolkit.flow.FlowResult.forwarding` the split of a flow.
+
+    Examples
+    --------
+    >>> from noptoolkit import Chiplet, Link, Package
+    >>> from noptoolkit.network import flow_network
+    >>> square = Package("square", [Chiplet(n) for n in "abcd"],
+    ...                  [Link(*pair, "1 GB/s") for pair in ("ab", "bd", "ac", "cd")])
+    >>> rule = split_equally(flow_network(square), np.array([3]))
+    >>> [(int(t), int(h), float(s)) for t, h, s in zip(rule.tail, rule.head, rule.share)]
+    [(0, 1, 0.5), (1, 3, 1.0), (0, 2, 0.5), (2, 3, 1.0)]
     """
 
     destinations: Ints
@@ -75,26 +98,14 @@ class Forwarding:
     def by_level(self) -> list[Ints]:
         """Return the entries of each level, the lowest first."""
         highest = int(self.level.max(initial=0))
-        narrow = self.level.astype(
-            np.min_scalar_type(highest)
-        )  # short integers are sorted by radix, far faster
+        narrow = self.level.astype(np.min_scalar_type(highest))  # radix sort of short integers: far faster
         return np.split(np.argsort(narrow, kind="stable"), np.cumsum(np.bincount(self.level))[:-1])
 
     def towards(self, network: FlowNetwork, destinations: Ints) -> Forwarding:
-        """Return the entries for some of the destinations: the value used as a rule.
-
-        Raises
-        ------
-        RoutingError
-            If it has no entries for one of them.
-        """
+        """Return the entries for some destinations: the value used as a rule; none where it has none."""
         row = np.full(network.num_vertices, -1)
-        row[self.destinations] = np.arange(len(self.destinations))
-        lost = destinations[row[destinations] < 0]
-        if len(lost):
-            raise RoutingError(f"the shares given are not for {network.node_of_vertex(int(lost[0]))!r}")
-        place = np.full(len(self.destinations), -1)
-        place[row[destinations]] = np.arange(len(destinations))
+        row[destinations] = np.arange(len(destinations))
+        place = row[self.destinations]
         kept = np.flatnonzero(place[self.to] >= 0)
         return Forwarding(
             destinations=destinations,

@@ -12,9 +12,10 @@ from noptoolkit._names import did_you_mean
 from noptoolkit.errors import RoutingError
 from noptoolkit.network import FlowNetwork
 from noptoolkit.package import Memory
+from noptoolkit.routing.forwarding import Forwarding
 from noptoolkit.routing.problem import RoutingProblem
 
-__all__ = ["PathFunction", "PathTable", "path_flow", "path_walker"]
+__all__ = ["PathFunction", "PathTable", "path_flow", "path_rule", "path_walker"]
 
 PathFunction = Callable[[str, str], Sequence[str]]
 PathTable = Mapping[tuple[str, str], Sequence[str]]
@@ -42,6 +43,31 @@ def path_flow(problem: RoutingProblem, paths: PathFunction | PathTable) -> Float
         amount = np.repeat(problem.demand[source, targets], [len(arcs) for arcs in walks])
         np.add.at(flow[row], np.concatenate(walks), amount)
     return flow
+
+
+def path_rule(network: FlowNetwork, paths: PathFunction | PathTable, demand: Floats) -> Forwarding:
+    """Return the given paths of a demand as a rule with a state for each source.
+
+    Parameters
+    ----------
+    demand : array of float
+        Bytes from each vertex to each other, [vertices, vertices]; only these pairs are asked for paths.
+    """
+    size, walk = network.num_vertices, path_walker(network, paths)
+    sources, destinations = (np.flatnonzero(demand.any(axis=axis)) for axis in (1, 0))
+    rows = []  # destination, arc, level, tail, head of each entry
+    for layer, source in enumerate(sources.tolist(), 1):
+        for to in np.flatnonzero(demand[source, destinations]).tolist():
+            a, b = (network.node_of_vertex(int(vertex)) for vertex in (source, destinations[to]))
+            state = source
+            arcs = walk(a, b)
+            for done, arc in enumerate(arcs):
+                ahead = layer * size + int(network.head[arc])
+                rows.append((to, arc, len(arcs) - done, state, ahead))
+                state = ahead
+    row, arc_, level, tail, head = np.array(rows, np.int64).reshape(-1, 5).T
+    ones, zeros = np.ones(len(rows)), np.zeros(len(rows), np.int64)
+    return Forwarding(destinations, row, arc_, ones, level, tail, head, size * (1 + len(sources)), zeros)
 
 
 def path_walker(network: FlowNetwork, paths: PathFunction | PathTable) -> Callable[[str, str], list[int]]:

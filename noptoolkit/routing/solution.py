@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit._arrays import Bits, Floats, Ints
 from noptoolkit.network import FlowNetwork
+
+if TYPE_CHECKING:
+    from noptoolkit.routing.forwarding import Forwarding
 
 __all__ = ["Bound", "CommodityFlow", "CutPacking", "Routed", "Status", "TwoTrips"]
 
@@ -124,6 +127,9 @@ class Routed:
         ``None`` where it is too large to keep.
     limited
         Whether a deadline, not the tolerance, ended the search.
+    rule
+        Function that computes the next hops that the demand follows; ``None`` where they follow from the
+        flow (`noptoolkit.routing.flow_shares`).
     """
 
     arc_load: Floats
@@ -132,6 +138,7 @@ class Routed:
     bounds: tuple[Bound, ...] = ()
     proof: CommodityFlow | TwoTrips | Callable[[], CommodityFlow] | None = None
     limited: bool = False
+    rule: Callable[[], Forwarding] | None = None
 
     def commodity_flow(self) -> CommodityFlow | None:
         """Return the flow behind ``arc_load``, ``None`` where it is not kept."""

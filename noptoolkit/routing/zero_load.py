@@ -32,10 +32,11 @@ class Latency:
     ----------
     endpoints
         Names of rows (sources) and columns (destinations).
-    per_pair
-        In s, [endpoints, endpoints], 0 on the diagonal.
-    mean, max
-        Over pairs of different end points, in s.
+    per_pair : array of float
+        Latency in s, [endpoints, endpoints]; 0 on the diagonal, NaN where the routing gives no way (as the
+        split of a flow does for pairs without demand).
+    mean, max : float
+        Mean and largest over pairs of different endpoints that have a way, in s.
     """
 
     endpoints: tuple[str, ...]
@@ -55,9 +56,10 @@ def zero_load_latency(
 
     Parameters
     ----------
-    routing
-        One that forwards by destination: shortest, ecmp, dor or up-down; `UpDown`; or a table or a function
-        that gives the path of every pair, as in `congestion`.
+    routing : str or routing
+        Routing by destination: shortest, ecmp, dor, up-down, `UpDown`, `NextHops`, a `RoutingMethod`; the
+        split of a flow, as of ``congestion(...).forwarding()``; or a table or a function that gives the path
+        of every pair.
     among
         Names of nodes; ``package.terminals`` where ``None``.
 
@@ -95,17 +97,19 @@ def zero_load_latency(
     else:
         per_pair = np.empty((len(nodes), len(nodes)))
         for part, forwarding in in_parts(network, rule_of(method), network.destination[nodes]):
-            per_pair[:, part] = _by_destination(forwarding, hop)[:, origin].T
+            per_pair[:, part] = _by_destination(forwarding, hop, network.num_vertices)[:, origin].T
     per_pair += router[origin][:, None]
     np.fill_diagonal(per_pair, 0.0)
-    apart = ~np.eye(len(nodes), dtype=bool)
+    apart = ~np.eye(len(nodes), dtype=bool) & np.isfinite(per_pair)
+    if len(nodes) > 1 and not apart.any():
+        raise RoutingError(f"routing {method.name!r} leads from none of {', '.join(names)} to another")
     values = per_pair[apart] if apart.any() else np.zeros(1)
     per_pair.flags.writeable = False
     return Latency(names, per_pair, float(values.mean()), float(values.max()))
 
 
-def _by_destination(forwarding: Forwarding, hop: Floats) -> Floats:
-    """Return the mean latency ahead in every state, [destinations, states].
+def _by_destination(forwarding: Forwarding, hop: Floats, vertices: int) -> Floats:
+    """Return the mean latency ahead in every state, NaN where no way leads on, [destinations, states].
 
     Parameters
     ----------
@@ -113,9 +117,13 @@ def _by_destination(forwarding: Forwarding, hop: Floats) -> Floats:
         Latency of crossing each arc and the router behind it, in s, [arcs].
     """
     states = forwarding.num_states
-    ahead = np.zeros(len(forwarding.destinations) * states)
+    ahead = np.full(len(forwarding.destinations) * states, np.nan)
+    first = np.arange(len(forwarding.destinations)) * states + forwarding.destinations
+    for layer in range(0, states, vertices):
+        ahead[first + layer] = 0.0
     tail = forwarding.to * states + forwarding.tail
     head = forwarding.to * states + forwarding.head
+    ahead[tail] = 0.0
     for step in forwarding.by_level():
         np.add.at(ahead, tail[step], forwarding.share[step] * (hop[forwarding.arc[step]] + ahead[head[step]]))
     return ahead.reshape(-1, states)
