@@ -50,7 +50,7 @@ MODULES = {
     "scheduling.chrome_trace": "formats.trace_events",
     "scheduling.costing": "step.costing",
     "scheduling.energy": "step.energy",
-    "scheduling.memory_routes": "step.memory_routes",
+    "scheduling.memory_routes": "step.memory_stacks",
     "scheduling.overlapping": "step.overlapping",
     "scheduling.plan": "scheduling.result",
     "scheduling.policies": "step.policies",

@@ -69,7 +69,7 @@ def _wire_length(run: Run) -> float | Missing:
 
 def _moving_energy(run: Run) -> float | Missing:
     energy = run.plan.energy
-    if energy is None or {"memory", "network"} & set(energy.unknown):
+    if {"memory", "network"} & set(energy.unknown):
         return Missing("not given")
     return energy.memory + energy.network
 

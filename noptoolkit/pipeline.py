@@ -26,8 +26,7 @@ from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.nodes import expert_work
 from noptoolkit.package import Package
 from noptoolkit.routing.rules import Routing
-from noptoolkit.scheduling import Schedule
-from noptoolkit.step import POLICIES, Policy, check_computes, schedule
+from noptoolkit.step import POLICIES, Policy, StepSchedule, check_computes, schedule
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.traffic import Traffic
 from noptoolkit.traffic.routed import Degree
@@ -66,7 +65,7 @@ class Run:
     dispatch: FlowResult
     combine: FlowResult
     uniform: FlowResult
-    plan: Schedule
+    plan: StepSchedule
     degree: Degree
 
     @property
@@ -188,7 +187,7 @@ def plan_step(
     objective: Objective = "time",
     rng: int | np.random.Generator | None = 0,
     progress: Progress | None = None,
-) -> Schedule:
+) -> StepSchedule:
     """Return the schedule of one step alone: layout and schedule as in `run`, without the congestion study.
 
     Parameters and errors are those of `run` and `noptoolkit.step.schedule`; without an allocator the

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noptoolkit.formats.results import replace_file
-from noptoolkit.package import Chiplet, Memory
+from noptoolkit.package import Chiplet, Memory, Package
 
 if TYPE_CHECKING:
     from noptoolkit.scheduling.result import Schedule
@@ -20,13 +20,13 @@ __all__ = ["write_chrome_trace"]
 PROCESSES = ("compute", "memory", "network")
 
 
-def write_chrome_trace(plan: Schedule, path: str | Path) -> None:
+def write_chrome_trace(plan: Schedule, path: str | Path, package: Package | None = None) -> None:
     """Write a schedule as JSON; see ``Schedule.to_chrome_trace``."""
     events: list[dict[str, Any]] = [
         {"ph": "M", "pid": pid, "name": "process_name", "args": {"name": name}}
         for pid, name in enumerate(PROCESSES)
     ]
-    process = [_process(plan, name) for name in plan.resources]
+    process = [_process(package, name) for name in plan.resources]
     for tid, name in enumerate(plan.resources):
         row = {"ph": "M", "pid": process[tid], "tid": tid, "name": "thread_name", "args": {"name": name}}
         events.append(row)
@@ -50,10 +50,10 @@ def write_chrome_trace(plan: Schedule, path: str | Path) -> None:
     replace_file(path, text)
 
 
-def _process(plan: Schedule, resource: str) -> int:
-    if plan.package is None:
+def _process(package: Package | None, resource: str) -> int:
+    if package is None:
         return 0
-    node = plan.package[resource] if resource in plan.package.index else None
+    node = package[resource] if resource in package.index else None
     if isinstance(node, Chiplet):
         return 0
     return 1 if isinstance(node, Memory) else 2

@@ -14,13 +14,15 @@ from noptoolkit._arrays import Floats
 from noptoolkit.errors import FormatError, ScheduleError
 from noptoolkit.formats.results import file_in_place_of, made_folder
 from noptoolkit.network import flow_network
+from noptoolkit.package import Package
 from noptoolkit.plot._channels import IDLE, ROOMY
 from noptoolkit.plot._matrix import colour_bar
 from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, kinds_of, points_per_unit
 from noptoolkit.plot._ribbons import arrange, channel_ribbons, channel_widths, drawn_links, lane_width
-from noptoolkit.plot._rows import title_of, window_of
+from noptoolkit.plot._rows import origin_of, title_of, window_of
 from noptoolkit.plot._style import INK, QUANTITY_COLOURS, canvas, figure_of, heading, origin_note, quantity
 from noptoolkit.scheduling import Schedule
+from noptoolkit.step import StepSchedule
 from noptoolkit.units import Quantity
 
 __all__ = ["animate"]
@@ -33,6 +35,7 @@ def animate(
     window: tuple[Quantity, Quantity] | None = None,
     frames: int = 60,
     fps: float = 10.0,
+    package: Package | None = None,
 ) -> Path:
     """Write a schedule as an animation: GIF, or MP4 where ffmpeg is installed.
 
@@ -49,6 +52,8 @@ def animate(
         From when to when, in s or text with a unit; the whole schedule where ``None``.
     frames, fps
         How many, and how many per second.
+    package
+        Package whose resources the tasks of a custom graph name; a step's schedule knows its own.
 
     Returns
     -------
@@ -64,7 +69,9 @@ def animate(
     """
     from matplotlib.animation import FFMpegWriter, PillowWriter
 
-    if plan.package is None:
+    if package is None and isinstance(plan, StepSchedule):
+        package = plan.package
+    if package is None:
         raise ScheduleError("only a schedule on a package can be animated; a bare task graph has no places")
     target = Path(path)
     writers = {".gif": PillowWriter, ".mp4": FFMpegWriter}
@@ -77,12 +84,13 @@ def animate(
     begin, end = window_of(plan, window)
     edges = np.linspace(begin, end, frames + 1)
     share = dict(zip(plan.resources, plan.busy_share(edges), strict=True))
-    _write(plan, writers[kind](fps=fps), target, edges, share)
+    _write(plan, package, writers[kind](fps=fps), target, edges, share)
     return target
 
 
 def _write(
     plan: Schedule,
+    package: Package,
     writer: mpl.animation.AbstractMovieWriter,
     target: Path,
     edges: Floats,
@@ -90,13 +98,11 @@ def _write(
 ) -> None:
     import matplotlib.pyplot as plt
 
-    package = plan.package
-    assert package is not None
     idle = np.zeros(len(edges) - 1)
     layout, lines = arrange(package, gap=ROOMY)
     with canvas(None, aspect_of(layout) + 0.1) as ax:
         frame(ax, layout, lines)
-        origin = plan.workload.trace.origin if plan.workload is not None else ""
+        origin = origin_of(plan)
         heading(ax, title_of(plan), [origin_note(quantity(plan.makespan, "s"), origin)])
         colour_bar(ax, "Time that it is busy (%)", 100.0, below=True)
         network = flow_network(package)

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from noptoolkit.errors import ScheduleError
 from noptoolkit.plot._bars import name_bars, write_beside
+from noptoolkit.plot._rows import origin_of
 from noptoolkit.plot._style import (
     INK,
     OKABE_ITO,
@@ -80,7 +81,7 @@ def breakdown(plans: Mapping[str, Schedule], ax: Axes | None = None, *, title: s
     longest = max(plan.makespan for plan in plans.values())
     factor, unit = multiple_of(longest, unit_of(Breakdown, "compute"))
     rows = np.arange(len(plans))
-    origins = {plan.workload.trace.origin for plan in plans.values() if plan.workload is not None}
+    origins = {origin for plan in plans.values() if (origin := origin_of(plan))}
     new = ax is None
     with canvas(ax, (0.24 * len(plans) + 0.6) / figure_width()) as ax:
         heading(ax, title, [origin_note("", origin) for origin in sorted(origins)])

@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import ScheduleError, UnknownNameError
-from noptoolkit.package import Chiplet, Memory, Package
+from noptoolkit.package import Chiplet, Memory
 from noptoolkit.plot._style import axes_points, origin_note, quantity, small_type
 from noptoolkit.scheduling import Schedule
+from noptoolkit.step import StepSchedule
 from noptoolkit.units import Quantity, parse_quantity
 
 __all__ = ["group", "name_rows", "notes_of", "rows_of", "title_of", "window_of"]
@@ -32,7 +33,7 @@ def rows_of(plan: Schedule, chosen: tuple[str, ...] | None = None) -> tuple[str,
                 raise UnknownNameError(f"the schedule has no resource named {name!r}; {hint}")
         return tuple(chosen)
     used = [name for name, share in zip(plan.resources, plan.utilisation, strict=True) if share > 0]
-    if plan.package is None:
+    if not isinstance(plan, StepSchedule):
         return tuple(used)
     order = {node.name: i for i, node in enumerate(plan.package.nodes)}
     order |= {channel.name: len(order) + i for i, channel in enumerate(plan.package.channels)}
@@ -41,10 +42,9 @@ def rows_of(plan: Schedule, chosen: tuple[str, ...] | None = None) -> tuple[str,
 
 def group(plan: Schedule, resource: str) -> int:
     """Return which block of rows a resource belongs to: 0 chiplets, 1 memory, 2 all else."""
-    package: Package | None = plan.package
-    if package is None or resource not in package.index:
+    if not isinstance(plan, StepSchedule) or resource not in plan.package.index:
         return 2
-    node = package[resource]
+    node = plan.package[resource]
     return 0 if isinstance(node, Chiplet) else 1 if isinstance(node, Memory) else 2
 
 
@@ -58,9 +58,14 @@ def window_of(plan: Schedule, window: tuple[Quantity, Quantity] | None) -> tuple
     return begin, end
 
 
+def origin_of(plan: Schedule) -> str:
+    """Return where a schedule's trace comes from, empty for a custom task graph."""
+    return plan.workload.trace.origin if isinstance(plan, StepSchedule) else ""
+
+
 def title_of(plan: Schedule) -> str:
-    """Return what a schedule is of, empty for a task graph of one's own."""
-    if plan.package is None or plan.workload is None:
+    """Return what a schedule is of, empty for a custom task graph."""
+    if not isinstance(plan, StepSchedule):
         return ""
     return f"{plan.workload.name} on {plan.package.name}"
 
@@ -73,7 +78,7 @@ def notes_of(plan: Schedule, dashed: bool | None = None) -> list[str]:
     what = quantity(plan.makespan, "s")
     if dashed is not None:
         what += f", at best {quantity(plan.lower_bound, 's')}{' (dashed)' if dashed else ''}"
-    origin = plan.workload.trace.origin if plan.workload is not None else ""
+    origin = origin_of(plan)
     return [origin_note(what, origin)]
 
 

@@ -9,6 +9,7 @@ from noptoolkit.plot._matrix import colour_bar
 from noptoolkit.plot._rows import name_rows, notes_of, rows_of, title_of, window_of
 from noptoolkit.plot._style import QUANTITY_COLOURS, canvas, figure_width, heading, multiple_of, with_unit
 from noptoolkit.scheduling import Schedule
+from noptoolkit.step import StepSchedule
 from noptoolkit.units import Quantity
 
 __all__ = ["utilisation"]
@@ -67,7 +68,7 @@ def utilisation(
     [[100.0, 100.0, 100.0, 0.0], [0.0, 0.0, 0.0, 100.0]]
     >>> plt.close(ax.figure)
     """
-    package = plan.package
+    package = plan.package if isinstance(plan, StepSchedule) else None
     shown = rows_of(plan, rows)
     if rows is None and package is not None:
         shown = tuple(name for name in shown if name not in package.index)

@@ -4,9 +4,10 @@ from typing import Any
 
 from noptoolkit import _moved
 from noptoolkit.scheduling.bounds import LowerBound
+from noptoolkit.scheduling.graph_builder import TaskGraphBuilder
 from noptoolkit.scheduling.list_scheduling import PRIORITIES, list_schedule
 from noptoolkit.scheduling.result import Breakdown, Schedule, TaskTable, schedule_graph
-from noptoolkit.scheduling.task_graph import TaskGraph, TaskGraphBuilder
+from noptoolkit.scheduling.task_graph import TaskGraph
 from noptoolkit.scheduling.verify import verify_schedule
 
 __all__ = [

@@ -18,7 +18,9 @@
   Between neighbours, the load after all of e counts with its least head and tail, as above: the longest path
   from the members of e, the least of them, and that to the members of f, the least for X and the largest for
   Y. Where every member of f comes after all of e, X_f >= Y_e + the least such path, load or none.
-  The fronts are those that the graph names, and the tasks of its critical path, one by one.
+  The fronts are those that the graph names, and the tasks of its critical path, one by one. A front that has
+  no predecessor in every member of the front before it is left out, so that more fronts are not always
+  better: the sequences that the graph names (``TaskGraph.chains``) are tried too, and the best counts.
 
 Buffers and the sharing of rates only make schedules longer, so the bounds hold with them too.
 """
@@ -39,7 +41,7 @@ __all__ = ["LowerBound", "lone_times", "lower_bound", "uses_of_resources"]
 
 
 FRONTS = 400
-"""Fronts that are looked at, evenly spread if there are more: the time grows with their number."""
+"""Largest number of fronts of a chain, evenly spread if there are more: the time grows with their number."""
 
 MEMBERS = 64
 """Members of a front that are looked at."""
@@ -173,10 +175,12 @@ def _front_bound(
     chain = _thinned(critical_chain(order, time, head, tail, *graph.successors))
     sets = [chain[k : k + 1] for k in range(len(chain))]
     best = bound(*reach_of_chain(chain, *walks))
-    if graph.fronts:
-        sets = [graph.fronts[k][:MEMBERS] for k in _thinned(np.arange(len(graph.fronts)))]
-        front_ptr = np.cumsum([0, *map(len, sets)])
-        best = max(best, bound(*reach_of_fronts(front_ptr, np.concatenate(sets), *walks)))
+    every = tuple(range(len(graph.fronts)))
+    for indices in dict.fromkeys((every, *graph.chains)):
+        if indices:
+            sets = [graph.fronts[k][:MEMBERS] for k in _thinned(np.array(indices))]
+            front_ptr = np.cumsum([0, *map(len, sets)])
+            best = max(best, bound(*reach_of_fronts(front_ptr, np.concatenate(sets), *walks)))
     return best
 
 

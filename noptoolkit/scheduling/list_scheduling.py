@@ -49,6 +49,11 @@ class Timeline:
     end: Floats
     bounds: LowerBound
 
+    @property
+    def makespan(self) -> float:
+        """When the last task ends, in s."""
+        return float(self.end.max(initial=0.0))
+
 
 def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail", rounds: int = 0) -> Timeline:
     """Return when each task of a graph runs.

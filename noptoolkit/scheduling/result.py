@@ -1,4 +1,4 @@
-"""A schedule and what it says about itself.
+"""A schedule and its figures.
 
 Every instant of a schedule belongs to one of four: *compute* if any chiplet computes, else *communication* if
 any channel carries, else *load* if only memory is busy, else *idle*. Communication and load in this sense are
@@ -11,26 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from noptoolkit._arrays import Bools, Floats, Ints
-from noptoolkit.package import Package
 from noptoolkit.scheduling.bounds import LowerBound
 from noptoolkit.scheduling.critical_path import busy_share, critical_tasks
 from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
 from noptoolkit.scheduling.task_graph import TaskGraph
-from noptoolkit.scheduling.verify import occupancy_over_time
-from noptoolkit.tables import Amount, Missing, Table
-from noptoolkit.trace import ORIGINS
+from noptoolkit.scheduling.verify import occupancy_over_time, verify_schedule
+from noptoolkit.tables import Amount, Table
 from noptoolkit.units import Measured, format_quantity, measured
-from noptoolkit.workload import Workload
-
-if TYPE_CHECKING:
-    from noptoolkit.step.energy import StepEnergy
-    from noptoolkit.step.policies import Policy
 
 __all__ = ["Breakdown", "Schedule", "TaskTable", "schedule_graph"]
 
@@ -91,7 +83,7 @@ class TaskTable:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Schedule:
-    """When every task of a step runs, and how good that is.
+    """When every task of a graph runs, and how good that is.
 
     Parameters
     ----------
@@ -100,31 +92,17 @@ class Schedule:
     start, end
         In s, [tasks].
     bounds
-        What no schedule of the graph can beat.
-    package, workload, policy
-        What it was made from; ``None`` for a task graph of one's own.
-    energy
-        Dynamic energy of the step; ``None`` for a task graph of one's own.
-    routing
-        Name of the routing of everything that crosses the network.
+        Lower bounds on the makespan of every schedule of the graph.
     """
 
     graph: TaskGraph
     start: Floats
     end: Floats
     bounds: LowerBound
-    package: Package | None = None
-    workload: Workload | None = None
-    policy: Policy | None = None
-    energy: StepEnergy | None = None
-    routing: str = ""
 
     def __repr__(self) -> str:
-        what = [f"{format_quantity(self.makespan, 's')}"]
-        if self.workload and self.package:
-            what.insert(0, f"{self.workload.name!r} on {self.package.name!r}")
         within = f"within {100 * self.gap:.2g} % of the bound"
-        return f"Schedule({', '.join([*what, f'{len(self.graph)} tasks', within])})"
+        return f"Schedule({format_quantity(self.makespan, 's')}, {len(self.graph)} tasks, {within})"
 
     @cached_property
     def makespan(self) -> float:
@@ -133,12 +111,12 @@ class Schedule:
 
     @property
     def lower_bound(self) -> float:
-        """What no schedule of these tasks can beat, in s."""
+        """Lower bound on the makespan of every schedule of these tasks, in s."""
         return self.bounds.value
 
     @property
     def gap(self) -> float:
-        """How far the makespan may be above the best possible, as a share of the bound."""
+        """Distance from the lower bound to the makespan, as a share of the bound."""
         return max(self.makespan / self.lower_bound - 1.0, 0.0) if self.lower_bound > 0 else 0.0
 
     @property
@@ -233,10 +211,6 @@ class Schedule:
             share = time / self.makespan if self.makespan else 0.0
             body.append([name, Amount(time, "s"), f"{100 * share:.1f} % of the makespan"])
         body.append(["overlap", Amount(self.overlap, form=".1f %"), "share of the busy time that is hidden"])
-        if self.energy is not None:
-            unknown = f"without {', '.join(self.energy.unknown)}" if self.energy.unknown else ""
-            total = Amount(self.energy.total, "J") if self.energy.total else Missing("not given")
-            body.append(["dynamic energy", total, unknown])
         if self.high_water:
             name = max(self.high_water, key=lambda n: self.high_water[n] / self._buffer_size[n])
             most, size = self.high_water[name], self._buffer_size[name]
@@ -252,14 +226,7 @@ class Schedule:
 
     def notes(self) -> list[str]:
         """Return what must be said with the table, a line each."""
-        lines = [f"{len(self.graph)} tasks; the makespan is at most {self.gap:.2%} above the lower bound."]
-        if self.policy is not None:
-            lines.append(f"Policy: {self.policy}.")
-        if self.routing:
-            lines.append(f"Network routing: {self.routing}.")
-        if self.workload is not None and self.workload.trace.origin != "recorded":
-            lines.append(f"Tokens to experts: {ORIGINS[self.workload.trace.origin]}.")
-        return lines
+        return [f"{len(self.graph)} tasks; the makespan is at most {self.gap:.2%} above the lower bound."]
 
     @cached_property
     def _buffer_size(self) -> dict[str, float]:
@@ -270,6 +237,10 @@ class Schedule:
         from noptoolkit.formats.trace_events import write_chrome_trace
 
         write_chrome_trace(self, path)
+
+    def verify(self, *, tol: float = 1e-9) -> None:
+        """Raise ScheduleError unless this is a schedule of its graph; see `verify_schedule`."""
+        verify_schedule(self.graph, self.start, self.end, tol=tol)
 
 
 def schedule_graph(graph: TaskGraph, *, priority: str | Priority = "tail", rounds: int = 0) -> Schedule:

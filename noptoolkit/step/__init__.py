@@ -3,6 +3,7 @@
 from noptoolkit.step.costing import check_computes, step_of
 from noptoolkit.step.energy import StepEnergy, energy_of
 from noptoolkit.step.policies import ORDERS, POLICIES, Policy
+from noptoolkit.step.result import StepSchedule
 from noptoolkit.step.scheduler import schedule
 from noptoolkit.step.step import Step, StepOptions
 
@@ -13,6 +14,7 @@ __all__ = [
     "Step",
     "StepEnergy",
     "StepOptions",
+    "StepSchedule",
     "check_computes",
     "energy_of",
     "schedule",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -26,16 +26,17 @@ from noptoolkit.nodes import (
     update_work,
 )
 from noptoolkit.package import Chiplet, Package
-from noptoolkit.routing.rules import Routing
-from noptoolkit.step.memory_routes import MemoryRoutes, add_up
+from noptoolkit.routing.problem import routing_problem
+from noptoolkit.step.memory_stacks import MemoryStacks
+from noptoolkit.step.routes import named_routing, pairs_of, routed_step
 from noptoolkit.step.step import Block, Slice, Step, StepOptions
-from noptoolkit.step.transfers import Transfer, transfer
+from noptoolkit.step.transfers import Pair, Transfer
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.traffic import Traffic, all_to_all, combine, dispatch, from_matrix
 from noptoolkit.units import format_quantity
 from noptoolkit.workload import Workload
 
-__all__ = ["check_computes", "step_of"]
+__all__ = ["check_computes", "step_of", "unrouted_step"]
 
 
 def step_of(
@@ -55,6 +56,14 @@ def step_of(
     NopWarning
         If the weights are more than the memory stacks hold.
     """
+    step = unrouted_step(package, workload, allocation, options)
+    return routed_step(step, named_routing(package, step.options.routing))
+
+
+def unrouted_step(
+    package: Package, workload: Workload, allocation: Allocation, options: StepOptions | None = None
+) -> Step:
+    """Return what `step_of` returns, before its transfers are routed."""
     return _Maker(package, workload, allocation, options or StepOptions()).step()
 
 
@@ -95,9 +104,8 @@ class _Maker:
                 f"use a divisor of {self.batch.sequences}"
             )
         self.tokens = self.batch.tokens / self.count
-        self.alone = options.routing in ("optimal", "optimal-alone")
-        by: str | Routing = "shortest" if self.alone else options.routing
-        self.routes = MemoryRoutes(package, on_network=options.weights_on_network, routing=by)
+        self.stacks = MemoryStacks(package)
+        self.slices, self.transfers = itertools.count(), itertools.count()
 
     def step(self) -> Step:
         trace = self.workload.trace
@@ -108,7 +116,7 @@ class _Maker:
         layers = tuple(trace.num_layers if dense else next(turn) for dense in self.model.is_dense)
         head = self.head_block()
         held = [(p.chiplet, p.size) for b in (*(blocks[i] for i in layers), head) for p in b.slices]
-        self.routes.warn_of_overrun(held)
+        self.stacks.warn_of_overrun(held)
         return Step(
             self.package,
             self.workload,
@@ -119,7 +127,7 @@ class _Maker:
             head,
             self.count,
             self.hosts,
-            self.routes,
+            self.stacks,
         )
 
     def moe_block(self, trace: RoutingTrace, layer: int) -> Block:
@@ -136,7 +144,7 @@ class _Maker:
                 asked = traffic(
                     self.package, part, layout, token_bytes=token_bytes, degree=self.options.degree
                 )
-                sent.append(self.transfer(asked))
+                sent.append(self.transfer(asked, "dispatch" if sent is there else "combine"))
         before = self.hosted(
             "attention",
             self.attention_parameters + model.router_parameters,
@@ -175,17 +183,16 @@ class _Maker:
         sequences = self.batch.sequences // self.count
         return (tokens / self.tokens) * attention_work(self.model, self.batch, sequences)
 
-    def cache(self) -> tuple[dict[str, float], dict[str, float], dict[str, tuple[float, float]]]:
-        """Return what a micro-batch's keys and values occupy, read and written, and their bytes by host."""
-        traffic = cache_traffic(self.model, self.batch, self.batch.sequences // self.count)
-        each = (traffic[0] / len(self.hosts), traffic[1] / len(self.hosts))
-        if not any(each):
-            return {}, {}, {}
-        read, written = (
-            add_up(self.move(host, size, back) for host in self.hosts)
-            for size, back in zip(each, (False, True), strict=True)
+    def cache(self) -> tuple[Transfer | None, Transfer | None]:
+        """Return the movements of a micro-batch's keys and values, read and written."""
+        read, written = cache_traffic(self.model, self.batch, self.batch.sequences // self.count)
+        n = len(self.hosts)
+        reads = {k: v for host in self.hosts for k, v in self.stacks.pairs(host, read / n, 0.0).items()}
+        writes = {k: v for host in self.hosts for k, v in self.stacks.pairs(host, 0.0, written / n).items()}
+        return (
+            Transfer(next(self.transfers), "load", reads) if reads else None,
+            Transfer(next(self.transfers), "store", writes) if writes else None,
         )
-        return read, written, dict.fromkeys(self.hosts, each)
 
     def hosted(self, kind: str, parameters: int, work: Callable[[float], Work]) -> tuple[Slice, ...]:
         """Return the slices of an operation that every host does for its share of the tokens."""
@@ -222,7 +229,7 @@ class _Maker:
                     made += self.expert_slices_of(name, held, served[:, index], 0 if exchanged else None)
         return tuple(made)
 
-    def expert_slices_of(self, name: str, held: Ints, counts: Floats, index: int | None) -> Iterator[Slice]:
+    def expert_slices_of(self, name: str, held: Ints, counts: Floats, copies: int | None) -> Iterator[Slice]:
         """Yield the slices of some experts of a chiplet, from its activations, [micro-batches, experts]."""
         model, width, chiplet = self.model, self.batch.bytes_per_value, self.chiplet(name)
         held = held[np.argsort(-counts[:, held].sum(axis=0), kind="stable")]
@@ -235,9 +242,9 @@ class _Maker:
             ]
             forward = np.array([compute_time(chiplet, w, self.options.efficiency.compute) for w in works])
             for _ in range(split):
-                yield self.slice(name, "expert", parameters, forward, index)
+                yield self.slice(name, "expert", parameters, forward, copies)
 
-    def slice(self, chiplet: str, kind: str, parameters: float, forward: Floats, index: int | None) -> Slice:
+    def slice(self, chiplet: str, kind: str, parameters: float, forward: Floats, copies: int | None) -> Slice:
         size = parameters * self.batch.bytes_per_value
         update = update_work(parameters, OPTIMISERS[self.options.optimiser])
         arithmetic = Work(update.flops)
@@ -246,11 +253,12 @@ class _Maker:
             kind,
             size,
             update.written,
-            self.move(chiplet, size, False),
-            add_up([self.move(chiplet, update.read, False), self.move(chiplet, size + update.written, True)]),
+            self.move("load", self.stacks.pairs(chiplet, size, 0.0)),
+            self.move("store", self.stacks.pairs(chiplet, update.read, size + update.written)),
             forward,
             compute_time(self.chiplet(chiplet), arithmetic, self.options.efficiency.compute),
-            index,
+            next(self.slices),
+            copies,
         )
 
     def cut(self, chiplet: Chiplet, experts: int, size: float) -> tuple[int, int]:
@@ -275,9 +283,9 @@ class _Maker:
             return math.ceil(experts / at_once), 1
         return experts, math.ceil(2 * size / chiplet.sram)
 
-    def move(self, chiplet: str, size: float, back: bool) -> dict[str, float]:
-        """Return how long moving bytes between a chiplet and its stacks occupies ports and channels."""
-        return self.routes.uses(chiplet, size, back, self.options.efficiency)
+    def move(self, kind: str, pairs: Mapping[Pair, float]) -> Transfer:
+        """Return a movement between a chiplet and its stacks."""
+        return Transfer(next(self.transfers), kind, pairs)
 
     def exchange(self, *operations: tuple[Slice, ...]) -> dict[str, Transfer]:
         """Return the exchange of the hosts' gradients, if there are several hosts."""
@@ -286,7 +294,7 @@ class _Maker:
             return {}
         one_of_each = {part.kind: part.size for parts in operations for part in parts}
         return {
-            kind: self.transfer(all_to_all(self.package, 2 * size / n, among=self.hosts))
+            kind: self.transfer(all_to_all(self.package, 2 * size / n, among=self.hosts), "exchange")
             for kind, size in one_of_each.items()
         }
 
@@ -298,12 +306,13 @@ class _Maker:
             return {}
         size = self.model.expert_parameters * self.batch.bytes_per_value
         pairs = (holds * np.where(copies > 1, 2 * size / copies, 0.0)) @ holds.T
-        return {"expert": self.transfer(from_matrix(self.package, pairs, endpoints=layout.experts))}
+        return {
+            "expert": self.transfer(from_matrix(self.package, pairs, endpoints=layout.experts), "exchange")
+        }
 
-    def transfer(self, traffic: Traffic) -> Transfer:
-        network = self.options.efficiency.network
-        routing = "optimal" if self.alone else self.options.routing
-        return transfer(self.package, traffic, routing=routing, efficiency=network)
+    def transfer(self, traffic: Traffic, kind: str) -> Transfer:
+        problem = routing_problem(self.package, traffic)
+        return Transfer(next(self.transfers), kind, pairs_of(problem), problem)
 
     def chiplet(self, name: str) -> Chiplet:
         node = self.package[name]

@@ -5,12 +5,13 @@ The schedule does not change it; degree, layout and package do. Static power is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
+import numpy as np
+
 from noptoolkit.errors import ScheduleError
-from noptoolkit.nodes import OPTIMISERS, Work, compute_energy, link_energy, step_flops
-from noptoolkit.package import LinkKind
+from noptoolkit.nodes import OPTIMISERS, Work, access_energy, compute_energy, link_energy, step_flops
+from noptoolkit.package import LinkKind, Memory
 from noptoolkit.step.step import Block, Step
 from noptoolkit.step.transfers import Transfer
 from noptoolkit.units import Measured, Quantity, measured, parse_quantity
@@ -76,30 +77,27 @@ def energy_of(step: Step, energy_per_flop: Quantity | None = None) -> StepEnergy
 def _moved(step: Step, block: Block) -> tuple[float, float]:
     """Return the energy of memory and of network of one pass (in training, of both) through a block, in J."""
     passes = 2 if step.training and block is not step.head else 1
-    memory = network = 0.0
-    for part in block.slices:
-        ways = [(part.size, False, passes)]
-        if step.training:
-            ways += [(part.size + part.state, True, 1), (part.state, False, 1)]
-        for size, back, times in ways:
-            access, links = step.routes.energy(part.chiplet, size, back)
-            memory += times * access
-            network += times * links
-    for host, (read, written) in block.cached.items():
-        for size, back in ((read, False), (written, True)):
-            access, links = step.routes.energy(host, size, back)
-            memory += step.micro_batches * access
-            network += step.micro_batches * links
-    network += passes * _sent(step, [*block.dispatch, *block.combine])
-    network += _sent(step, [block.exchange[kind] for kind, _ in block.exchanged])
-    return memory, network
+    times = [(part.load, passes) for part in block.slices]
+    if step.training:
+        times += [(part.store, 1) for part in block.slices]
+    caches = [sent for sent in (block.cache_read, block.cache_written) if sent is not None]
+    times += [(sent, step.micro_batches) for sent in caches]
+    memory = sum(n * _accessed(step, sent) for sent, n in times)
+    times += [(sent, passes) for sent in (*block.dispatch, *block.combine)]
+    times += [(block.exchange[kind], 1) for kind, _ in block.exchanged]
+    return memory, sum(n * _sent(step, sent) for sent, n in times)
 
 
-def _sent(step: Step, transfers: Iterable[Transfer]) -> float:
+def _accessed(step: Step, sent: Transfer) -> float:
+    """Return the energy of a movement in the memory stacks, in J."""
+    nodes = [(step.package[end], size) for ends, size in sent.pairs.items() for end in ends]
+    return sum(access_energy(node, size) for node, size in nodes if isinstance(node, Memory))
+
+
+def _sent(step: Step, sent: Transfer) -> float:
+    """Return the energy of a transfer on the links, in J."""
     channels, links = step.package.channels, step.package.links
     return sum(
-        link_energy(links[channel.link], float(load))
-        for sent in transfers
-        for channel, load in zip(channels, sent.load, strict=True)
-        if load > 0
+        link_energy(links[channels[i].link], float(sent.load[i]))
+        for i in np.flatnonzero(sent.load > 0).tolist()
     )

@@ -1,9 +1,9 @@
 """The overlapped step: everything starts as soon as precedence, resources and SRAM allow.
 
-Weights of a slice load when the block ``prefetch + 1`` before has released its own on that chiplet and when
-there is room: a chiplet's SRAM is a ring that slices enter and leave in the order in which they are needed,
-so that the load of one waits for the release of those that it could not stand beside. Slices stay for all
-micro-batches of their block; in training also until they are written back.
+Weights of a slice load when the block ``prefetch + 1`` positions earlier has released its own on that chiplet
+and when there is room: a chiplet's SRAM is a ring that slices enter and leave in the order in which they are
+needed, so that the load of one waits for the release of those that it could not stand beside. Slices stay for
+all micro-batches of their block; in training also until they are written back.
 
 How transfers share the network (*contention*):
 
@@ -11,17 +11,23 @@ How transfers share the network (*contention*):
   it takes exactly the flow bound; resources serve one transfer after another;
 * ``fluid``: a transfer is one flow whose rate max-min fairness decides, the same on all that it uses;
 * ``reserve``: a transfer is cut into chunks, and each holds all its resources until the slowest is done.
+
+A relaxed step (``Step.relaxed``) is written with each lane of a transfer as one flow: such a
+graph is for bounds only.
+
+Layers of the same kind give the same tasks, but for what they wait for. The first such visit to a block is
+written task by task, later ones are copies (`TaskGraphBuilder.repeat`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from noptoolkit.package import Chiplet
-from noptoolkit.scheduling.task_graph import TaskGraph, TaskGraphBuilder
+from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder
 from noptoolkit.step.step import Block, Slice, Step
-from noptoolkit.step.transfers import Transfer
+from noptoolkit.step.transfers import Lane, Transfer
+from noptoolkit.step.visits import Entry, Visit, Written, name_chains
 
 __all__ = ["CONTENTIONS", "overlapped_graph"]
 
@@ -42,27 +48,6 @@ def overlapped_graph(
     return _Writer(step, prefetch, order, contention, chunks).graph()
 
 
-@dataclass(eq=False)
-class _Visit:
-    """One pass through a block, forward or backward."""
-
-    block: Block
-    name: str
-    factor: float
-    loaded: dict[int, Ids] = field(default_factory=dict)  # by slice: its loads
-    place: dict[int, int] = field(default_factory=dict)  # by slice: its place in its chiplet's ring
-    done: dict[int, list[int]] = field(default_factory=dict)  # by slice: its work, then what follows it
-
-
-@dataclass
-class _Entry:
-    """A slice in a chiplet's ring."""
-
-    size: float
-    loads: Ids
-    release: int = -1
-
-
 class _Writer:
     """Writes the tasks of a step block by block; remembers what the next block waits for."""
 
@@ -75,115 +60,185 @@ class _Writer:
         chunks: int,
     ) -> None:
         self.step, self.prefetch, self.order = step, prefetch, order
-        self.contention, self.chunks = contention, chunks
+        self.contention, self.chunks = "relaxed" if step.relaxed else contention, chunks
         self.sram = {
             node.name: node.sram
             for node in step.package.nodes
             if isinstance(node, Chiplet) and node.sram is not None
         }
-        self.ports = {memory.name for memory in step.package.memories}
         self.tasks = TaskGraphBuilder(buffers=self.sram)
         self.ready: list[Ids] = [()] * step.micro_batches  # what micro-batch b waits for
         self.released: dict[str, list[int]] = {}  # by chiplet: when it was done with each block
-        self.ring: dict[str, list[_Entry]] = {}  # by chiplet: slices in the order of entry
+        self.ring: dict[str, list[Entry]] = {}  # by chiplet: slices in the order of entry
         self.queue: dict[str, Ids] = {}  # by port: its latest load of experts, where an order is given
         self.groups: dict[int, list[tuple[Sequence[str], Sequence[str]]]] = {}  # by transfer: who waits alike
+        self.written: dict[tuple[int, bool], Written] = {}  # by block and direction
+        self.marked: dict[str, list[int]] = {}  # of the visit: tasks of its stages, by kind
+        self.stages: list[tuple[str, int]] = []  # kind and front
 
     def graph(self) -> TaskGraph:
         step = self.step
-        layers = [(step.blocks[i], f"L{layer}") for layer, i in enumerate(step.layers)]
-        for block, name in layers:
-            self.forward(_Visit(block, name, 1.0))
-        self.head(_Visit(step.head, "head", 3.0 if step.training else 1.0))
+        layers = list(enumerate(step.layers))
+        for layer, kind in layers:
+            self.visit(kind, f"L{layer}", backward=False)
+        self.head(Visit(step.head, "head", 3.0 if step.training else 1.0))
         if step.training:
-            for block, name in reversed(layers):
-                self.backward(_Visit(block, f"{name}'", 2.0))
+            for layer, kind in reversed(layers):
+                self.visit(kind, f"L{layer}'", backward=True)
         self.close_rings()
+        name_chains(self.tasks, self.stages)
         return self.tasks.build()
 
-    def mark_loads(self, visit: _Visit) -> None:
-        """Name the last loads of a block's experts as a stage for the lower bound, as attention is one."""
-        last = {part.chiplet: part for part in visit.block.experts}
-        self.tasks.front(visit.loaded[id(part)][0] for part in last.values())
+    def visit(self, kind: int, name: str, *, backward: bool) -> None:
+        """Add a pass through a block: a copy of the last one of its kind if it waits for as many tasks."""
+        block = self.step.blocks[kind]
+        inputs = self.inputs(block)
+        before = self.written.get((kind, backward))
+        if before is None or not self.repeated(before, name, inputs):
+            self.marked = {}
+            first, places = len(self.tasks), {name: len(ring) for name, ring in self.ring.items()}
+            one = Visit(block, name, 2.0 if backward else 1.0)
+            (self.backward if backward else self.forward)(one)
+            self.written[kind, backward] = Written(
+                name,
+                first,
+                len(self.tasks),
+                inputs,
+                list(self.ready),
+                {name: ring[places.get(name, 0) :] for name, ring in self.ring.items()},
+                {part.chiplet: self.released[part.chiplet][-1] for part in block.slices},
+                dict(self.queue),
+                self.marked,
+            )
+        for stage in ("load", "pass") if backward else ("pass", "load"):
+            self.name_stage(("'" if backward else "") + stage, self.marked.get(stage, []))
 
-    def forward(self, visit: _Visit) -> None:
+    def inputs(self, block: Block) -> tuple[Ids, ...]:
+        """Return the tasks that a visit to a block may wait for, in a fixed order."""
+        chiplets = list(dict.fromkeys(part.chiplet for part in block.slices))
+        gates = [tuple(self.gate(chiplet)) for chiplet in chiplets]
+        latest = [tuple(ring[-1].loads) if (ring := self.ring.get(c)) else () for c in chiplets]
+        queues = [self.queue[port] for port in sorted(self.queue)]
+        return (*self.ready, *gates, *latest, *queues)
+
+    def repeated(self, before: Written, name: str, inputs: tuple[Ids, ...]) -> bool:
+        """Copy a visit, if the tasks that it waits for can stand for those that the copy would."""
+        if list(map(len, before.inputs)) != list(map(len, inputs)):
+            return False
+        replaced: dict[int, int] = {}
+        for old, new in zip(before.inputs, inputs, strict=True):
+            for i, j in zip(old, new, strict=True):
+                if replaced.setdefault(i, j) != j:
+                    return False
+        shift = self.tasks.repeat(before.first, before.last, replaced, (before.name, name))
+
+        def moved(ids: Ids) -> Ids:
+            return [i + shift if i >= before.first else replaced[i] for i in ids]
+
+        self.ready = [moved(ids) for ids in before.ready]
+        for chiplet, entries in before.entries.items():
+            self.ring[chiplet] += [
+                Entry(entry.size, moved(entry.loads), entry.release + shift) for entry in entries
+            ]
+        for chiplet, task in before.released.items():
+            self.released[chiplet].append(task + shift)
+        self.queue |= {port: moved(ids) for port, ids in before.queue.items()}
+        self.marked = {stage: [i + shift for i in ids] for stage, ids in before.fronts.items()}
+        return True
+
+    def name_stage(self, kind: str, tasks: Ids) -> None:
+        self.stages.append((kind, self.tasks.front(tasks)))
+
+    def mark_loads(self, visit: Visit) -> None:
+        """Note the last loads of a block's experts as a stage for the lower bound."""
+        last = {part.chiplet: part for part in visit.block.experts}
+        self.marked["load"] = [visit.loaded[part.index][0] for part in last.values()]
+
+    def forward(self, visit: Visit) -> None:
         block = visit.block
         self.load(visit, [*block.before, *block.beside, *self.ordered(block.experts)])
         stage: list[int] = []
         for b in range(self.step.micro_batches):
             label = f"{visit.name} m{b}"
-            cached = self.move(block.cache_read, (), "load", f"cache {label}")
+            cached = self.move(block.cache_read, (), f"cache {label}")
             attended = self.compute(visit, block.before, b, [*self.ready[b], *cached])
             stage += attended
-            self.move(block.cache_written, attended, "store", f"cache {label}")
+            self.move(block.cache_written, attended, f"cache {label}")
             self.ready[b] = self.join(self.middle(visit, b, attended), label)
-        self.tasks.front(stage)
+        self.marked["pass"] = stage
         self.mark_loads(visit)
         self.release(visit)
 
-    def backward(self, visit: _Visit) -> None:
+    def backward(self, visit: Visit) -> None:
         block = visit.block
         self.load(visit, [*block.beside, *self.ordered(block.experts), *block.before])
         for b in range(self.step.micro_batches):
             returned = self.join(self.middle(visit, b, self.ready[b]), f"{visit.name} m{b}")
             self.ready[b] = self.compute(visit, block.before, b, returned)
         self.mark_loads(visit)
-        self.tasks.front(task for tasks in self.ready for task in tasks)
+        self.marked["pass"] = [task for tasks in self.ready for task in tasks]
         self.update(visit)
         self.release(visit)
 
-    def head(self, visit: _Visit) -> None:
+    def head(self, visit: Visit) -> None:
         self.load(visit, visit.block.before)
         for b in range(self.step.micro_batches):
-            self.ready[b] = self.compute(visit, visit.block.before, b, self.ready[b])
+            computed = self.compute(visit, visit.block.before, b, self.ready[b])
+            self.ready[b] = self.join(computed, f"head m{b}")
+        self.name_stage("head", [task for tasks in self.ready for task in tasks])
         if self.step.training:
             self.update(visit)
         self.release(visit)
 
-    def middle(self, visit: _Visit, b: int, after: Ids) -> Ids:
+    def middle(self, visit: Visit, b: int, after: Ids) -> Ids:
         """Add dispatch, experts and combine of a micro-batch and what runs beside; return what ends it."""
         block, label = visit.block, f"{visit.name} m{b}"
         ends = list(self.compute(visit, block.beside, b, after)) if block.beside else []
         if not block.experts:
             return ends or after
         there, back = block.dispatch[b], block.combine[b]
-        arrived = self.send(there, dict.fromkeys(there.uses, after), "dispatch", label)
+        arrived = self.send(there, dict.fromkeys(there.parts, after), label)
         finished: dict[str, list[int]] = {part.chiplet: [] for part in block.experts}
         before: dict[str, Ids] = {}
-        for names, resources in self.grouped(there, finished, there.uses, self.step.waits):
-            gate = [arrived[r] for r in resources] or after
+        for names, lanes in self.grouped(there, finished, there.parts, self.step.waits):
+            gate = [arrived[lane] for lane in lanes] or after
             before |= dict.fromkeys(names, self.shared(gate, len(names), f"dispatch {label}"))
         text = f"expert {label}"
         for part in block.experts:
-            gate = [*before[part.chiplet], *visit.loaded[id(part)]]
+            gate = [*before[part.chiplet], *visit.loaded[part.index]]
             time = visit.factor * float(part.forward[b])
             task = self.tasks.add(time, part.chiplet, gate, kind="expert", label=text)
-            visit.done.setdefault(id(part), []).append(task)
+            visit.done.setdefault(part.index, []).append(task)
             finished[part.chiplet].append(task)
         gates: dict[str, Ids] = {}
-        for resources, names in self.grouped(back, back.uses, finished, self.step.fed_by):
-            gate = [task for name in names for task in finished[name]]
-            gates |= dict.fromkeys(resources, self.shared(gate, len(resources), f"experts {label}"))
+        for lanes, names in self.grouped(back, back.parts, finished, self.step.fed_by):
+            gate = [task for name in names for task in finished[name]] or after
+            gates |= dict.fromkeys(lanes, self.shared(gate, len(lanes), f"experts {label}"))
         for name, ids in finished.items():
             if self.step.feeds[name].isdisjoint(gates):
                 ends += ids  # results that stay where they are
-        return [*ends, *dict.fromkeys(self.send(back, gates, "combine", label).values())]
+        if self.step.relaxed:  # what no single chiplet waits for, the whole block does
+            waited = frozenset().union(*self.step.waits.values())
+            ends += [task for lane, task in arrived.items() if lane not in waited]
+        return [*ends, *dict.fromkeys(self.send(back, gates, label).values())]
 
-    def compute(self, visit: _Visit, parts: Sequence[Slice], b: int, after: Ids) -> Ids:
+    def compute(self, visit: Visit, parts: Sequence[Slice], b: int, after: Ids) -> Ids:
         """Add the work of some hosts' slices on a micro-batch; return what follows waits for."""
         ids = []
         for part in parts:
             text = f"{part.kind} {visit.name} m{b}"
             time = visit.factor * float(part.forward[b])
-            gate = [*after, *visit.loaded[id(part)]]
+            gate = [*after, *visit.loaded[part.index]]
             ids.append(self.tasks.add(time, part.chiplet, gate, kind=part.kind, label=text))
-            visit.done.setdefault(id(part), []).append(ids[-1])
+            visit.done.setdefault(part.index, []).append(ids[-1])
         return ids or after
 
-    def send(self, sent: Transfer, after: Mapping[str, Ids], kind: str, label: str) -> dict[str, int]:
-        """Add a transfer; return the task that ends its use of each resource."""
-        text = f"{kind} {label}"
+    def send(self, sent: Transfer, after: Mapping[str, Ids], label: str) -> dict[str, int]:
+        """Add a transfer; return the task that ends its use of each lane."""
+        kind, text = sent.kind, f"{sent.kind} {label}"
         add = self.tasks.add
+        if self.contention == "relaxed":
+            return {name: self.relaxed(lane, after[name], kind, text) for name, lane in sent.parts.items()}
         if self.contention == "factor":
             return {r: add(time, r, after[r], kind=kind, label=text) for r, time in sent.uses.items()}
         gate: Ids = list(dict.fromkeys(task for r in sent.uses for task in after[r]))
@@ -194,87 +249,95 @@ class _Writer:
             gate = (add(sent.time / self.chunks, tuple(sent.uses), gate, kind=kind, label=text),)
         return dict.fromkeys(sent.uses, gate[0]) if sent.uses else {}
 
-    def load(self, visit: _Visit, parts: Sequence[Slice]) -> None:
+    def relaxed(self, lane: Lane, after: Ids, kind: str, text: str) -> int:
+        return self.tasks.add_flow(1.0, lane.uses, after, kind=kind, label=text, least=lane.least)
+
+    def gate(self, chiplet: str) -> Ids:
+        """Return what the loads of a block wait for on a chiplet: an earlier block to be done there."""
+        released = self.released.get(chiplet, [])
+        index = len(released) - 1 - self.prefetch
+        return [released[index]] if index >= 0 else []
+
+    def load(self, visit: Visit, parts: Sequence[Slice]) -> None:
         """Add the loads of a block's weights, in the order in which each chiplet needs them."""
+        last = {part.index for part in {part.chiplet: part for part in parts}.values()}
         for part in parts:
-            released = self.released.get(part.chiplet, [])
-            index = len(released) - 1 - self.prefetch
-            gate: list[int] = [released[index]] if index >= 0 else []
+            gate = list(self.gate(part.chiplet))
             ring = self.ring.setdefault(part.chiplet, [])
             if ring:
                 gate += ring[-1].loads
-            visit.place[id(part)] = len(ring)
+            visit.place[part.index] = len(ring)
             loads = self.load_slice(part, gate, f"load {part.kind} {visit.name}")
-            visit.loaded[id(part)] = loads
-            ring.append(_Entry(part.size, loads))
+            ring.append(Entry(part.size, loads))
+            if part.index in last:  # a stage for the lower bound: see `mark_loads`
+                loads = self.join(loads, f"load {part.kind} {visit.name}")
+            visit.loaded[part.index] = loads
 
     def load_slice(self, part: Slice, gate: Ids, text: str) -> Ids:
         """Add the load of a slice, behind earlier ones of its port where an order is given."""
-        queued = self.order is not None and part.kind == "expert"
-        after = {r: (*gate, *self.queue.get(r, ())) if queued else gate for r in part.load}
         buffer = part.chiplet if part.chiplet in self.sram else None
-        ids: list[int] = []
-        ports: list[str | None] = [r for r in part.load if r in self.ports]
-        for resource in ports or [None]:
-            hold = part.size if buffer else 0.0  # the first task takes the room for all
-            time, before = (part.load[resource], after[resource]) if resource else (0.0, gate)
-            kind = "load" if resource else "join"
-            ids.append(
-                self.tasks.add(time, resource, before, kind=kind, label=text, buffer=buffer, hold=hold)
-            )
-            buffer = None
-        channels = {r: time for r, time in part.load.items() if r not in self.ports}
-        ids += self.over_network(part.size, channels, gate, "load", text)
+        hold = part.size if buffer else 0.0  # the first task takes the room for all
+        queued = self.order is not None and part.kind == "expert"
+        sent = part.load
+        if self.contention == "relaxed":
+            queues = [task for port in sent.ports if queued for task in self.queue.get(port, ())]
+            room = self.tasks.add(0.0, None, gate, kind="join", label=text, buffer=buffer, hold=hold)
+            ids = [self.relaxed(Lane(sent.occupied, sent.least or 0.0), [room, *queues], "load", text)]
+        else:
+            ids = []
+            ports: list[str | None] = [*sent.ports]
+            for port in ports or [None]:
+                after = gate if port is None or not queued else (*gate, *self.queue.get(port, ()))
+                time, kind = (0.0, "join") if port is None else (sent.ports[port], "load")
+                ids.append(self.tasks.add(time, port, after, kind=kind, label=text, buffer=buffer, hold=hold))
+                buffer, hold = None, 0.0
+            ids += self.over_network(sent, gate, "load", text)
         if queued:
-            self.queue.update({r: [ids[0]] for r in part.load if r in self.ports})
+            self.queue.update({port: [ids[0]] for port in sent.ports})
         return ids
 
-    def move(self, uses: Mapping[str, float], after: Ids, kind: str, text: str) -> Ids:
+    def move(self, sent: Transfer | None, after: Ids, text: str) -> Ids:
         """Add a movement between chiplet and memory: ports and channels, all at the same time."""
-        ports = [
-            self.tasks.add(time, r, after, kind=kind, label=text)
-            for r, time in uses.items()
-            if r in self.ports
-        ]
-        channels = {r: time for r, time in uses.items() if r not in self.ports}
-        size = sum(channels.values())
-        return [*ports, *self.over_network(size, channels, after, kind, text)]
+        if sent is None or not sent.occupied:
+            return []
+        if self.contention == "relaxed":
+            return [self.relaxed(Lane(sent.occupied, sent.least or 0.0), after, sent.kind, text)]
+        ports = [self.tasks.add(time, r, after, kind=sent.kind, label=text) for r, time in sent.ports.items()]
+        return [*ports, *self.over_network(sent, after, sent.kind, text)]
 
-    def over_network(
-        self, size: float, channels: Mapping[str, float], after: Ids, kind: str, text: str
-    ) -> list[int]:
-        if not channels:
+    def over_network(self, sent: Transfer, after: Ids, kind: str, text: str) -> list[int]:
+        if not sent.uses:
             return []
         if self.contention == "fluid":
-            return [self.tasks.add_flow(size, channels, after, kind=kind, label=text)]
-        return [self.tasks.add(time, r, after, kind=kind, label=text) for r, time in channels.items()]
+            return [self.tasks.add_flow(sent.size, sent.uses, after, kind=kind, label=text)]
+        return [self.tasks.add(time, r, after, kind=kind, label=text) for r, time in sent.uses.items()]
 
-    def update(self, visit: _Visit) -> None:
+    def update(self, visit: Visit) -> None:
         """Add exchange of gradients, update and write-back of a block's weights."""
         block = visit.block
         exchanged: dict[int, Ids] = {}  # by slice: the end of its exchange
         for (kind, _), parts in block.exchanged.items():
             sent, text = block.exchange[kind], f"{kind} {visit.name}"
-            gate = self.join([task for part in parts for task in visit.done[id(part)]], text)
-            ends = self.send(sent, dict.fromkeys(sent.uses, gate), "exchange", text)
-            exchanged |= {id(part): list(dict.fromkeys(ends.values())) for part in parts}
+            gate = self.join([task for part in parts for task in visit.done[part.index]], text)
+            ends = self.send(sent, dict.fromkeys(sent.parts, gate), text)
+            exchanged |= {part.index: list(dict.fromkeys(ends.values())) for part in parts}
         for part in block.slices:
             text = f"{part.kind} {visit.name}"
-            after = [*visit.done[id(part)], *exchanged.get(id(part), ())]
+            after = [*visit.done[part.index], *exchanged.get(part.index, ())]
             task = self.tasks.add(part.update, part.chiplet, after, kind="update", label=f"update {text}")
-            visit.done[id(part)] = [task, *self.move(part.store, [task], "store", f"store {text}")]
+            visit.done[part.index] = [task, *self.move(part.store, [task], f"store {text}")]
 
-    def release(self, visit: _Visit) -> None:
+    def release(self, visit: Visit) -> None:
         """Add what gives the slices' room back, and note when each chiplet is done with the block."""
         by_chiplet: dict[str, list[int]] = {}
         for part in visit.block.slices:
             buffer = part.chiplet if part.chiplet in self.sram else None
             hold = -part.size if buffer else 0.0
             text = f"release {part.kind} {visit.name}"
-            after = visit.done[id(part)]
+            after = visit.done[part.index]
             task = self.tasks.add(0.0, None, after, kind="join", label=text, buffer=buffer, hold=hold)
             by_chiplet.setdefault(part.chiplet, []).append(task)
-            self.ring[part.chiplet][visit.place[id(part)]].release = task
+            self.ring[part.chiplet][visit.place[part.index]].release = task
         for chiplet, ids in by_chiplet.items():
             self.released.setdefault(chiplet, []).append(self.join(ids, visit.name)[0])
 
@@ -298,14 +361,14 @@ class _Writer:
         self, sent: Transfer, these: Iterable[str], those: Iterable[str], lead: Mapping[str, frozenset[str]]
     ) -> list[tuple[Sequence[str], Sequence[str]]]:
         """Return who waits alike for a transfer: names of these, and those that lead to each of them."""
-        if id(sent) not in self.groups:
+        if sent.index not in self.groups:
             groups: dict[tuple[str, ...], list[str]] = {}
             for name in these:
                 groups.setdefault(tuple(other for other in those if other in lead.get(name, ())), []).append(
                     name
                 )
-            self.groups[id(sent)] = [(names, others) for others, names in groups.items()]
-        return self.groups[id(sent)]
+            self.groups[sent.index] = [(names, others) for others, names in groups.items()]
+        return self.groups[sent.index]
 
     def shared(self, ids: Ids, count: int, label: str) -> Ids:
         """Return what some tasks of a number wait for, as one task where many wait for many: a mesh has."""

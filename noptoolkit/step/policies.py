@@ -14,18 +14,18 @@ graph is scheduled by `noptoolkit.scheduling.list_scheduling`, improved forwards
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.errors import ScheduleError, raise_collected
-from noptoolkit.scheduling.task_graph import TaskGraph
+from noptoolkit.scheduling import TaskGraph
 from noptoolkit.step.overlapping import CONTENTIONS, overlapped_graph
 from noptoolkit.step.serial import serial_graph
 from noptoolkit.step.step import Slice, Step
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Batch
 
-__all__ = ["ORDERS", "POLICIES", "Order", "Policy"]
+__all__ = ["ORDERS", "POLICIES", "GraphOfStep", "Order", "Policy", "overlapping", "serial"]
 
 Order = Callable[[Sequence[Slice]], Sequence[Slice]]
 
@@ -48,6 +48,28 @@ def as_listed(slices: Sequence[Slice]) -> list[Slice]:
 ORDERS: Mapping[str, Order] = {"heavy": heavy_first, "light": light_first, "listed": as_listed}
 
 
+def serial(step: Step, policy: Policy) -> TaskGraph:
+    """Return the task graph of a step that does one thing after another."""
+    return serial_graph(step)
+
+
+def overlapping(step: Step, policy: Policy) -> TaskGraph:
+    """Return the task graph of a step that overlaps whatever may overlap."""
+    prefetch, order = policy.prefetch, policy.order
+    assert isinstance(prefetch, int)  # schedule() tries one after another
+    assert not isinstance(order, tuple)
+    return overlapped_graph(
+        step,
+        prefetch=prefetch,
+        order=None if order is None else resolve(order, ORDERS, "order"),
+        contention=policy.contention,
+        chunks=policy.chunks,
+    )
+
+
+GraphOfStep = Callable[[Step, "Policy"], TaskGraph]
+
+
 def _as_tuple(value: object) -> tuple:  # type: ignore[type-arg]
     return value if isinstance(value, tuple) else (value,)
 
@@ -58,8 +80,9 @@ class Policy:
 
     Parameters
     ----------
-    overlap
-        Whether things of different kinds run at the same time.
+    graph
+        Called with a step and the policy, which then has one prefetch depth and one order; returns the task
+        graph. `serial` and `overlapping` are two; a new kind of step is one more function.
     degree
         Copies of a token, see `noptoolkit.traffic.dispatch`.
     layout
@@ -80,7 +103,7 @@ class Policy:
         Of improvement of each schedule, at most, see `list_schedule`.
     """
 
-    overlap: bool = True
+    graph: GraphOfStep = field(default=overlapping, repr=False)
     degree: Degree = "in-network"
     layout: str = "mozart"
     prefetch: int | tuple[int, ...] = 1
@@ -118,22 +141,13 @@ class Policy:
         counts = dict.fromkeys(count or batch.micro_batches for count in _as_tuple(self.micro_batches))
         fitting = [count for count in counts if batch.sequences % count == 0] or list(counts)
         orders, depths = _as_tuple(self.order), _as_tuple(self.prefetch)
-        if not self.overlap:
+        if self.graph is serial:
             orders, depths = orders[:1], depths[:1]
         return [(depth, order, count) for count in fitting for order in orders for depth in depths]
 
-    def graph(self, step: Step, prefetch: int, order: str | Order | None) -> TaskGraph:
-        """Return the task graph of a step under this policy."""
-        if not self.overlap:
-            return serial_graph(step)
-        arrange = None if order is None else resolve(order, ORDERS, "order")
-        return overlapped_graph(
-            step, prefetch=prefetch, order=arrange, contention=self.contention, chunks=self.chunks
-        )
-
 
 POLICIES: Mapping[str, Policy] = {
-    "serial": Policy(overlap=False, degree="copies", layout="contiguous"),
+    "serial": Policy(serial, degree="copies", layout="contiguous"),
     "overlap": Policy(degree="copies", layout="contiguous"),
     "all-to-all": Policy(degree="in-network", layout="contiguous"),
     "streaming": Policy(degree="in-network", layout="mozart"),

@@ -8,15 +8,15 @@ from typing import Any
 from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.allocation import Allocation, allocate
 from noptoolkit.errors import UnknownNameError, WorkloadError
-from noptoolkit.flow.evaluation import name_of
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Package, expect_package
 from noptoolkit.routing.rules import Routing
 from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
-from noptoolkit.scheduling.result import Schedule
 from noptoolkit.step.costing import step_of
 from noptoolkit.step.energy import energy_of
 from noptoolkit.step.policies import POLICIES, Policy
+from noptoolkit.step.result import StepSchedule
+from noptoolkit.step.routes import ALONE
 from noptoolkit.step.step import Step, StepOptions
 from noptoolkit.units import Quantity
 from noptoolkit.workload import Workload
@@ -38,7 +38,7 @@ def schedule(
     weights_on_network: bool = True,
     energy_per_flop: Quantity | None = None,
     **changes: Any,
-) -> Schedule:
+) -> StepSchedule:
     """Return the schedule of one step of a workload on a package.
 
     Parameters
@@ -75,34 +75,31 @@ def schedule(
     if allocation is None:
         allocation = allocate(workload.trace, package, method=chosen.layout)
     steps: dict[int, Step] = {}
-    by = "optimal-alone" if routing == "optimal" else name_of(routing)
-    best: Schedule | None = None
+    best: StepSchedule | None = None
     for prefetch, order, count in chosen.candidates(workload.batch):
         if count not in steps:
             options = StepOptions(
                 degree=chosen.degree,
                 micro_batches=count,
                 slices=slices,
-                routing=routing,
+                routing=ALONE if routing == "optimal" else routing,
                 efficiency=efficiency or Efficiency(),
                 optimiser=optimiser,
                 weights_on_network=weights_on_network,
             )
             steps[count] = step_of(package, workload, allocation, options)
-        graph = chosen.graph(steps[count], prefetch, order)
-        timeline = list_schedule(graph, priority=priority, rounds=chosen.rounds)
-        used = dataclasses.replace(
+        tried = dataclasses.replace(
             chosen,
             layout=allocation.method.partition(":")[0],
             prefetch=prefetch,
             order=order,
             micro_batches=count,
         )
-        energy = energy_of(steps[count], energy_per_flop)
-        plan = Schedule(
-            graph, timeline.start, timeline.end, timeline.bounds, package, workload, used, energy, by
-        )
-        if best is None or plan.makespan < best.makespan:
-            best = plan
+        graph = tried.graph(steps[count], tried)
+        timeline = list_schedule(graph, priority=priority, rounds=tried.rounds)
+        if best is None or timeline.makespan < best.makespan:
+            energy = energy_of(steps[count], energy_per_flop)
+            times = (timeline.start, timeline.end, timeline.bounds)
+            best = StepSchedule(graph, *times, steps[count], tried, energy)
     assert best is not None  # candidates are never empty
     return best

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from noptoolkit.scheduling.task_graph import TaskGraph, TaskGraphBuilder
-from noptoolkit.step.memory_routes import add_up
+from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder
 from noptoolkit.step.step import Block, Step
+from noptoolkit.step.transfers import Transfer, add_up
 
 __all__ = ["serial_graph"]
 
@@ -26,11 +26,14 @@ def serial_graph(step: Step) -> TaskGraph:
             ids = [tasks.add(0.0, None, ids, kind="join", label=f"end of {label}")]
         barrier = tuple(ids) or barrier
 
+    def cached(sent: Transfer | None) -> Mapping[str, float]:
+        return {} if sent is None else add_up([sent.occupied] * step.micro_batches)
+
     def run(block: Block, name: str, backward: bool) -> None:
         where = f"{name} {'backward' if backward else 'forward'}"
         factor = 2.0 if backward else 1.0
-        stage("load", f"load {where}", add_up(part.load for part in block.slices))
-        stage("load", f"read cache {where}", add_up([block.cache_read] * step.micro_batches))
+        stage("load", f"load {where}", add_up(part.load.occupied for part in block.slices))
+        stage("load", f"read cache {where}", cached(block.cache_read))
         hosts = add_up({p.chiplet: factor * p.forward.sum()} for p in (*block.before, *block.beside))
         experts = add_up({p.chiplet: factor * p.forward.sum()} for p in block.experts)
         stages = [
@@ -41,7 +44,7 @@ def serial_graph(step: Step) -> TaskGraph:
         ]
         for kind, uses in [*stages[1:], stages[0]] if backward else stages:
             stage(kind, f"{kind} {where}", uses)
-        stage("store", f"write cache {where}", add_up([block.cache_written] * step.micro_batches))
+        stage("store", f"write cache {where}", cached(block.cache_written))
         if backward:
             finish(block, where)
 
@@ -49,12 +52,12 @@ def serial_graph(step: Step) -> TaskGraph:
         exchanged = add_up(block.exchange[kind].uses for kind, _ in block.exchanged)
         stage("exchange", f"exchange {where}", exchanged)
         stage("update", f"update {where}", add_up({p.chiplet: p.update} for p in block.slices))
-        stage("store", f"store {where}", add_up(part.store for part in block.slices))
+        stage("store", f"store {where}", add_up(part.store.occupied for part in block.slices))
 
     blocks = [step.blocks[i] for i in step.layers]
     for layer, block in enumerate(blocks):
         run(block, f"L{layer}", backward=False)
-    stage("load", "load head", add_up(part.load for part in step.head.slices))
+    stage("load", "load head", add_up(part.load.occupied for part in step.head.slices))
     factor = 3.0 if step.training else 1.0
     stage("head", "head", add_up({p.chiplet: factor * p.forward.sum()} for p in step.head.before))
     if step.training:

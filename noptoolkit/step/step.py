@@ -12,7 +12,7 @@ in training the n holders of an expert exchange its gradients likewise. A block 
 * *beside*: shared experts, or a dense layer's feed-forward network, on the hosts, while the experts run.
 
 Weights come from the memory stacks that serve a chiplet (``Memory.serves``; else the nearest), split by
-bandwidth, through the stack's port and along a shortest path of the network. A chiplet's weights of one block
+bandwidth, through the stack's port and along the routing's paths. A chiplet's weights of one block
 are cut into *slices* that its SRAM can hold two at a time: one is used while the next loads. Activations
 stay on the package and are not counted against SRAM or memory bandwidth (assumed).
 
@@ -21,8 +21,8 @@ Micro-batch b of n takes tokens b N / n to (b + 1) N / n of N tokens spread even
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -33,7 +33,7 @@ from noptoolkit.errors import ScheduleError
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Package
 from noptoolkit.routing.rules import Routing
-from noptoolkit.step.memory_routes import MemoryRoutes
+from noptoolkit.step.memory_stacks import MemoryStacks
 from noptoolkit.step.transfers import Transfer, used_towards
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
@@ -100,26 +100,28 @@ class Slice:
     size, state
         Of the weights, and of the optimiser's state that an update reads and writes, in B.
     load, store
-        How long reading the weights, and writing them back with the state read and written, occupies each
-        port and channel, in s, by name.
+        Reading of the weights, and writing them back with the state read and written.
     forward
         Time to compute each micro-batch forward, in s, [micro-batches]; backward takes twice that.
     update
         Time of the optimiser's arithmetic, in s.
     index
-        Slices of the same kind and index are copies on several chiplets, whose gradients are exchanged;
-        ``None`` where there is no other copy.
+        Number of the slice in its step.
+    copies
+        Slices of one block of the same kind and this number are copies on several chiplets, whose gradients
+        are exchanged; ``None`` where there is no other copy.
     """
 
     chiplet: str
     kind: str
     size: float
     state: float
-    load: Mapping[str, float]
-    store: Mapping[str, float]
+    load: Transfer
+    store: Transfer
     forward: Floats
     update: float
-    index: int | None = None
+    index: int
+    copies: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +137,7 @@ class Block:
     exchange
         Of the gradients of slices that are copies of each other, by kind; empty without a backward pass.
     cache_read, cache_written
-        How long keys and values of one micro-batch occupy ports and channels, in s, by name (in decode and
-        prefill).
-    cached
-        The same in B, read and written, by host.
+        Keys and values of one micro-batch, in decode and prefill; ``None`` where there are none.
     """
 
     before: tuple[Slice, ...]
@@ -147,9 +146,8 @@ class Block:
     dispatch: tuple[Transfer, ...] = ()
     combine: tuple[Transfer, ...] = ()
     exchange: Mapping[str, Transfer] = field(default_factory=dict)
-    cache_read: Mapping[str, float] = field(default_factory=dict)
-    cache_written: Mapping[str, float] = field(default_factory=dict)
-    cached: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    cache_read: Transfer | None = None
+    cache_written: Transfer | None = None
 
     @property
     def slices(self) -> tuple[Slice, ...]:
@@ -158,12 +156,29 @@ class Block:
 
     @cached_property
     def exchanged(self) -> Mapping[tuple[str, int], tuple[Slice, ...]]:
-        """The slices whose gradients are exchanged together, by kind and index."""
+        """The slices whose gradients are exchanged together, by kind and number of copies."""
         together: dict[tuple[str, int], list[Slice]] = {}
         for part in self.slices:
-            if part.index is not None and part.kind in self.exchange:
-                together.setdefault((part.kind, part.index), []).append(part)
+            if part.copies is not None and part.kind in self.exchange:
+                together.setdefault((part.kind, part.copies), []).append(part)
         return {key: tuple(parts) for key, parts in together.items()}
+
+    def with_transfers(self, change: Callable[[Transfer], Transfer]) -> Block:
+        """Return the block with each transfer changed, in a fixed order."""
+
+        def slices(parts: tuple[Slice, ...]) -> tuple[Slice, ...]:
+            return tuple(replace(part, load=change(part.load), store=change(part.store)) for part in parts)
+
+        return Block(
+            slices(self.before),
+            slices(self.beside),
+            slices(self.experts),
+            tuple(map(change, self.dispatch)),
+            tuple(map(change, self.combine)),
+            {kind: change(sent) for kind, sent in self.exchange.items()},
+            None if self.cache_read is None else change(self.cache_read),
+            None if self.cache_written is None else change(self.cache_written),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,8 +199,12 @@ class Step:
         How many.
     hosts
         Chiplets on which the tokens live.
-    routes
-        Between memory stacks and chiplets.
+    stacks
+        The memory stacks of each chiplet.
+    routing
+        Name of the routing of its transfers, empty before they are routed.
+    relaxed
+        Whether its transfers are lower bounds over all routings.
     """
 
     package: Package
@@ -197,22 +216,33 @@ class Step:
     head: Block
     micro_batches: int
     hosts: tuple[str, ...]
-    routes: MemoryRoutes
+    stacks: MemoryStacks
+    routing: str = ""
+    relaxed: bool = False
 
     @property
     def training(self) -> bool:
         """Whether a backward pass and an update follow."""
         return self.workload.batch.mode == "training"
 
+    def with_transfers(self, change: Callable[[Transfer], Transfer]) -> Step:
+        """Return the step with each transfer changed, in a fixed order."""
+        blocks = tuple(block.with_transfers(change) for block in self.blocks)
+        return replace(self, blocks=blocks, head=self.head.with_transfers(change))
+
     @cached_property
     def waits(self) -> Mapping[str, frozenset[str]]:
         """What each expert chiplet waits for: the network resources that lead to it in any dispatch."""
+        if self.relaxed:
+            return {name: frozenset([f"to {name}"]) for name in self.package.experts}
         loads = [t.load for block in self.blocks for t in block.dispatch]
         return self._reach(loads, backward=True)
 
     @cached_property
     def feeds(self) -> Mapping[str, frozenset[str]]:
         """The network resources that each expert chiplet leads to in any combine."""
+        if self.relaxed:
+            return {name: frozenset([f"from {name}"]) for name in self.package.experts}
         loads = [t.load for block in self.blocks for t in block.combine]
         return self._reach(loads, backward=False)
 

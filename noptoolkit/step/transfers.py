@@ -1,87 +1,113 @@
-"""How long a transfer occupies the network, and who waits for which part of it.
+"""What crosses the network at once, what it occupies, and which chiplets wait for which part of it.
 
-A routing (`noptoolkit.flow.ROUTINGS`) turns a traffic into a use of every resource of the network, in bytes:
-channels, half-duplex links, crossbars, injection and ejection. A resource of capacity C is busy for use / C.
-Alone on the network, a transfer takes as long as its most occupied resource: the flow bound of its routing.
+Tokens, gradients, weights and caches are all transfers: bytes from sources to sinks, and messages to (or
+from) sets of chiplets. A routing (`noptoolkit.step.routes`) turns a transfer into a use of every resource of
+the network, in bytes: channels, half-duplex links, crossbars, injection and ejection. A resource of capacity
+C is busy for use / C; alone on the network, a transfer takes as long as its most occupied resource.
 
-A receiver waits for every loaded resource that can lead to it, and a resource for every sender that can
-lead to it, both along loaded channels: on a tree exactly its own path, on a mesh at worst all of it.
+A receiver waits for every loaded resource that can lead to it, and a resource for every sender that can lead
+to it, both along loaded channels: on a tree exactly its own path, on a mesh possibly all of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from noptoolkit._arrays import Floats
-from noptoolkit.flow import congestion
 from noptoolkit.network import flow_network
 from noptoolkit.package import Package
-from noptoolkit.routing.rules import Routing
-from noptoolkit.traffic import Traffic
+from noptoolkit.routing.problem import RoutingProblem
+from noptoolkit.routing.solution import TreeLoads
 
-__all__ = ["Transfer", "network_resources", "transfer", "used_towards"]
+__all__ = ["Lane", "Pair", "Transfer", "add_up", "used_towards"]
+
+Pair = tuple[str, str]
+"""Names of source and sink."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A part of a transfer that chiplets wait for as one.
+
+    Parameters
+    ----------
+    uses
+        Time that it occupies each resource, in s, by name.
+    least
+        Time that it takes at least, in s.
+    """
+
+    uses: Mapping[str, float]
+    least: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class Transfer:
-    """One traffic as the scheduler sees it.
+    """Bytes that cross the network together; unrouted until `noptoolkit.step.routes` fills the second half.
 
     Parameters
     ----------
-    size
-        Bytes that are sent in all.
+    index
+        Number of the transfer in its step.
+    kind
+        ``dispatch``, ``combine``, ``exchange``, ``load`` or ``store``.
+    pairs
+        Bytes by source and sink, messages apart.
+    problem
+        The same as a routing sees it, with the messages; ``None`` for movements of memory.
+    ports
+        Time that it occupies each memory stack's port, which the stack's own link may narrow, in s, by stack.
     uses
-        How long it occupies each resource of the network that it uses, in s, by name.
+        Time that it occupies each resource of the network, in s, by name.
     load
-        Bytes per channel, [channels].
+        Bytes on each channel, [channels].
+    paths
+        Share of each pair's bytes on each arc, [arcs] by pair; ``None`` where the routing gives loads only.
+    trees
+        What messages put on the network; ``None`` without messages.
+    lanes
+        Parts that chiplets wait for apart from each other, by name; ``None``: each resource is one.
+    least
+        Time that a relaxed movement of memory takes at least, in s; ``None`` for a routed transfer.
     """
 
-    size: float
-    uses: Mapping[str, float]
-    load: Floats
+    index: int
+    kind: str
+    pairs: Mapping[Pair, float]
+    problem: RoutingProblem | None = None
+    ports: Mapping[str, float] = field(default_factory=dict)
+    uses: Mapping[str, float] = field(default_factory=dict)
+    load: Floats = field(default_factory=lambda: np.zeros(0))
+    paths: Mapping[Pair, Floats] | None = None
+    trees: TreeLoads | None = None
+    lanes: Mapping[str, Lane] | None = None
+    least: float | None = None
+
+    @property
+    def size(self) -> float:
+        """Bytes that are sent in all; those of a message once."""
+        messages = () if self.problem is None else self.problem.messages
+        return sum(self.pairs.values()) + sum(float(part.bytes.sum()) for part in messages)
 
     @property
     def time(self) -> float:
-        """How long it takes alone, in s."""
+        """Time that it takes alone on the network, in s."""
         return max(self.uses.values(), default=0.0)
 
+    @property
+    def occupied(self) -> Mapping[str, float]:
+        """Time that it occupies each port and each resource of the network, in s, by name."""
+        return {**self.ports, **self.uses}
 
-def transfer(
-    package: Package, traffic: Traffic, *, routing: str | Routing = "optimal", efficiency: float = 1.0
-) -> Transfer:
-    """Return what a traffic does to the network.
-
-    Parameters
-    ----------
-    routing
-        A name in `noptoolkit.flow.ROUTINGS`, or such a function.
-    efficiency
-        Share of their bandwidth that channels and ports reach.
-
-    Examples
-    --------
-    >>> from noptoolkit import Chiplet, Link, Switch
-    >>> from noptoolkit.traffic import from_matrix
-    >>> pair = Package("pair", [Chiplet("a"), Chiplet("b")], [Link("a", "b", "1 GB/s")])
-    >>> transfer(pair, from_matrix(pair, [[0, 2e9], [1e9, 0]])).uses
-    {'a->b': 2.0, 'b->a': 1.0}
-    """
-    flow = congestion(package, traffic, routing=routing, efficiency=efficiency)
-    network = flow.network
-    time = flow.use / network.capacity / efficiency
-    size = float(traffic.demand.sum())
-    for sets in (traffic.multicast, traffic.reduction):
-        size += 0.0 if sets is None else float(sets.bytes.sum())
-    uses = {network.names[r]: float(time[r]) for r in np.flatnonzero(time > 0)}
-    return Transfer(size, uses, flow.load)
-
-
-def network_resources(package: Package) -> tuple[str, ...]:
-    """Return the names of all resources of the network, memory ports included."""
-    return flow_network(package).names
+    @property
+    def parts(self) -> Mapping[str, Lane]:
+        """Its lanes."""
+        if self.lanes is not None:
+            return self.lanes
+        return {name: Lane({name: time}, time) for name, time in self.uses.items()}
 
 
 def used_towards(package: Package, load: Floats, end: str, *, backward: bool) -> frozenset[str]:
@@ -92,7 +118,7 @@ def used_towards(package: Package, load: Floats, end: str, *, backward: bool) ->
     load
         Bytes per channel, [channels].
     end
-        The node.
+        Name of the node.
     backward
         Whether what leads to the node is meant, instead of what leads from it.
     """
@@ -115,3 +141,18 @@ def used_towards(package: Package, load: Floats, end: str, *, backward: bool) ->
     sends, receives = (others, own) if backward else (own, others)
     between = network.on_arcs @ arcs + network.on_injected @ sends + network.on_ejected @ receives
     return frozenset(network.names[r] for r in np.flatnonzero(between > 0))
+
+
+def add_up(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return the sum of occupations by resource.
+
+    Examples
+    --------
+    >>> add_up([{"hbm0": 1.0}, {"hbm0": 2.0, "sw0->e1": 0.5}])
+    {'hbm0': 3.0, 'sw0->e1': 0.5}
+    """
+    total: dict[str, float] = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total.get(name, 0.0) + float(value)
+    return total

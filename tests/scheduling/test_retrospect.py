@@ -232,7 +232,8 @@ def test_bad_questions() -> None:
         schedule(star(), workload, contention="fluids")
     with pytest.raises(WorkloadError, match="4 sequences do not divide into 3 micro-batches"):
         schedule(star(), workload, micro_batches=3)
-    no_experts = Package("pair", [Chiplet("a", flops=1e6), Chiplet("b", flops=1e6)], [Link("a", "b", 1e6)])
+    nodes = [Chiplet(name, flops=1e6, role="attention") for name in "ab"]
+    no_experts = Package("pair", nodes, [Link("a", "b", 1e6)])
     with pytest.raises((TopologyError, WorkloadError), match="no expert chiplet"):
         schedule(no_experts, workload)
     mute = star()

@@ -1,0 +1,296 @@
+"""Collects the tasks of a graph one by one, or as copies of earlier ones, and builds a `TaskGraph`."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from noptoolkit._arrays import Ints
+from noptoolkit._names import did_you_mean
+from noptoolkit.errors import ScheduleError
+from noptoolkit.scheduling.task_graph import TaskGraph, frozen
+
+__all__ = ["TaskGraphBuilder"]
+
+
+class TaskGraphBuilder:
+    """Collects tasks one by one and builds a `TaskGraph`.
+
+    Parameters
+    ----------
+    capacities
+        Resources that serve more than one task at a time; others are made with capacity 1 when first named.
+    buffers
+        Sizes in B.
+
+    Examples
+    --------
+    >>> tasks = TaskGraphBuilder()
+    >>> load = tasks.add(3.0, "dram", label="load")
+    >>> run = tasks.add(2.0, "pe", after=[load], label="run")
+    >>> tasks.build()
+    TaskGraph(2 tasks, 1 precedences, 2 resources)
+    """
+
+    def __init__(
+        self, capacities: Mapping[str, int] | None = None, buffers: Mapping[str, float] | None = None
+    ) -> None:
+        self._resources: dict[str, int] = {}
+        self._capacity: list[int] = []
+        self._buffers = {name: i for i, name in enumerate(buffers or {})}
+        self._buffer_size = [float(size) for size in (buffers or {}).values()]
+        self._kinds: dict[str, int] = {}
+        self._needs: dict[tuple[tuple[int, ...], int], int] = {}
+        self._known: dict[Any, int] = {}
+        self._duration, self._hold, self._flow_size = array("d"), array("d"), array("d")
+        self._need, self._kind = array("q"), array("q")
+        self._pred_ptr, self._pred = array("q", [0]), array("q")
+        self._late_task, self._late_pred = array("q"), array("q")
+        self._fronts: list[Ints] = []
+        self._chains: list[tuple[int, ...]] = []
+        self._label, self._texts = array("q"), dict[str, int]()
+        self._use_ptr, self._use_resource, self._use_time = array("q", [0]), array("q"), array("d")
+        for name, capacity in (capacities or {}).items():
+            self.resource(name, capacity)
+
+    def __len__(self) -> int:
+        return len(self._duration)
+
+    def resource(self, name: str, capacity: int = 1) -> int:
+        """Return the index of a resource, made if it is new."""
+        if name not in self._resources:
+            if not isinstance(capacity, int) or capacity < 1:
+                raise ScheduleError(
+                    f"resource {name!r}: capacity {capacity!r} must be a whole number above 0"
+                )
+            self._resources[name] = len(self._capacity)
+            self._capacity.append(capacity)
+        return self._resources[name]
+
+    def add(
+        self,
+        duration: float,
+        resource: str | tuple[str, ...] | None = None,
+        after: Iterable[int] = (),
+        *,
+        kind: str = "compute",
+        label: str = "",
+        buffer: str | None = None,
+        hold: float = 0.0,
+    ) -> int:
+        """Add a task and return its index.
+
+        Parameters
+        ----------
+        duration
+            In s.
+        resource
+            Name of what it occupies, or several names that it occupies together, or ``None``.
+        after
+            Indices of tasks that must end before it starts; they may be added later.
+        kind
+            ``compute``, ``load``, ``store``, ``dispatch``, ...: what breakdowns and colours go by.
+        label
+            What charts and errors call it.
+        buffer, hold
+            Buffer, and bytes taken at the start (above 0) or given back at the end (below 0).
+
+        Raises
+        ------
+        ScheduleError
+            If the duration is negative or not finite, the buffer is unknown, or more is taken than it has.
+        """
+        if not 0.0 <= duration < float("inf"):
+            raise ScheduleError(
+                f"task {label or len(self)!r}: duration {duration!r} is not 0 or more seconds"
+            )
+        key = (resource, buffer)
+        need = self._known.get(key)
+        if need is None:
+            need = self._known[key] = self._new_need(resource, buffer, label)
+        if hold and (buffer is None or hold > self._buffer_size[self._buffers[buffer]]):
+            self._explain_hold(buffer, hold, label)
+        self._duration.append(duration)
+        self._need.append(need)
+        self._hold.append(hold)
+        self._kind.append(self._kinds.setdefault(kind, len(self._kinds)))
+        self._label.append(self._texts.setdefault(label, len(self._texts)))
+        self._pred.extend(after)
+        self._pred_ptr.append(len(self._pred))
+        self._flow_size.append(0.0)
+        self._use_ptr.append(len(self._use_time))
+        return len(self._duration) - 1
+
+    def add_flow(
+        self,
+        size: float,
+        uses: Mapping[str, float],
+        after: Iterable[int] = (),
+        *,
+        kind: str = "dispatch",
+        label: str = "",
+        least: float = 0.0,
+    ) -> int:
+        """Add a flow and return its index.
+
+        Parameters
+        ----------
+        size
+            Its bytes: the rate that max-min fairness makes even between flows is in B/s of these.
+        uses
+            How long it would take on each resource alone, in s, by the resource's name.
+        least
+            Time that it takes at least, in s; only the lower bound uses it.
+        """
+        task = self.add(least, None, after, kind=kind, label=label)
+        if not 0.0 <= size < float("inf"):
+            raise ScheduleError(f"flow {label or task!r}: size {size!r} is not 0 or more bytes")
+        for name, time in uses.items():
+            if time > 0.0:
+                self._use_resource.append(self.resource(name))
+                self._use_time.append(time)
+        self._flow_size[-1] = size
+        self._use_ptr[-1] = len(self._use_time)
+        return task
+
+    def wait(self, task: int, for_: int) -> None:
+        """Let a task wait for another one too, which may have been added later."""
+        self._late_task.append(task)
+        self._late_pred.append(for_)
+
+    def front(self, tasks: Iterable[int]) -> int:
+        """Name tasks that together mark a stage of the graph, and return its index.
+
+        Stages are named in order. The schedule does not depend on them; the lower bound looks at what must
+        run between them. Without tasks there is no stage, and -1 is returned.
+        """
+        members = np.fromiter(tasks, np.int64)
+        if not len(members):
+            return -1
+        self._fronts.append(members)
+        return len(self._fronts) - 1
+
+    def chain(self, fronts: Iterable[int]) -> None:
+        """Name some stages, by index, that the lower bound tries without the others."""
+        kept = tuple(sorted({k for k in fronts if k >= 0}))
+        if kept and kept not in self._chains:
+            self._chains.append(kept)
+
+    def repeat(self, first: int, last: int, replaced: Mapping[int, int], renamed: tuple[str, str]) -> int:
+        """Add copies of the tasks ``first`` to ``last - 1``; return how much later each copy comes.
+
+        Predecessors among them become their copies, others those that ``replaced`` gives. Stages named while
+        they were added are the caller's to copy.
+
+        Parameters
+        ----------
+        replaced
+            Index of the predecessor that stands for each earlier one outside of the range.
+        renamed
+            A word of their labels, and the word that stands for it in the copies.
+        """
+        shift = len(self) - first
+        for floats in (self._duration, self._hold, self._flow_size):
+            floats.extend(floats[first:last])
+        for ints in (self._need, self._kind):
+            ints.extend(ints[first:last])
+        begin, end = self._pred_ptr[first], self._pred_ptr[last]
+        pred = np.array(self._pred[begin:end], np.int64)
+        outside = pred < first
+        known = np.array(sorted(replaced), np.int64)
+        stand_in = np.array([replaced[k] for k in sorted(replaced)], np.int64)
+        pred[~outside] += shift
+        place = np.searchsorted(known, pred[outside])
+        if outside.any() and (
+            not len(known) or (known[np.minimum(place, len(known) - 1)] != pred[outside]).any()
+        ):
+            raise ScheduleError("a task to repeat waits for one that nothing stands for")
+        pred[outside] = stand_in[place]
+        late = np.array(self._pred_ptr[first + 1 : last + 1], np.int64) - begin + len(self._pred)
+        self._pred.frombytes(pred.tobytes())
+        self._pred_ptr.frombytes(late.tobytes())
+        begin, end = self._use_ptr[first], self._use_ptr[last]
+        late = np.array(self._use_ptr[first + 1 : last + 1], np.int64) - begin + len(self._use_time)
+        self._use_ptr.frombytes(late.tobytes())
+        self._use_resource.extend(self._use_resource[begin:end])
+        self._use_time.extend(self._use_time[begin:end])
+        used, place = np.unique(np.array(self._label[first:last], np.int64), return_inverse=True)
+        texts, fresh = list(self._texts), []
+        for k in used.tolist():
+            text = " ".join(renamed[1] if word == renamed[0] else word for word in texts[k].split(" "))
+            fresh.append(self._texts.setdefault(text, len(self._texts)))
+        self._label.frombytes(np.array(fresh, np.int64)[place].astype(np.int64).tobytes())
+        return shift
+
+    def build(self) -> TaskGraph:
+        """Return the graph of what was added.
+
+        Raises
+        ------
+        ScheduleError
+            If a task waits for one that does not exist.
+        """
+        pred_ptr, pred = self._precedences()
+        graph = TaskGraph(
+            resources=tuple(self._resources),
+            capacity=frozen(self._capacity, np.int64),
+            buffers=tuple(self._buffers),
+            buffer_size=frozen(self._buffer_size, np.float64),
+            duration=frozen(self._duration, np.float64),
+            need=frozen(self._need, np.int64),
+            needs=tuple(self._needs),
+            hold=frozen(self._hold, np.float64),
+            pred_ptr=pred_ptr,
+            pred=pred,
+            kind=frozen(self._kind, np.int64),
+            kinds=tuple(self._kinds),
+            label=frozen(self._label, np.int64),
+            texts=tuple(self._texts),
+            flow_size=frozen(self._flow_size, np.float64),
+            use_ptr=frozen(self._use_ptr, np.int64),
+            use_resource=frozen(self._use_resource, np.int64),
+            use_time=frozen(self._use_time, np.float64),
+            fronts=tuple(self._fronts),
+            chains=tuple(self._chains),
+        )
+        wrong = np.flatnonzero((graph.pred < 0) | (graph.pred >= len(graph)))
+        if len(wrong):
+            task = int(np.searchsorted(graph.pred_ptr, wrong[0], side="right")) - 1
+            raise ScheduleError(
+                f"{graph.name(task)} waits for task {graph.pred[wrong[0]]}, "
+                f"but there are tasks 0 to {len(graph) - 1}"
+            )
+        return graph
+
+    def _precedences(self) -> tuple[Ints, Ints]:
+        """Return pointers and predecessors, those of `wait` behind the others of their task."""
+        pred_ptr, pred = frozen(self._pred_ptr, np.int64), frozen(self._pred, np.int64)
+        if not self._late_task:
+            return pred_ptr, pred
+        late = np.array(self._late_task, np.int64)
+        owner = np.concatenate([np.repeat(np.arange(len(self)), np.diff(pred_ptr)), late])
+        counts = np.bincount(owner, minlength=len(self))
+        by_task = np.argsort(owner, kind="stable")
+        pred = np.concatenate([pred, np.array(self._late_pred, np.int64)])[by_task]
+        return frozen(np.concatenate([[0], np.cumsum(counts)]), np.int64), frozen(pred, np.int64)
+
+    def _new_need(self, resource: str | tuple[str, ...] | None, buffer: str | None, label: str) -> int:
+        names = (resource,) if isinstance(resource, str) else resource or ()
+        if buffer is not None and buffer not in self._buffers:
+            hint = did_you_mean(buffer, self._buffers)
+            raise ScheduleError(f"task {label or len(self)!r}: no buffer named {buffer!r}; {hint}")
+        held = tuple(dict.fromkeys(self.resource(name) for name in names))
+        need = (held, -1 if buffer is None else self._buffers[buffer])
+        return self._needs.setdefault(need, len(self._needs))
+
+    def _explain_hold(self, buffer: str | None, hold: float, label: str) -> None:
+        if buffer is None:
+            raise ScheduleError(f"task {label or len(self)!r}: holds {hold:g} B of no buffer; name it")
+        size = self._buffer_size[self._buffers[buffer]]
+        raise ScheduleError(
+            f"task {label or len(self)!r}: takes {hold:g} B of buffer {buffer!r}, which has {size:g} B; "
+            "cut it into smaller tasks"
+        )

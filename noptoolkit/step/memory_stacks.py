@@ -1,0 +1,83 @@
+"""Which memory stacks hold a chiplet's weights, and in which shares.
+
+The stacks are those that name the chiplet in ``serves``, else the nearest in hops that name no chiplet
+(several if they tie), split by bandwidth. This is part of the work of a step, not of its routing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+
+from noptoolkit.errors import NopWarning
+from noptoolkit.package import Memory, Package
+from noptoolkit.units import format_quantity
+
+__all__ = ["MemoryStacks"]
+
+
+class MemoryStacks:
+    """The memory stacks of every chiplet of a package."""
+
+    def __init__(self, package: Package) -> None:
+        self.package = package
+        self.stacks: dict[str, tuple[Memory, ...]] = {}
+        named = {chiplet for memory in package.memories for chiplet in memory.serves}
+        free = [m for m in package.memories if not m.serves] or list(package.memories)
+        hops = {m.name: _hops(package, m.name) for m in free}
+        for chiplet in package.terminals:
+            if chiplet in named:
+                stacks = [m for m in package.memories if chiplet in m.serves]
+            else:
+                nearest = min((hops[m.name][chiplet] for m in free), default=0)
+                stacks = [m for m in free if hops[m.name][chiplet] == nearest]
+            self.stacks[chiplet] = tuple(stacks)
+
+    def shares(self, chiplet: str) -> list[tuple[Memory, float]]:
+        """Return a chiplet's stacks and the share of its weights that each holds."""
+        total = sum(memory.bandwidth for memory in self.stacks[chiplet])
+        return [(memory, memory.bandwidth / total) for memory in self.stacks[chiplet]]
+
+    def pairs(self, chiplet: str, read: float, written: float) -> dict[tuple[str, str], float]:
+        """Return the bytes between a chiplet and its stacks by (source, sink), of bytes read and written."""
+        found: dict[tuple[str, str], float] = {}
+        for memory, share in self.shares(chiplet):
+            if read > 0:
+                found[memory.name, chiplet] = read * share
+            if written > 0:
+                found[chiplet, memory.name] = written * share
+        return found
+
+    def warn_of_overrun(self, held: Iterable[tuple[str, float]]) -> None:
+        """Warn, once, if weights given as (chiplet, bytes) are more than their stacks hold, or none is."""
+        if not self.package.memories:
+            warnings.warn(
+                f"package {self.package.name!r} has no memory stacks: weights and caches take no time to "
+                "load or store; give the builder memory=True, or attach_memory(...)",
+                NopWarning,
+                stacklevel=5,
+            )
+        need = {memory.name: 0.0 for memory in self.package.memories}
+        for chiplet, size in held:
+            for memory, share in self.shares(chiplet):
+                need[memory.name] += share * size
+        over = [m for m in self.package.memories if m.capacity is not None and need[m.name] > m.capacity]
+        if not over:
+            return
+        worst = max(over, key=lambda memory: need[memory.name] / (memory.capacity or 1.0))
+        warnings.warn(
+            f"package {self.package.name!r}: the weights need more memory than there is in {len(over)} of "
+            f"{len(self.package.memories)} stacks, most in {worst.name!r}: "
+            f"{format_quantity(need[worst.name], 'B')} of {format_quantity(worst.capacity or 0.0, 'B')}; "
+            "times are as if they fitted",
+            NopWarning,
+            stacklevel=5,
+        )
+
+
+def _hops(package: Package, memory: str) -> dict[str, int]:
+    import networkx as nx
+
+    stacks = {other.name for other in package.memories if other.name != memory}
+    passable = nx.restricted_view(package.graph, stacks, [])
+    return dict(nx.single_source_shortest_path_length(passable, memory))

@@ -1,0 +1,83 @@
+"""The schedule of a step: what it was made from, beside when every task runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from noptoolkit.package import Package
+from noptoolkit.scheduling import Schedule
+from noptoolkit.step.energy import StepEnergy
+from noptoolkit.step.policies import Policy
+from noptoolkit.step.step import Step
+from noptoolkit.tables import Amount, Missing, Table
+from noptoolkit.trace import ORIGINS
+from noptoolkit.units import format_quantity
+from noptoolkit.workload import Workload
+
+__all__ = ["StepSchedule"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StepSchedule(Schedule):
+    """A `Schedule` of one step of a workload on a package.
+
+    Parameters
+    ----------
+    step
+        The step in numbers, routed.
+    policy
+        How it was scheduled.
+    energy
+        Dynamic energy of the step.
+    """
+
+    step: Step
+    policy: Policy
+    energy: StepEnergy
+
+    def __repr__(self) -> str:
+        what = f"{self.workload.name!r} on {self.package.name!r}, {format_quantity(self.makespan, 's')}"
+        within = f"within {100 * self.gap:.2g} % of the bound"
+        return f"Schedule({what}, {len(self.graph)} tasks, {within})"
+
+    @property
+    def package(self) -> Package:
+        """The package."""
+        return self.step.package
+
+    @property
+    def workload(self) -> Workload:
+        """The workload."""
+        return self.step.workload
+
+    @property
+    def routing(self) -> str:
+        """Name of the routing of everything that crosses the network."""
+        return self.step.routing
+
+    def table(self, busiest: int = 8) -> Table:
+        """Return the schedule as a table: times, energy, SRAM, busiest resources."""
+        table = super().table(busiest)
+        unknown = f"without {', '.join(self.energy.unknown)}" if self.energy.unknown else ""
+        total = Amount(self.energy.total, "J") if self.energy.total else Missing("not given")
+        rows = list(table.rows)
+        rows.insert(1 + [row[0] for row in rows].index("overlap"), ("dynamic energy", total, unknown))
+        return replace(table, rows=tuple(rows))
+
+    def notes(self) -> list[str]:
+        """Return what must be said with the table, a line each."""
+        lines = [
+            *super().notes(),
+            f"Policy: {self.policy.graph.__name__}, {self.policy}.",
+            f"Network routing: {self.routing}.",
+        ]
+        if self.workload.trace.origin != "recorded":
+            lines.append(f"Tokens to experts: {ORIGINS[self.workload.trace.origin]}.")
+        return lines
+
+    def to_chrome_trace(self, path: str | Path) -> None:
+        """Write the schedule as a trace that Perfetto and chrome://tracing open."""
+        from noptoolkit.formats.trace_events import write_chrome_trace
+
+        write_chrome_trace(self, path, self.package)

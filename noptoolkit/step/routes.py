@@ -1,0 +1,177 @@
+"""How the transfers of a step are routed: from bytes between pairs to the time that resources are occupied.
+
+A `StepRouting` gives the share of a pair's bytes on each arc, transfer by transfer, and the trees of its
+messages. A memory stack's port and its own links are one resource, named after the stack: a movement holds it
+for the longer of the two times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from noptoolkit._arrays import Floats, Ints
+from noptoolkit.flow.routings import route
+from noptoolkit.network import FlowNetwork, flow_network
+from noptoolkit.nodes import memory_time
+from noptoolkit.package import Memory, Package
+from noptoolkit.routing.method import Effort, RoutingMethod
+from noptoolkit.routing.problem import RoutingProblem, routing_problem
+from noptoolkit.routing.rules import Routing, method_of
+from noptoolkit.routing.solution import TreeLoads
+from noptoolkit.step.step import Step
+from noptoolkit.step.transfers import Pair, Transfer
+from noptoolkit.traffic import from_matrix
+
+__all__ = ["ALONE", "StepRouting", "named_routing", "own_resources", "pair_use", "routed_step"]
+
+ALONE = "optimal-alone"
+"""Name of the routing that routes each transfer as if it were alone on the package."""
+
+
+@dataclass(frozen=True, eq=False)
+class StepRouting:
+    """A routing of all transfers of a step.
+
+    Parameters
+    ----------
+    name
+        Name that results give.
+    pair
+        Called with a transfer, a pair and its bytes; returns the share of them on each arc, [arcs].
+    trees
+        Called with a transfer; returns what its messages put on the network.
+    whole
+        Routing of the whole problem of a transfer, used instead of the other two for all but movements of
+        memory; ``None`` where each pair has its own paths.
+    """
+
+    name: str
+    pair: Callable[[Transfer, Pair, float], Floats]
+    trees: Callable[[Transfer], TreeLoads] | None = None
+    whole: RoutingMethod | None = None
+
+
+def named_routing(package: Package, routing: str | Routing) -> StepRouting:
+    """Return a routing by name (or a user's) as a routing of steps.
+
+    Parameters
+    ----------
+    routing
+        A name in `noptoolkit.flow.ROUTINGS`, such a routing, or ``optimal-alone``: the best routes of each
+        transfer alone, and shortest paths for memory.
+    """
+    whole = method_of("optimal" if routing == ALONE else routing)
+    single = method_of("shortest") if routing == ALONE else whole
+    known: dict[Pair, Floats] = {}
+
+    def pair(transfer: Transfer, ends: Pair, size: float) -> Floats:
+        if ends not in known:
+            one = from_matrix(package, [[0.0, 1.0], [0.0, 0.0]], endpoints=ends)
+            known[ends] = route(single, routing_problem(package, one), Effort()).arc_load
+        return known[ends]
+
+    return StepRouting(ALONE if routing == ALONE else whole.name, pair, whole=whole)
+
+
+def routed_step(step: Step, routing: StepRouting) -> Step:
+    """Return a step whose transfers follow a routing."""
+    costs = _Costs(step)
+    routed = step.with_transfers(lambda sent: _routed(step, sent, routing, costs))
+    return replace(routed, routing=routing.name)
+
+
+def pair_use(network: FlowNetwork, ends: Pair, arcs: Floats) -> Floats:
+    """Return what each byte of a pair uses of each resource, in B/B, [resources].
+
+    Parameters
+    ----------
+    arcs
+        Share of the bytes on each arc, [arcs].
+    """
+    index = network.package.index
+    sends, receives = np.zeros(len(index)), np.zeros(len(index))
+    sends[index[ends[0]]] = receives[index[ends[1]]] = 1.0
+    use: Floats = network.on_arcs @ arcs + network.on_injected @ sends + network.on_ejected @ receives
+    return use
+
+
+def own_resources(network: FlowNetwork) -> dict[str, Ints]:
+    """Return the port and the links' resources of each memory stack, by its name."""
+    package, found = network.package, {}
+    for memory in package.memories:
+        ends = (network.origin[package.index[memory.name]], network.destination[package.index[memory.name]])
+        links = network.own[(network.tail == ends[0]) | (network.head == ends[1])]
+        found[memory.name] = np.unique(np.r_[links, network.names.index(f"{memory.name} port")])
+    return found
+
+
+class _Costs:
+    """Times per byte of paths, worked out once for each."""
+
+    def __init__(self, step: Step) -> None:
+        self.network = flow_network(step.package)
+        self.own = own_resources(self.network)
+        self.efficiency = step.options.efficiency
+        self.rate = 1 / (self.network.capacity * self.efficiency.network)
+        self.known: dict[tuple[Pair, int], tuple[Floats, Floats]] = {}
+
+    def per_byte(self, ends: Pair, arcs: Floats) -> Floats:
+        """Return the time that each byte occupies each resource, in s/B, [resources]."""
+        key = (ends, id(arcs))
+        if key not in self.known or self.known[key][0] is not arcs:
+            self.known[key] = (arcs, pair_use(self.network, ends, arcs) * self.rate)
+        return self.known[key][1]
+
+
+def _routed(step: Step, sent: Transfer, routing: StepRouting, costs: _Costs) -> Transfer:
+    network = costs.network
+    if sent.problem is not None and routing.whole is not None:
+        routed = route(routing.whole, sent.problem, Effort())
+        time = routed.use(network, sent.problem.ports) * costs.rate
+        load = network.channel_load(routed.arc_load + routed.trees.arc_load)
+        return replace(sent, uses=_named(network, time), load=load)
+    time, load = np.zeros(network.num_resources), np.zeros(network.num_arcs)
+    ports: dict[str, float] = {}
+    paths: dict[Pair, Floats] = {}
+    for ends, size in sent.pairs.items():
+        arcs = paths[ends] = routing.pair(sent, ends, size)
+        load += size * arcs
+        takes = size * costs.per_byte(ends, arcs)
+        memory = _memory_of(step.package, ends)
+        if memory is not None:
+            own = costs.own[memory.name]
+            port = memory_time(memory, size, costs.efficiency.memory)
+            ports[memory.name] = ports.get(memory.name, 0.0) + max(port, float(takes[own].max()))
+            takes[own] = 0.0
+            if not step.options.weights_on_network:
+                continue
+        time += takes
+    trees = None
+    if sent.problem is not None and sent.problem.messages:
+        assert routing.trees is not None  # a routing without trees routes whole problems
+        trees = routing.trees(sent)
+        load += trees.arc_load
+        time += trees.use(network) * costs.rate
+    uses = _named(network, time)
+    return replace(sent, ports=ports, uses=uses, load=network.channel_load(load), paths=paths, trees=trees)
+
+
+def _memory_of(package: Package, ends: Pair) -> Memory | None:
+    nodes = (package[ends[0]], package[ends[1]])
+    return next((node for node in nodes if isinstance(node, Memory)), None)
+
+
+def _named(network: FlowNetwork, time: Floats) -> Mapping[str, float]:
+    return {network.names[r]: float(time[r]) for r in np.flatnonzero(time > 0)}
+
+
+def pairs_of(problem: RoutingProblem) -> dict[Pair, float]:
+    """Return the bytes of a problem's demand by source and sink."""
+    network, demand = problem.network, problem.demand
+    return {
+        (network.node_of_vertex(i), network.node_of_vertex(j)): float(demand[i, j])
+        for i, j in np.argwhere(demand > 0).tolist()
+    }
