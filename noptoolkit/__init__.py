@@ -16,7 +16,6 @@ from noptoolkit._pictures import name_artist
 if TYPE_CHECKING:
     from noptoolkit import formats, physical, plot, study, topology, traffic
     from noptoolkit.allocation import Allocation, allocate, compare_layouts
-    from noptoolkit.elements import Channel, Chiplet, Link, LinkKind, Memory, Switch
     from noptoolkit.flow import FlowResult, congestion
     from noptoolkit.formats import (
         convert,
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
         save_topology,
         save_trace,
     )
-    from noptoolkit.package import Package
+    from noptoolkit.package import Channel, Chiplet, Link, LinkKind, Memory, Package, Switch
     from noptoolkit.pipeline import Run, run
     from noptoolkit.routing import check_deadlock, zero_load_latency
     from noptoolkit.scheduling import Schedule, TaskGraph, TaskGraphBuilder, schedule_graph
@@ -42,10 +41,9 @@ __version__ = "0.2.0"
 
 _ROOMS = {
     "allocation": ["Allocation", "allocate", "compare_layouts"],
-    "elements": ["Channel", "Chiplet", "Link", "LinkKind", "Memory", "Switch"],
     "flow": ["FlowResult", "congestion"],
     "formats": ["convert", "load_topology", "load_trace", "load_workload", "save_topology", "save_trace"],
-    "package": ["Package"],
+    "package": ["Channel", "Chiplet", "Link", "LinkKind", "Memory", "Package", "Switch"],
     "pipeline": ["Run", "run"],
     "routing": ["check_deadlock", "zero_load_latency"],
     "scheduling": ["Schedule", "TaskGraph", "TaskGraphBuilder", "schedule_graph"],

@@ -22,6 +22,8 @@ MODULES = {
     "allocation.fit": "allocation.allocating",
     "allocation.swap_kernels": "allocation.compiled_swaps",
     "allocation.time_kernels": "allocation.compiled_times",
+    "elements": "package.elements",
+    "package_views": "package.views",
     "flow.certificate": "flow.bounds.certificate",
     "flow.cuts": "flow.bounds.cuts",
     "flow.deadlock": "routing.deadlock",

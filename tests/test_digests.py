@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import noptoolkit as nop
 from noptoolkit import Chiplet, Link, Memory, Package, RoutingTrace, Switch
 from noptoolkit._digests import digest
-from noptoolkit.elements import Node
 from noptoolkit.formats.topology_toml import dump_topology, parse_topology
+from noptoolkit.package.elements import Node
 
 FROZEN = {
     "mozart-nop-tree": "3c55bc730082cb70adebf0f3fbf6d15e2be95e2fc23d9f441773d6c5fbef969e",

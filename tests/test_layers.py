@@ -12,10 +12,8 @@ LAYERS = [
     {"errors", "_arrays", "_pictures", "_moved"},
     {"units", "_names", "_digests", "_seeds", "_highs", "_table_text", "hypergraph"},
     {"tables"},
-    {"elements", "trace"},
-    {"edge_bandwidth", "edge_directions"},
-    {"package", "_package_checks", "package_edits", "package_identity", "package_views"}
-    | {"attributed_graph", "synthetic"},
+    {"trace"},
+    {"package", "synthetic"},
     {"workload", "network"},
     {"topology", "allocation", "nodes", "structure"},
     {"traffic"},
@@ -32,11 +30,6 @@ LAYERS = [
     {"__main__", "__init__"},
 ]
 """A room imports from lower layers only, never from its own layer."""
-
-ONE_THING = [
-    {"package", "_package_checks", "package_views", "package_edits", "package_identity", "attributed_graph"}
-]
-"""Files that are one room in several parts."""
 
 SUB_ROOMS = {"flow": [{"bounds"}, {"optimal", "trees"}, {"verification"}, {""}]}
 """Layers of the folders inside a room; "" are the files of the room itself."""
@@ -93,8 +86,7 @@ def faults_of(room: str, folder: str, source: str) -> list[str]:
                 faults.append("the top of the house")
             continue
         if other != room:
-            together = any({room, other} <= rooms for rooms in ONE_THING)
-            if LAYER_OF[other] >= LAYER_OF[room] and not together:
+            if LAYER_OF[other] >= LAYER_OF[room]:
                 faults.append(other)
         elif room in SUB_ROOMS:
             levels = {name: i for i, names in enumerate(SUB_ROOMS[room]) for name in names}

@@ -28,9 +28,7 @@ from sphinx.application import Sphinx
 ROOMS = {
     "units": "Units",
     "errors": "Errors",
-    "elements": "Nodes and links",
     "package": "The package graph",
-    "package_views": "Views of the graph",
     "trace": "Routing traces",
     "hypergraph": "Hypergraph of a trace",
     "synthetic": "Synthetic routing",

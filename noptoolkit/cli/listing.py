@@ -12,7 +12,6 @@ import typer
 from noptoolkit._names import did_you_mean
 from noptoolkit.cli.screen import AsJson
 from noptoolkit.cli.screen import show as show_table
-from noptoolkit.elements import Link
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.formats import (
     list_topologies,
@@ -23,6 +22,7 @@ from noptoolkit.formats import (
     workload_descriptions,
 )
 from noptoolkit.formats.workload_toml import is_workload_file
+from noptoolkit.package.elements import Link
 from noptoolkit.physical import profile
 from noptoolkit.tables import Column, Table
 

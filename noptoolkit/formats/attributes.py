@@ -1,6 +1,6 @@
 """What the readers and writers of files have in common: checks of text, JSON, and bandwidths of edges.
 
-Nodes and links as flat attributes are in `noptoolkit.attributed_graph`.
+Nodes and links as flat attributes are in `noptoolkit.package.attributed_graph`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ import json
 import re
 from typing import Any
 
-from noptoolkit.attributed_graph import (
+from noptoolkit.errors import FormatError, TopologyError
+from noptoolkit.package import Package
+from noptoolkit.package.attributed_graph import (
     MOST_EDGES,
     Edge,
     Graph,
@@ -18,10 +20,8 @@ from noptoolkit.attributed_graph import (
     link_attributes,
     node_attributes,
 )
-from noptoolkit.attributed_graph import to_package as _to_package
-from noptoolkit.edge_bandwidth import BandwidthChoice, edge_bandwidth
-from noptoolkit.errors import FormatError, TopologyError
-from noptoolkit.package import Package
+from noptoolkit.package.attributed_graph import to_package as _to_package
+from noptoolkit.package.edge_bandwidth import BandwidthChoice, edge_bandwidth
 
 __all__ = [
     "BANDWIDTH",
@@ -45,7 +45,7 @@ NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def to_package(graph: Graph, place: str, *, bandwidth: BandwidthChoice) -> Imported:
-    """Return the package of a graph that a file holds; see `noptoolkit.attributed_graph.to_package`.
+    """Return the package of a graph that a file holds; see `noptoolkit.package.attributed_graph.to_package`.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def to_package(graph: Graph, place: str, *, bandwidth: BandwidthChoice) -> Impor
     place
         Name of the file.
     bandwidth
-        Bandwidth of the edges that do not say, or where it stands (`noptoolkit.edge_bandwidth`).
+        Bandwidth of the edges that do not say, or where it stands (`noptoolkit.package.edge_bandwidth`).
     """
     known = dict.fromkeys(key for edge in graph.edges for key in edge.attributes)
     try:

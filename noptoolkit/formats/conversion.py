@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from noptoolkit._names import did_you_mean
-from noptoolkit.edge_bandwidth import BandwidthChoice
 from noptoolkit.errors import FormatError, UnknownNameError
 from noptoolkit.formats.astrasim import astrasim_losses, dump_astrasim, parse_astrasim
 from noptoolkit.formats.attributes import Imported, parse_json
@@ -29,6 +28,7 @@ from noptoolkit.formats.rapidchiplet_export import save_rapidchiplet
 from noptoolkit.formats.results import replace_file
 from noptoolkit.formats.topology_toml import dump_topology, parse_topology
 from noptoolkit.package import Package, expect_package
+from noptoolkit.package.edge_bandwidth import BandwidthChoice
 from noptoolkit.tables import Table
 from noptoolkit.units import parse_quantity
 
@@ -208,7 +208,7 @@ def import_topology(
     bandwidth
         Bandwidth of links in files that have none, in B/s; for GraphML, GML, DOT and node-link JSON also the
         attribute of edges that holds it, with its unit (``"capacity Gbit/s"``), or a function
-        (`noptoolkit.edge_bandwidth`).
+        (`noptoolkit.package.edge_bandwidth`).
 
     Raises
     ------
@@ -240,7 +240,7 @@ def load_topology(
     bandwidth
         Bandwidth of links in files that have none, in B/s; for GraphML, GML, DOT and node-link JSON also the
         attribute of edges that holds it, with its unit (``"capacity Gbit/s"``), or a function
-        (`noptoolkit.edge_bandwidth`).
+        (`noptoolkit.package.edge_bandwidth`).
 
     Raises
     ------
@@ -324,7 +324,7 @@ def convert(
     bandwidth
         Bandwidth of links in files that have none, in B/s; for GraphML, GML, DOT and node-link JSON also the
         attribute of edges that holds it, with its unit (``"capacity Gbit/s"``), or a function
-        (`noptoolkit.edge_bandwidth`).
+        (`noptoolkit.package.edge_bandwidth`).
     booksim
         Clock, packets, buffers and concentration of a BookSim2 export.
 

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from itertools import pairwise, product
 from typing import Any
 
-from noptoolkit.edge_bandwidth import BandwidthChoice
 from noptoolkit.errors import FormatError, TopologyError
 from noptoolkit.formats.attributes import (
     MOST_EDGES,
@@ -27,6 +26,7 @@ from noptoolkit.formats.attributes import (
     to_package,
 )
 from noptoolkit.package import Package
+from noptoolkit.package.edge_bandwidth import BandwidthChoice
 
 __all__ = ["dump_dot", "parse_dot"]
 
@@ -89,7 +89,7 @@ def parse_dot(text: str, place: str, *, bandwidth: BandwidthChoice) -> Imported:
     text, place
         Of the file.
     bandwidth
-        Bandwidth of the edges that do not say, or where it stands (`noptoolkit.edge_bandwidth`).
+        Bandwidth of the edges that do not say, or where it stands (`noptoolkit.package.edge_bandwidth`).
     """
     return to_package(_Parser(text, place).graph(), place, bandwidth=bandwidth)
 

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from html.entities import html5
 from typing import Any
 
-from noptoolkit.edge_bandwidth import BandwidthChoice
 from noptoolkit.errors import FormatError
 from noptoolkit.formats.attributes import (
     Edge,
@@ -25,6 +24,7 @@ from noptoolkit.formats.attributes import (
     to_package,
 )
 from noptoolkit.package import Package
+from noptoolkit.package.edge_bandwidth import BandwidthChoice
 
 __all__ = ["dump_gml", "parse_gml"]
 
@@ -86,7 +86,7 @@ def parse_gml(text: str, place: str, *, bandwidth: BandwidthChoice) -> Imported:
     text, place
         Of the file.
     bandwidth
-        Bandwidth of the edges that do not say, or where it stands (`noptoolkit.edge_bandwidth`).
+        Bandwidth of the edges that do not say, or where it stands (`noptoolkit.package.edge_bandwidth`).
     """
     graphs = [value for key, value in _parse(text, place) if key == "graph" and isinstance(value, list)]
     if len(graphs) != 1:

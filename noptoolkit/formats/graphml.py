@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from noptoolkit.edge_bandwidth import BandwidthChoice
 from noptoolkit.errors import FormatError
 from noptoolkit.formats.attributes import (
     Edge,
@@ -22,6 +21,7 @@ from noptoolkit.formats.attributes import (
     to_package,
 )
 from noptoolkit.package import Package
+from noptoolkit.package.edge_bandwidth import BandwidthChoice
 
 if TYPE_CHECKING:
     from xml.etree import ElementTree

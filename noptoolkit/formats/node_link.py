@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from noptoolkit.edge_bandwidth import BandwidthChoice
 from noptoolkit.errors import FormatError
 from noptoolkit.formats.attributes import (
     Edge,
@@ -18,6 +17,7 @@ from noptoolkit.formats.attributes import (
     to_package,
 )
 from noptoolkit.package import Package
+from noptoolkit.package.edge_bandwidth import BandwidthChoice
 
 __all__ = ["dump_node_link", "parse_node_link"]
 

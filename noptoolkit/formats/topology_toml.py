@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from noptoolkit._names import did_you_mean
-from noptoolkit._package_checks import graph_faults
-from noptoolkit.attributed_graph import KINDS as NODE_KINDS
 from noptoolkit.errors import MOST_COUNTED, FormatError, NopError, raise_collected
 from noptoolkit.formats.files import parse_toml
 from noptoolkit.package import Link, Node, Package
+from noptoolkit.package.attributed_graph import KINDS as NODE_KINDS
+from noptoolkit.package.checks import graph_faults
 from noptoolkit.topology import BUILDERS
 from noptoolkit.units import format_quantity, parse_quantity
 

@@ -9,7 +9,7 @@ from typing import Any
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import TopologyError, UnknownNameError
 from noptoolkit.package import Chiplet, Link, LinkKind, Memory, Node, Package
-from noptoolkit.package_edits import chosen_memories
+from noptoolkit.package.edits import chosen_memories
 from noptoolkit.topology.size_checks import check_count, need
 from noptoolkit.units import Quantity, parse_quantity
 

@@ -24,15 +24,15 @@ from noptoolkit._arrays import Floats, Ints
 from noptoolkit._digests import digest, fields_of
 from noptoolkit._names import did_you_mean
 from noptoolkit._pictures import picture_of
-from noptoolkit.elements import Channel, Chiplet, Link, LinkKind, Memory, Node, Role, Switch
 from noptoolkit.errors import TopologyError, UnknownNameError
-from noptoolkit.package_edits import (
+from noptoolkit.package.edits import (
     Links,
     warn_of_narrow_buses,
     with_link_bandwidth,
     with_memory_bandwidth,
     without,
 )
+from noptoolkit.package.elements import Channel, Chiplet, Link, Memory, Node, Role, Switch
 from noptoolkit.units import Quantity
 
 if TYPE_CHECKING:
@@ -40,20 +40,9 @@ if TYPE_CHECKING:
     import networkx as nx
     from scipy.sparse import csr_array
 
-    from noptoolkit.edge_bandwidth import BandwidthChoice
+    from noptoolkit.package.edge_bandwidth import BandwidthChoice
 
-__all__ = [
-    "Channel",
-    "Chiplet",
-    "Link",
-    "LinkKind",
-    "Memory",
-    "Node",
-    "Package",
-    "Role",
-    "Switch",
-    "expect_package",
-]
+__all__ = ["Package", "expect_package"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,7 +91,7 @@ class Package:
         source: str = "",
         assumed: Iterable[str] = (),
     ) -> None:
-        from noptoolkit._package_checks import check_package
+        from noptoolkit.package.checks import check_package
 
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "nodes", tuple(nodes))
@@ -136,7 +125,7 @@ class Package:
 
     def describe(self) -> str:
         """Return one line that tells whether the graph is what was meant."""
-        from noptoolkit.package_identity import describe
+        from noptoolkit.package.identity import describe
 
         return describe(self)
 
@@ -146,7 +135,7 @@ class Package:
 
         Traffic that was made for one wiring is refused on another.
         """
-        from noptoolkit.package_identity import wiring
+        from noptoolkit.package.identity import wiring
 
         return wiring(self)
 
@@ -239,7 +228,7 @@ class Package:
     @cached_property
     def channel_names(self) -> tuple[str, ...]:
         """Names of the channels: ``sw0->e3``; ``sw0->e3#2`` is the second one from ``sw0`` to ``e3``."""
-        from noptoolkit.package_identity import channel_names
+        from noptoolkit.package.identity import channel_names
 
         return channel_names(self)
 
@@ -270,20 +259,20 @@ class Package:
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:
-        """The package as a frozen networkx DiGraph; see `noptoolkit.package_views`."""
-        from noptoolkit.package_views import to_networkx
+        """The package as a frozen networkx DiGraph; see `noptoolkit.package.views`."""
+        from noptoolkit.package.views import to_networkx
 
         return to_networkx(self)
 
     def to_igraph(self) -> igraph.Graph:
         """Return the channels as a directed igraph graph; edge ids are channel indices."""
-        from noptoolkit.package_views import to_igraph
+        from noptoolkit.package.views import to_igraph
 
         return to_igraph(self)
 
     def to_sparse(self) -> csr_array[Any]:
         """Return the bandwidth matrix [nodes, nodes] in B/s; parallel channels are summed."""
-        from noptoolkit.package_views import to_sparse
+        from noptoolkit.package.views import to_sparse
 
         return to_sparse(self)
 
@@ -296,8 +285,8 @@ class Package:
         name: str | None = None,
         node_names: str | Callable[[Any, Mapping[str, Any]], str] | None = None,
     ) -> Package:
-        """Return a package made of any networkx graph; see `noptoolkit.package_views.from_networkx`."""
-        from noptoolkit.package_views import from_networkx
+        """Return a package made of any networkx graph; see `noptoolkit.package.views.from_networkx`."""
+        from noptoolkit.package.views import from_networkx
 
         return from_networkx(graph, bandwidth=bandwidth, name=name, node_names=node_names)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
-from noptoolkit.elements import ROLES, Chiplet
-from noptoolkit.package import Package
+from noptoolkit.package.elements import ROLES, Chiplet
+from noptoolkit.package.graph import Package
 from noptoolkit.units import format_quantity
 
 __all__ = ["channel_names", "describe", "wiring"]

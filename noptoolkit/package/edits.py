@@ -17,12 +17,12 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from noptoolkit._names import did_you_mean
-from noptoolkit.elements import Link, LinkKind, Memory
 from noptoolkit.errors import NopWarning, TopologyError, UnknownNameError
+from noptoolkit.package.elements import Link, LinkKind, Memory
 from noptoolkit.units import Quantity, format_quantity, parse_quantity
 
 if TYPE_CHECKING:
-    from noptoolkit.package import Package
+    from noptoolkit.package.graph import Package
 
 __all__ = [
     "Links",

@@ -7,7 +7,7 @@ nothing to a package are reported, not refused, since other tools' files are ful
 
 An undirected edge is a full-duplex link. A directed edge is one direction of a link; two opposite ones that
 agree in everything but bandwidth make one link, and two that differ (in latency, say) stay two one-way
-links, since a link has one latency (`noptoolkit.edge_directions`).
+links, since a link has one latency (`noptoolkit.package.edge_directions`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from noptoolkit._names import did_you_mean
-from noptoolkit.edge_bandwidth import EdgeBandwidth
-from noptoolkit.edge_directions import Direction, expand_edge, join_directions
-from noptoolkit.elements import Chiplet, Link, Memory, Node, Switch
 from noptoolkit.errors import FormatError, NopError, raise_collected
-from noptoolkit.package import Package
+from noptoolkit.package.edge_bandwidth import EdgeBandwidth
+from noptoolkit.package.edge_directions import Direction, expand_edge, join_directions
+from noptoolkit.package.elements import Chiplet, Link, Memory, Node, Switch
+from noptoolkit.package.graph import Package
 from noptoolkit.units import format_quantity, parse_quantity
 
 __all__ = [

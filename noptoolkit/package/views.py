@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noptoolkit.attributed_graph import Edge, Graph, to_package
-from noptoolkit.edge_bandwidth import BandwidthChoice, edge_bandwidth
-from noptoolkit.edge_directions import hidden_links, shared_attributes
 from noptoolkit.errors import FormatError, NopWarning, TopologyError
-from noptoolkit.package import Memory, Package
+from noptoolkit.package.attributed_graph import Edge, Graph, to_package
+from noptoolkit.package.edge_bandwidth import BandwidthChoice, edge_bandwidth
+from noptoolkit.package.edge_directions import hidden_links, shared_attributes
+from noptoolkit.package.elements import Memory
+from noptoolkit.package.graph import Package
 
 if TYPE_CHECKING:
     import igraph

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from noptoolkit._names import did_you_mean
-from noptoolkit.elements import Link
 from noptoolkit.errors import FormatError
+from noptoolkit.package.elements import Link
 from noptoolkit.units import Quantity, parse_quantity
 
 __all__ = ["BandwidthChoice", "EdgeBandwidth", "edge_bandwidth"]

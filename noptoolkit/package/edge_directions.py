@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from noptoolkit.elements import Link
 from noptoolkit.errors import NopError
+from noptoolkit.package.elements import Link
 
 __all__ = ["Direction", "expand_edge", "hidden_links", "join_directions", "shared_attributes"]
 

@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from noptoolkit._names import did_you_mean
-from noptoolkit.elements import ROLES, Chiplet, Link, LinkKind, Memory, Node, Switch
 from noptoolkit.errors import MOST_COUNTED, MOST_SHOWN, NopWarning, TopologyError, raise_collected
+from noptoolkit.package.elements import ROLES, Chiplet, Link, LinkKind, Memory, Node, Switch
 
 if TYPE_CHECKING:
-    from noptoolkit.package import Package
+    from noptoolkit.package.graph import Package
 
 __all__ = ["check_package", "graph_faults"]
 
