@@ -1,0 +1,225 @@
+"""Spanning trees of an undirected graph packed into its capacities, compiled by numba.
+
+*Greedily* (Thorup, Fully-dynamic min-cut, 2007): every tree is a minimum spanning tree of the relative loads of the
+trees before it. The largest load / capacity, divided by the number of trees, tends to 1 / strength.
+
+*Exactly*: K forests grow element by element; an edge that closes a cycle in every forest may still enter one
+if an edge of that cycle moves to another forest, and so on: the shortest chain of such exchanges is an
+augmenting path of matroid union (Edmonds, Matroid partition, 1968; Roskind and Tarjan, A note on finding minimum-cost
+edge-disjoint spanning trees, 1985).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["greedy_trees", "matroid_trees", "spanning_cost"]
+
+Floats = NDArray[np.float64]
+Ints = NDArray[Any]
+
+
+@njit(cache=True, nogil=True)
+def _root(union: Ints, x: int) -> int:
+    while union[x] >= 0:
+        if union[union[x]] >= 0:
+            union[x] = union[union[x]]
+        x = union[x]
+    return x
+
+
+@njit(cache=True, nogil=True)
+def _kruskal(n: int, a: Ints, b: Ints, order: Ints, union: Ints, tree: Ints) -> int:
+    union[:] = -1
+    size = 0
+    for e in order:
+        x, y = _root(union, a[e]), _root(union, b[e])
+        if x != y:
+            if union[x] > union[y]:
+                x, y = y, x
+            union[x] += union[y]
+            union[y] = x
+            tree[size] = e
+            size += 1
+            if size == n - 1:
+                break
+    return size
+
+
+@njit(cache=True, nogil=True)
+def spanning_cost(n: int, a: Ints, b: Ints, length: Floats) -> float:
+    """Return the cost of a minimum spanning tree."""
+    union, tree = np.empty(n, np.int64), np.empty(n - 1, np.int64)
+    _kruskal(n, a, b, np.argsort(length), union, tree)
+    total = 0.0
+    for e in tree:
+        total += length[e]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def greedy_trees(
+    n: int, a: Ints, b: Ints, capacity: Floats, target: float, goal: float, rounds: int, seed: int
+) -> tuple[Ints, float]:
+    """Return trees whose largest load / capacity per tree is at most ``target * (1 + goal)``, if rounds allow.
+
+    Parameters
+    ----------
+    a, b, capacity
+        Ends and capacity of each edge, [edges].
+    target
+        1 / strength, or another lower bound.
+    seed
+        Of the random order of edges that tie.
+
+    Returns
+    -------
+    trees, time
+        Edges of each tree, [trees, vertices - 1]; largest load / capacity / trees.
+    """
+    np.random.seed(seed)
+    m = len(a)
+    load = np.zeros(m)
+    trees = np.empty((rounds, n - 1), np.int64)
+    union = np.empty(n, np.int64)
+    time = np.inf
+    for r in range(rounds):
+        order = np.argsort(load / capacity + (1e-9 + 1e-3 / capacity.max()) * np.random.random(m))
+        _kruskal(n, a, b, order, union, trees[r])
+        worst = 0.0
+        for e in trees[r]:
+            load[e] += 1.0
+        for e in range(m):
+            worst = max(worst, load[e] / capacity[e])
+        time = worst / (r + 1)
+        if time <= target * (1 + goal):
+            return trees[: r + 1], time
+    return trees, time
+
+
+@njit(cache=True, nogil=True)
+def _hang(n: int, a: Ints, b: Ints, holds: Any, parent: Ints, above: Ints, depth: Ints, part: Ints) -> None:
+    """Root every tree of a forest: edge to the parent, the parent, depth and component of each vertex."""
+    m = len(a)
+    degree = np.zeros(n + 1, np.int64)
+    for e in range(m):
+        if holds[e]:
+            degree[a[e] + 1] += 1
+            degree[b[e] + 1] += 1
+    for v in range(n):
+        degree[v + 1] += degree[v]
+    fill = degree[:-1].copy()
+    near = np.empty(degree[n], np.int64)
+    for e in range(m):
+        if holds[e]:
+            near[fill[a[e]]] = e
+            fill[a[e]] += 1
+            near[fill[b[e]]] = e
+            fill[b[e]] += 1
+    part[:] = -1
+    queue = np.empty(n, np.int64)
+    for s in range(n):
+        if part[s] >= 0:
+            continue
+        part[s], parent[s], above[s], depth[s] = s, -1, -1, 0
+        queue[0] = s
+        low, high = 0, 1
+        while low < high:
+            u = queue[low]
+            low += 1
+            for i in range(degree[u], degree[u + 1]):
+                e = near[i]
+                v = a[e] + b[e] - u
+                if part[v] < 0:
+                    part[v], parent[v], above[v], depth[v] = s, e, u, depth[u] + 1
+                    queue[high] = v
+                    high += 1
+
+
+@njit(cache=True, nogil=True)
+def matroid_trees(n: int, a: Ints, b: Ints, copies: Ints, count: int, most_work: int) -> tuple[bool, Any]:
+    """Pack ``count`` spanning trees, edge e in at most ``copies[e]`` of them.
+
+    Parameters
+    ----------
+    most_work
+        Steps after which to give up.
+
+    Returns
+    -------
+    success, holds
+        Whether all trees span; and which forest holds which edge, [forests, edges].
+    """
+    m = len(a)
+    holds = np.zeros((count, m), np.bool_)
+    parent = np.empty((count, n), np.int64)
+    above = np.empty((count, n), np.int64)
+    depth = np.empty((count, n), np.int64)
+    part = np.empty((count, n), np.int64)
+    for i in range(count):
+        _hang(n, a, b, holds[i], parent[i], above[i], depth[i], part[i])
+    came = np.full((count, m), -1, np.int64)  # element before, in a chain; elements are forest * m + edge
+    stamp = np.zeros((count, m), np.int64)
+    queue = np.empty(count * m + 1, np.int64)
+    placed, now, work, start = 0, 0, 0, 0
+    most = 0
+    for e in range(m):
+        most = max(most, copies[e])
+    for turn in range(most):
+        for first in range(m):
+            if turn >= copies[first]:
+                continue
+            if placed == count * (n - 1):
+                return True, holds
+            now += 1
+            queue[0] = -1  # the new copy itself
+            low, high = 0, 1
+            found, where = -2, -1
+            while low < high and where < 0:
+                x = queue[low]
+                low += 1
+                e = first if x < 0 else x % m
+                for k in range(count):
+                    j = (start + k) % count
+                    if holds[j, e]:
+                        continue
+                    u, v = a[e], b[e]
+                    work += 1
+                    if part[j, u] != part[j, v]:
+                        found, where = x, j
+                        break
+                    while u != v:
+                        if depth[j, u] < depth[j, v]:
+                            u, v = v, u
+                        f = parent[j, u]
+                        u = above[j, u]
+                        work += 1
+                        if stamp[j, f] != now:
+                            stamp[j, f] = now
+                            came[j, f] = x
+                            queue[high] = j * m + f
+                            high += 1
+                if work > most_work:
+                    return False, holds
+            if where < 0:
+                continue  # dependent: this copy is in no packing together with those placed
+            x, j = found, where
+            start = (where + 1) % count
+            while True:
+                e = first if x < 0 else x % m
+                old = -1 if x < 0 else x // m
+                before = -1 if x < 0 else came[old, e]
+                if old >= 0:
+                    holds[old, e] = False
+                holds[j, e] = True
+                _hang(n, a, b, holds[j], parent[j], above[j], depth[j], part[j])
+                work += m
+                if x < 0:
+                    break
+                x, j = before, old
+            placed += 1
+    return placed == count * (n - 1), holds
