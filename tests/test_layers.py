@@ -21,6 +21,7 @@ LAYERS = [
     {"formats"},
     {"flow"},
     {"physical", "scheduling"},
+    {"collectives"},
     {"step"},
     {"pipeline"},
     {"metrics"},

@@ -1,10 +1,10 @@
 """Cheapest out-tree that spans a directed graph, compiled by numba.
 
-Edmonds (Optimum branchings, 1967) in the form of Gabow, Galil, Spencer and Tarjan (Efficient algorithms for finding
-minimum spanning trees in undirected and directed graphs, 1986): a path is grown backwards along cheapest
-arcs, cycles are contracted, and the arcs into each (contracted) vertex wait in a mergeable heap whose keys
-are lowered lazily. Here skew heaps are used, and a union-find structure that can be undone opens the
-cycles again at the end. O(arcs log vertices).
+Edmonds (Optimum branchings, 1967) in the form of Gabow, Galil, Spencer and Tarjan (Efficient algorithms for
+finding minimum spanning trees in undirected and directed graphs, 1986): a path is grown backwards along
+cheapest arcs, cycles are contracted, and the arcs into each (contracted) vertex wait in a mergeable heap
+whose keys are lowered lazily. Here skew heaps are used, and a union-find structure that can be undone opens
+the cycles again at the end. O(arcs log vertices).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Cheapest way to serve groups under given prices, compiled by numba; see `noptoolkit.collectives.pricing`.
 
 Relays copy nothing, so a tree of a group is a tree of its *closure*: the complete graph of its members, whose
-arcs are shortest paths. An exchange takes shortest paths; spreading a cheapest out-arborescence; collecting the
-same with the arcs reversed; an all-reduce the root with the cheapest pair of both.
+arcs are shortest paths. An exchange takes shortest paths; spreading a cheapest out-arborescence; collecting
+the same with the arcs reversed; an all-reduce the root with the cheapest pair of both.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 
 from noptoolkit.collectives.compiled_arborescence import cheapest_arborescence
 
-__all__ = ["BOTH", "COLLECT", "EXCHANGE", "SPREAD", "lay_all", "lay_group", "path_arcs"]
+__all__ = ["BOTH", "COLLECT", "EXCHANGE", "SPREAD", "lay_all", "lay_group", "nearest_members", "path_arcs"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[Any]
 
 SPREAD, COLLECT, BOTH, EXCHANGE = 0, 1, 2, 3
+LEVELS = 8  # distances at which members are made one party
 
 
 @njit(cache=True, nogil=True)
-def _nearest(
+def nearest_members(
     start: Ints,
     heads: Ints,
     arcs: Ints,
@@ -38,7 +39,8 @@ def _nearest(
     heap: Ints,
     place: Ints,
 ) -> None:
-    """Dijkstra from a source until ``left`` vertices of a mark are settled; ``entered`` is the arc into each."""
+    """Dijkstra from a source until ``left`` vertices of a mark are settled; ``entered`` is the arc into
+    each."""
     distance[:] = np.inf
     entered[:] = -1
     place[:] = -1
@@ -113,8 +115,101 @@ def _spanning(cost: Floats, near: Ints, best: Floats) -> float:
 
 
 @njit(cache=True, nogil=True)
+def _least_of_parties(cost: Floats, symmetric: bool) -> float:
+    """Return what any schedule of an all-reduce of one byte pays among parties; see `pricing`."""
+    k = len(cost)
+    if k < 2:
+        return 0.0
+    into, out = np.full(k, np.inf), np.full(k, np.inf)
+    for i in range(k):
+        for j in range(k):
+            if i != j:
+                out[i] = min(out[i], cost[i, j])
+                into[j] = min(into[j], cost[i, j])
+    if symmetric:
+        tree = _spanning(cost, np.empty(k, np.int64), np.empty(k))
+        total: float = tree + into.sum() - into.max()
+        return total
+    tail, head = np.empty(k * (k - 1), np.int64), np.empty(k * (k - 1), np.int64)
+    weight, e = np.empty(k * (k - 1)), 0
+    for i in range(k):
+        for j in range(k):
+            if i != j:
+                tail[e], head[e], weight[e] = i, j, cost[i, j]
+                e += 1
+    forth, back = np.inf, np.inf
+    for r in range(k):
+        _, spread = cheapest_arborescence(k, r, tail, head, weight)
+        _, collected = cheapest_arborescence(k, r, head, tail, weight)
+        forth = min(forth, collected + into.sum() - into[r])
+        back = min(back, spread + out.sum() - out[r])
+    return max(forth, back)
+
+
+@njit(cache=True, nogil=True)
+def least_of_any(cost: Floats, symmetric: bool) -> float:
+    """Return the same at its best over parties: members nearer to each other than some distance are one.
+
+    Parameters
+    ----------
+    cost
+        Cost from each member to each, [members, members].
+    symmetric
+        Whether it is.
+    """
+    k = len(cost)
+    linked = np.minimum(cost, cost.T)
+    near = np.empty(k, np.int64)
+    _spanning(linked, near, np.empty(k))
+    steps = np.zeros(k)
+    for v in range(k):
+        if near[v] >= 0:
+            steps[v] = linked[v, near[v]]
+    levels = np.sort(steps[1:])
+    best, last, tries = _least_of_parties(cost, symmetric), -1.0, 0
+    for at in range(k - 2, -1, -1):  # the longest steps first
+        level = levels[at] * (1 + 1e-9)
+        if at == k - 2 or level >= last * (1 - 1e-6) or tries == LEVELS:
+            last = level
+            continue
+        last = level
+        tries += 1
+        party = np.arange(k)
+        for _ in range(k):  # members of a party have a chain of short steps between them
+            changed = False
+            for v in range(k):
+                if near[v] >= 0 and steps[v] <= level and party[v] != party[near[v]]:
+                    low = min(party[v], party[near[v]])
+                    party[v], party[near[v]], changed = low, low, True
+            if not changed:
+                break
+        number, count = np.full(k, -1), 0
+        for v in range(k):
+            if number[party[v]] < 0:
+                number[party[v]] = count
+                count += 1
+        smaller = np.full((count, count), np.inf)
+        for i in range(k):
+            for j in range(k):
+                a, b = number[party[i]], number[party[j]]
+                if a != b:
+                    smaller[a, b] = min(smaller[a, b], cost[i, j])
+        for a in range(count):
+            smaller[a, a] = 0.0
+        best = max(best, _least_of_parties(smaller, symmetric))
+    return best
+
+
+@njit(cache=True, nogil=True)
 def lay_group(
-    motion: int, shares: Floats, pairs: Floats, cost: Floats, symmetric: bool, hops: Ints, amounts: Floats
+    motion: int,
+    shares: Floats,
+    pairs: Floats,
+    cost: Floats,
+    symmetric: bool,
+    bounding: bool,
+    hops: Ints,
+    amounts: Floats,
 ) -> tuple[int, float, float]:
     """Lay the cheapest trees or pairs of one group in its closure.
 
@@ -130,8 +225,11 @@ def lay_group(
         Cost from each member to each, per byte, [members, members].
     symmetric
         Whether costs are; an all-reduce then takes a minimum spanning tree both ways.
+    bounding
+        Whether to work out what any schedule of an all-reduce must pay.
     hops, amounts
-        Filled: commodity (root or sender; -1 - root for the in-trees of `BOTH`), from, to, and bytes, of each hop.
+        Filled: commodity (root or sender; -1 - root for the in-trees of `BOTH`), from, to, and bytes, of
+        each hop.
 
     Returns
     -------
@@ -159,16 +257,13 @@ def lay_group(
                 hops[count + 1, 0], hops[count + 1, 1], hops[count + 1, 2] = -1, v, near[v]
                 amounts[count + 1] = shares[0]
                 count += 2
-        nearest, widest = 0.0, 0.0
-        for v in range(k):
-            least_in = np.inf
-            for u in range(k):
-                if u != v:
-                    least_in = min(least_in, cost[u, v])
-            nearest += least_in
-            widest = max(widest, least_in)
-        return count, total, total / 2 + shares[0] * (nearest - widest)
-    tail, head, weight = np.empty(k * (k - 1), np.int64), np.empty(k * (k - 1), np.int64), np.empty(k * (k - 1))
+        least = shares[0] * least_of_any(cost, True) if bounding else 0.0
+        return count, total, least
+    tail, head, weight = (
+        np.empty(k * (k - 1), np.int64),
+        np.empty(k * (k - 1), np.int64),
+        np.empty(k * (k - 1)),
+    )
     e = 0
     for i in range(k):
         for j in range(k):
@@ -176,20 +271,12 @@ def lay_group(
                 tail[e], head[e], weight[e] = i, j, cost[i, j]
                 e += 1
     if motion == BOTH:
-        least_in, least_out = np.full(k, np.inf), np.full(k, np.inf)
-        for i in range(k):
-            for j in range(k):
-                if i != j:
-                    least_out[i] = min(least_out[i], cost[i, j])
-                    least_in[j] = min(least_in[j], cost[i, j])
-        chosen, cheapest, forth, back = 0, np.inf, np.inf, np.inf
+        chosen, cheapest = 0, np.inf
         for r in range(k):
             _, spread = cheapest_arborescence(k, r, tail, head, weight)
             _, collected = cheapest_arborescence(k, r, head, tail, weight)
             if spread + collected < cheapest:
                 cheapest, chosen = spread + collected, r
-            forth = min(forth, collected + least_in.sum() - least_in[r])
-            back = min(back, spread + least_out.sum() - least_out[r])
         spread_arcs, _ = cheapest_arborescence(k, chosen, tail, head, weight)
         collect_arcs, _ = cheapest_arborescence(k, chosen, head, tail, weight)
         for v in range(k):
@@ -200,7 +287,8 @@ def lay_group(
                 hops[count + 1, 0], hops[count + 1, 1], hops[count + 1, 2] = -1 - chosen, tail[y], head[y]
                 amounts[count + 1] = shares[0]
                 count += 2
-        return count, shares[0] * cheapest, shares[0] * max(forth, back)
+        least = shares[0] * least_of_any(cost, False) if bounding else 0.0
+        return count, shares[0] * cheapest, least
     for r in range(k):
         if shares[r] <= 0:
             continue
@@ -234,13 +322,15 @@ def lay_all(
     pair_start: Ints,
     pairs: Floats,
     symmetric: bool,
+    bounding: bool,
     chosen: Ints,
     weights: Floats,
     load: Floats,
     sent: Floats,
     received: Floats,
 ) -> tuple[float, float]:
-    """Serve some groups at the least cost; add their loads, and return the cost and what any schedule must pay.
+    """Serve some groups at the least cost; add their loads, and return the cost and what any schedule must
+    pay.
 
     Parameters
     ----------
@@ -273,8 +363,19 @@ def lay_all(
         cost = np.zeros((k, k))
         entered = np.empty((k, n), np.int64)
         for i in range(k):
-            _nearest(
-                start, heads, arcs, length, origin[low + i], wanted, g, k - 1, distance, entered[i], heap, place
+            nearest_members(
+                start,
+                heads,
+                arcs,
+                length,
+                origin[low + i],
+                wanted,
+                g,
+                k - 1,
+                distance,
+                entered[i],
+                heap,
+                place,
             )
             for j in range(k):
                 if i != j:
@@ -284,7 +385,7 @@ def lay_all(
         table = pairs[pair_start[g] : pair_start[g] + k * k] if motion[g] == EXCHANGE else pairs[:0]
         square = table.reshape(k, k) if motion[g] == EXCHANGE else np.zeros((0, 0))
         count, total, least = lay_group(
-            motion[g], shares[low : low + k], square, cost, symmetric, hops, amounts
+            motion[g], shares[low : low + k], square, cost, symmetric, bounding, hops, amounts
         )
         cost_of_all += weights[c] * total
         least_of_all += weights[c] * least
@@ -310,7 +411,8 @@ def path_arcs(
     Returns
     -------
     distance, row, path
-        [members, members]; where the arcs from i to j begin, at i * members + j, [members ** 2 + 1]; arcs in order.
+        [members, members]; where the arcs from i to j begin, at i * members + j, [members ** 2 + 1]; arcs
+        in order.
     """
     n, k = len(start) - 1, len(origins)
     reach, heap, place = np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64)
@@ -321,7 +423,9 @@ def path_arcs(
         wanted[destinations[j]] = 0
     row = np.zeros(k * k + 1, np.int64)
     for i in range(k):
-        _nearest(start, heads, arcs, length, origins[i], wanted, 0, k - 1, reach, entered[i], heap, place)
+        nearest_members(
+            start, heads, arcs, length, origins[i], wanted, 0, k - 1, reach, entered[i], heap, place
+        )
         for j in range(k):
             if i != j:
                 distance[i, j] = reach[destinations[j]]

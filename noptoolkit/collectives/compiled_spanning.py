@@ -1,12 +1,13 @@
 """Spanning trees of an undirected graph packed into its capacities, compiled by numba.
 
-*Greedily* (Thorup, Fully-dynamic min-cut, 2007): every tree is a minimum spanning tree of the relative loads of the
-trees before it. The largest load / capacity, divided by the number of trees, tends to 1 / strength.
+*Greedily* (Thorup, Fully-dynamic min-cut, 2007): every tree is a minimum spanning tree of the relative
+loads of the trees before it. The largest load / capacity, divided by the number of trees, tends to 1 /
+strength.
 
 *Exactly*: K forests grow element by element; an edge that closes a cycle in every forest may still enter one
 if an edge of that cycle moves to another forest, and so on: the shortest chain of such exchanges is an
-augmenting path of matroid union (Edmonds, Matroid partition, 1968; Roskind and Tarjan, A note on finding minimum-cost
-edge-disjoint spanning trees, 1985).
+augmenting path of matroid union (Edmonds, Matroid partition, 1968; Roskind and Tarjan, A note on finding
+minimum-cost edge-disjoint spanning trees, 1985).
 """
 
 from __future__ import annotations
@@ -63,9 +64,10 @@ def spanning_cost(n: int, a: Ints, b: Ints, length: Floats) -> float:
 
 @njit(cache=True, nogil=True)
 def greedy_trees(
-    n: int, a: Ints, b: Ints, capacity: Floats, target: float, goal: float, rounds: int, seed: int
+    n: int, a: Ints, b: Ints, capacity: Floats, target: float, goal: float, rounds: int, noise: Floats
 ) -> tuple[Ints, float]:
-    """Return trees whose largest load / capacity per tree is at most ``target * (1 + goal)``, if rounds allow.
+    """Return trees whose largest load / capacity per tree is at most ``target * (1 + goal)``, if rounds
+    allow.
 
     Parameters
     ----------
@@ -73,22 +75,23 @@ def greedy_trees(
         Ends and capacity of each edge, [edges].
     target
         1 / strength, or another lower bound.
-    seed
-        Of the random order of edges that tie.
+    noise
+        Numbers in [0, 1) that order edges that tie, [any number >= edges].
 
     Returns
     -------
     trees, time
         Edges of each tree, [trees, vertices - 1]; largest load / capacity / trees.
     """
-    np.random.seed(seed)
     m = len(a)
-    load = np.zeros(m)
+    load, key, slight = np.zeros(m), np.empty(m), 1e-9 + 1e-3 / capacity.max()
     trees = np.empty((rounds, n - 1), np.int64)
     union = np.empty(n, np.int64)
     time = np.inf
     for r in range(rounds):
-        order = np.argsort(load / capacity + (1e-9 + 1e-3 / capacity.max()) * np.random.random(m))
+        for e in range(m):
+            key[e] = load[e] / capacity[e] + slight * noise[(e + 7919 * r) % len(noise)]
+        order = np.argsort(key)
         _kruskal(n, a, b, order, union, trees[r])
         worst = 0.0
         for e in trees[r]:

@@ -61,9 +61,7 @@ def _lacking(n: int, capacity: Ints, sources: Ints, weights: Ints, members: Ints
 
 
 @njit(cache=True, nogil=True)
-def split_off(
-    capacity: Ints, relays: Ints, sources: Ints, weights: Ints, members: Ints
-) -> tuple[Ints, int]:
+def split_off(capacity: Ints, relays: Ints, sources: Ints, weights: Ints, members: Ints) -> tuple[Ints, int]:
     """Replace pairs of arcs u -> w -> t at relays w by arcs u -> t, as much as connectivity allows.
 
     Splitting an amount off lowers exactly the cuts that w crosses alone, by the amount: so the largest
@@ -175,17 +173,25 @@ def _addable(
     first, after, to = link_arcs(node, ta, he)
     want = min(amount[batch], multiplicity[arc])
     value, _ = max_flow(first, after, to, residual, x, head[arc], rest + want)
-    return min(want, value - rest)
+    addable: int = min(want, value - rest)
+    return addable
 
 
 @njit(cache=True, nogil=True)
 def pack_arborescences(
-    n: int, num_members: int, tail: Ints, head: Ints, multiplicity: Ints, roots: Ints, amounts: Ints, most: int
+    n: int,
+    num_members: int,
+    tail: Ints,
+    head: Ints,
+    multiplicity: Ints,
+    roots: Ints,
+    amounts: Ints,
+    most: int,
 ) -> tuple[int, Ints, Ints, Ints]:
     """Pack ``amounts[i]`` arborescences at each root that span all members, as batches of equal trees.
 
-    Each batch grows arc by arc (Lovasz' proof of Edmonds' theorem): an arc may join if the others can still be
-    completed, which a maximum flow tells. A batch of which only a part may take the arc is parted.
+    Each batch grows arc by arc (Lovasz' proof of Edmonds' theorem): an arc may join if the others can still
+    be completed, which a maximum flow tells. A batch of which only a part may take the arc is parted.
 
     Parameters
     ----------

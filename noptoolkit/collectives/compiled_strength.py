@@ -19,9 +19,9 @@ Ints = NDArray[Any]
 def truncate(n: int, a: Ints, b: Ints, weight: Ints, q: int) -> Ints:
     """Return labels of the partition that minimises the sum over its parts of (weight of the boundary - 2 q).
 
-    Vertex j takes x_j = min over S in {0..j} holding j of f(S) - x(S - j), f(S) = boundary(S) - 2 q: a minimum
-    cut, in which S pays for edges to later vertices as well. The minimising sets of all j, merged where
-    they meet, are the partition (Cunningham 1985; Frank and Tardos 1988).
+    Vertex j takes x_j = min over S in {0..j} holding j of f(S) - x(S - j), f(S) = boundary(S) - 2 q: a
+    minimum cut, in which S pays for edges to later vertices as well. The minimising sets of all j, merged
+    where they meet, are the partition (Cunningham 1985; Frank and Tardos 1988).
 
     Parameters
     ----------

@@ -29,15 +29,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Bools, Ints
 from noptoolkit.collectives.integer_graph import IntegerGraph
 from noptoolkit.errors import InfeasibleError
 
 __all__ = ["FoundCut", "scattering_cut", "spreading_cut"]
-
-Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +52,7 @@ class FoundCut:
     """
 
     ratio: Fraction
-    inside: Mask
+    inside: Bools
     flows: int
 
 
@@ -80,7 +77,7 @@ def spreading_cut(graph: IntegerGraph, sources: Ints, weights: Ints, targets: In
     --------
     >>> from noptoolkit import topology
     >>> from noptoolkit.collectives.integer_graph import integer_graph
-    >>> from noptoolkit.flow.network import flow_network
+    >>> from noptoolkit.network import flow_network
     >>> ring = integer_graph(flow_network(topology.ring(5, link_bandwidth=1.0)), weight=5)
     >>> spreading_cut(ring, np.arange(5), np.ones(5, int), np.arange(5)).ratio
     Fraction(2, 1)
@@ -155,7 +152,9 @@ def scattering_cut(graph: IntegerGraph, root: int, targets: Ints, weights: Ints)
         return FoundCut(Fraction(0), np.zeros(n, bool), 0), np.zeros(m, np.int64)
     if leaves == 0:
         raise InfeasibleError(_unreachable(graph, int(targets[0])))
-    first, after, to = link_arcs(n + 1, np.r_[graph.tail, targets], np.r_[graph.head, np.full(len(targets), n)])
+    first, after, to = link_arcs(
+        n + 1, np.r_[graph.tail, targets], np.r_[graph.head, np.full(len(targets), n)]
+    )
     best, inside, flows = Fraction(total, leaves), np.arange(n) == root, 0
     while True:
         p, q = best.numerator, best.denominator

@@ -1,33 +1,34 @@
 """Trees that reach the slowest cut of an all-gather or broadcast exactly.
 
 Given the optimum r = p/q of equation (1) in `noptoolkit.collectives.cuts`, capacities become the numbers of
-unit trees c p / d that an arc may carry, d = gcd(q, all c p), and a source of weight w sends w q / d unit trees.
-Two steps, both in integers:
+unit trees c p / d that an arc may carry, d = gcd(q, all c p), and a source of weight w sends w q / d unit
+trees. Two steps, both in integers:
 
-1. *Splitting off.* At a balanced relay w, arcs u -> w and w -> t can be replaced by an arc u -> t, some pair and
+1. *Splitting off.* At a balanced relay w, arcs u -> w and w -> t can be replaced by an arc u -> t, some
+pair and
    some amount at a time, while every member stays able to receive everything (Mader, A reduction method for
-   edge-connectivity in graphs, 1978; Bang-Jensen, Frank and Jackson 1995). The relays copy nothing: every new arc
-   is a set of physical paths.
+   edge-connectivity in graphs, 1978; Bang-Jensen, Frank and Jackson 1995). The relays copy nothing: every
+   new arc is a set of physical paths.
 2. *Packing.* Edge-disjoint arborescences of the wanted roots that all span the members exist (Edmonds 1973)
    and are grown in batches of equal trees, one maximum flow per arc that joins.
 
-The idea of scheduling an all-gather so is ForestColl's (Zhao et al., ForestColl: Throughput-optimal collective
-communications on heterogeneous network fabrics, 2024).
+The idea of scheduling an all-gather so is ForestColl's (Zhao et al., ForestColl: Throughput-optimal
+collective communications on heterogeneous network fabrics, 2024).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Ints
 from noptoolkit.collectives.integer_graph import IntegerGraph
 
 __all__ = ["PackedTree", "exact_trees"]
 
-Ints = NDArray[np.int64]
 Path = tuple[int, ...]
 
 MOST_BATCHES = 20_000
@@ -170,5 +171,5 @@ def _with_paths(
             of_units,
             tuple(next(path for at, path in reversed(column) if at <= low) for column in columns),
         )
-        for low, high in zip(bounds, bounds[1:], strict=False)
+        for low, high in pairwise(bounds)
     ]

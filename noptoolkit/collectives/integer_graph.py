@@ -11,8 +11,8 @@ capacity of its own:
 
 Capacities are whole multiples of ``unit`` B/s. They are exact where the bandwidths have a common divisor that
 int64 can hold; otherwise they are rounded and ``exact`` is False: cuts are then near-optimal, and every
-time and bound is recounted in the package's own bandwidths. Half-duplex links share a capacity between two arcs,
-which no integer cut can express: `integer_graph` refuses them.
+time and bound is recounted in the package's own bandwidths. Half-duplex links share a capacity between two
+arcs, which no integer cut can express: `integer_graph` refuses them.
 """
 
 from __future__ import annotations
@@ -21,15 +21,12 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from noptoolkit.flow.network import FlowNetwork
+from noptoolkit._arrays import Floats, Ints
+from noptoolkit.network import FlowNetwork
 from noptoolkit.package import Chiplet, Memory
 
 __all__ = ["IntegerGraph", "integer_graph", "shares_halves", "whole_numbers"]
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +72,7 @@ class IntegerGraph:
 
     def reversed(self) -> IntegerGraph:
         """Return the graph with every arc turned round."""
-        return replace(
-            self, tail=self.head, head=self.tail, origin=self.destination, destination=self.origin
-        )
+        return replace(self, tail=self.head, head=self.tail, origin=self.destination, destination=self.origin)
 
     def without_dead_ends(self, members: Ints) -> IntegerGraph:
         """Return the graph without arcs at relays that nothing can pass."""
@@ -104,7 +99,8 @@ class IntegerGraph:
         )
 
     def unbalanced_relay(self, members: Ints) -> str | None:
-        """Return the name of a relay whose capacity in is not its capacity out; ``None`` if all are balanced."""
+        """Return the name of a relay whose capacity in is not its capacity out; ``None`` if all are
+        balanced."""
         enters = np.bincount(self.head, self.capacity, self.num_vertices)
         leaves = np.bincount(self.tail, self.capacity, self.num_vertices)
         wrong = enters != leaves
@@ -165,7 +161,7 @@ def integer_graph(network: FlowNetwork, *, weight: int, cores: bool = True) -> I
     cores
         Whether ports of chiplets and memory stacks count.
     """
-    package, nodes = network.package, len(network.origin)
+    package = network.package
     tail, head = network.tail.tolist(), network.head.tolist()
     resource, arc = network.own.tolist(), list(range(network.num_arcs))
     origin, destination = network.origin.tolist(), network.destination.tolist()

@@ -1,23 +1,25 @@
 """Lower bounds for any set of collectives at once, from prices on channels, crossbars and ports.
 
-The model. Prices y_r >= 0 on the resources of `noptoolkit.network` give every arc a length, and every byte that a
-member sends or receives a price. Whatever serves the requests pays at least the cheapest way to serve each of
-them, and all capacity of a time T costs T (C . y), so ::
+The model. Prices y_r >= 0 on the resources of `noptoolkit.network` give every arc a length, and every byte
+that a member sends or receives a price. Whatever serves the requests pays at least the cheapest way to
+serve each of them, and all capacity of a time T costs T (C . y), so ::
 
     T >= sum over requests of (cheapest cost of the request under y) / (C . y)
 
 Relays copy and add nothing here, so *cheapest* is exact and polynomial, on shortest paths between members:
-a minimum arborescence for each share (all-gather, broadcast; turned round for reduce-scatter, reduce), shortest
-paths (all-to-all, scatter, gather, send), and for an all-reduce in trees the cheapest pair of an in-tree and an
-out-tree of one root.
+a minimum arborescence for each share (all-gather, broadcast; turned round for reduce-scatter, reduce),
+shortest paths (all-to-all, scatter, gather, send), and for an all-reduce in trees the cheapest pair of an
+in-tree and an out-tree of one root.
 
-*Any schedule* of an all-reduce, not only one of trees, that sends elements or partial sums without coding: let v be
-the first member to hold the whole sum of an element. Until then the transfers of the element join all
-members to v, and afterwards every other member w still receives it from the nearest member or farther::
+*Any schedule* of an all-reduce, not only one of trees, that sends elements or partial sums without coding:
+let v be the first member to hold the whole sum of an element. Until then the transfers of the element join
+all members to v, and afterwards every other member w still receives it from the nearest member or farther::
 
     cost >= min over v of (in-arborescence of v + sum over w != v of the cheapest path into w)
 
-and the same turned round. Whether trees always suffice is not known; where both bounds meet they do.
+and the same turned round. It holds as well for *parties*, sets of members taken as one, at the distance of
+their nearest members: members that are near each other are made one party where that proves more. Whether
+trees always suffice is not known; where both bounds meet they do.
 """
 
 from __future__ import annotations
@@ -28,15 +30,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit.collectives.requests import Request
-from noptoolkit.flow.network import FlowNetwork
+from noptoolkit.network import FlowNetwork
 
 __all__ = ["Groups", "groups_of"]
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 MOTIONS = {"spread": 0, "collect": 1, "both": 2, "exchange": 3}
 
@@ -112,6 +112,7 @@ class Groups:
         prices: Floats,
         *,
         symmetric: bool = False,
+        bounding: bool = False,
         chosen: Ints | None = None,
         weights: Floats | None = None,
     ) -> tuple[float, float, Floats]:
@@ -124,6 +125,8 @@ class Groups:
         symmetric
             Whether both directions of every link have the same price and every all-reduce may use one tree
             both ways.
+        bounding
+            Whether to work out what any schedule of an all-reduce must pay.
         chosen, weights
             Groups that stand for all, and for how many each; ``None`` is each for itself.
         """
@@ -152,6 +155,7 @@ class Groups:
             self.pair_start,
             self.pairs,
             symmetric,
+            bounding,
             chosen,
             weights,
             load,
@@ -164,7 +168,7 @@ class Groups:
         """Return the times that prices prove: for schedules in trees, and for any schedule, in s."""
         least_price = 1e-9 * float(prices @ self.network.capacity) / len(prices)
         prices = np.maximum(prices, least_price / self.network.capacity)
-        total, least, _ = self.cheapest(prices)
+        total, least, _ = self.cheapest(prices, bounding=True)
         worth = float(prices @ self.network.capacity)
         return total / worth, least / worth
 

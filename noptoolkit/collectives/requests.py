@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Floats
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import WorkloadError
 from noptoolkit.package import Chiplet, Memory, Package
@@ -36,9 +36,8 @@ from noptoolkit.units import Quantity, format_quantity, parse_quantity
 
 __all__ = ["KINDS", "Kind", "Request", "check_members", "kind_of"]
 
-Floats = NDArray[np.float64]
 Motion = Literal["spread", "collect", "both", "exchange"]
-Shares = Sequence[Any] | Mapping[str, Any] | NDArray[np.float64]
+Shares = Sequence[Any] | Mapping[str, Any] | Floats
 
 
 @dataclass(frozen=True)

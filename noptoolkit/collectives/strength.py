@@ -5,13 +5,13 @@ parts, c(P) is the capacity between different parts, one direction. Then an all-
 
     T = M max over P of (|P| - 1) / c(P) = M / strength
 
-*Lower bound*, for every schedule that sends elements or partial sums of them and does not code across elements:
-contract the parts to |P| parties. When the first party holds the whole sum of an element, |P| - 1
+*Lower bound*, for every schedule that sends elements or partial sums of them and does not code across
+elements: contract the parts to |P| parties. When the first party holds the whole sum of an element, |P| - 1
 transfers have carried the contributions of the others; each of the other |P| - 1 parties still must receive
 it: 2 (|P| - 1) crossings of the capacity 2 c(P). *Reached*: spanning trees of total weight ``strength`` fit
 into the capacities (Tutte 1961; Nash-Williams 1961; fractionally Cunningham, Optimal attack and
-reinforcement of a network, 1985). The buffer is divided over the trees, each of which reduces upwards and broadcasts
-downwards at the same time: one unit in each direction of each of its links.
+reinforcement of a network, 1985). The buffer is divided over the trees, each of which reduces upwards and
+broadcasts downwards at the same time: one unit in each direction of each of its links.
 
 The partition is found by a discrete Newton iteration. Its inner problem, minimise the sum over the parts of
 (r c(boundary) - 2), is solved by Dilworth truncation: greedily, one minimum cut per vertex, all in integers.
@@ -22,13 +22,11 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
-from numpy.typing import NDArray
 
+from noptoolkit._arrays import Ints
 from noptoolkit.errors import InfeasibleError
 
 __all__ = ["strength_partition"]
-
-Ints = NDArray[np.int64]
 
 
 def strength_partition(n: int, a: Ints, b: Ints, capacity: Ints) -> tuple[Fraction, Ints]:

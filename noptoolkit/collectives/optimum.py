@@ -1,0 +1,142 @@
+"""The fastest way to serve one request or many at once, with every bound that can be proved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from noptoolkit._arrays import Floats
+from noptoolkit.collectives.answers import Answer, ProvedBound
+from noptoolkit.collectives.columns import generate_columns
+from noptoolkit.collectives.exchange import exchange_all
+from noptoolkit.collectives.integer_graph import shares_halves
+from noptoolkit.collectives.pricing import Groups, groups_of
+from noptoolkit.collectives.relaying import lay_groups
+from noptoolkit.collectives.requests import Request
+from noptoolkit.collectives.spanning import all_reduce_by_strength
+from noptoolkit.collectives.spreading import spread_or_collect
+from noptoolkit.collectives.streams import stream_from_one
+from noptoolkit.collectives.symmetry import symmetry_of
+from noptoolkit.collectives.volume import ascend
+from noptoolkit.network import FlowNetwork
+
+__all__ = ["solve_optimally"]
+
+SMALL = 80  # vertices up to which column generation is quicker than the first-order method
+MANY = 1_500  # commodities beyond which it is not
+
+TREES = "duality: trees of the members, relays that copy and add nothing"
+OPEN = "whether schedules other than trees can be faster is open"
+
+
+def solve_optimally(
+    network: FlowNetwork,
+    requests: Sequence[Request],
+    *,
+    tol: float,
+    deadline: float,
+    report: Callable[[str], None] | None = None,
+) -> Answer:
+    """Return the best schedule of requests that are served at the same time.
+
+    Parameters
+    ----------
+    tol
+        Gap at which to stop.
+    deadline
+        By ``time.perf_counter()``, in s.
+    """
+    bounds: list[ProvedBound] = []
+    notes: list[str] = []
+    if len(requests) == 1:
+        answer, bounds, notes = _alone(network, requests[0], tol)
+        if answer is not None:
+            return answer
+    groups = groups_of(network, requests)
+    return _together(groups, bounds, notes, tol=tol, deadline=deadline, report=report)
+
+
+def _alone(
+    network: FlowNetwork, request: Request, tol: float
+) -> tuple[Answer | None, list[ProvedBound], list[str]]:
+    """Return the exact answer of one request, or what is known towards it."""
+    if request.kind == "all-to-all":
+        return exchange_all(network, request, tol), [], []
+    if shares_halves(network):
+        return None, [], ["half-duplex links: certified by prices, as no integer cut can express them"]
+    if request.motion == "exchange":
+        return stream_from_one(network, request), [], []
+    if request.motion == "both":
+        return all_reduce_by_strength(network, request, tol), [], []
+    bound, answer, note = spread_or_collect(network, request, tol)
+    return answer, [bound], [note] if note else []
+
+
+def _together(
+    groups: Groups,
+    bounds: list[ProvedBound],
+    notes: list[str],
+    *,
+    tol: float,
+    deadline: float,
+    report: Callable[[str], None] | None,
+) -> Answer:
+    network = groups.network
+    commodities = int(sum(len(r.members) if r.motion != "both" else 1 for r in groups.requests))
+    if network.num_vertices <= SMALL and commodities <= MANY:
+        symmetry = symmetry_of(groups, fold=False)
+        finest = min(tol / 10, 1e-6) if len(groups.requests) == 1 else tol / 10
+        found = generate_columns(groups, symmetry, tol=finest, deadline=deadline, report=report)
+        use = found.schedule.use()
+        bounds = [
+            *bounds,
+            ProvedBound(found.bound, "prices of the linear program", found.prices, trees_only=True),
+            ProvedBound(found.bound_any, "prices of the linear program", found.prices_any),
+            *_even_prices(groups, found.prices),
+        ]
+        theorem = _theorem(groups, bounds, tol)
+        return Answer(use, "linear program over trees", tuple(bounds), found.schedule, theorem, tuple(notes))
+    symmetry = symmetry_of(groups)
+    averaged = ascend(groups, tol=0.9 * tol, deadline=deadline, symmetry=symmetry, report=report)
+    bounds = [
+        *bounds,
+        ProvedBound(averaged.bound, "prices of the volume algorithm", averaged.prices, trees_only=True),
+        ProvedBound(groups.bounds(averaged.prices)[1], "prices of the volume algorithm", averaged.prices),
+        *_even_prices(groups, averaged.prices),
+    ]
+    target = max(bound.time for bound in bounds)
+    schedule, use, method = None, averaged.use, "average of trees (volume algorithm)"
+    for copies in (8, 32):
+        laid, time = lay_groups(groups, target, goal=0.9 * tol, reversible=symmetry.reversible, copies=copies)
+        if time <= max(averaged.time, target * (1 + tol)) * (1 + 1e-9):
+            schedule, use, method = laid, laid.use(), "trees laid and re-laid"
+            break
+    if schedule is None:
+        notes = [*notes, "the loads are an average over many trees, which are not kept as a schedule"]
+    limited = averaged.time > averaged.bound * (1 + tol)
+    theorem = _theorem(groups, bounds, tol)
+    return Answer(use, method, tuple(bounds), schedule, theorem, tuple(notes), limited)
+
+
+def _even_prices(groups: Groups, prices: Floats) -> list[ProvedBound]:
+    """Return what some simple prices prove for any schedule."""
+    capacity = groups.network.capacity
+    kept: list[ProvedBound] = []
+    busy = prices * capacity > 0.01 * float((prices * capacity).max(initial=0.0))
+    for name, tried in (
+        ("equal prices", 1 / capacity),
+        ("equal prices on the bottleneck", np.where(busy, 1 / capacity, 0.0)),
+        ("equal prices per byte", np.ones(len(capacity))),
+    ):
+        kept.append(ProvedBound(groups.bounds(tried)[1], name, tried))
+    return kept
+
+
+def _theorem(groups: Groups, bounds: list[ProvedBound], tol: float) -> str:
+    reduces = any(request.motion == "both" for request in groups.requests)
+    if not reduces:
+        return TREES
+    any_bound = max((bound.time for bound in bounds if not bound.trees_only), default=0.0)
+    trees = max(bound.time for bound in bounds)
+    return TREES if any_bound >= trees * (1 - tol) else f"{TREES}; {OPEN}"

@@ -1,0 +1,172 @@
+"""How long collectives take on a package, by which trees, and the proof."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from noptoolkit._arrays import Floats
+from noptoolkit._pictures import picture_of
+from noptoolkit.collectives.answers import CollectiveCut
+from noptoolkit.collectives.requests import Request
+from noptoolkit.collectives.schedule import CollectiveSchedule
+from noptoolkit.network import FlowNetwork
+from noptoolkit.package import Package
+from noptoolkit.units import format_quantity
+
+if TYPE_CHECKING:
+    from noptoolkit.collectives.verification import CollectiveVerification
+
+__all__ = ["CollectiveResult", "CollectiveStatus"]
+
+CollectiveStatus = Literal[
+    "exact", "certified", "certified in trees", "bounded", "time limit", "fixed algorithm"
+]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CollectiveResult:
+    """The answer of `collective`: a schedule, its time, and a time that no schedule can undercut.
+
+    Parameters
+    ----------
+    package, requests, algorithm, in_network
+        What was asked.
+    time
+        Fluid time of the schedule: the largest use / capacity over channels, crossbars and ports, in s.
+    time_bound
+        Time that no schedule (without coding across elements) undercuts, in s.
+    time_bound_trees
+        Time that no schedule in trees undercuts, in s; at least ``time_bound``.
+    status
+        ``exact`` (gap within 1e-6), ``certified`` (within ``tol``), ``certified in trees`` (within ``tol`` of
+        ``time_bound_trees`` alone: whether another kind of schedule is faster is open), ``bounded``
+        (farther apart), ``time limit`` or ``fixed algorithm``.
+    method, bound_method
+        Names of the methods that found the schedule and the bound.
+    theorem
+        Statement by which time and bound meet, or why they need not.
+    load
+        Load of each of ``package.channels``, in B, [channels].
+    bottleneck
+        What sets ``time``: a channel, a crossbar or a port; empty without bytes.
+    cut
+        Cut that proves ``time_bound``; ``None`` where prices do.
+    prices
+        Prices that prove ``time_bound``, scaled so that capacity @ prices = 1, in s/B, [resources]; of a
+        cut, the same on all its channels.
+    use
+        Use of each resource of ``network``, in B, [resources].
+    schedule
+        Trees with their amounts and paths; ``None`` where they are not kept.
+    network
+        The arrays behind it.
+    seconds
+        Time spent, in s.
+    notes
+        What a reader must know besides.
+    """
+
+    package: Package
+    requests: tuple[Request, ...]
+    algorithm: str
+    in_network: bool
+    time: float = field(metadata={"unit": "s"})
+    time_bound: float = field(metadata={"unit": "s"})
+    time_bound_trees: float = field(metadata={"unit": "s"})
+    status: CollectiveStatus
+    method: str
+    bound_method: str
+    theorem: str
+    load: Floats = field(metadata={"unit": "B"})
+    bottleneck: str
+    cut: CollectiveCut | None
+    prices: Floats = field(metadata={"unit": "s/B"})
+    use: Floats = field(metadata={"unit": "B"})
+    schedule: CollectiveSchedule | None
+    network: FlowNetwork
+    seconds: float = field(metadata={"unit": "s"})
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"CollectiveResult({self.title} on {self.package.name!r}, {self.algorithm}: "
+            f"{format_quantity(self.time, 's')}, lower bound {format_quantity(self.time_bound, 's')}, "
+            f"{self.status})"
+        )
+
+    def _repr_svg_(self) -> str | None:
+        return picture_of(self)
+
+    @property
+    def title(self) -> str:
+        """What was asked, in a few words."""
+        if len(self.requests) == 1:
+            return str(self.requests[0])
+        kinds = list(dict.fromkeys(request.kind for request in self.requests))
+        return f"{' and '.join(kinds)} in {len(self.requests)} groups"
+
+    @property
+    def gap(self) -> float:
+        """Upper bound on the distance to the optimum: time / time_bound - 1."""
+        if self.time == 0:
+            return 0.0
+        return self.time / self.time_bound - 1 if self.time_bound > 0 else float("inf")
+
+    @property
+    def bandwidth(self) -> float:
+        """Algorithmic bandwidth of a single request: size / time, in B/s."""
+        size = max(request.size for request in self.requests)
+        return size / self.time if self.time > 0 else float("inf")
+
+    @property
+    def utilisation(self) -> Floats:
+        """Load / (bandwidth x time) of each channel, [channels]; 0 without bytes."""
+        bandwidth = np.array([channel.bandwidth for channel in self.package.channels])
+        return self.load / (bandwidth * self.time) if self.time > 0 else np.zeros_like(self.load)
+
+    def cells(self, busiest: int = 8) -> tuple[list[str], list[list[str]]]:
+        """Return the head and the rows of a table of the busiest channels, crossbars and ports."""
+        times = self.use / self.network.capacity
+        order = np.argsort(-times, kind="stable")[:busiest]
+        rows = [
+            [
+                self.network.names[r],
+                format_quantity(self.use[r], "B"),
+                format_quantity(self.network.capacity[r], "B/s"),
+                format_quantity(times[r], "s"),
+                f"{times[r] / self.time:.1%}" if self.time > 0 else "-",
+            ]
+            for r in order.tolist()
+        ]
+        return ["resource", "load", "capacity", "busy for", "share of time"], rows
+
+    def summary(self) -> list[str]:
+        """Return what a reader of the table must know besides."""
+        bound = format_quantity(self.time_bound, "s")
+        lines = [
+            f"{self.algorithm}: {format_quantity(self.time, 's')} by {self.method}",
+            f"no schedule is faster than {bound} ({self.bound_method}): gap {self.gap:.2%}, {self.status}",
+        ]
+        if self.time_bound_trees > self.time_bound * (1 + 1e-6):
+            trees = format_quantity(self.time_bound_trees, "s")
+            lines.append(f"no schedule in trees is faster than {trees}")
+        if self.cut is not None:
+            lines.append(str(self.cut))
+        return [*lines, self.theorem, *self.notes]
+
+    def verify(self) -> CollectiveVerification:
+        """Check the result by code that shares nothing with the solvers; return what was checked.
+
+        See `noptoolkit.collectives.verification`.
+
+        Raises
+        ------
+        RoutingError
+            If something does not hold, with every fault.
+        """
+        from noptoolkit.collectives.verification import verify_collective
+
+        return verify_collective(self)

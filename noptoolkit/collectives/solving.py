@@ -1,0 +1,265 @@
+"""Collectives on a package: what is asked, checked, solved and put together as a result."""
+
+from __future__ import annotations
+
+import math
+import time as clock
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from noptoolkit._names import did_you_mean
+from noptoolkit.collectives.answers import Answer, ProvedBound
+from noptoolkit.collectives.optimum import solve_optimally
+from noptoolkit.collectives.requests import Request, Shares, check_members, kind_of
+from noptoolkit.collectives.result import CollectiveResult, CollectiveStatus
+from noptoolkit.errors import RoutingError, UnknownNameError, WorkloadError
+from noptoolkit.network import FlowNetwork, flow_network
+from noptoolkit.package import Package, expect_package
+from noptoolkit.units import Quantity
+
+__all__ = ["collective", "requests_of"]
+
+EXACT = 1e-6
+ALIKE = 1e-12
+
+Among = str | Sequence[str]
+
+
+def requests_of(
+    package: Package,
+    kind: str | None,
+    size: Quantity | None,
+    *,
+    among: Among | None = None,
+    groups: Sequence[Request | Sequence[str]] | None = None,
+    root: str | None = None,
+    shares: Shares | None = None,
+) -> tuple[Request, ...]:
+    """Return what is asked as requests whose members are nodes of the package; see `collective`."""
+    expect_package(package)
+    if groups is not None and among is not None:
+        raise WorkloadError("give the members of one group (among) or several groups, not both")
+    if groups is None:
+        if kind is None:
+            raise WorkloadError("name the kind of collective, such as 'all-reduce'")
+        kind_of(kind)
+        wanted: list[Request | Sequence[str]] = [_chosen(package, among)]
+    else:
+        wanted = list(groups)
+        if isinstance(groups, str) or not wanted:
+            raise WorkloadError(f"groups {groups!r}: give a list of groups, each a list of names")
+    requests = []
+    for group in wanted:
+        if isinstance(group, Request):
+            requests.append(group)
+        elif kind is None:
+            raise WorkloadError("groups of names need a kind; or give Request values")
+        else:
+            requests.append(Request(kind, size, group, root, shares))
+    for request in requests:
+        check_members(package, request)
+    return tuple(requests)
+
+
+def _chosen(package: Package, among: Among | None) -> Sequence[str]:
+    if not package.terminals:
+        raise WorkloadError(
+            f"package {package.name!r} has no terminals: no chiplet can take part in a collective"
+        )
+    if among is None:
+        return package.experts if len(package.experts) >= 2 else package.terminals
+    if isinstance(among, str):
+        named = {"experts": package.experts, "terminals": package.terminals}
+        if among not in named:
+            hint = did_you_mean(among, named)
+            raise UnknownNameError(f"among {among!r} is not a set of chiplets; {hint}; or give names")
+        if len(named[among]) < 2:
+            raise WorkloadError(
+                f"package {package.name!r} has {len(named[among])} {among}: name two members or more"
+            )
+        return named[among]
+    return among
+
+
+def collective(
+    package: Package,
+    kind: str | None = None,
+    size: Quantity | None = None,
+    *,
+    among: Among | None = None,
+    groups: Sequence[Request | Sequence[str]] | None = None,
+    root: str | None = None,
+    shares: Shares | None = None,
+    algorithm: str = "optimal",
+    in_network: bool | None = None,
+    tol: float = 0.01,
+    time_limit: float | None = None,
+    report: Callable[[str], None] | None = None,
+) -> CollectiveResult:
+    """Return how fast collectives can be on a package, with the schedule and the proof.
+
+    Parameters
+    ----------
+    package
+        Package whose channels, crossbars and ports are the capacities.
+    kind
+        ``broadcast``, ``reduce``, ``scatter``, ``gather``, ``all-gather``, ``reduce-scatter``,
+        ``all-reduce``, ``all-to-all`` or ``send``; see `noptoolkit.collectives.requests` for what each
+        moves.
+    size
+        Bytes of the whole buffer, such as ``"64 MB"``; ``None`` is the sum of ``shares``.
+    among
+        Members of one group: ``experts`` (the default where there are two or more), ``terminals``, or names.
+    groups
+        Several groups that work at the same time: lists of names (all of this kind and size), or `Request`
+        values of different kinds and sizes.
+    root
+        Root of a rooted kind; ``None`` is the first member.
+    shares
+        Bytes of each member's share, in order or by name; makes the *v* variants.
+    algorithm
+        ``optimal``, or one in use today: a name in ``ALGORITHMS``.
+    in_network
+        Whether switches that can copy and add do so; ``None`` lets those do it that say so, where it helps.
+    tol
+        Gap between time and bound at which solvers of large packages may stop.
+    time_limit
+        Time for the iterative solvers, in s; the interval reached by then is returned.
+    report
+        Function that is told the progress of long solves, one line at a time.
+
+    Returns
+    -------
+    CollectiveResult
+
+    Raises
+    ------
+    UnknownNameError
+        If a member, a kind or an algorithm is unknown.
+    WorkloadError
+        If a group has fewer than two members or one twice, or sizes make no sense.
+    InfeasibleError
+        If a member cannot be reached.
+    RoutingError
+        If an algorithm does not apply, or an option is out of range.
+
+    Examples
+    --------
+    >>> from noptoolkit import topology
+    >>> mesh = topology.mesh(4, 4, link_bandwidth="1 GB/s")
+    >>> best = collective(mesh, "all-reduce", "1 GB")
+    >>> best.time, best.time_bound, best.status
+    (0.625, 0.625, 'exact')
+    """
+    if not tol > 0:
+        raise RoutingError(f"tol {tol!r} must be above 0; write tol=0.01 for 1 %")
+    if time_limit is not None and not time_limit > 0:
+        raise RoutingError(f"time_limit {time_limit!r} must be above 0 s; leave it out for none")
+    begun = clock.perf_counter()
+    requests = requests_of(package, kind, size, among=among, groups=groups, root=root, shares=shares)
+    network = flow_network(package)
+    deadline = begun + time_limit if time_limit is not None else math.inf
+    if not any(_moves(request) for request in requests):
+        answer = _nothing(network)
+    else:
+        answer = solve_optimally(network, requests, tol=tol, deadline=deadline, report=report)
+    return assemble(
+        network,
+        requests,
+        answer,
+        algorithm=algorithm,
+        in_network=False,
+        tol=tol,
+        seconds=clock.perf_counter() - begun,
+    )
+
+
+def _moves(request: Request) -> bool:
+    if request.motion == "exchange":
+        return bool(request.pair_bytes().any())
+    return request.size > 0
+
+
+def _nothing(network: FlowNetwork) -> Answer:
+    use = np.zeros(network.num_resources)
+    return Answer(use, "nothing to carry", (), None, "no bytes, no time")
+
+
+def assemble(
+    network: FlowNetwork,
+    requests: tuple[Request, ...],
+    answer: Answer,
+    *,
+    algorithm: str,
+    in_network: bool,
+    tol: float,
+    seconds: float,
+) -> CollectiveResult:
+    """Return the answer of a method as a result: its time, its best bounds, its status."""
+    ratio = answer.use / network.capacity
+    achieved = float(ratio.max(initial=0.0))
+    none = ProvedBound(0.0, "nothing to carry", np.zeros(network.num_resources))
+    for_any = [bound for bound in answer.bounds if not bound.trees_only]
+    best = max([none, *for_any], key=lambda bound: bound.time)
+    trees = max(best.time, *(bound.time for bound in answer.bounds), 0.0)
+    proved = achieved if math.isclose(best.time, achieved, rel_tol=ALIKE) else best.time
+    trees = achieved if math.isclose(trees, achieved, rel_tol=ALIKE) else trees
+    gap = achieved / proved - 1 if proved > 0 else 0.0
+    status: CollectiveStatus = "bounded"
+    if gap <= EXACT:
+        status = "exact"
+    elif algorithm != "optimal":
+        status = "fixed algorithm"
+    elif gap <= tol * (1 + 1e-9):
+        status = "certified"
+    elif achieved <= trees * (1 + tol):
+        status = "certified in trees"
+    elif answer.limited:
+        status = "time limit"
+    load = _channel_load(network, answer)
+    prices = _prices(network, best)
+    for array in (load, prices, answer.use):
+        array.flags.writeable = False
+    worst = int(np.flatnonzero(ratio >= achieved * (1 - ALIKE))[0]) if len(ratio) else 0
+    return CollectiveResult(
+        package=network.package,
+        requests=requests,
+        algorithm=algorithm,
+        in_network=in_network,
+        time=achieved,
+        time_bound=proved,
+        time_bound_trees=trees,
+        status=status,
+        method=answer.method,
+        bound_method=best.method,
+        theorem=answer.theorem,
+        load=load,
+        bottleneck=network.names[worst] if achieved > 0 else "",
+        cut=best.cut,
+        prices=prices,
+        use=answer.use,
+        schedule=answer.schedule,
+        network=network,
+        seconds=seconds,
+        notes=answer.notes,
+    )
+
+
+def _channel_load(network: FlowNetwork, answer: Answer) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    if answer.schedule is not None:
+        return np.asarray(network.channel_load(answer.schedule.arc_load()))
+    return np.asarray(network.channel_load(answer.use[network.own]))
+
+
+def _prices(network: FlowNetwork, bound: ProvedBound) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    if bound.prices is not None:
+        worth = float(bound.prices @ network.capacity)
+        return bound.prices / worth if worth > 0 else np.zeros(network.num_resources)
+    prices = np.zeros(network.num_resources)
+    if bound.cut is not None and bound.cut.capacity > 0:
+        place = {name: r for r, name in enumerate(network.names)}
+        for name in bound.cut.resources:
+            if name in place:
+                prices[place[name]] = 1 / bound.cut.capacity
+    return prices

@@ -1,0 +1,196 @@
+"""All-reduce on a symmetric network of members alone: strength, and the spanning trees that reach it.
+
+Trees of a whole packing are found by matroid union; where that would be too large, greedily, to within the
+tolerance (`noptoolkit.collectives.compiled_spanning`). Every tree is rooted at its centre, reduces upwards
+and broadcasts downwards.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from noptoolkit._arrays import Floats, Ints
+from noptoolkit._seeds import generator_from
+from noptoolkit.collectives.answers import Answer, ProvedBound, partition_cut
+from noptoolkit.collectives.integer_graph import IntegerGraph, integer_graph, shares_halves
+from noptoolkit.collectives.requests import Request
+from noptoolkit.collectives.schedule import CollectiveSchedule, TreeRows, schedule_of_trees
+from noptoolkit.collectives.spreading import member_nodes
+from noptoolkit.collectives.strength import strength_partition
+from noptoolkit.network import FlowNetwork
+
+__all__ = ["all_reduce_by_strength"]
+
+STRENGTH = 300  # vertices up to which capacities of all sorts are parted exactly
+MATROID_ELEMENTS = 70_000
+MATROID_WORK = 600_000_000
+
+TUTTE = "Tutte, Nash-Williams, Cunningham: spanning trees reach the strength; no uncoded schedule is faster"
+
+
+def all_reduce_by_strength(network: FlowNetwork, request: Request, tol: float) -> Answer | None:
+    """Return the optimum of an all-reduce in which every vertex is a member and channels are symmetric.
+
+    Returns
+    -------
+    Answer or None
+        ``None`` where relays, ports, crossbars or capacities of one direction stand against the theorem.
+    """
+    if shares_halves(network):
+        return None
+    nodes = member_nodes(network, request)
+    graph = integer_graph(network, weight=2 * len(nodes)).without_dead_ends(network.origin[nodes])
+    touched = np.union1d(graph.tail, graph.head)
+    if len(touched) != len(nodes) or not bool((graph.arc >= 0).all()) or not graph.is_symmetric():
+        return None
+    if not np.array_equal(np.sort(nodes), touched):
+        return None
+    place = np.full(graph.num_vertices, -1)
+    place[touched] = np.arange(len(touched))
+    keep = np.flatnonzero(graph.tail < graph.head)
+    back_of = {end: e for e, end in enumerate(zip(graph.tail.tolist(), graph.head.tolist(), strict=True))}
+    back = np.array([back_of[int(graph.head[e]), int(graph.tail[e])] for e in keep], np.int64)
+    a, b, capacity = place[graph.tail[keep]], place[graph.head[keep]], graph.capacity[keep]
+    n = len(nodes)
+    wide = graph.bandwidth[keep]
+    if n <= STRENGTH or len(np.unique(capacity)) == 1:
+        ratio, parts = strength_partition(n, a, b, capacity)
+        count, multiple = _multiples(ratio.numerator, ratio.denominator, capacity)
+    else:
+        parts = _threshold_partition(n, a, b, wide)
+        count, multiple = 0, capacity
+    labels = np.full(graph.num_vertices, -1)
+    labels[touched] = parts
+    cut = partition_cut(graph, labels, request.size, network.names)
+    bounds = [ProvedBound(cut.time, "strength: the slowest partition, exact in integers", cut=cut)]
+    if not count:
+        bounds = [ProvedBound(cut.time, "slowest of some partitions", cut=cut)]
+    trees: Ints | None = None
+    method = ""
+    if count and count * (n - 1) <= MATROID_ELEMENTS:
+        from noptoolkit.collectives.compiled_spanning import matroid_trees
+
+        success, holds = matroid_trees(n, a, b, multiple, count, MATROID_WORK)
+        if success:
+            trees = np.array([np.flatnonzero(row) for row in holds], np.int64)
+            method = "spanning trees packed by matroid union"
+    if trees is None:
+        from noptoolkit.collectives.compiled_spanning import greedy_trees
+
+        target = cut.time / request.size if request.size else 1.0
+        noise = generator_from(0).random(997)
+        trees, _ = greedy_trees(n, a, b, wide, target, 0.9 * tol, 4000, noise)
+        method = "spanning trees packed greedily"
+    if not count:
+        bounds.append(_tree_bound(network, graph, n, a, b, wide, trees, request.size, keep, back))
+    schedule = _up_and_down(network, graph, touched, trees, keep, back, request.size)
+    return Answer(schedule.use(), method, tuple(bounds), schedule, TUTTE)
+
+
+def _multiples(p: int, q: int, capacity: Ints) -> tuple[int, Ints]:
+    """Return the number of trees of a whole packing, and how many of them each edge may be in."""
+    scaled = [int(c) * p for c in capacity.tolist()]
+    divisor = int(np.gcd.reduce(np.array([q, *scaled], dtype=object)))
+    count = q // divisor
+    return count, np.array([min(x // divisor, count) for x in scaled], np.int64)
+
+
+def _threshold_partition(n: int, a: Ints, b: Ints, capacity: Floats) -> Ints:
+    """Return the slowest of the partitions that a greedy packing suggests: components without the busiest
+    edges."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    from noptoolkit.collectives.compiled_spanning import greedy_trees
+
+    trees, _ = greedy_trees(n, a, b, capacity, 0.0, 0.0, 400, generator_from(0).random(997))
+    load = np.bincount(trees.ravel(), minlength=len(a)) / capacity
+    best, parts = (n - 1) / capacity.sum(), np.arange(n)
+    around = np.bincount(a, capacity, n) + np.bincount(b, capacity, n)
+    if 1 / around.min() > best:
+        best, parts = 1 / around.min(), (np.arange(n) == np.argmin(around)).astype(np.int64)
+    for level in np.unique(np.round(np.quantile(load, np.linspace(0, 1, 200)), 9)):
+        keep = load < level * (1 - 1e-6)
+        count, labels = connected_components(
+            coo_array((np.ones(keep.sum()), (a[keep], b[keep])), shape=(n, n)), directed=False
+        )
+        crossing = labels[a] != labels[b]
+        if count > 1 and (count - 1) / capacity[crossing].sum() > best:
+            best, parts = (count - 1) / capacity[crossing].sum(), labels.astype(np.int64)
+    return parts
+
+
+def _tree_bound(
+    network: FlowNetwork,
+    graph: IntegerGraph,
+    n: int,
+    a: Ints,
+    b: Ints,
+    capacity: Floats,
+    trees: Ints,
+    size: float,
+    keep: Ints,
+    back: Ints,
+) -> ProvedBound:
+    """Return what minimum spanning trees under steep lengths prove."""
+    from noptoolkit.collectives.compiled_spanning import spanning_cost
+
+    load = np.bincount(trees.ravel(), minlength=len(a)) / capacity
+    best, chosen = 0.0, np.zeros(len(a))
+    for steep in (20.0, 80.0, 320.0):
+        length = np.exp(steep * (load / load.max() - 1)) / capacity
+        value = spanning_cost(n, a, b, length) / float(capacity @ length)
+        if value > best:
+            best, chosen = value, length
+    prices = np.zeros(network.num_resources)
+    prices[graph.resource[keep]] = chosen
+    prices[graph.resource[back]] = chosen
+    return ProvedBound(best * size, "spanning trees under prices", prices=prices, trees_only=True)
+
+
+def _up_and_down(
+    network: FlowNetwork, graph: IntegerGraph, touched: Ints, trees: Ints, keep: Ints, back: Ints, size: float
+) -> CollectiveSchedule:
+    """Return spanning trees as pairs of a collecting and a spreading tree, rooted at their centres."""
+    amount = size / len(trees)
+    rows = TreeRows()
+    forth_arc, back_arc = graph.arc[keep].tolist(), graph.arc[back].tolist()
+    tail, head = graph.tail[keep].tolist(), graph.head[keep].tolist()
+    for tree in trees.tolist():
+        near: dict[int, list[tuple[int, int, int]]] = {}
+        for e in tree:
+            near.setdefault(tail[e], []).append((head[e], forth_arc[e], back_arc[e]))
+            near.setdefault(head[e], []).append((tail[e], back_arc[e], forth_arc[e]))
+        root = _centre(near, int(touched[0]))
+        order: list[tuple[int, int]] = []  # arc down, arc up
+        seen, queue = {root}, [root]
+        for u in queue:
+            for v, down, up in near.get(u, []):
+                if v not in seen:
+                    seen.add(v)
+                    queue.append(v)
+                    order.append((down, up))
+        first = rows.add(0, root, amount, [[up] for _, up in reversed(order)], collects=True)
+        rows.add(0, root, amount, [[down] for down, _ in order], after=first)
+    return schedule_of_trees(network, rows)
+
+
+def _centre(near: dict[int, list[tuple[int, int, int]]], start: int) -> int:
+    """Return the middle of a longest path of a tree."""
+
+    def farthest(source: int) -> tuple[int, dict[int, int]]:
+        before = {source: -1}
+        queue = [source]
+        for u in queue:
+            for v, _, _ in near.get(u, []):
+                if v not in before:
+                    before[v] = u
+                    queue.append(v)
+        return queue[-1], before
+
+    end, _ = farthest(start)
+    other, before = farthest(end)
+    path = [other]
+    while before[path[-1]] >= 0:
+        path.append(before[path[-1]])
+    return path[len(path) // 2]
