@@ -245,8 +245,7 @@ def _cheapest_columns(
 
 
 def _growing(root: int, hops: list[tuple[int, int, bool]]) -> list[tuple[int, int, bool]]:
-    """Order hops so that they can be done: collecting ones from the leaves in, spreading ones from the root
-    out."""
+    """Order hops so that they can be done: collecting from the leaves in, spreading from the root out."""
     ordered: list[tuple[int, int, bool]] = []
     for collects in (True, False):
         near: dict[int, list[tuple[int, int, bool]]] = {}

@@ -126,8 +126,7 @@ def max_flow(
 def passing_targets(
     first: Ints, after: Ints, to: Ints, capacity: Ints, source: int, targets: Ints, amount: int
 ) -> tuple[int, Ints]:
-    """Return how many targets, in order, can each receive ``amount`` from the source, and the cut of the
-    next.
+    """Return how many targets, in order, can each receive an amount, and the cut of the next.
 
     The flow to one target is led on to the next one: a flow of the same amount from the source to t'
     exists iff the residual network of the flow to t carries the amount from t to t', and neighbours are near.

@@ -39,8 +39,7 @@ def nearest_members(
     heap: Ints,
     place: Ints,
 ) -> None:
-    """Dijkstra from a source until ``left`` vertices of a mark are settled; ``entered`` is the arc into
-    each."""
+    """Dijkstra from a source until ``left`` vertices of a mark are settled; ``entered``: the arc into each."""
     distance[:] = np.inf
     entered[:] = -1
     place[:] = -1
@@ -329,8 +328,7 @@ def lay_all(
     sent: Floats,
     received: Floats,
 ) -> tuple[float, float]:
-    """Serve some groups at the least cost; add their loads, and return the cost and what any schedule must
-    pay.
+    """Serve some groups at the least cost; add their loads, return the cost and what any schedule pays.
 
     Parameters
     ----------

@@ -139,8 +139,7 @@ def relay_groups(
     power: float,
     deadline_work: int,
 ) -> tuple[Ints, Ints, Ints, float]:
-    """Lay ``copies`` of every group's trees and re-lay them, one after the other, around the load of the
-    rest.
+    """Lay ``copies`` of every group's trees; lay each again around the load of the rest.
 
     Parameters
     ----------

@@ -66,8 +66,7 @@ def spanning_cost(n: int, a: Ints, b: Ints, length: Floats) -> float:
 def greedy_trees(
     n: int, a: Ints, b: Ints, capacity: Floats, target: float, goal: float, rounds: int, noise: Floats
 ) -> tuple[Ints, float]:
-    """Return trees whose largest load / capacity per tree is at most ``target * (1 + goal)``, if rounds
-    allow.
+    """Return trees with load / capacity per tree of at most ``target * (1 + goal)``, if rounds allow.
 
     Parameters
     ----------

@@ -99,8 +99,7 @@ class IntegerGraph:
         )
 
     def unbalanced_relay(self, members: Ints) -> str | None:
-        """Return the name of a relay whose capacity in is not its capacity out; ``None`` if all are
-        balanced."""
+        """Return a relay whose capacity in is not its capacity out; ``None`` if all are balanced."""
         enters = np.bincount(self.head, self.capacity, self.num_vertices)
         leaves = np.bincount(self.tail, self.capacity, self.num_vertices)
         wrong = enters != leaves

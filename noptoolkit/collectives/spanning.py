@@ -96,8 +96,7 @@ def _multiples(p: int, q: int, capacity: Ints) -> tuple[int, Ints]:
 
 
 def _threshold_partition(n: int, a: Ints, b: Ints, capacity: Floats) -> Ints:
-    """Return the slowest of the partitions that a greedy packing suggests: components without the busiest
-    edges."""
+    """Return the slowest partition that a greedy packing suggests: components without busy edges."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 

@@ -117,8 +117,7 @@ def _vertex_of(graph: IntegerGraph, network: FlowNetwork, collects: bool) -> dic
 
 
 def _relay_note(graph: IntegerGraph, members: Ints) -> str:
-    """Return why the cut need not be reached: a relay whose capacity in is not its capacity out; else
-    nothing."""
+    """Return why the cut need not be reached, a relay with unequal capacities in and out; else nothing."""
     name = graph.unbalanced_relay(members)
     if name is None:
         return ""

@@ -63,8 +63,7 @@ def stream_from_one(network: FlowNetwork, request: Request) -> Answer:
 def _parted(
     graph: IntegerGraph, start: int, targets: Ints, weights: Ints, flow: Ints
 ) -> list[tuple[int, int, list[int]]]:
-    """Part an integer flow into paths; each serves one target: its place, the amount, the arcs from the
-    start."""
+    """Part an integer flow into paths: the place of the target served, the amount, the arcs."""
     left = flow.tolist()
     head, tail = graph.head.tolist(), graph.tail.tolist()
     into: dict[int, list[int]] = {}

@@ -1,5 +1,4 @@
-"""Symmetry of a package under which a set of collectives looks the same: what lets a few groups stand for
-all.
+"""Symmetry of a package under which a set of collectives looks the same: a few groups stand for all.
 
 By convexity some optimal prices and some optimal loads are invariant under all automorphisms that map the
 network, with its capacities, onto itself and every request onto a request of the same kind and size. So the

@@ -58,8 +58,7 @@ def ascend(
     most: int = 100_000,
     report: Callable[[str], None] | None = None,
 ) -> Averaged:
-    """Return an averaged schedule of groups whose time is within ``tol`` of the bound, if the deadline
-    allows."""
+    """Return an averaged schedule within ``tol`` of its bound, if the deadline allows."""
     capacity = groups.network.capacity
 
     def price(share: Floats) -> tuple[float, Floats]:
