@@ -39,7 +39,7 @@ def nearest_members(
     heap: Ints,
     place: Ints,
 ) -> None:
-    """Dijkstra from a source until ``left`` vertices of a mark are settled; fills the arc into each vertex."""
+    """Dijkstra from a source until ``left`` vertices of a mark are settled; fills the arc into each."""
     distance[:] = np.inf
     entered[:] = -1
     place[:] = -1

@@ -14,6 +14,7 @@ from noptoolkit.collectives.requests import Request
 from noptoolkit.collectives.schedule import CollectiveSchedule
 from noptoolkit.network import FlowNetwork
 from noptoolkit.package import Package
+from noptoolkit.tables import Column, Table
 from noptoolkit.units import format_quantity
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class CollectiveResult:
         The arrays behind it.
     seconds
         Time spent, in s.
-    notes
+    remarks
         What a reader must know besides.
     """
 
@@ -88,7 +89,7 @@ class CollectiveResult:
     schedule: CollectiveSchedule | None
     network: FlowNetwork
     seconds: float = field(metadata={"unit": "s"})
-    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (
@@ -99,6 +100,9 @@ class CollectiveResult:
 
     def _repr_svg_(self) -> str | None:
         return picture_of(self)
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
 
     @property
     def title(self) -> str:
@@ -127,23 +131,30 @@ class CollectiveResult:
         bandwidth = np.array([channel.bandwidth for channel in self.package.channels])
         return self.load / (bandwidth * self.time) if self.time > 0 else np.zeros_like(self.load)
 
-    def cells(self, busiest: int = 8) -> tuple[list[str], list[list[str]]]:
-        """Return the head and the rows of a table of the busiest channels, crossbars and ports."""
+    def table(self, busiest: int | None = 8) -> Table:
+        """Return the busiest channels, crossbars and ports (all of them where ``None``) as a table."""
         times = self.use / self.network.capacity
         order = np.argsort(-times, kind="stable")[:busiest]
+        columns = [
+            Column("resource", meaning="channel, crossbar or port"),
+            Column("load", unit="B", meaning="bytes that it carries"),
+            Column("capacity", unit="B/s", meaning="bandwidth"),
+            Column("time", "busy for", unit="s", meaning="load / capacity"),
+            Column("share", "share of time", form=".1%", meaning="busy time over the time of the schedule"),
+        ]
         rows = [
             [
                 self.network.names[r],
-                format_quantity(self.use[r], "B"),
-                format_quantity(self.network.capacity[r], "B/s"),
-                format_quantity(times[r], "s"),
-                f"{times[r] / self.time:.1%}" if self.time > 0 else "-",
+                self.use[r],
+                self.network.capacity[r],
+                times[r],
+                times[r] / self.time if self.time > 0 else None,
             ]
             for r in order.tolist()
         ]
-        return ["resource", "load", "capacity", "busy for", "share of time"], rows
+        return Table(columns, rows, title=repr(self), notes=self.notes())
 
-    def summary(self) -> list[str]:
+    def notes(self) -> list[str]:
         """Return what a reader of the table must know besides."""
         bound = format_quantity(self.time_bound, "s")
         lines = [
@@ -155,7 +166,7 @@ class CollectiveResult:
             lines.append(f"no schedule in trees is faster than {trees}")
         if self.cut is not None:
             lines.append(str(self.cut))
-        return [*lines, self.theorem, *self.notes]
+        return [*lines, *([self.theorem] if self.theorem else []), *self.remarks]
 
     def verify(self) -> CollectiveVerification:
         """Check the result by code that shares nothing with the solvers; return what was checked.

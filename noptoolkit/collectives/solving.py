@@ -242,7 +242,7 @@ def assemble(
         schedule=answer.schedule,
         network=network,
         seconds=seconds,
-        notes=answer.notes,
+        remarks=answer.notes,
     )
 
 
