@@ -1,5 +1,6 @@
 """The time that a layout needs on a package: dispatch, experts and combine of one MoE layer.
 
+Channels, capacities, ports and half duplex are those of `noptoolkit.network`; parallel channels share a load.
 Where no node copies, tokens travel from their sources along all shortest paths (fewest hops) in equal shares
 of the last hops. Where some do, along trees of shortest paths (of equal ones, the lowest channel index): a
 node that replicates needs one copy for all chiplets below it, another needs one for each part below; so every
@@ -19,22 +20,23 @@ error. It lives here because a search needs the linear form, and flow comes afte
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from noptoolkit._arrays import Bools
 from noptoolkit.allocation.layout import Allocation
 from noptoolkit.allocation.limits import Floats
 from noptoolkit.errors import InfeasibleError, UnknownNameError
-from noptoolkit.package import Chiplet, Memory, Package
+from noptoolkit.network import FlowNetwork, flow_network
+from noptoolkit.package import Package
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.units import Quantity, parse_quantity
 
 __all__ = ["PackageTime", "package_time"]
 
 Part = frozenset[int]  # indices into package.experts
-User = tuple[str, int | str]  # a channel by index; an injection, ejection or crossbar by node
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,7 +117,7 @@ def package_time(
 
     Examples
     --------
-    >>> from noptoolkit import Link, Switch
+    >>> from noptoolkit import Chiplet, Link, Switch
     >>> nodes = [Switch("hub", replicates=True), Chiplet("root", role="attention"),
     ...          *(Chiplet(n, role="expert") for n in ("e0", "e1"))]
     >>> star = Package("star", nodes, [Link("hub", n.name, "1 GB/s") for n in nodes[1:]])
@@ -127,26 +129,27 @@ def package_time(
     if degree not in ("chiplets", "in-network"):
         raise UnknownNameError(f"no degree {degree!r} of the time model; known: chiplets, in-network")
     size = parse_quantity(token_bytes, "B", "token_bytes")
-    resources, capacity, resources_of = _resources(package)
+    network = flow_network(package)
+    busy = _busy(network)
+    resources_of = busy.tocsc()
     sources = package.with_role("attention") or package.experts
     count = len(package.experts)
     columns = {Part({i}): i for i in range(count)}
-    alone = np.zeros((2, len(resources), count))  # copies per token for a chiplet of its own
+    alone = np.zeros((2, network.num_resources, count))  # copies per token for a chiplet of its own
     shared: list[tuple[int, int, int]] = []  # direction, resource and part, one copy per token each
     for source in sources:
         for direction, flag in enumerate(("replicates", "reduces")):
-            ways = _shortest_ways(package, source, backward=direction == 1)
-            if degree == "in-network" and any(getattr(package[node], flag) for node in ways.order):
-                for user, part in _tree_uses(package, source, ways, flag, direction == 1):
+            ways = _shortest_ways(network, package.index[source], backward=direction == 1)
+            if degree == "in-network" and any(getattr(package.nodes[node], flag) for node in ways.order):
+                for user, part in _tree_uses(network, ways, flag, backward=direction == 1):
                     column = columns.setdefault(part, len(columns))
-                    shared += [(direction, resource, column) for resource in resources_of.get(user, ())]
+                    first, last = resources_of.indptr[user : user + 2]
+                    shared += [(direction, resource, column) for resource in resources_of.indices[first:last]]
             else:
-                for user, share in _split_uses(package, source, ways, direction == 1):
-                    for resource in resources_of.get(user, ()):
-                        alone[direction, resource] += share
-    copies = np.concatenate([alone, np.zeros((2, len(resources), len(columns) - count))], axis=2)
+                alone[direction] += busy @ _split_uses(network, ways, backward=direction == 1)
+    copies = np.concatenate([alone, np.zeros((2, network.num_resources, len(columns) - count))], axis=2)
     np.add.at(copies, tuple(np.array(shared, dtype=np.int64).reshape(-1, 3).T), 1.0)
-    seconds = copies * (size / len(sources)) / np.array(capacity)[:, None]
+    seconds = copies * (size / len(sources)) / network.capacity[:, None]
     parts = np.zeros((len(columns), len(package.experts)), dtype=np.bool_)
     for part, column in columns.items():
         parts[column, list(part)] = True
@@ -154,52 +157,36 @@ def package_time(
     flops = [getattr(package[name], "flops", None) for name in package.experts]
     choice_time = np.array([flops_per_choice / rate if rate else 0.0 for rate in flops])
     out, back = np.ascontiguousarray(seconds[:, :, used])
-    return PackageTime(package, parts[used], out, back, tuple(resources), choice_time)
+    return PackageTime(package, parts[used], out, back, network.names, choice_time)
 
 
 @dataclass(frozen=True, eq=False)
 class _Ways:
-    """Nodes by hops from a source; channel and tail of the last hop of each shortest path to a node."""
+    """Nodes by hops from a source; arc and tail of the last hop of each shortest path to a node."""
 
-    order: list[str]
-    entering: dict[str, list[tuple[int, str]]]
-
-
-def _resources(package: Package) -> tuple[list[str], list[float], dict[User, list[int]]]:
-    """Return names and capacities (B/s) of what can be busy, and which of them each user keeps busy."""
-    names: list[str] = []
-    capacity: list[float] = []
-    of: dict[User, list[int]] = {}
-
-    def add(name: str, bandwidth: float | None, user: User) -> None:
-        if bandwidth is not None:
-            of.setdefault(user, []).append(len(names))
-            names.append(name)
-            capacity.append(bandwidth)
-
-    for i, channel in enumerate(package.channels):
-        link = package.links[channel.link]
-        if link.half_duplex and i and package.channels[i - 1].link == channel.link:
-            of["channel", i] = of["channel", i - 1]  # both directions share the link
-        else:
-            add(channel.name, channel.bandwidth, ("channel", i))
-    for node in package.nodes:
-        if isinstance(node, Chiplet):
-            add(f"{node.name} injection", node.injection_bandwidth, ("injection", node.name))
-            add(f"{node.name} ejection", node.ejection_bandwidth, ("ejection", node.name))
-        if not isinstance(node, Memory):
-            add(f"{node.name} crossbar", node.crossbar_bandwidth, ("crossbar", node.name))
-    return names, capacity, of
+    order: list[int]
+    entering: dict[int, list[tuple[int, int]]]
 
 
-def _shortest_ways(package: Package, source: str, backward: bool) -> _Ways:
+def _busy(network: FlowNetwork) -> csr_array[Any]:
+    """Return which resource each user keeps busy, [resources, users].
+
+    Users are the arcs, then the nodes by what they send, then the nodes by what they receive.
+    """
+    from scipy.sparse import hstack
+
+    return csr_array(hstack([network.on_arcs, network.on_injected, network.on_ejected]))
+
+
+def _shortest_ways(network: FlowNetwork, source: int, *, backward: bool) -> _Ways:
     """Return the shortest paths from a source, or backwards to it; memory stacks never forward."""
-    ahead: dict[str, list[tuple[str, int]]] = {}
-    memories = {memory.name for memory in package.memories}
-    for i, channel in enumerate(package.channels):
-        tail, head = (channel.head, channel.tail) if backward else (channel.tail, channel.head)
-        if tail not in memories and head not in memories:
-            ahead.setdefault(tail, []).append((head, i))
+    package = network.package
+    memories = {package.index[memory.name] for memory in package.memories}
+    ahead: dict[int, list[tuple[int, int]]] = {}
+    for arc, ends in enumerate(zip(network.tail.tolist(), network.head.tolist(), strict=True)):
+        tail, head = ends[::-1] if backward else ends
+        if memories.isdisjoint(ends) and max(ends) < len(package.nodes):
+            ahead.setdefault(tail, []).append((head, arc))
     hops = {source: 0}
     order = [source]
     for node in order:
@@ -207,60 +194,59 @@ def _shortest_ways(package: Package, source: str, backward: bool) -> _Ways:
             if head not in hops:
                 hops[head] = hops[node] + 1
                 order.append(head)
-    missing = [name for name in package.experts if name not in hops]
+    missing = [name for name in package.experts if package.index[name] not in hops]
     if missing:
-        raise InfeasibleError(f"package {package.name!r}: no way from {source!r} to {missing[0]!r}")
-    entering: dict[str, list[tuple[int, str]]] = {}
+        start = package.nodes[source].name
+        raise InfeasibleError(f"package {package.name!r}: no way from {start!r} to {missing[0]!r}")
+    entering: dict[int, list[tuple[int, int]]] = {}
     for node in order:
-        for head, i in ahead.get(node, ()):
+        for head, arc in ahead.get(node, ()):
             if hops[head] == hops[node] + 1:
-                entering.setdefault(head, []).append((i, node))
+                entering.setdefault(head, []).append((arc, node))
     return _Ways(order, entering)
 
 
-def _tree_uses(
-    package: Package, source: str, ways: _Ways, flag: str, backward: bool
-) -> list[tuple[User, Part]]:
-    """Return what each part's tokens use along the tree of lowest channels."""
-    index = {name: i for i, name in enumerate(package.experts)}
-    arriving: dict[str, list[Part]] = {}  # parts of a node's children
-    uses: list[tuple[User, Part]] = []
-    near, far = ("ejection", "injection") if backward else ("injection", "ejection")
+def _tree_uses(network: FlowNetwork, ways: _Ways, flag: str, *, backward: bool) -> list[tuple[int, Part]]:
+    """Return what each part's tokens use along the tree of lowest arcs: pairs of a user and a part."""
+    package, source = network.package, ways.order[0]
+    expert = {package.index[name]: i for i, name in enumerate(package.experts)}
+    arriving: dict[int, list[Part]] = {}  # parts of a node's children
+    uses: list[tuple[int, Part]] = []
+    sends, receives = network.num_arcs, network.num_arcs + len(package.nodes)
+    near, far = (receives, sends) if backward else (sends, receives)
     for node in reversed(ways.order):
-        below = arriving.get(node, [])
-        own = [Part({index[node]})] if node in index and node != source else []
-        uses += [((far, node), part) for part in own]
-        parts = [*own, *below]
-        if parts and getattr(package[node], flag):
+        own = [Part({expert[node]})] if node in expert and node != source else []
+        uses += [(far + node, part) for part in own]
+        parts = [*own, *arriving.get(node, [])]
+        if parts and getattr(package.nodes[node], flag):
             parts = [Part().union(*parts)]
         if node == source:
-            uses += [((near, node), part) for part in parts]
+            uses += [(near + node, part) for part in parts]
         elif parts:
-            channel, parent = min(ways.entering[node])
-            uses += [(("channel", channel), part) for part in parts]
+            arc, parent = min(ways.entering[node])
+            uses += [(arc, part) for part in parts]
             arriving.setdefault(parent, []).extend(parts)
-        passing = below if backward else parts if node != source else []
-        uses += [(("crossbar", node), part) for part in passing]
     return uses
 
 
-def _split_uses(package: Package, source: str, ways: _Ways, backward: bool) -> list[tuple[User, Floats]]:
-    """Return which shares of each chiplet's tokens use what, [chiplets], over all last hops alike."""
-    index = {name: i for i, name in enumerate(package.experts) if name != source}
-    born = {node: np.zeros(len(package.experts)) for node in ways.order}
-    for name, i in index.items():
-        born[name][i] = 1.0
-    through = {node: own.copy() for node, own in born.items()}
-    near, far = ("ejection", "injection") if backward else ("injection", "ejection")
-    uses: list[tuple[User, Floats]] = [((near, source), np.sum(list(born.values()), axis=0))]
-    for node in reversed(ways.order):
-        share = through[node] / max(len(ways.entering.get(node, ())), 1)
-        for channel, tail in ways.entering.get(node, ()):
-            through[tail] += share
-            uses.append((("channel", channel), share))
-        uses.append(((far, node), born[node]))
-        if backward:
-            uses.append((("crossbar", node), through[node] - born[node]))
-        elif node != source:
-            uses.append((("crossbar", node), through[node]))
+def _split_uses(network: FlowNetwork, ways: _Ways, *, backward: bool) -> Floats:
+    """Return which share of each chiplet's tokens each user carries, [users, chiplets].
+
+    Tokens take all last hops alike, parallel channels counted singly.
+    """
+    package, source = network.package, ways.order[0]
+    sends, receives = network.num_arcs, network.num_arcs + len(package.nodes)
+    near, far = (receives, sends) if backward else (sends, receives)
+    uses = np.zeros((receives + len(package.nodes), len(package.experts)))
+    through = np.zeros((len(package.nodes), len(package.experts)))
+    for i, name in enumerate(package.experts):
+        node = package.index[name]
+        if node != source:
+            through[node, i] = uses[near + source, i] = uses[far + node, i] = 1.0
+    for node in reversed(ways.order[1:]):
+        hops = ways.entering[node]
+        share = through[node] / sum(int(network.width[arc]) for arc, _ in hops)
+        for arc, tail in hops:
+            uses[arc] = share * network.width[arc]
+            through[tail] += uses[arc]
     return uses

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from noptoolkit._arrays import Floats, Ints
+from noptoolkit.network import flow_network
 from noptoolkit.package import Memory, Package
 
 if TYPE_CHECKING:
@@ -33,11 +34,10 @@ class Network(NamedTuple):
 @lru_cache(maxsize=16)
 def network(package: Package) -> Network:
     """Return the network of a package, from which memory stacks are left out."""
-    names = tuple(node.name for node in package.nodes if not isinstance(node, Memory))
-    keep = np.array([package.index[name] for name in names])
-    chiplets = set(package.terminals)
+    nodes = [node for node in package.nodes if not isinstance(node, Memory)]
+    names, chiplets = tuple(node.name for node in nodes), set(package.terminals)
     ends = np.array([i for i, name in enumerate(names) if name in chiplets])
-    return Network(names, ends, package.to_sparse()[keep][:, keep])
+    return Network(names, ends, _between_nodes(package, flow_network(package).arc_capacity))
 
 
 def symmetric(package: Package) -> csr_array[Any]:
@@ -50,14 +50,21 @@ def symmetric(package: Package) -> csr_array[Any]:
 
 def links_between(package: Package) -> csr_array[Any]:
     """Return the number of channels from each node to each other, [nodes, nodes]."""
+    return _between_nodes(package, flow_network(package).width.astype(float))
+
+
+def _between_nodes(package: Package, of_arc: Floats) -> csr_array[Any]:
+    """Return a value of each arc as a matrix of the nodes that are not memory stacks, [nodes, nodes]."""
     from scipy.sparse import coo_array
 
-    keep = np.array([not isinstance(node, Memory) for node in package.nodes], dtype=bool)
-    both = np.concatenate([package.link_ends, package.link_ends[:, ::-1]])
-    there = package.link_bandwidths.T.ravel() > 0
-    tail, head = (np.cumsum(keep) - 1)[both[there & keep[both].all(axis=1)]].T
+    arcs = flow_network(package)
+    keep = np.zeros(arcs.num_vertices, bool)
+    keep[: len(package.nodes)] = [not isinstance(node, Memory) for node in package.nodes]
+    inside = keep[arcs.tail] & keep[arcs.head]
+    place = np.cumsum(keep) - 1
+    ends = place[arcs.tail[inside]], place[arcs.head[inside]]
     size = int(keep.sum())
-    return coo_array((np.ones(len(tail)), (tail, head)), shape=(size, size)).tocsr()
+    return coo_array((of_arc[inside], ends), shape=(size, size)).tocsr()
 
 
 def low_spectrum(weights: csr_array[Any], count: int = 1) -> tuple[Floats, Floats]:

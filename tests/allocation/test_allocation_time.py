@@ -45,6 +45,23 @@ def test_on_a_mesh_no_routing_beats_the_bound_and_the_tree_is_a_routing(degree: 
     assert flow.time_bound <= out * (1 + 1e-6)
 
 
+@pytest.mark.parametrize("degree", ["chiplets", "in-network"])
+def test_parallel_links_share(degree: str) -> None:
+    """Two links of 1 and 3 B/s beside each other carry what one of 4 would, as in the flow."""
+    leaves = [Chiplet(f"e{i}", role="expert") for i in range(3)]
+    hub = Switch("hub", replicates=True, reduces=True)
+    links = [*(Link("hub", leaf.name, 8.0) for leaf in leaves), Link("root", "hub", 1.0)]
+    package = Package(
+        "pair", [Chiplet("root", role="attention"), hub, *leaves], [*links, Link("root", "hub", 3.0)]
+    )
+    layout = Allocation(package.experts, [0, 0, 1, 1, 2, 2])
+    trace = topical(6, 2, tokens=60)
+    out, _, back = package_time(package, degree=degree).times(layout, trace)
+    for time, traffic in ((out, dispatch), (back, combine)):
+        flow = congestion(package, traffic(package, trace, layout, token_bytes=1, degree=degree))
+        assert time == pytest.approx(flow.time, rel=1e-9)
+
+
 def test_ports_crossbars_and_half_duplex_links_are_busy_too() -> None:
     leaves = [
         Chiplet(f"e{i}", role="expert", ejection_bandwidth=0.5, injection_bandwidth=0.25) for i in range(2)

@@ -12,7 +12,7 @@ from noptoolkit import Chiplet, Link, Memory, Package, Switch
 from noptoolkit.errors import TopologyError
 from noptoolkit.structure.bisection_bandwidth import _spectral_bound, bisection
 from noptoolkit.structure.halving import MOST_TRIED, cut_weight, descend, place_switches
-from noptoolkit.structure.matrices import network, symmetric
+from noptoolkit.structure.matrices import links_between, network, symmetric
 from noptoolkit.structure.tree_bound import tree_bound
 from noptoolkit.topology import (
     dragonfly,
@@ -211,3 +211,19 @@ def test_one_chiplet_has_no_bisection() -> None:
     package = Package("one", [Chiplet("a"), Memory("m", 1.0)], [Link("a", "m", 1.0)])
     with pytest.raises(TopologyError, match="needs two chiplets"):
         bisection(package)
+
+
+@given(packages())
+@settings(max_examples=40, deadline=None)
+def test_matrices_count_every_channel(package: Package) -> None:
+    """Bandwidth and number of channels of each pair, summed from the list of channels."""
+    names, _, bandwidth = network(package)
+    links = links_between(package).toarray()
+    place = {name: i for i, name in enumerate(names)}
+    wanted, count = np.zeros((2, len(names), len(names)))
+    for channel in package.channels:
+        if channel.tail in place and channel.head in place:
+            wanted[place[channel.tail], place[channel.head]] += channel.bandwidth
+            count[place[channel.tail], place[channel.head]] += 1
+    np.testing.assert_allclose(bandwidth.toarray(), wanted, rtol=1e-12)
+    np.testing.assert_array_equal(links, count)
