@@ -1,7 +1,7 @@
 """Edits of a package: lost parts, other bandwidths of links and stacks; each returns a new package.
 
 A link is named by its channels, as tables and bottlenecks name them: ``"sw3->e12"`` is one direction,
-``"sw3<->e12"`` both. Names may hold the wildcards of `fnmatch` (``*``, ``?``, ``[...]``), and a link kind
+``"sw3<->e12"`` both. Names may hold the wildcards of ``fnmatch`` (``*``, ``?``, ``[...]``), and a link kind
 (``"d2d"``) names all links of that kind. A half-duplex link has one bandwidth, which either direction names.
 
 A memory stack and its bus are two capacities in series. Changing one alone is rarely meant: raising the
