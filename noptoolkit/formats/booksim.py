@@ -112,6 +112,8 @@ def _package(file: _Anynet, place: str, bandwidth: float, frequency: float) -> I
         back = file.channels.get((b, a), 1)
         if b < a and (b, a) in file.channels:
             continue
+        if len(attached[a]) != 1 and len(attached[b]) == 1:  # from the chiplet, see booksim_export
+            a, b, cycles, back = b, a, back, cycles
         ends, delays = (name_of[a], name_of[b]), (cycles / frequency, back / frequency)
         if back == cycles:
             links.append(Link(*ends, bandwidth, latency=delays[0]))

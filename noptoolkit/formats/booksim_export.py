@@ -273,16 +273,20 @@ def _degree(package: Package) -> dict[str, int]:
 
 
 def _hosted(package: Package, options: BookSimOptions) -> dict[str, str]:
-    """Return the switch at whose router each concentrated chiplet is."""
-    came = package.source == ANYNET
-    if not (came if options.concentration is None else options.concentration):
+    """Return the switch at whose router each concentrated chiplet is.
+
+    In a package from an anynet file, a link to a node begins at the switch, one to the router of a chiplet at
+    the chiplet.
+    """
+    came = options.concentration is None
+    if options.concentration is False or (came and package.source != ANYNET):
         return {}
     degree = _degree(package)
     found = {}
     for link in network_links(package):
         for name, hub in ((link.a, link.b), (link.b, link.a)):
             alone = degree[name] == 1 and not isinstance(package[name], Switch)
-            if alone and isinstance(package[hub], Switch):
+            if alone and isinstance(package[hub], Switch) and (link.a == hub or not came):
                 found[name] = hub
     return found
 

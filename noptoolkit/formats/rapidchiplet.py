@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from noptoolkit.errors import FormatError, NopError
+from noptoolkit.errors import FormatError, NopError, TopologyError
 from noptoolkit.formats.arithmetic import parse_formula
 from noptoolkit.formats.attributes import Imported, parse_json
 from noptoolkit.formats.files import read_text
@@ -56,6 +56,8 @@ def load_rapidchiplet(path: Path) -> Imported:
         parts[key] = parse_json(read_text(part), part.name)
     try:
         return _imported(str(design.get("design_name", path.stem)), parts)
+    except TopologyError as error:
+        raise FormatError(f"{design_file.name}: {error}") from error
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         if isinstance(error, NopError):
             raise

@@ -348,6 +348,8 @@ def _other_losses(package: Package, links: list[Link]) -> list[str]:
     inner = sum(link.a in switches and link.b in switches for link in links)
     if inner:
         lost.append(f"bandwidths of {inner} links between switches: RapidChiplet has no limit for them")
+    if package.switches:
+        lost.append("outlines of switches: RapidChiplet's interposer routers are points")
     if len({switch.latency for switch in package.switches}) > 1:
         lost.append("latencies of switches: RapidChiplet has one for all, the longest")
     if package.memories:

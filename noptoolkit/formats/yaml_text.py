@@ -51,6 +51,8 @@ def parse_yaml(text: str, place: str) -> Any:
             if depth > MOST_DEPTH:
                 raise FormatError(f"{place}: nested too deeply; is it the right file?")
         node = yaml.compose(text, Loader=yaml.BaseLoader)
+    except FormatError:
+        raise
     except yaml.YAMLError as error:
         raise FormatError(f"{place}: no YAML: {' '.join(str(error).split())[:200]}") from None
     except (RecursionError, ValueError) as error:

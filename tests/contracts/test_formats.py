@@ -8,9 +8,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-from noptoolkit import Memory, Package
+from noptoolkit import Link, Memory, Package, Switch
 from noptoolkit.errors import TopologyError
-from noptoolkit.formats import FORMATS, convert, import_topology, load_topology, save_topology
+from noptoolkit.formats import (
+    FORMATS,
+    convert,
+    import_topology,
+    list_topologies,
+    load_topology,
+    save_topology,
+)
 from noptoolkit.topology import BUILDERS, fully_connected
 
 EXACT = {"toml": ".toml", "graphml": ".graphml", "dot": ".dot", "node-link": ".json", "gml": ".gml"}
@@ -40,6 +47,14 @@ def test_round_trip(name: str, format: str, tmp_path: Path) -> None:
     assert read.package == PACKAGES[name]
     assert read.assumed == ()
     assert read.ignored == ()
+
+
+@pytest.mark.parametrize("format", EXACT)
+@pytest.mark.parametrize("name", list_topologies())
+def test_presets_come_back(name: str, format: str, tmp_path: Path) -> None:
+    path = tmp_path / f"topology{EXACT[format]}"
+    assert save_topology(load_topology(name), path) == ()
+    assert load_topology(path) == load_topology(name)
 
 
 @pytest.mark.parametrize("name", BUILDERS)
@@ -147,6 +162,102 @@ def test_astrasim(name: str, tmp_path: Path) -> None:
     assert edges(back, same(back)) == edges(plain, renamed)
     assert {link.bandwidth for link in back.links} == {128e9}
     assert {link.latency for link in back.links} == {5e-9}
+
+
+def differences(package: Package, back: Package, renamed: dict[str, str]) -> set[str]:
+    """Return the word that a report must have for each difference between a package and what came back."""
+    found = set()
+    if len(back.memories) < len(package.memories):
+        found.add("memory stack")
+    for name, other_name in renamed.items():
+        if other_name not in back.index:
+            found.add(f"{name!r}")
+            continue
+        node, other = package[name], back[other_name]
+        for field, word in NODE_WORDS.items():
+            value = getattr(node, field, None)
+            if value not in (None, 0.0, False) and value != pytest.approx(getattr(other, field, None)):
+                found.add(word)
+    pairs: list[dict[frozenset[str], list[Link]]] = []
+    for one, names in ((package, renamed), (back, {})):
+        pairs.append({})
+        for link in one.links:
+            ends = frozenset(names.get(end, "" if names else end) for end in (link.a, link.b))
+            pairs[-1].setdefault(ends, []).append(link)
+    for ends, links in pairs[0].items():
+        others = pairs[1].get(ends)
+        if others is None or not ends <= set(back.index):
+            continue  # of a node that is reported
+        widths = [
+            sum(max(link.bandwidth, link.backward_bandwidth) for link in several)
+            for several in (links, others)
+        ]
+        if widths[0] != pytest.approx(widths[1]):
+            found.add("bandwidths|parallel")
+        if len(links) != len(others):
+            found.add("parallel")
+        for field, word in LINK_WORDS.items():
+            values = {getattr(link, field) for link in links} - {None}
+            if (
+                values
+                and values != {getattr(link, field) for link in others}
+                and not all(value == pytest.approx(getattr(others[0], field)) for value in values)
+            ):
+                found.add(word)
+    return found
+
+
+NODE_WORDS = {
+    "flops": "compute",
+    "sram": "compute",
+    "sram_bandwidth": "compute",
+    "injection_bandwidth": "injection",
+    "ejection_bandwidth": "ejection",
+    "crossbar_bandwidth": "crossbar",
+    "replicates": "replication",
+    "reduces": "reduction",
+    "latency": "latencies of|latency",
+    "group": "groups",
+    "position": "positions",
+    "size": "positions|outlines of switches",
+}
+LINK_WORDS = {
+    "kind": "kinds",
+    "latency": "latencies of",
+    "energy_per_bit": "energies",
+    "half_duplex": "half duplex",
+    "length": "lengths",
+}
+LOSSY = {"booksim": "x.anynet", "astra-sim": "x.yml", "rapidchiplet": "folder"}
+
+
+@pytest.mark.parametrize("format", LOSSY)
+@pytest.mark.parametrize("name", list_topologies())
+def test_what_differs_is_reported(name: str, format: str, tmp_path: Path) -> None:
+    package = load_topology(name)
+    products = ("star", "ring-16", "torus", "folded-torus", "sparse", "hypercube", "flattened", "fully")
+    if format == "astra-sim" and not name.startswith(products):
+        with pytest.raises(TopologyError, match="all that ASTRA-sim knows"):
+            save_topology(package, tmp_path / LOSSY[format], format=format)
+        return
+    lost = " | ".join(save_topology(package, tmp_path / LOSSY[format], format=format))
+    back = load_topology(tmp_path / LOSSY[format], format=format, bandwidth=package.links[0].bandwidth)
+    dies = [node.name for node in package.nodes if not isinstance(node, Switch)]
+    match format:
+        case "booksim":
+            renamed = {name: f"n{i}" for i, name in enumerate(package.terminals)}
+            routers = [node.name for node in package.nodes if not isinstance(node, Memory)]
+            renamed |= {switch.name: f"r{routers.index(switch.name)}" for switch in package.switches}
+        case "astra-sim":
+            renamed = {name: f"e{i}" for i, name in enumerate(package.experts)}
+            renamed |= {name: "none" for name in package.terminals if name not in package.experts}
+            renamed |= {switch.name: f"sw0_{i}" for i, switch in enumerate(package.switches)}
+        case _:
+            stacks = {memory.name for memory in package.memories}
+            renamed = {name: f"{'m' if name in stacks else 'c'}{i}" for i, name in enumerate(dies)}
+            renamed |= {switch.name: f"r{i}" for i, switch in enumerate(package.switches)}
+    for word in differences(package, back, renamed):
+        assert any(part in lost for part in word.split("|")), f"{word} differs, and nothing says so: {lost}"
 
 
 def test_every_format_is_tested() -> None:
