@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from noptoolkit import _moved
 from noptoolkit._pictures import name_artist
+from noptoolkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from noptoolkit import formats, physical, plot, study, topology, traffic
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from noptoolkit.traffic import Traffic
     from noptoolkit.workload import Batch, LatentAttention, MoEModel, Workload
 
-__version__ = "0.2.0"
 
 _ROOMS = {
     "allocation": ["Allocation", "allocate", "compare_layouts"],

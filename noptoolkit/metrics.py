@@ -5,12 +5,13 @@ One line in `METRICS` makes a metric a column of every comparison, its CSV and i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from noptoolkit.physical import wire_length
-from noptoolkit.pipeline import Run
+from noptoolkit.stages import Run
 from noptoolkit.tables import Missing, value_text
 
 __all__ = ["METRICS", "Metric"]
@@ -42,6 +43,17 @@ class Metric:
     value: Callable[[Run], float | str | Missing]
     meaning: str
     bound: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name of a metric that is not in `METRICS`: its title in lower case, with underscores.
+
+        Examples
+        --------
+        >>> METRICS["wire_length"].key
+        'wire_length'
+        """
+        return "_".join(re.findall(r"[a-z0-9]+", self.title.lower()))
 
     def text(self, value: float | str | Missing) -> str:
         """Return a value as a cell of a table.

@@ -1,84 +1,41 @@
-"""The stages in order: package + workload -> allocation -> traffic -> congestion -> schedule.
+"""From a package and a workload to every result: `run` checks what it is given and returns a lazy `Run`.
 
-Layouts are fitted on one half of the trace's tokens (of its documents, where they are known); C_T,
-traffic and schedule are those of the other half, so no number profits from tokens that the layout has
-seen. Dispatch and combine are those of one MoE layer (mean over the trace's layers) for all tokens of one
-step, replicated and reduced where the network can.
+The stages are in `noptoolkit.stages`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 import numpy as np
 
-from noptoolkit import traffic
-from noptoolkit._names import resolve
+from noptoolkit._names import did_you_mean, resolve
 from noptoolkit._seeds import generator_from
-from noptoolkit.allocation import ALLOCATORS, Allocation, Allocator, allocate, package_time
-from noptoolkit.allocation.allocating import Objective
-from noptoolkit.flow import ROUTINGS, FlowResult, congestion
+from noptoolkit.allocation import ALLOCATORS, Allocation, Allocator
+from noptoolkit.allocation.allocating import OBJECTIVES, Objective
+from noptoolkit.allocation.problem import slots_of
+from noptoolkit.errors import NopError, UnknownNameError
 from noptoolkit.formats import load_topology, load_workload
-from noptoolkit.nodes import expert_work
 from noptoolkit.package import Package
-from noptoolkit.routing.rules import Routing
-from noptoolkit.step import POLICIES, Policy, StepSchedule, check_computes, schedule
-from noptoolkit.trace import RoutingTrace
+from noptoolkit.progress import Progress
+from noptoolkit.routing.rules import Routing, method_of
+from noptoolkit.stages import Run, halves
+from noptoolkit.step import POLICIES, Policy, StepSchedule, check_computes
 from noptoolkit.traffic import Traffic
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
 __all__ = ["Progress", "Run", "dispatch_of_step", "halves", "plan_step", "run"]
 
-Progress = Callable[[str], None]
-"""Called with the name of each stage as it begins."""
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """What one workload meets on one package.
-
-    Parameters
-    ----------
-    package, workload
-        What was run; the workload's trace is the held-out half.
-    allocation
-        Where each expert sits, fitted on the other half.
-    dispatch, combine
-        Congestion of one MoE layer's dispatch and combine, all tokens of one step.
-    uniform
-        Congestion of the same tokens as a uniform unicast all-to-all among the expert chiplets: each
-        token's k copies go to expert chiplets with equal chance.
-    plan
-        The schedule of one step.
-    degree
-        Copies of a token, see `noptoolkit.traffic.dispatch`.
-    """
-
-    package: Package
-    workload: Workload
-    allocation: Allocation
-    dispatch: FlowResult
-    combine: FlowResult
-    uniform: FlowResult
-    plan: StepSchedule
-    degree: Degree
-
-    @property
-    def trace(self) -> RoutingTrace:
-        """The held-out half of the routing trace."""
-        return self.workload.trace
-
 
 def run(
     package: str | Path | Package,
     workload: str | Path | Workload,
     *,
-    allocator: str | Allocator | Allocation = "auto",
+    allocator: str | Allocator | Allocation | None = "auto",
     routing: str | Routing = "optimal",
     policy: str | Policy = "streaming",
     degree: Degree | None = None,
@@ -86,33 +43,42 @@ def run(
     tol: float = 0.01,
     rng: int | np.random.Generator | None = 0,
     progress: Progress | None = None,
+    report: Progress | None = None,
 ) -> Run:
-    """Run a workload on a package through every stage.
+    """Return a workload's run on a package: at once, each stage being computed when it is first asked for.
 
     Parameters
     ----------
     package, workload
-        A preset's name, a file's path, or the thing itself.
-    allocator, routing, policy
-        Names in ``ALLOCATORS``, ``ROUTINGS`` and ``POLICIES``, or callables; an `Allocation` is taken as it
-        is.
+        Name of a preset, path of a file, or the value itself.
+    allocator
+        Name in ``ALLOCATORS`` or a callable; an `Allocation` is taken as it is. The policy's own allocator
+        where ``None``.
+    routing
+        Name in ``ROUTINGS``, or whatever `noptoolkit.congestion` takes: the routing of all traffic.
+    policy
+        Name in ``POLICIES``, or a `Policy`.
     degree
         Copies of a token: one for each expert (``copies``) or each chiplet (``chiplets``), or as few as the
-        network's own replication and reduction need (``in-network``); as the policy says where ``None``.
+        network's own replication and reduction need (``in-network``); the policy's where ``None``.
     objective
         What the allocator ``auto`` minimises: the ``time`` of dispatch, experts and combine on this package,
         or ``c_t``.
     tol
-        How far apart a congestion time and its bound may be, relative.
+        Relative gap between a congestion time and its bound at which the optimal routing may stop.
     rng
-        Splits the trace and drives the allocator.
+        Seed of the trace's split and of the allocator; a generator or ``None`` draws one, which the run
+        records.
     progress
-        Called with the name of each stage.
+        Callable that is given the name of each stage as it begins.
+    report
+        Callable that is given the solvers' own words.
 
     Raises
     ------
     NopError
-        As the stages raise it.
+        At once, if a name is not known, a value has the wrong type or does not fit the package; later as
+        the stages raise it.
 
     Examples
     --------
@@ -122,63 +88,69 @@ def run(
     ('mozart-nop-tree', 'synthetic')
     >>> result.dispatch.time_bound <= result.dispatch.time
     True
+    >>> result
+    Run('olmoe-1b-7b' on 'mozart-nop-tree', layout by contiguous, ...; computed: allocation, dispatch)
     """
-    tell = progress or (lambda stage: None)
-    place = load_topology(package)
-    tell(f"{place.name}: routing trace")
-    load = load_workload(workload)
+    place, load = load_topology(package), load_workload(workload)
     check_computes(place)
+    load.check_routed()
     chosen = resolve(policy, POLICIES, "policy")
-    resolve(routing, ROUTINGS, "routing")  # a misspelt name is told before minutes are spent
-    resolve(allocator, ALLOCATORS, "allocator")
-    degree = degree or chosen.degree
-    rng = generator_from(rng)
-    fit, held_out = halves(load.trace, rng)
-    tell(f"{place.name}: expert allocation")
-    allocation = _layout(place, load, fit, allocator, objective, degree, rng)
-    load = dataclasses.replace(load, routing=held_out)
+    if not isinstance(chosen, Policy):
+        raise NopError(f"policy {policy!r} is not a policy; give a name ({', '.join(POLICIES)}) or a Policy")
+    method_of(routing)
+    by = chosen.layout if allocator is None else allocator
+    if isinstance(by, Allocation):
+        by.check_fits(place)
+    elif not callable(resolve(by, ALLOCATORS, "allocator")):
+        raise NopError(f"allocator {by!r} is not one: give a name, a callable or an Allocation")
+    copies: Degree = chosen.degree if degree is None else degree
+    for what, value, known in (
+        ("degree", copies, get_args(Degree)),
+        ("objective", objective, OBJECTIVES),
+    ):
+        if value not in known:
+            raise UnknownNameError(f"no {what} {value!r}; {did_you_mean(value, known)}")
+    if isinstance(tol, bool) or not isinstance(tol, int | float | np.number) or not tol > 0:
+        raise NopError(f"tol {tol!r} must be a number above 0; write tol=0.01 for 1 %")
+    for name, told in (("progress", progress), ("report", report)):
+        if told is not None and not callable(told):
+            raise NopError(f"{name}={told!r} is not callable; give a function of one line of text, or None")
+    slots_of(place, load.model.experts)
+    return Run(
+        package=place,
+        given=load,
+        allocator=by,
+        routing=routing,
+        policy=chosen,
+        policy_name=_name_of(policy, chosen),
+        degree=copies,
+        objective=objective,
+        tol=float(tol),
+        seed=_seed(rng),
+        progress=progress,
+        report=report,
+    )
 
-    tell(f"{place.name}: dispatch and combine")
-    asked = _messages_of(load, degree)
-    solve: dict[str, Any] = {"routing": routing, "tol": tol, "report": tell}
-    dispatch = congestion(place, traffic.dispatch(place, held_out, allocation, **asked), **solve)
-    combine = congestion(place, traffic.combine(place, held_out, allocation, **asked), **solve)
 
-    tell(f"{place.name}: uniform all-to-all")
-    copies = load.batch.tokens * load.model.top_k * load.model.hidden * load.batch.bytes_per_value
-    per_pair = copies / len(place.experts) ** 2
-    even = traffic.all_to_all(place, per_pair, among="experts")
-    uniform = congestion(place, even, **solve)
-
-    tell(f"{place.name}: schedule of one step")
-    plan = schedule(place, load, allocation, policy=chosen, degree=degree, routing=routing)
-    return Run(place, load, allocation, dispatch, combine, uniform, plan, degree)
+def _seed(rng: int | np.random.Generator | None) -> int:
+    """Return a seed that a record can hold: the one given, or one drawn."""
+    if isinstance(rng, bool):
+        raise NopError(f"rng {rng!r} is not a seed: give a whole number from 0 up")
+    if isinstance(rng, int | np.integer):
+        generator_from(int(rng))
+        return int(rng)
+    return int(generator_from(rng).integers(2**63))
 
 
-def dispatch_of_step(
-    package: Package,
-    workload: Workload,
-    *,
-    rng: int | np.random.Generator | None = 0,
-    progress: Progress | None = None,
-) -> Traffic:
-    """Return the dispatch of one layer alone: layout and traffic as `run` has them by default, unrouted.
-
-    Parameters and errors are those of `run`.
-    """
-    tell = progress or (lambda stage: None)
-    check_computes(package)
-    chosen = resolve("streaming", POLICIES, "policy")
-    rng = generator_from(rng)
-    tell(f"{package.name}: expert allocation")
-    fit, held_out = halves(workload.trace, rng)
-    allocation = _layout(package, workload, fit, "auto", "time", chosen.degree, rng)
-    return traffic.dispatch(package, held_out, allocation, **_messages_of(workload, chosen.degree))
+def _name_of(policy: str | Policy, chosen: Policy) -> str:
+    if isinstance(policy, str):
+        return policy
+    return next((name for name, known in POLICIES.items() if known == chosen), str(chosen))
 
 
 def plan_step(
-    package: Package,
-    workload: Workload,
+    package: str | Path | Package,
+    workload: str | Path | Workload,
     *,
     allocator: str | Allocator | Allocation | None = None,
     policy: str | Policy = "streaming",
@@ -188,57 +160,35 @@ def plan_step(
     rng: int | np.random.Generator | None = 0,
     progress: Progress | None = None,
 ) -> StepSchedule:
-    """Return the schedule of one step alone: layout and schedule as in `run`, without the congestion study.
-
-    Parameters and errors are those of `run` and `noptoolkit.step.schedule`; without an allocator the
-    policy's own is asked.
-    """
-    tell = progress or (lambda stage: None)
+    """Return ``run(...).plan``; deprecated, goes with noptoolkit 0.3."""
+    _warn("plan_step", "run(...).plan")
     chosen = resolve(policy, POLICIES, "policy")
     if micro_batches is not None:
         chosen = dataclasses.replace(chosen, micro_batches=micro_batches)
-    rng = generator_from(rng)
-    tell(f"{package.name}: expert allocation")
-    fit, held_out = halves(workload.trace, rng)
-    allocation = _layout(package, workload, fit, allocator or chosen.layout, objective, chosen.degree, rng)
-    tell(f"{package.name}: schedule of one step")
-    judged = dataclasses.replace(workload, routing=held_out)
-    return schedule(package, judged, allocation, policy=chosen, routing=routing)
-
-
-def _messages_of(workload: Workload, degree: Degree) -> dict[str, Any]:
-    return {
-        "token_bytes": workload.model.hidden * workload.batch.bytes_per_value,
-        "degree": degree,
-        "tokens": workload.batch.tokens,  # the trace is a sample of the step's
-    }
-
-
-def _layout(
-    package: Package,
-    workload: Workload,
-    fit: RoutingTrace,
-    allocator: str | Allocator | Allocation,
-    objective: Objective,
-    degree: Degree,
-    rng: np.random.Generator,
-) -> Allocation:
-    if isinstance(allocator, Allocation):
-        allocator.check_fits(package)
-        return allocator
-    layer_time = package_time(
+    return run(
         package,
-        token_bytes=workload.model.hidden * workload.batch.bytes_per_value,
-        flops_per_choice=expert_work(workload.model, 1).flops,
-        degree="in-network" if degree == "in-network" else "chiplets",
-    )
-    return allocate(fit, package, method=allocator, objective=objective, layer_time=layer_time, rng=rng)
+        workload,
+        allocator=allocator,
+        policy=chosen,
+        routing=routing,
+        objective=objective,
+        rng=rng,
+        progress=progress,
+    ).plan
 
 
-def halves(trace: RoutingTrace, rng: np.random.Generator) -> tuple[RoutingTrace, RoutingTrace]:
-    """Return tokens to fit a layout on and tokens to judge it on; whole documents where they are known."""
-    if trace.num_tokens < 2:
-        return trace, trace
-    documents = trace.document is not None and len(np.unique(trace.document)) > 1
-    [(fit, held_out)] = trace.split(rng=rng, by="document" if documents else "token")
-    return fit, held_out
+def dispatch_of_step(
+    package: str | Path | Package,
+    workload: str | Path | Workload,
+    *,
+    rng: int | np.random.Generator | None = 0,
+    progress: Progress | None = None,
+) -> Traffic:
+    """Return ``run(...).dispatch_traffic``; deprecated, goes with noptoolkit 0.3."""
+    _warn("dispatch_of_step", "run(...).dispatch_traffic")
+    return run(package, workload, rng=rng, progress=progress).dispatch_traffic
+
+
+def _warn(old: str, new: str) -> None:
+    message = f"noptoolkit.pipeline.{old} is now {new}; the old name goes with noptoolkit 0.3"
+    warnings.warn(message, DeprecationWarning, stacklevel=3)

@@ -17,7 +17,7 @@ from typing import Literal
 from noptoolkit._digests import digest, fields_of
 from noptoolkit.errors import WorkloadError, raise_collected
 from noptoolkit.synthetic import SyntheticRouting
-from noptoolkit.trace import RoutingTrace
+from noptoolkit.trace import Origin, RoutingTrace
 
 __all__ = ["Batch", "LatentAttention", "MoEModel", "Workload"]
 
@@ -283,11 +283,18 @@ class Workload:
                 )
         raise_collected(WorkloadError, f"workload {self.name!r}", faults)
 
-    @property
-    def origin(self) -> str:
-        """Origin of the routing: ``recorded``, ``loads``, ``synthetic``, or ``none`` without routing."""
+    def check_routed(self) -> None:
+        """Raise WorkloadError if the workload has no routing."""
         if self.routing is None:
-            return "none"
+            raise WorkloadError(
+                f"workload {self.name!r} has no routing: give it a trace file, loads or a generator"
+            )
+
+    @property
+    def origin(self) -> Origin:
+        """Origin of the routing, see `RoutingTrace`; ``unstated`` without routing."""
+        if self.routing is None:
+            return "unstated"
         return self.routing.origin if isinstance(self.routing, RoutingTrace) else "synthetic"
 
     def digest(self) -> str:
@@ -315,10 +322,8 @@ class Workload:
         WorkloadError
             If the workload has no routing.
         """
-        if self.routing is None:
-            raise WorkloadError(
-                f"workload {self.name!r} has no routing: give it a trace file, loads or a generator"
-            )
+        self.check_routed()
+        assert self.routing is not None
         if isinstance(self.routing, SyntheticRouting):
             from noptoolkit.synthetic import draw_trace
 

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "noptoolkit"
 LAYERS = [
-    {"errors", "_arrays", "_pictures", "_moved"},
+    {"errors", "_arrays", "_pictures", "_moved", "_version", "progress"},
     {"units", "_names", "_digests", "_seeds", "_highs", "_table_text", "hypergraph"},
     {"tables"},
     {"trace"},
@@ -23,6 +23,7 @@ LAYERS = [
     {"physical", "scheduling"},
     {"collectives"},
     {"step"},
+    {"stages"},
     {"pipeline"},
     {"metrics"},
     {"study"},

@@ -72,7 +72,8 @@ def test_dispatch_carries_the_tokens_of_a_whole_step(result: nop.Comparison) -> 
 
 def test_the_dispatch_alone_is_that_of_the_run() -> None:
     package, workload = nop.load_topology("mesh-4x4"), nop.load_workload("stdlib-moe")
-    alone = dispatch_of_step(package, workload).multicast
+    with pytest.warns(DeprecationWarning, match="dispatch_traffic"):
+        alone = dispatch_of_step(package, workload).multicast
     whole = nop.run(package, workload).dispatch.traffic.multicast
     assert alone is not None
     assert whole is not None

@@ -9,7 +9,6 @@ import noptoolkit as nop
 from noptoolkit.errors import NopError
 from noptoolkit.flow import proved_bisection
 from noptoolkit.physical import place
-from noptoolkit.pipeline import plan_step
 from noptoolkit.structure.bisection_bandwidth import bisection
 from noptoolkit.synthetic import SyntheticRouting, draw_from_loads
 
@@ -21,7 +20,6 @@ TAKES_A_SEED: dict[str, Callable[[Any], object]] = {
     "split": lambda seed: TRACE.split(rng=seed),
     "run": lambda seed: nop.run("mesh-4x4", "olmoe-1b-7b", rng=seed),
     "compare": lambda seed: nop.compare(["mesh-4x4"], ["olmoe-1b-7b"], rng=seed),
-    "plan_step": lambda seed: plan_step(nop.load_topology("mesh-4x4"), "olmoe-1b-7b", rng=seed),
     "resilience": lambda seed: nop.resilience(MESH, nop.traffic.all_to_all(MESH, 1.0), rng=seed),
     "permutation": lambda seed: nop.traffic.permutation(MESH, 1.0, rng=seed),
     "place": lambda seed: place(MESH, "annealed", rng=seed),

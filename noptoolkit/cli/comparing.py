@@ -13,11 +13,12 @@ from noptoolkit import study
 from noptoolkit.allocation import ALLOCATORS, Allocation
 from noptoolkit.allocation.allocating import Objective
 from noptoolkit.cli.pictures import save_picture, write_comparison
-from noptoolkit.cli.screen import AsJson, errors, print_json, progress, show
+from noptoolkit.cli.screen import AsJson, Verbose, errors, print_json, progress, show
 from noptoolkit.flow import ROUTINGS
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.formats.allocations import load_allocation
 from noptoolkit.formats.results import made_folder
+from noptoolkit.metrics import METRICS
 from noptoolkit.pipeline import run
 from noptoolkit.step import POLICIES
 from noptoolkit.traffic.routed import Degree
@@ -26,11 +27,14 @@ from noptoolkit.workload import Workload
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ALLOCATOR", "POLICY", "SEED", "compare", "placement", "plot", "with_trace"]
+__all__ = ["ALLOCATOR", "LAYOUT", "OBJECTIVE", "POLICY", "SEED", "compare", "placement", "plot", "with_trace"]
 
 ALLOCATOR = f"How experts are placed: {', '.join(ALLOCATORS)}."
 POLICY = f"How the step is scheduled: {', '.join(POLICIES)}."
 SEED = "Seed of the trace's split and of the allocator."
+LAYOUT = "Use this layout file instead of an allocator."
+OBJECTIVE = "What the allocator auto minimises: the time of a layer on the package, or C_T."
+METRIC = f"A metric of the table, and what it needs; may be repeated: {', '.join(METRICS)}.  [default: all]"
 
 
 def compare(
@@ -41,7 +45,9 @@ def compare(
     ],
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for tables and pictures.")] = None,
     allocator: Annotated[str | None, typer.Option(help=f"{ALLOCATOR}  [default: auto]")] = None,
-    allocation: Annotated[Path | None, typer.Option(help="A layout written by allocate, instead.")] = None,
+    allocation: Annotated[
+        Path | None, typer.Option(help="Use this layout file instead of an allocator.")
+    ] = None,
     routing: Annotated[str, typer.Option(help=f"How traffic is routed: {', '.join(ROUTINGS)}.")] = "optimal",
     policy: Annotated[str, typer.Option(help=POLICY)] = "streaming",
     degree: Annotated[
@@ -51,12 +57,14 @@ def compare(
         str | None,
         typer.Option(help="Scale links to the first topology's total: beachfront, wire, bandwidth or cost."),
     ] = None,
-    objective: Annotated[Objective, typer.Option(help="What the allocator auto minimises.")] = "time",
+    objective: Annotated[Objective, typer.Option(help=OBJECTIVE)] = "time",
     seed: Annotated[int, typer.Option(help=SEED, min=0)] = 0,
     jobs: Annotated[
         int, typer.Option("-j", "--jobs", help="Runs at once, each in its own process; -1: one per core.")
     ] = 1,
+    metric: Annotated[list[str] | None, typer.Option(help=METRIC)] = None,
     as_json: AsJson = False,
+    verbose: Verbose = False,
 ) -> None:
     """Compare topologies on workloads: one table per workload, and pictures with -o."""
     placed = placement(allocator, allocation)
@@ -74,6 +82,8 @@ def compare(
             rng=seed,
             jobs=jobs,
             progress=tell,
+            metrics=metric,
+            report=tell if verbose else None,
         )
         if folder is not None:
             tell("pictures")

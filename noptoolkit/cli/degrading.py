@@ -12,7 +12,7 @@ from noptoolkit.cli.pictures import write_resilience
 from noptoolkit.cli.screen import AsJson, errors, progress, show
 from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder
-from noptoolkit.pipeline import dispatch_of_step
+from noptoolkit.pipeline import run
 from noptoolkit.study import resilience as lose
 from noptoolkit.traffic import all_to_all
 
@@ -44,7 +44,7 @@ def resilience(
     folder = None if out is None else made_folder(out)
     with progress() as tell:
         if on is not None:
-            traffic = dispatch_of_step(package, with_trace(on), rng=seed, progress=tell)
+            traffic = run(package, with_trace(on), rng=seed, progress=tell).dispatch_traffic
         else:
             traffic = all_to_all(package, "1 MB", among="experts" if package.experts else "terminals")
         found = lose(package, traffic, failures, of=of, trials=trials, routing=routing, rng=seed, report=tell)

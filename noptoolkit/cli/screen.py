@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from noptoolkit._table_text import NAME_WIDTH, wrap_name
-from noptoolkit.pipeline import Progress
+from noptoolkit.progress import Progress
 from noptoolkit.tables import Table
 
-__all__ = ["AsJson", "errors", "note", "output", "print_json", "progress", "show", "table"]
+__all__ = ["AsJson", "Verbose", "errors", "note", "output", "print_json", "progress", "show", "table"]
 
 output = Console()
 errors = Console(stderr=True)
@@ -26,6 +26,9 @@ AsJson = Annotated[
     bool, typer.Option("--json", help="Print the table as JSON, in base units, and nothing else.")
 ]
 """Option of every command that prints a table."""
+
+Verbose = Annotated[bool, typer.Option("--verbose", help="Also show what the solvers report.")]
+"""Option of every command that calls a solver."""
 
 
 def show(found: Table, *, as_json: bool = False) -> None:

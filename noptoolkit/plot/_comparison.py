@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import UnknownNameError
-from noptoolkit.metrics import METRICS, Metric
+from noptoolkit.metrics import Metric
 from noptoolkit.plot._bars import name_bars, write_beside
 from noptoolkit.plot._style import (
     INK,
@@ -37,7 +37,7 @@ def comparison(
     workload: str | None = None,
     axes: Sequence[Axes] | None = None,
     *,
-    metrics: Sequence[str] = SHOWN,
+    metrics: Sequence[str] | None = None,
     columns: int | None = None,
 ) -> list[Axes]:
     """Draw the packages of a comparison under one workload: a panel of bars for each metric.
@@ -53,7 +53,7 @@ def comparison(
     axes
         One for each metric; a new figure of the active `style` where ``None``.
     metrics
-        Names in `noptoolkit.metrics.METRICS`.
+        Names of metrics of the comparison; those of times, C_T, links and bandwidth where ``None``.
     columns
         Panels beside each other on a new figure; 3 on a page, 1 in a column where ``None``.
 
@@ -72,9 +72,11 @@ def comparison(
         raise UnknownNameError(
             f"{result!r}: no workload {chosen!r}; {did_you_mean(chosen, result.workloads)}"
         )
+    if metrics is None:
+        metrics = [name for name in SHOWN if name in result.metrics] or list(result.metrics)[:1]
     for name in metrics:
-        if name not in METRICS:
-            raise UnknownNameError(f"no metric named {name!r}; {did_you_mean(name, METRICS)}")
+        if name not in result.metrics:
+            raise UnknownNameError(f"no metric named {name!r}; {did_you_mean(name, result.metrics)}")
     rows = [row for row in result.rows if row["workload"] == chosen]
     width = figure_width()
     columns = min(columns or (3 if width > 5.0 else 1), len(metrics))
@@ -82,27 +84,28 @@ def comparison(
     panels = -(-len(metrics) // columns)
     with canvas_grid(axes, columns, [height] * panels, 0.45 / width) as grid:
         for i, (name, ax) in enumerate(zip(metrics, grid, strict=False)):
-            _panel(ax, rows, name, named=i % columns == 0 or axes is not None)
+            _panel(ax, rows, name, result.metrics[name], named=i % columns == 0 or axes is not None)
         for spare in grid[len(metrics) :]:
             spare.axis("off")
         figure = figure_of(grid[0])
         title = textwrap.fill(result.title(chosen), int(14.5 * figure.get_figwidth()), break_on_hyphens=False)
         figure.suptitle(title, x=0.01, ha="left", fontsize="medium")
-        if any(METRICS[name].bound for name in metrics):
+        if any(result.metrics[name].bound for name in metrics):
             note = "black tick: no routing, or no schedule, is faster"
             figure.supxlabel(note, x=0.01, ha="left", fontsize=small_type(), color=MUTED)
         return grid[: len(metrics)]
 
 
-def _panel(ax: Axes, rows: Sequence[Mapping[str, float | str | None]], name: str, *, named: bool) -> None:
-    metric = METRICS[name]
+def _panel(
+    ax: Axes, rows: Sequence[Mapping[str, float | str | None]], name: str, metric: Metric, *, named: bool
+) -> None:
     raw = np.array([float(row[name] or 0.0) for row in rows])  # no bar for what is not known
     factor, unit = multiple_of(raw, metric.unit)
     values = factor * raw
     places = np.arange(len(rows))
     colours = [COLOURS[i % len(COLOURS)] for i in places]
     ax.barh(places, values, height=0.62, color=colours, edgecolor=INK, linewidth=0.4, gid=name)
-    if metric.bound:
+    if metric.bound and metric.bound in rows[0]:
         bounds = np.array([float(row[metric.bound] or 0.0) for row in rows]) * factor
         ax.vlines(bounds, places - 0.4, places + 0.4, color=INK, linewidth=1.4, gid="bound")
     ax.xaxis.set_major_locator(MaxNLocator(4))

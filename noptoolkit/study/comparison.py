@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noptoolkit import physical
-from noptoolkit._names import did_you_mean
+from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.allocation import Allocation, Allocator
 from noptoolkit.allocation.allocating import Objective
 from noptoolkit.errors import NopError, NopWarning, UnknownNameError
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.formats.results import replace_file, write_json
-from noptoolkit.metrics import METRICS
+from noptoolkit.metrics import METRICS, Metric
 from noptoolkit.package import Package
-from noptoolkit.pipeline import Progress, Run, run
+from noptoolkit.pipeline import run
+from noptoolkit.progress import Countdown, Progress
 from noptoolkit.routing.rules import Routing
+from noptoolkit.stages import LayoutKey, Run
 from noptoolkit.step import Policy
-from noptoolkit.tables import Column, Table
+from noptoolkit.tables import Column, Missing, Table
 from noptoolkit.trace import ORIGINS
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "compare"]
 
+Values = dict[str, "float | str | Missing"]
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
@@ -40,10 +44,14 @@ class Comparison:
     Parameters
     ----------
     runs
-        One per package and workload, workloads outermost.
+        One run per package and workload, workloads outermost.
+    metrics
+        Metrics of the tables, by name; all of `noptoolkit.metrics.METRICS` by default.
     """
 
     runs: tuple[Run, ...]
+    metrics: Mapping[str, Metric] = field(default_factory=lambda: METRICS)
+    _values: tuple[Values, ...] | None = None
 
     def __repr__(self) -> str:
         return f"Comparison({', '.join(self.packages)} on {', '.join(self.workloads)})"
@@ -62,30 +70,33 @@ class Comparison:
     @property
     def workloads(self) -> tuple[str, ...]:
         """Names of the workloads, in order."""
-        return tuple(dict.fromkeys(one.workload.name for one in self.runs))
+        return tuple(dict.fromkeys(one.given.name for one in self.runs))
 
     def of(self, workload: str) -> tuple[Run, ...]:
         """Return the runs of one workload, in the order of the packages."""
-        return tuple(one for one in self.runs if one.workload.name == workload)
+        return tuple(one for one in self.runs if one.given.name == workload)
 
     @cached_property
     def rows(self) -> tuple[dict[str, str | int | float | bool | None], ...]:
-        """One mapping per run: package, workload, routing's origin and every metric in its base unit.
+        """One mapping per run: its record (see `Run.record`) and every metric in its base unit.
 
         A value that is not known is ``None``; the column ``remarks`` then says why.
         """
         return tuple(self.table().records())
 
     def title(self, workload: str) -> str:
-        """Return the heading of one workload's table: what runs, and what its routing is."""
+        """Return the heading of one workload's table: what runs, and with what options."""
         first = self.of(workload)[0]
-        batch = first.workload.batch
-        return (
+        batch = first.given.batch
+        parts = [
             f"{workload}: {batch.mode}, {batch.sequences} x {batch.sequence_length} tokens "
-            f"in {batch.micro_batches} micro-batches, {ORIGINS[first.trace.origin]}, "
-            f"layout by {first.allocation.method.partition(':')[0]}, token copies {first.degree}, "
-            f"network routing {first.dispatch.routing}"
-        )
+            f"in {batch.micro_batches} micro-batches",
+            ORIGINS[first.given.origin],
+            first.settings(),
+        ]
+        if first.normalised is not None:
+            parts.append(f"links scaled to equal {first.normalised[0]}")
+        return ", ".join(parts)
 
     def cells(self, workload: str) -> tuple[list[str], list[list[str]]]:
         """Return the headings and the rows of text of one workload's table: a row per metric."""
@@ -97,7 +108,7 @@ class Comparison:
         It holds a row per run and prints a line per metric, with a part for each workload.
         """
         whole = self._table
-        kept = [i for i, one in enumerate(self.runs) if workload in (None, one.workload.name)]
+        kept = [i for i, one in enumerate(self.runs) if workload in (None, one.given.name)]
         if not kept:
             hint = did_you_mean(str(workload), self.workloads)
             raise UnknownNameError(f"no workload named {workload!r} in the comparison; {hint}")
@@ -109,25 +120,26 @@ class Comparison:
 
     @cached_property
     def _table(self) -> Table:
-        hidden = [Column(key, shown=False) for key in ("workload", "origin", "allocator", "degree")]
+        values = self._values or tuple(_measure(one, self.metrics) for one in self.runs)
+        records = [one.record() for one in self.runs]
+        factor = Column(
+            "normalised_factor",
+            "link bandwidth factor",
+            meaning="bandwidth of the die-to-die links over that of the package as given",
+            form=".4g",
+            shown=any(one.normalised is not None for one in self.runs),
+        )
+        kept = {"package": Column("package", ""), "normalised_factor": factor}
+        recorded = [kept.get(key, Column(key, shown=False)) for key in records[0]] if records else []
         measured = [
-            Column(name, metric.title, metric.unit, metric.meaning) for name, metric in METRICS.items()
+            Column(name, metric.title, metric.unit, metric.meaning) for name, metric in self.metrics.items()
         ]
         rows = [
-            [
-                one.package.name,
-                one.workload.name,
-                one.trace.origin,
-                one.allocation.method,
-                one.degree,
-                *(metric.value(one) for metric in METRICS.values()),
-                None,
-            ]
-            for one in self.runs
+            [*record.values(), *found.values(), None] for record, found in zip(records, values, strict=True)
         ]
         titles = {name: self.title(name) for name in self.workloads}
-        sections = [titles[one.workload.name] for one in self.runs]
-        columns = [Column("package", ""), *hidden, *measured, Column("remarks", shown=False)]
+        sections = [titles[one.given.name] for one in self.runs]
+        columns = [*recorded, *measured, Column("remarks", shown=False)]
         return Table(columns, rows, sections=sections, sideways=True)
 
     def to_csv(self, path: str | Path) -> None:
@@ -142,7 +154,7 @@ class Comparison:
         """Return `rows`, the meaning and the unit of every metric, and which way is better."""
         about = {
             name: {"unit": metric.unit, "better": metric.better, "meaning": metric.meaning}
-            for name, metric in METRICS.items()
+            for name, metric in self.metrics.items()
         }
         return {**self.table().as_json(), "metrics": about}
 
@@ -153,15 +165,16 @@ class Comparison:
         except ImportError as error:
             raise NopError("to_dataframe() needs pandas: pip install 'noptoolkit[frames]'") from error
         frame = pd.DataFrame(list(self.rows))
-        numbers = [name for name, metric in METRICS.items() if metric.unit and name in frame]
-        return frame.astype(dict.fromkeys(numbers, float))
+        numbers = [name for name, metric in self.metrics.items() if metric.unit and name in frame]
+        return frame.astype(dict.fromkeys([*numbers, "normalised_factor"], float))
 
 
 def compare(
-    packages: str | Path | Package | Sequence[str | Path | Package],
-    workloads: str | Path | Workload | Sequence[str | Path | Workload],
+    packages: Sequence[str | Path | Package] | str | Path | Package,
+    workloads: Sequence[str | Path | Workload] | str | Path | Workload,
     *,
-    allocator: str | Allocator | Allocation = "auto",
+    metrics: Sequence[str | Metric] | None = None,
+    allocator: str | Allocator | Allocation | None = "auto",
     routing: str | Routing = "optimal",
     policy: str | Policy = "streaming",
     normalise: str | Callable[[Package], float] | None = None,
@@ -171,29 +184,36 @@ def compare(
     rng: int | None = 0,
     jobs: int = 1,
     progress: Progress | None = None,
+    report: Progress | None = None,
 ) -> Comparison:
     """Run every workload on every package; also known as ``noptoolkit.compare``.
+
+    A layout found for one package is taken for every other package that puts the same question to the
+    allocator, see `Run.layout_key`.
 
     Parameters
     ----------
     packages, workloads
-        Presets' names, files' paths, or the things themselves; one alone needs no list.
-    allocator, routing, policy, degree, objective, tol, rng, progress
+        Names of presets, paths of files, or the values themselves; one or several.
+    metrics
+        Names in `noptoolkit.metrics.METRICS`, or `Metric` records; the bound of a metric comes with it. Only
+        the stages that they need are computed. All where ``None``.
+    allocator, routing, policy, degree, objective, tol, rng, progress, report
         As `run` takes them.
     normalise
-        Scale the links of every package so that this total equals the first package's: ``beachfront``,
-        ``wire``, ``bandwidth``, ``cost`` or a callable, see `noptoolkit.physical.normalise`. As given
-        where ``None``.
+        Total that the links of every package are scaled to, that of the first package: ``beachfront``,
+        ``wire``, ``bandwidth``, ``cost`` or a callable, see `noptoolkit.physical.normalise`. Packages stay
+        as given where ``None``.
     jobs
-        Runs at once, each in a process of its own; -1 for one per core. joblib starts them, so its backends
-        apply: under ``joblib.parallel_config(backend="dask")`` they leave this machine (the extra
-        ``distributed``).
+        Number of runs at once, each in a process of its own, which finds its own layouts; -1 for one per
+        core. joblib starts them, so its backends apply: under ``joblib.parallel_config(backend="dask")`` they
+        leave this machine (the extra ``distributed``).
 
     Raises
     ------
     NopError
-        As the stages raise it; all files are read before anything is run. Also if two packages or two
-        workloads have one name.
+        As the stages raise it; all files are read and all options checked before anything is computed. Also
+        if two packages or two workloads have one name.
 
     Examples
     --------
@@ -203,58 +223,128 @@ def compare(
     Comparison(mozart-nop-tree, mesh-4x4 on olmoe-1b-7b)
     >>> [row["links"] for row in result.rows]
     [26, 34]
+    >>> print(nop.compare("mesh-4x4", "olmoe-1b-7b", allocator="contiguous", metrics=["c_t", "links"]))
+    olmoe-1b-7b: training, 32 x 256 tokens in 4 micro-batches, synthetic routing,
+    layout by contiguous, token copies in-network, network routing optimal
+           mesh-4x4
+    -----  --------
+    C_T        6.82
+    links        34
     """
-    packages = [packages] if isinstance(packages, str | Path | Package) else packages
-    workloads = [workloads] if isinstance(workloads, str | Path | Workload) else workloads
-    if not packages or not workloads:
+    given = [packages] if isinstance(packages, str | Path | Package) else list(packages)
+    asked = [workloads] if isinstance(workloads, str | Path | Workload) else list(workloads)
+    if not given or not asked:
         raise NopError("nothing to compare: give at least one package and one workload")
-    places = [load_topology(package) for package in packages]
-    if normalise is not None:
-        places = list(physical.normalise(places, normalise))
-    loads: list[Workload] = [load_workload(workload) for workload in workloads]
-    _check_names("packages", [place.name for place in places])
-    _check_names("workloads", [load.name for load in loads])
-    options: dict[str, Any] = {
-        "allocator": allocator,
-        "routing": routing,
-        "policy": policy,
-        "degree": degree,
-        "objective": objective,
-        "tol": tol,
-        "rng": rng,
-    }
-    pairs = [(place, load) for load in loads for place in places]
-    if jobs == 1:
-        return Comparison(tuple(run(*pair, progress=progress, **options) for pair in pairs))
-    return Comparison(tuple(_run_apart(pairs, options, jobs, progress)))
-
-
-def _run_apart(
-    pairs: Sequence[tuple[Package, Workload]], options: dict[str, Any], jobs: int, progress: Progress | None
-) -> Iterator[Run]:
-    from joblib import Parallel, delayed
-
     if jobs == 0 or not isinstance(jobs, int):
         raise NopError(f"jobs={jobs!r}: give how many runs at once, or -1 for one per core")
-    tasks = (delayed(_run_silently)(*pair, options) for pair in pairs)
-    for done, caught in Parallel(n_jobs=jobs, return_as="generator")(tasks):
+    chosen = _metrics_of(metrics)
+    places = [load_topology(package) for package in given]
+    factors: list[tuple[str, float] | None] = [None] * len(places)
+    if normalise is not None:
+        level = physical.normalise(places, normalise)
+        by = normalise if isinstance(normalise, str) else getattr(normalise, "__name__", "a callable")
+        factors = [(by, _factor(*pair)) for pair in zip(places, level, strict=True)]
+        places = list(level)
+    loads: list[Workload] = [load_workload(workload) for workload in asked]
+    _check_names("packages", [place.name for place in places])
+    _check_names("workloads", [load.name for load in loads])
+    layouts: dict[LayoutKey, Allocation] = {}
+    count = Countdown(len(places) * len(loads), "runs")
+
+    def tell(line: str) -> None:
+        assert progress is not None
+        progress(f"{line} ({count.text()})" if 1 < count.total != count.done else line)
+
+    runs = [
+        replace(
+            run(
+                place,
+                load,
+                allocator=allocator,
+                routing=routing,
+                policy=policy,
+                degree=degree,
+                objective=objective,
+                tol=tol,
+                rng=rng,
+                progress=None if progress is None else tell,
+                report=report,
+            ),
+            layouts=layouts,
+            normalised=normalised,
+        )
+        for load in loads
+        for place, normalised in zip(places, factors, strict=True)
+    ]
+    if jobs != 1:
+        return _measured_apart(runs, chosen, jobs, count, progress)
+    values = []
+    for one in runs:
+        values.append(_measure(one, chosen))
+        count.finish_one()
+    return Comparison(tuple(runs), chosen, tuple(values))
+
+
+def _metrics_of(metrics: Sequence[str | Metric] | None) -> Mapping[str, Metric]:
+    """Return metrics by name, each followed by its bound."""
+    if metrics is None:
+        return METRICS
+    chosen: dict[str, Metric] = {}
+    for asked in [metrics] if isinstance(metrics, str | Metric) else metrics:
+        metric = resolve(asked, METRICS, "metric")
+        if not isinstance(metric, Metric):
+            raise NopError(f"metric {asked!r} is not one: give a name or a noptoolkit.metrics.Metric")
+        chosen[asked if isinstance(asked, str) else metric.key] = metric
+        if metric.bound in METRICS:
+            chosen[metric.bound] = METRICS[metric.bound]
+    return chosen
+
+
+def _measure(one: Run, metrics: Mapping[str, Metric]) -> Values:
+    return {name: metric.value(one) for name, metric in metrics.items()}
+
+
+def _factor(before: Package, after: Package) -> float:
+    """Return by what the bandwidth of the die-to-die links was multiplied."""
+    for old, new in zip(before.links, after.links, strict=True):
+        if old.bandwidth != new.bandwidth:
+            return new.bandwidth / old.bandwidth
+    return 1.0
+
+
+def _measured_apart(
+    runs: Sequence[Run],
+    metrics: Mapping[str, Metric],
+    jobs: int,
+    count: Countdown,
+    progress: Progress | None,
+) -> Comparison:
+    from joblib import Parallel, delayed
+
+    known = {name: None if METRICS.get(name) is metric else metric for name, metric in metrics.items()}
+    tasks = (delayed(_measure_silently)(one, known) for one in runs)
+    found, values = [], []
+    for done, value, caught in Parallel(n_jobs=jobs, return_as="generator")(tasks):
         for warning in caught:
-            warnings.warn(warning, stacklevel=4)
+            warnings.warn(warning, stacklevel=3)
+        count.finish_one()
         if progress is not None:
-            progress(f"{done.package.name}: done with {done.workload.name}")
-        yield done
+            progress(f"{done.package.name}: done with {done.given.name}, {count.finished()}")
+        found.append(done)
+        values.append(value)
+    return Comparison(tuple(found), metrics, tuple(values))
 
 
-def _run_silently(package: Package, workload: Workload, options: dict[str, Any]) -> tuple[Run, list[Warning]]:
-    """Run with its warnings handed back: printed by another process, they would be lost or out of place."""
+def _measure_silently(one: Run, metrics: Mapping[str, Metric | None]) -> tuple[Run, Values, list[Warning]]:
+    """Measure with warnings handed back: printed by another process, they would be lost or out of place."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NopWarning)
-        done = run(package, workload, **options)
-    return done, [one.message for one in caught if isinstance(one.message, NopWarning)]
+        values = _measure(one, {name: metric or METRICS[name] for name, metric in metrics.items()})
+    return one, values, [found.message for found in caught if isinstance(found.message, NopWarning)]
 
 
 def _check_names(kind: str, names: Sequence[str]) -> None:
-    """Refuse a name that stands twice: tables and pictures tell things apart by it."""
+    """Refuse a name that stands twice: tables and pictures tell packages apart by it."""
     for name, count in Counter(names).items():
         if count > 1:
             raise NopError(f"{count} {kind} are named {name!r}; give each a name of its own")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -23,6 +23,7 @@ from noptoolkit.errors import NopWarning
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Memory, Package
+from noptoolkit.progress import Progress
 from noptoolkit.step import POLICIES, schedule
 from noptoolkit.study.calibration import (
     Calibration,
@@ -39,8 +40,6 @@ from noptoolkit.units import Quantity, parse_quantity
 from noptoolkit.workload import Workload
 
 __all__ = ["MozartReproduction", "MozartRow", "reproduce_mozart"]
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,340 @@
+"""One workload on one package, stage by stage: allocation -> traffic -> congestion -> schedule.
+
+Layouts are fitted on one half of the trace's tokens (of its documents, where they are known); C_T, traffic
+and schedule are those of the other half, so no number profits from tokens that the layout has seen. Dispatch
+and combine are those of one MoE layer (mean over the trace's layers) for all tokens of one step, replicated
+and reduced where the network can.
+
+A `Run` computes a stage when it is first asked for, once: the number of links costs nothing, C_T an
+allocation, the makespan an allocation and a schedule but no congestion.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from noptoolkit import traffic
+from noptoolkit._version import __version__
+from noptoolkit.allocation import Allocation, Allocator, PackageTime, allocate, package_time
+from noptoolkit.allocation.allocating import Objective
+from noptoolkit.allocation.problem import slots_of
+from noptoolkit.flow import FlowResult, congestion
+from noptoolkit.nodes import expert_work
+from noptoolkit.package import Package
+from noptoolkit.progress import Progress
+from noptoolkit.routing.rules import Routing, method_of
+from noptoolkit.step import Policy, StepSchedule, schedule
+from noptoolkit.tables import Table
+from noptoolkit.trace import RoutingTrace
+from noptoolkit.traffic import Traffic
+from noptoolkit.traffic.routed import Degree
+from noptoolkit.workload import Workload
+
+__all__ = ["LayoutKey", "Run", "halves"]
+
+T = TypeVar("T")
+
+LayoutKey = tuple[Any, ...]
+"""What a layout depends on, see `Run.layout_key`."""
+
+STAGES = ("allocation", "dispatch", "combine", "uniform", "plan")
+"""Stages of a run that are results."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Run:
+    """One workload on one package; every stage is computed when it is first asked for, once.
+
+    Made by `run`. It is picklable, with the stages computed so far, and may be asked by several threads.
+
+    Parameters
+    ----------
+    package
+        Package that the workload runs on.
+    given
+        Workload as given, with its whole trace.
+    allocator
+        Name or callable that places the experts, or the layout itself.
+    routing
+        Routing of all traffic.
+    policy, policy_name
+        Policy of the step, and its name.
+    degree
+        Copies of a token, see `noptoolkit.traffic.dispatch`.
+    objective
+        Objective of the allocator ``auto``.
+    tol
+        Relative gap between a congestion time and its bound at which the optimal routing may stop.
+    seed
+        Seed of the trace's split and of the allocator.
+    normalised
+        Measure by which the links were scaled and the factor of their bandwidth; ``None`` for a package as
+        given.
+    layouts
+        Layouts found so far by the runs of one comparison, by `layout_key`.
+    progress, report
+        Callables that are given the name of each stage, and the solvers' own words.
+    """
+
+    package: Package
+    given: Workload
+    allocator: str | Allocator | Allocation
+    routing: str | Routing
+    policy: Policy
+    policy_name: str
+    degree: Degree
+    objective: Objective
+    tol: float
+    seed: int
+    normalised: tuple[str, float] | None = None
+    layouts: dict[LayoutKey, Allocation] = field(default_factory=dict)
+    progress: Progress | None = None
+    report: Progress | None = None
+    _done: dict[str, Any] = field(default_factory=dict, init=False)
+    _lock: Any = field(default_factory=RLock, init=False)
+
+    def __repr__(self) -> str:
+        done = [name for name in STAGES if name in self._done]
+        return (
+            f"Run({self.given.name!r} on {self.package.name!r}, {self.settings()}; "
+            f"computed: {', '.join(done) or 'nothing yet'})"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_lock": None, "progress": None, "report": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=RLock())
+
+    def settings(self) -> str:
+        """Return layout, copies and routing in a few words, as titles have them."""
+        copies = f"token copies {self.degree}"
+        return f"layout by {self.layout_name}, {copies}, network routing {self.routing_name}"
+
+    @property
+    def routing_name(self) -> str:
+        """Name of the routing."""
+        return method_of(self.routing).name
+
+    @property
+    def layout_name(self) -> str:
+        """Name of the allocator asked for, or of the one that made the layout given."""
+        if isinstance(self.allocator, Allocation):
+            return self.allocator.method.partition(":")[0]
+        return self.allocator if isinstance(self.allocator, str) else _name_of(self.allocator)
+
+    @property
+    def trace(self) -> RoutingTrace:
+        """The held-out half of the routing trace: what results are of."""
+        return self._halves[1]
+
+    @property
+    def workload(self) -> Workload:
+        """The workload with the held-out half of its trace."""
+        return self._once("workload", lambda: dataclasses.replace(self.given, routing=self.trace))
+
+    @property
+    def allocation(self) -> Allocation:
+        """Where each expert sits, fitted on the other half of the trace."""
+        return self._once("allocation", self._allocate)
+
+    @property
+    def dispatch_traffic(self) -> Traffic:
+        """Messages of one MoE layer's dispatch, all tokens of one step."""
+        return self._once("dispatch_traffic", lambda: self._messages(traffic.dispatch))
+
+    @property
+    def combine_traffic(self) -> Traffic:
+        """Messages of one MoE layer's combine, all tokens of one step."""
+        return self._once("combine_traffic", lambda: self._messages(traffic.combine))
+
+    @property
+    def dispatch(self) -> FlowResult:
+        """Congestion of one MoE layer's dispatch, all tokens of one step."""
+        return self._once("dispatch", lambda: self._congest("dispatch", self.dispatch_traffic))
+
+    @property
+    def combine(self) -> FlowResult:
+        """Congestion of one MoE layer's combine, all tokens of one step."""
+        return self._once("combine", lambda: self._congest("combine", self.combine_traffic))
+
+    @property
+    def uniform(self) -> FlowResult:
+        """Congestion of the same tokens as a uniform unicast all-to-all among the expert chiplets.
+
+        Each token's k copies go to expert chiplets with equal chance.
+        """
+        return self._once("uniform", lambda: self._congest("uniform all-to-all", self._even_traffic()))
+
+    @property
+    def plan(self) -> StepSchedule:
+        """The schedule of one step."""
+        return self._once("plan", self._schedule)
+
+    def layout_key(self) -> LayoutKey:
+        """Return what the layout depends on: runs of one key have one layout, whatever their packages.
+
+        That is the workload (by digest), the seed, the allocator, the slots of every expert chiplet and the
+        groups; and for ``auto`` with objective ``time``, the whole time model of a layer on this package.
+        Packages that differ in memory alone, say, have one time model; with ``c_t``, all packages of equal
+        slots and groups share their layouts.
+        """
+        slots, _ = slots_of(self.package, self.given.model.experts)
+        key: LayoutKey = (self.given.digest(), self.seed, self.allocator, slots.tobytes())
+        key = (*key, self.package.expert_groups)
+        if self.allocator != "auto":
+            return key
+        return (*key, self.objective, _content(self._layer_time()) if self.objective == "time" else "")
+
+    def record(self) -> dict[str, str | float | int | None]:
+        """Return what the results came from: names, options, seed, version and digests.
+
+        The layout's method and digest are ``None`` as long as no stage has asked for the layout.
+        """
+        placed = self.allocator if isinstance(self.allocator, Allocation) else self._done.get("allocation")
+        by, factor = self.normalised or ("", None)
+        return {
+            "package": self.package.name,
+            "workload": self.given.name,
+            "origin": self.given.origin,
+            "allocator": self.layout_name,
+            "objective": self.objective,
+            "degree": self.degree,
+            "routing": self.routing_name,
+            "policy": self.policy_name,
+            "tol": self.tol,
+            "seed": self.seed,
+            "normalised_by": by,
+            "normalised_factor": factor,
+            "layout": None if placed is None else placed.method,
+            "version": __version__,
+            "package_digest": self.package.digest(),
+            "workload_digest": self.given.digest(),
+            "allocation_digest": None if placed is None else placed.digest(),
+        }
+
+    def table(self) -> Table:
+        """Return options, and the results that are computed so far, as a table."""
+        rows = [(key.replace("_", " "), _word(value)) for key, value in self.record().items()]
+        rows += [(name, repr(self._done[name])) for name in STAGES if name in self._done]
+        return Table(["property", "value"], rows, title=f"{self.given.name} on {self.package.name}")
+
+    def _once(self, name: str, make: Callable[[], T]) -> T:
+        if name not in self._done:
+            with self._lock:
+                if name not in self._done:
+                    self._done[name] = make()
+        return cast(T, self._done[name])
+
+    def _tell(self, stage: str) -> None:
+        if self.progress is not None:
+            self.progress(f"{self.package.name}: {stage}")
+
+    @property
+    def _halves(self) -> tuple[RoutingTrace, RoutingTrace]:
+        return self._split()[:2]
+
+    def _split(self) -> tuple[RoutingTrace, RoutingTrace, np.random.Generator]:
+        """Return the half to fit on, the half held out, and the generator as the split leaves it."""
+
+        def make() -> tuple[RoutingTrace, RoutingTrace, np.random.Generator]:
+            self._tell("routing trace")
+            rng = np.random.default_rng(self.seed)
+            return (*halves(self.given.trace, rng), rng)
+
+        return self._once("halves", make)
+
+    def _allocate(self) -> Allocation:
+        if isinstance(self.allocator, Allocation):
+            return self.allocator
+        key = self.layout_key()
+        if key not in self.layouts:
+            fit, _, rng = self._split()
+            self._tell("expert allocation")
+            timed = self.allocator == "auto" and self.objective == "time"
+            self.layouts[key] = allocate(
+                fit,
+                self.package,
+                method=self.allocator,
+                objective=self.objective if timed or self.allocator == "auto" else "c_t",
+                layer_time=self._layer_time() if timed else None,
+                rng=copy.deepcopy(rng),
+            )
+        found = self.layouts[key]
+        return dataclasses.replace(found, experts=self.package.experts, groups=self.package.expert_groups)
+
+    def _layer_time(self) -> PackageTime:
+        return self._once(
+            "layer_time",
+            lambda: package_time(
+                self.package,
+                token_bytes=self.given.model.hidden * self.given.batch.bytes_per_value,
+                flops_per_choice=expert_work(self.given.model, 1).flops,
+                degree="in-network" if self.degree == "in-network" else "chiplets",
+            ),
+        )
+
+    def _messages(self, kind: Callable[..., Traffic]) -> Traffic:
+        batch = self.given.batch
+        return kind(
+            self.package,
+            self.trace,
+            self.allocation,
+            token_bytes=self.given.model.hidden * batch.bytes_per_value,
+            degree=self.degree,
+            tokens=batch.tokens,  # the trace is a sample of the step's
+        )
+
+    def _even_traffic(self) -> Traffic:
+        batch, model = self.given.batch, self.given.model
+        copies = batch.tokens * model.top_k * model.hidden * batch.bytes_per_value
+        per_pair = copies / len(self.package.experts) ** 2
+        return traffic.all_to_all(self.package, per_pair, among="experts")
+
+    def _congest(self, stage: str, demand: Traffic) -> FlowResult:
+        self._tell(stage)
+        return congestion(self.package, demand, routing=self.routing, tol=self.tol, report=self.report)
+
+    def _schedule(self) -> StepSchedule:
+        layout = self.allocation
+        self._tell("schedule of one step")
+        return schedule(
+            self.package, self.workload, layout, policy=self.policy, degree=self.degree, routing=self.routing
+        )
+
+
+def halves(trace: RoutingTrace, rng: np.random.Generator) -> tuple[RoutingTrace, RoutingTrace]:
+    """Return tokens to fit a layout on and tokens to judge it on; whole documents where they are known."""
+    if trace.num_tokens < 2:
+        return trace, trace
+    documents = trace.document is not None and len(np.unique(trace.document)) > 1
+    [(fit, held_out)] = trace.split(rng=rng, by="document" if documents else "token")
+    return fit, held_out
+
+
+def _content(model: PackageTime) -> str:
+    """Return the sha256 of the numbers of a time model."""
+    found = hashlib.sha256()
+    for array in (model.parts, model.out, model.back, model.choice_time):
+        found.update(f"{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+def _name_of(allocator: Any) -> str:
+    return str(getattr(allocator, "__name__", "callable"))
+
+
+def _word(value: object) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
