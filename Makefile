@@ -60,6 +60,7 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	@echo "compiling kernels, once"
 	@$(BIN)/noptoolkit compare mesh-4x4 --on stdlib-moe >/dev/null 2>&1
+	@$(BIN)/python -c "from noptoolkit import load_topology; from noptoolkit.simulate import Sampling, simulate; simulate(load_topology('mesh-4x4'), 'uniform', rate=0.1, sampling=Sampling(period=10))"
 	@touch $@
 
 $(VENV)/.developer: $(VENV)/bin/python pyproject.toml

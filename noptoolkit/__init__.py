@@ -15,7 +15,7 @@ from noptoolkit._pictures import name_artist
 from noptoolkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from noptoolkit import formats, physical, plot, study, topology, traffic
+    from noptoolkit import formats, physical, plot, simulate, study, topology, traffic
     from noptoolkit.allocation import Allocation, allocate, compare_layouts
     from noptoolkit.flow import FlowResult, congestion
     from noptoolkit.formats import (
@@ -96,6 +96,7 @@ __all__ = [
     "save_trace",
     "schedule",
     "schedule_graph",
+    "simulate",
     "study",
     "topology",
     "traffic",

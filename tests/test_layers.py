@@ -20,7 +20,7 @@ LAYERS = [
     {"routing"},
     {"formats"},
     {"flow"},
-    {"physical", "scheduling"},
+    {"physical", "scheduling", "simulate"},
     {"collectives"},
     {"step"},
     {"stages"},

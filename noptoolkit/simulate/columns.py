@@ -1,0 +1,92 @@
+"""The arrays of the engine, and what stands in their columns.
+
+Objects are integers, and one row of a two-dimensional array holds the constants and the state of one object
+side by side, so that an object is one cache line, or two. Input port i of router r is ``IN0[r] + i``, output
+port o is ``OUT0[r] + o``. The injection side of terminal n is one more output port, ``ports + n``, so that
+credits have one index space; its ejection side is one more input port. A virtual channel (VC) v of port p is
+``(p << bits) + v``. A flit is ``packet << 2 | tail << 1 | head``.
+
+Times of links are exact: a link that carries p/q flits per cycle is busy q/p cycles for each, which is held
+as whole cycles and a fraction in units of 1/p, ``whole << FRACTION | units``.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from typing import Any
+
+__all__ = ["FRACTION", "Network", "Sources", "State"]
+
+FRACTION = 20  # bits of the fraction of a cycle
+
+# what a packet is, and with it how its head is routed
+UNICAST, PATH, VALIANT, ADAPTIVE, MULTICAST, REDUCTION = range(6)
+# states of an input virtual channel
+IDLE, WAIT, ACTIVE, MULTI, ABSORB, HOLD, STALL = range(7)
+# classes of virtual channels that a route gives relative to the packet's own
+ANY_CLASS, NEXT_CLASS, SAME_CLASS = 125, 126, 127
+
+# vc: an input virtual channel (int32)
+HEAD, COUNT, STATE, OUT, OVC, CLASS, ACCEPT_VC, ESCAPE = range(8)
+# ov: an output virtual channel (int32)
+OWNER, CREDIT, GRANT_VC = range(3)
+# op: an output port; MEDIUM is the row whose time is taken (that of the other way, on a half-duplex link)
+NEXT, TICKS, LATENCY, TARGET, FREE, REQUESTS, GRANT_SW, FLITS = range(8)
+UNITS, MEDIUM, PACE = range(8, 11)
+# ip: an input port
+(NEXT_CREDIT, CREDIT_RATE, UP, ROUTER, BASE, DEPTH, ACCEPT_SW, NEXT_VC) = range(8)
+ROW, CREDIT_AFTER, OCCUPANCY = range(8, 11)
+# rt: a router
+IN0, OUT0, INS, OUTS, LANES, WAITING, ASKING, LIMITED = range(8)
+CROSSING, CROSS_TICKS, CROSS_UNITS, STALLED, SUMS, MOST_SUMS, START_ROW, PEAK_SUMS = range(8, 16)
+# tm: a terminal
+PACKET, SENT, VC, LAST, MASK, CLOCK, BURST, OUTSTANDING = range(8)
+FIRST_READY, LAST_READY, INJECTED, ACCEPTED, DELIVERED, DELAY, EJECT, TURN = range(8, 16)
+# pk: a packet
+DEST, KIND, PCLASS, CREATED, HOPS, SIZE, RECORD, SRC = range(8)
+SEQ, MESSAGE, GROUP, HOP, FINAL, ZERO, SLOWEST, NUMBER = range(8, 16)
+# gr: a group of a tree: the copy of a multicast, or the sum of a reduction, on one channel
+G_OUT, G_FIRST, G_COUNT, G_PARENT, G_CLASS = range(5)
+# ms: a message
+M_ROOT, M_ORDER, M_EVENT, M_LEFT, M_SUMS, M_GROUPS, M_DONE, M_WEIGHT = range(8)
+# sm: a sum at a switch
+S_HEADS, S_TAILS, S_HELD, S_NEED, S_WEIGHT = range(5)
+# li: a packet of a list
+L_SRC, L_DEST, L_SIZE, L_KIND, L_MESSAGE, L_GROUP, L_PATH, L_TIME = range(8)
+L_DELAY, L_NEED, L_EVENT, L_ORDER, L_NEXT, L_DONE, L_SENT, L_BEFORE = range(8, 16)
+# how sources make packets
+DRAWN, LISTED = range(2)
+# where the packet of a drawn source goes
+UNIFORM, FIXED, TABLE = range(3)
+
+# cnt: counters
+(
+    T, GSTEP, SPARE, CREATED_FLITS, ARRIVED_FLITS, ALIVE, ALIVE_SINCE, MEASURED, LATENCY_SUM, LATENCY_MOST,
+    HOPS_SUM, MARKED_LEFT, ERRORS, ZERO_SUM, CHECKSUM, ABSORBED, INSIDE, HEAP, RELEASED, DONE_PACKETS,
+    PEAK_ALL, OPEN_ALL, LISTED_LEFT, LAUNCHED, SQUARES,
+) = range(25)  # fmt: skip
+
+OVERFLOW, WRONG_TERMINAL, NO_CREDIT, TWICE = 1, 2, 4, 8  # bits of ERRORS
+
+Network: Any = namedtuple(
+    "Network",
+    "bits routers terminals inputs outputs words classes lead credit_delay iterations near far "
+    "class_mask routes choices choice_entry choice_limit hops minimal width_in width_out "
+    "all_classes phase_rows group_mask steps",
+)
+"""What does not change in a run."""
+
+State: Any = namedtuple(
+    "State",
+    "vc ov op ip rt tm pk fifo vam rq awake flits flit_count credits credit_count spare branch_group "
+    "branch_vc branch_sent branch_packet branch_left branch_popped gr ms sm members stall hist cnt "
+    "router_of s0 s1 s2 s3 s4 s5 s6 s7",
+)
+"""What changes in a run."""
+
+Sources: Any = namedtuple(
+    "Sources",
+    "mode kind key size chance to dest row_of limit wake sleep window order li heap heap_time "
+    "follow_first follow event_left token_window done_of_root paths path_limit path_first between",
+)
+"""Who sends what, and when."""

@@ -1,0 +1,34 @@
+"""How the functions of the engine are compiled by numba.
+
+Only one is called from Python, so that the others need no wrappers, which for so many arrays would cost more
+to compile than the functions. ``_nrt=False`` leaves out numba's reference counts of every array at every
+call, which would cost more than the simulation (sixteen times, measured): nothing may be allocated inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+
+__all__ = ["called", "entry", "inlined"]
+
+F = TypeVar("F", bound=Callable[..., object])
+njit: Any = numba.njit  # some of its options have no types
+BARE = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+def called(function: F) -> F:
+    """Return a function compiled, for others of the engine to call."""
+    return cast(F, njit(**BARE)(function))
+
+
+def inlined(function: F) -> F:
+    """Return a function compiled into those that call it."""
+    return cast(F, njit(forceinline=True, **BARE)(function))
+
+
+def entry(function: F) -> F:
+    """Return a function compiled, kept on disk, and called from Python without its global lock."""
+    return cast(F, njit(cache=True, nogil=True, _nrt=False, no_cfunc_wrapper=True)(function))

@@ -1,0 +1,261 @@
+"""Everything that a run needs to know of a package, a router and a routing, made once for many runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from noptoolkit._arrays import Bools, Ints
+from noptoolkit.errors import RoutingError
+from noptoolkit.network import flow_network
+from noptoolkit.package import Package
+from noptoolkit.routing.dimension_order_routing import dimension_order
+from noptoolkit.routing.forwarding import ForwardingRule, climb_then_descend, split_equally
+from noptoolkit.routing.given_paths import path_walker
+from noptoolkit.routing.lattice import find_grid
+from noptoolkit.routing.method import RoutingMethod
+from noptoolkit.routing.rules import Routing, method_of
+from noptoolkit.simulate import columns as c
+from noptoolkit.simulate.classes import Classes, class_masks, classes_for, dateline_ties
+from noptoolkit.simulate.ports import Ports, ports_of
+from noptoolkit.simulate.router import Router
+from noptoolkit.simulate.routes import Choice, options_of, table_of
+from noptoolkit.simulate.state import new_network, new_state
+from noptoolkit.simulate.trees import Forest
+
+__all__ = ["Plan", "plan_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Ports, tables and classes of VCs.
+
+    Parameters
+    ----------
+    ports, classes, choice
+        See their modules.
+    name
+        Of the routing.
+    kind
+        Of the packets: UNICAST, PATH, VALIANT or ADAPTIVE.
+    arrays
+        What does not change in a run.
+    forest
+        Groups of the trees of messages, if there are any.
+    paths, path_first
+        Where the entries of the path of each pair begin, for a routing by given paths.
+    """
+
+    ports: Ports
+    classes: Classes
+    choice: Choice
+    name: str
+    kind: int
+    arrays: Any
+    forest: Forest | None = None
+    paths: Ints | None = None
+    path_first: Ints | None = None
+
+    def fresh(self, listing: Any = None) -> Any:
+        """Return the state of an empty network."""
+        return new_state(self.ports, self.arrays, self.choice, self.forest, listing)
+
+
+def plan_of(
+    package: Package,
+    endpoints: tuple[str, ...],
+    router: Router,
+    routing: str | Routing,
+    sends: Bools,
+    *,
+    allow_deadlock: bool = False,
+    forest: Callable[[Ports], Forest] | None = None,
+) -> Plan:
+    """Return the plan of a run.
+
+    Parameters
+    ----------
+    sends
+        Which end points send to which, [endpoints, endpoints].
+    forest
+        Makes the trees of messages for the ports.
+
+    Raises
+    ------
+    RoutingError
+        If the routing can deadlock and there are too few VCs, or does not apply to the package.
+    """
+    ports = ports_of(flow_network(package), router, endpoints)
+    trees = forest(ports) if forest is not None else None
+    tree_pairs = trees.pairs() if trees is not None else (np.zeros(0, np.int64),) * 2
+    source, to = (x.astype(np.int64) for x in np.nonzero(sends))
+    if routing == "adaptive":
+        return _adaptive(ports, (source, to), trees, allow_deadlock)
+    method = method_of(routing)
+    decide = partial(classes_for, ports, name=method.name, vcs=router.vcs, allow_deadlock=allow_deadlock)
+    if method.paths is not None:
+        return _along_paths(ports, method, (source, to), trees, decide)
+    rule = split_equally if method.relayed else method.forward
+    if rule is None:
+        raise RoutingError(
+            f"routing {method.name!r} depends on the traffic: pass congestion(...).forwarding() of that "
+            "traffic"
+        )
+    options = options_of(ports, rule)
+    if method.relayed:
+        count = len(endpoints)
+        source, to = np.repeat(np.arange(count), count), np.tile(np.arange(count), count)
+    grid = rule is dimension_order and trees is None
+    classes = decide(options, (source, to), tree_pairs, datelines=grid, phases=2 if method.relayed else 1)
+    trees, needed = _with_trees(ports, trees, classes, method.name)
+    masks = class_masks(needed, router.vcs)
+    choice = table_of(ports, options, classes.rule, len(masks) - 1, dateline_ties(ports) if grid else None)
+    rows = 0
+    if method.relayed:
+        rows = len(choice.table)
+        choice = _second_phase(choice, classes.count)
+    arrays = new_network(ports, choice, masks=masks, phase_rows=rows, group_mask=trees and trees.masks)
+    kind = c.VALIANT if method.relayed else c.UNICAST
+    return Plan(ports, classes, choice, method.name, kind, arrays, trees)
+
+
+def _with_trees(ports: Ports, trees: Forest | None, classes: Classes, name: str) -> tuple[Forest | None, int]:
+    """Return the trees with their classes, and the classes of VCs that everything needs together."""
+    if trees is None:
+        return None, classes.count
+    trees = trees.with_classes(classes.rank, ports.arc_out)
+    needed = max(classes.count, trees.classes)
+    _check_count(ports, name, classes, needed)
+    return trees.with_all(0 if needed == 1 else needed), needed
+
+
+def _second_phase(choice: Choice, count: int) -> Choice:
+    """Append rows whose classes are those of the second trip of a packet."""
+    shift = count // 2 << 8
+    raised = np.where((choice.table >= 0) & (choice.table >> 8 < count), choice.table + shift, choice.table)
+    entry = np.where(choice.entry >> 8 < count, choice.entry + shift, choice.entry)
+    many = len(choice.choices)
+    raised = np.where(choice.table < 0, choice.table - many, raised)
+    later = choice.choices.copy()
+    later[:, 0] += len(choice.entry)
+    later[:, 2] = 5
+    return Choice(
+        np.concatenate([choice.table, raised]).astype(np.int32),
+        choice.row_of_in,
+        np.concatenate([choice.choices, later]),
+        np.concatenate([choice.entry, entry]).astype(np.int32),
+        np.concatenate([choice.limit, choice.limit]),
+    )
+
+
+def _along_paths(
+    ports: Ports,
+    method: RoutingMethod,
+    sends: tuple[Ints, Ints],
+    trees: Forest | None,
+    decide: Callable[..., Classes],
+) -> Plan:
+    """Return the plan of a routing that gives the path of every pair."""
+    assert method.paths is not None
+    walk = path_walker(ports.network, method.paths)
+    names, count = ports.endpoints, len(ports.endpoints)
+    found: list[list[int]] = []
+    for a, b in zip(*(x.tolist() for x in sends), strict=True):
+        arcs = walk(names[a], names[b]) if a != b else []
+        found.append([ports.out_of_arc[arc][0] for arc in arcs])
+    holds, asks = pairs_along(found)
+    if trees is not None:
+        more = trees.pairs()
+        holds, asks = np.r_[holds, more[0]], np.r_[asks, more[1]]
+    classes = decide(None, sends, (holds, asks))
+    needed = 1
+    codes: list[int] = []
+    first = np.full(count * count, -1)
+    first_out = ports.first_out[ports.router_of_out]
+    for a, b, path in zip(sends[0].tolist(), sends[1].tolist(), found, strict=True):
+        first[a * count + b] = len(codes)
+        cls = 0
+        for k, port in enumerate(path):
+            if classes.rank is not None and k and classes.rank[port] <= classes.rank[path[k - 1]]:
+                cls += 1
+            needed = max(needed, cls + 1)
+            codes.append(int(port - first_out[port]) | cls << 8)
+        codes.append(int(ports.eject[b] - first_out[ports.eject[b]]) | 127 << 8)
+    trees, among_trees = _with_trees(ports, trees, classes, method.name)
+    needed = max(needed, among_trees)
+    _check_count(ports, method.name, classes, needed)
+    if trees is not None:
+        trees = trees.with_all(0 if needed == 1 else needed)
+    masks = class_masks(needed, ports.router.vcs)
+    hops = np.array([x if x >> 8 != 127 else x & 255 | (len(masks) - 1) << 8 for x in codes], np.int32)
+    choice = Choice(np.zeros((1, count), np.int32), np.zeros(ports.inputs, np.int64))
+    arrays = new_network(ports, choice, masks=masks, hops=hops, group_mask=trees and trees.masks)
+    return Plan(ports, classes, choice, method.name, c.PATH, arrays, trees, paths=first, path_first=first)
+
+
+def _check_count(ports: Ports, name: str, classes: Classes, needed: int) -> None:
+    if needed > ports.router.vcs:
+        raise RoutingError(
+            f"package {ports.network.package.name!r}: {name} can deadlock, for these channels wait for each "
+            "other "
+            f"in turn: {', '.join(classes.cycle[:8])}; it needs {needed} classes of VCs and a router has "
+            f"{ports.router.vcs} VCs: give Router(vcs={needed}) or more, or allow_deadlock=True"
+        )
+
+
+def _adaptive(ports: Ports, sends: tuple[Ints, Ints], trees: Forest | None, allow: bool) -> Plan:
+    """Return the plan of minimal adaptive routing: every VC but the first, with that one to escape by.
+
+    The escape channel follows dimension order on a mesh and up*/down* elsewhere.
+    """
+    router, network = ports.router, ports.network
+    if router.vcs < 2:
+        raise RoutingError(
+            "routing 'adaptive' needs a VC to escape by and another one; give Router(vcs=2) or more"
+        )
+    rule: ForwardingRule = climb_then_descend
+    try:
+        grid = find_grid(network.package)
+        if grid.rows == grid.columns == "path":
+            rule = dimension_order
+    except RoutingError:
+        pass
+    count = len(ports.endpoints)
+    pairs = np.repeat(np.arange(count), count), np.tile(np.arange(count), count)
+    none = (np.zeros(0, np.int64),) * 2
+    options = options_of(ports, rule)
+    classes = classes_for(
+        ports, options, pairs, none if trees is None else trees.pairs(), name="adaptive", vcs=1,
+        allow_deadlock=allow,
+    )  # fmt: skip
+    masks = np.array([1, (1 << router.vcs) - 2, (1 << router.vcs) - 1], np.int64)
+
+    def by_class(ip: Ints, out: Ints, to: Ints) -> Ints:
+        return np.where(ports.arc_out[out] < 0, c.ANY_CLASS, 0)
+
+    choice = table_of(ports, options, by_class, 2)
+    near = options_of(ports, split_equally)
+    cell = np.repeat(np.arange(len(near.begin) - 1), np.diff(near.begin))
+    inner = ports.arc_out[near.port] >= 0
+    minimal = np.zeros(network.num_vertices * count, np.int64)
+    local = near.port - ports.first_out[ports.router_of_out[near.port]]
+    np.bitwise_or.at(minimal, cell[inner], np.int64(1) << local[inner])
+    if trees is not None:
+        trees = trees.with_classes(classes.rank, ports.arc_out).with_all(2)
+    arrays = new_network(
+        ports, choice, masks=masks, minimal=np.ascontiguousarray(minimal.reshape(-1, count)[:
+        len(network.origin)]), group_mask=trees and trees.masks,
+    )  # fmt: skip
+    return Plan(ports, classes, choice, "adaptive", c.ADAPTIVE, arrays, trees)
+
+
+def pairs_along(paths: Sequence[Sequence[int]]) -> tuple[Ints, Ints]:
+    """Return the pairs of channels that follow one another on paths."""
+    pairs = sorted({pair for path in paths for pair in pairwise(path)})
+    holds, asks = np.array(pairs, np.int64).reshape(-1, 2).T
+    return holds, asks
