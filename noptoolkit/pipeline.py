@@ -15,7 +15,7 @@ import numpy as np
 from noptoolkit._names import did_you_mean, resolve
 from noptoolkit._seeds import generator_from
 from noptoolkit.allocation import ALLOCATORS, Allocation, Allocator
-from noptoolkit.allocation.allocating import OBJECTIVES, Objective
+from noptoolkit.allocation.allocating import Objective, objective_of
 from noptoolkit.allocation.problem import slots_of
 from noptoolkit.errors import NopError, UnknownNameError
 from noptoolkit.formats import load_topology, load_workload
@@ -39,7 +39,7 @@ def run(
     routing: str | Routing = "optimal",
     policy: str | Policy = "streaming",
     degree: Degree | None = None,
-    objective: Objective = "time",
+    objective: Objective | None = None,
     tol: float = 0.01,
     rng: int | np.random.Generator | None = 0,
     progress: Progress | None = None,
@@ -62,8 +62,8 @@ def run(
         Copies of a token: one for each expert (``copies``) or each chiplet (``chiplets``), or as few as the
         network's own replication and reduction need (``in-network``); the policy's where ``None``.
     objective
-        What the allocator ``auto`` minimises: the ``time`` of dispatch, experts and combine on this package,
-        or ``c_t``.
+        Objective of the allocator ``auto``: ``time`` (where ``None``) of dispatch, experts and combine on
+        this package, or ``c_t``.
     tol
         Relative gap between a congestion time and its bound at which the optimal routing may stop.
     rng
@@ -104,12 +104,9 @@ def run(
     elif not callable(resolve(by, ALLOCATORS, "allocator")):
         raise NopError(f"allocator {by!r} is not one: give a name, a callable or an Allocation")
     copies: Degree = chosen.degree if degree is None else degree
-    for what, value, known in (
-        ("degree", copies, get_args(Degree)),
-        ("objective", objective, OBJECTIVES),
-    ):
-        if value not in known:
-            raise UnknownNameError(f"no {what} {value!r}; {did_you_mean(value, known)}")
+    if copies not in get_args(Degree):
+        raise UnknownNameError(f"no degree {copies!r}; {did_you_mean(copies, get_args(Degree))}")
+    aim = objective_of(objective, by)
     if isinstance(tol, bool) or not isinstance(tol, int | float | np.number) or not tol > 0:
         raise NopError(f"tol {tol!r} must be a number above 0; write tol=0.01 for 1 %")
     for name, told in (("progress", progress), ("report", report)):
@@ -124,7 +121,7 @@ def run(
         policy=chosen,
         policy_name=_name_of(policy, chosen),
         degree=copies,
-        objective=objective,
+        objective=aim,
         tol=float(tol),
         seed=_seed(rng),
         progress=progress,
@@ -156,7 +153,7 @@ def plan_step(
     policy: str | Policy = "streaming",
     routing: str | Routing = "optimal",
     micro_batches: int | None = None,
-    objective: Objective = "time",
+    objective: Objective | None = None,
     rng: int | np.random.Generator | None = 0,
     progress: Progress | None = None,
 ) -> StepSchedule:

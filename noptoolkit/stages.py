@@ -209,7 +209,7 @@ class Run:
             "workload": self.given.name,
             "origin": self.given.origin,
             "allocator": self.layout_name,
-            "objective": self.objective,
+            "objective": self.objective if self.allocator == "auto" else "",
             "degree": self.degree,
             "routing": self.routing_name,
             "policy": self.policy_name,
@@ -267,7 +267,7 @@ class Run:
                 fit,
                 self.package,
                 method=self.allocator,
-                objective=self.objective if timed or self.allocator == "auto" else "c_t",
+                objective=self.objective if self.allocator == "auto" else None,
                 layer_time=self._layer_time() if timed else None,
                 rng=copy.deepcopy(rng),
             )

@@ -11,7 +11,7 @@ import pytest
 
 import noptoolkit as nop
 from noptoolkit import stages
-from noptoolkit.errors import NopError, UnknownNameError, WorkloadError
+from noptoolkit.errors import NopError, NopWarning, UnknownNameError, WorkloadError
 from noptoolkit.metrics import METRICS, Metric
 from noptoolkit.pipeline import plan_step
 from noptoolkit.progress import Countdown
@@ -168,7 +168,7 @@ def test_a_record_holds_all_that_a_result_came_from() -> None:
             "workload": OLMOE,
             "origin": "synthetic",
             "allocator": "contiguous",
-            "objective": "time",
+            "objective": "",
             "degree": "in-network",
             "routing": "ecmp",
             "policy": "best",
@@ -185,6 +185,10 @@ def test_a_record_holds_all_that_a_result_came_from() -> None:
     layout = run.allocation
     assert run.record()["allocation_digest"] == layout.digest()
     assert "workload digest" in run._repr_html_()
+    assert nop.run("mesh-4x4", OLMOE).record()["objective"] == "time"
+    assert nop.run("mesh-4x4", OLMOE, objective="c_t").record()["objective"] == "c_t"
+    with pytest.warns(NopWarning, match="has no effect"):
+        nop.run("mesh-4x4", OLMOE, allocator="contiguous", objective="c_t")
 
 
 def test_a_drawn_seed_is_recorded_and_repeats_the_run() -> None:

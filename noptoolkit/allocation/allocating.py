@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -18,11 +19,11 @@ from noptoolkit.allocation.portfolio import search_portfolio
 from noptoolkit.allocation.problem import Allocator, LayoutProblem, slots_of
 from noptoolkit.allocation.table import ALLOCATORS
 from noptoolkit.allocation.time_model import PackageTime, package_time
-from noptoolkit.errors import UnknownNameError
+from noptoolkit.errors import NopWarning, UnknownNameError
 from noptoolkit.package import Package, expect_package
 from noptoolkit.trace import RoutingTrace, expect_trace
 
-__all__ = ["OBJECTIVES", "Objective", "allocate", "layout_problems"]
+__all__ = ["OBJECTIVES", "Objective", "allocate", "layout_problems", "objective_of"]
 
 Objective = Literal["c_t", "time"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
@@ -33,7 +34,7 @@ def allocate(
     package: Package,
     *,
     method: str | Allocator = "auto",
-    objective: Objective = "c_t",
+    objective: Objective | None = None,
     per_layer: bool = True,
     capacity: int | Sequence[int] | None = None,
     expert_sizes: Sequence[int] | None = None,
@@ -54,8 +55,8 @@ def allocate(
         A name in `ALLOCATORS`, or a callable of a `LayoutProblem` and a generator. ``auto`` is a portfolio
         that returns the best layout by the objective, and names the winner in ``method``.
     objective
-        What ``auto`` minimises; the other allocators have aims of their own. ``c_t`` is C_T, then C_G;
-        ``time`` the time of dispatch, experts and combine on this package.
+        Objective of ``auto``: ``time`` (where ``None``) is the time of dispatch, experts and combine on this
+        package, ``c_t`` is C_T, then C_G. The other allocators have aims of their own.
     per_layer
         One layout for each layer of the trace, as every layer has experts of its own whose weights are placed
         separately; ``False`` makes one layout that all layers share.
@@ -70,6 +71,11 @@ def allocate(
         The time that ``time`` means; ``None`` is `package_time` of the package without compute.
     rng
         Seed or generator; the same seed gives the same layout.
+
+    Warns
+    -----
+    NopWarning
+        If an objective is given to an allocator that does not use it.
 
     Raises
     ------
@@ -91,20 +97,13 @@ def allocate(
     >>> layout = allocate(trace, star, method="mozart")
     >>> layout.chiplet_of_expert, layout.c_t(trace)
     (array([[0, 1, 0, 1]]), 1.25)
-    >>> allocate(trace, star)
+    >>> allocate(trace, star, objective="c_t")
     Allocation(4 experts on 2 chiplets, 1 layout, auto: matching (exact))
     """
     expect_package(package)
     expect_trace(trace)
     place = resolve(method, ALLOCATORS, "allocator")
-    if objective not in OBJECTIVES:
-        raise UnknownNameError(f"no objective {objective!r}; {did_you_mean(objective, OBJECTIVES)}")
-    if objective == "time" and layer_time is None:
-        layer_time = package_time(package)
-    generator = generator_from(rng)
-    layouts: list[Ints] = []
-    winners: Counter[str] = Counter()
-    for problem in layout_problems(
+    problems = layout_problems(
         trace,
         package,
         per_layer=per_layer,
@@ -112,9 +111,16 @@ def allocate(
         expert_sizes=expert_sizes,
         cap_chiplet=cap_chiplet,
         cap_group=cap_group,
-    ):
+    )
+    aim = objective_of(objective, method)
+    if aim == "time" and method == "auto" and layer_time is None:
+        layer_time = package_time(package)
+    generator = generator_from(rng)
+    layouts: list[Ints] = []
+    winners: Counter[str] = Counter()
+    for problem in problems:
         if method == "auto":
-            places, winner = search_portfolio(problem, generator, layer_time if objective == "time" else None)
+            places, winner = search_portfolio(problem, generator, layer_time if aim == "time" else None)
             winners[winner] += 1
         else:
             places = place(problem, generator)
@@ -125,6 +131,28 @@ def allocate(
         share = f" in {count} of {len(layouts)} layers" if len(layouts) > 1 else ""
         name = f"auto: {winner}{share}"
     return Allocation(package.experts, np.stack(layouts), package.expert_groups, name)
+
+
+def objective_of(objective: Objective | None, method: object) -> Objective:
+    """Return the objective of ``auto``, ``time`` by default; warn where the method does not use one.
+
+    Raises
+    ------
+    UnknownNameError
+        If no objective has that name.
+    """
+    if objective is None:
+        return "time"
+    if objective not in OBJECTIVES:
+        raise UnknownNameError(f"no objective {objective!r}; {did_you_mean(objective, OBJECTIVES)}")
+    if method != "auto":
+        name = method if isinstance(method, str) else getattr(method, "__name__", "a layout")
+        warnings.warn(
+            f"objective {objective!r} has no effect: only the allocator 'auto' has one, not {name!r}",
+            NopWarning,
+            stacklevel=3,
+        )
+    return objective
 
 
 def layout_problems(

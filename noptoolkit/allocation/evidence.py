@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from noptoolkit._seeds import generator_from
-from noptoolkit.allocation.allocating import Objective, allocate
+from noptoolkit.allocation.allocating import Objective, allocate, objective_of
 from noptoolkit.allocation.bounds import c_t_bound
 from noptoolkit.allocation.layout import Allocation
 from noptoolkit.allocation.problem import slots_of
@@ -161,7 +161,7 @@ def compare_layouts(
     package: Package,
     methods: Sequence[str] = ("contiguous", "random", "mozart", "agglomerative", "leiden", "auto"),
     *,
-    objective: Objective = "c_t",
+    objective: Objective | None = None,
     by: Literal["token", "document"] = "token",
     domains: bool = False,
     layer_time: PackageTime | None = None,
@@ -206,10 +206,13 @@ def compare_layouts(
     ((fit, held_out),) = trace.split(rng=generator, by=by)
     seed = int(generator.integers(2**32))
     model = layer_time or package_time(package)
-    options = {"objective": objective, "layer_time": layer_time, "rng": seed, **options}
+    options = {"layer_time": layer_time, "rng": seed, **options}
+    if "auto" not in methods:
+        objective_of(objective, methods[0] if methods else "none")
 
     def fitted(method: str, tokens: RoutingTrace) -> Allocation:
-        layout = allocate(tokens, package, method=method, **options)
+        aim = objective if method == "auto" else None
+        layout = allocate(tokens, package, method=method, objective=aim, **options)
         return REPLICATIONS[redundant_by](layout, tokens, redundant) if redundant else layout
 
     rows = []

@@ -11,7 +11,7 @@ from noptoolkit.allocation import allocate as fit_layout
 from noptoolkit.allocation import compare_layouts, layouts_by_cap
 from noptoolkit.allocation.allocating import Objective
 from noptoolkit.allocation.replication import REPLICATIONS
-from noptoolkit.cli.comparing import with_trace
+from noptoolkit.cli.comparing import OBJECTIVE, with_trace
 from noptoolkit.cli.pictures import write_layouts
 from noptoolkit.cli.screen import AsJson, errors, progress, show
 from noptoolkit.formats import load_topology, load_trace
@@ -36,7 +36,7 @@ def allocate(
         list[str] | None,
         typer.Option(help="An allocator; may be repeated; the last one's layout is written."),
     ] = None,
-    objective: Annotated[Objective, typer.Option(help="What the allocator auto minimises.")] = "c_t",
+    objective: Annotated[Objective | None, typer.Option(help=OBJECTIVE)] = None,
     by: Annotated[Literal["token", "document"], typer.Option(help="What is held out.")] = "token",
     domains: Annotated[
         bool, typer.Option("--domains", help="Also fit on each domain and judge on the others.")

@@ -33,7 +33,7 @@ ALLOCATOR = f"How experts are placed: {', '.join(ALLOCATORS)}."
 POLICY = f"How the step is scheduled: {', '.join(POLICIES)}."
 SEED = "Seed of the trace's split and of the allocator."
 LAYOUT = "Use this layout file instead of an allocator."
-OBJECTIVE = "What the allocator auto minimises: the time of a layer on the package, or C_T."
+OBJECTIVE = "What the allocator auto minimises: time of a layer on the package, or C_T.  [default: time]"
 METRIC = f"A metric of the table, and what it needs; may be repeated: {', '.join(METRICS)}.  [default: all]"
 
 
@@ -57,7 +57,7 @@ def compare(
         str | None,
         typer.Option(help="Scale links to the first topology's total: beachfront, wire, bandwidth or cost."),
     ] = None,
-    objective: Annotated[Objective, typer.Option(help=OBJECTIVE)] = "time",
+    objective: Annotated[Objective | None, typer.Option(help=OBJECTIVE)] = None,
     seed: Annotated[int, typer.Option(help=SEED, min=0)] = 0,
     jobs: Annotated[
         int, typer.Option("-j", "--jobs", help="Runs at once, each in its own process; -1: one per core.")

@@ -34,7 +34,7 @@ def schedule(
     ] = None,
     allocator: Annotated[str | None, typer.Option(help=f"{ALLOCATOR}  [default: as the policy says]")] = None,
     allocation: Annotated[Path | None, typer.Option(help=LAYOUT)] = None,
-    objective: Annotated[Objective, typer.Option(help=OBJECTIVE)] = "time",
+    objective: Annotated[Objective | None, typer.Option(help=OBJECTIVE)] = None,
     seed: Annotated[int, typer.Option(help=SEED, min=0)] = 0,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for the Gantt chart and the Perfetto trace.")

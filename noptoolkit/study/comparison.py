@@ -179,7 +179,7 @@ def compare(
     policy: str | Policy = "streaming",
     normalise: str | Callable[[Package], float] | None = None,
     degree: Degree | None = None,
-    objective: Objective = "time",
+    objective: Objective | None = None,
     tol: float = 0.01,
     rng: int | None = 0,
     jobs: int = 1,

@@ -25,16 +25,16 @@ def test_chiplet_cap_is_kept(method: str, cap: float) -> None:
 
 def test_a_tighter_cap_never_sends_less() -> None:
     trace = topical(64, 8)
-    sent = [allocate(trace, PACKAGE, cap_chiplet=cap).c_t(trace) for cap in (1.02, 1.2, 3.0)]
-    free = allocate(trace, PACKAGE).c_t(trace)
+    sent = [allocate(trace, PACKAGE, cap_chiplet=cap, objective="c_t").c_t(trace) for cap in (1.02, 1.2, 3.0)]
+    free = allocate(trace, PACKAGE, objective="c_t").c_t(trace)
     assert sent[0] >= sent[1] >= sent[2] == free
 
 
 def test_group_cap_is_kept() -> None:
     trace = topical(64, 8)
-    layout = allocate(trace, PACKAGE, cap_group=1.01)
+    layout = allocate(trace, PACKAGE, cap_group=1.01, objective="c_t")
     assert layout.group_imbalance(trace) <= 1.01
-    both = allocate(trace, PACKAGE, cap_group=1.01, cap_chiplet=1.05)
+    both = allocate(trace, PACKAGE, cap_group=1.01, cap_chiplet=1.05, objective="c_t")
     assert both.group_imbalance(trace) <= 1.01
     assert both.imbalance(trace) <= 1.05
 
@@ -46,14 +46,14 @@ def test_an_impossible_cap_names_the_nearest() -> None:
     with pytest.raises(
         InfeasibleError, match=r"no layout keeps cap_chiplet=1.2; the nearest cap .* is 2.286"
     ) as caught:
-        allocate(trace, package, cap_chiplet=1.2)
+        allocate(trace, package, cap_chiplet=1.2, objective="c_t")
     load = np.array([7, 1, 1, 1, 1, 1, 1, 1])
     best = min(load[list(p)].reshape(4, 2).sum(axis=1).max() for p in list(permutations(range(8)))[:5040])
     assert best / load.sum() * 4 == pytest.approx(2.2857, abs=1e-3)
     nearest = float(str(caught.value).rsplit(" ", 1)[1])
-    assert allocate(trace, package, cap_chiplet=nearest).imbalance(trace) <= nearest
+    assert allocate(trace, package, cap_chiplet=nearest, objective="c_t").imbalance(trace) <= nearest
     with pytest.raises(InfeasibleError, match=r"no layout keeps cap_group=0.9; the nearest cap"):
-        allocate(topical(), PACKAGE, cap_group=0.9)
+        allocate(topical(), PACKAGE, cap_group=0.9, objective="c_t")
 
 
 def test_a_cap_below_the_hottest_expert_and_the_coolest_is_known_to_be_impossible() -> None:
@@ -61,7 +61,7 @@ def test_a_cap_below_the_hottest_expert_and_the_coolest_is_known_to_be_impossibl
     load = np.sort(trace.load())
     least = (load[-1] + load[:3].sum()) / (load.sum() / 16)
     with pytest.raises(InfeasibleError, match="no layout keeps") as caught:
-        allocate(trace, PACKAGE, cap_chiplet=least - 1e-3)
+        allocate(trace, PACKAGE, cap_chiplet=least - 1e-3, objective="c_t")
     assert float(str(caught.value).rsplit(" ", 1)[1]) == pytest.approx(least, abs=1e-3)
 
 
@@ -79,15 +79,17 @@ def test_sizes_of_experts_fit_the_chiplets() -> None:
 
 def test_uneven_chiplets_use_their_room_for_fewer_copies() -> None:
     trace = topical(64, 8)
-    even = allocate(trace, PACKAGE).c_t(trace)
-    roomy = allocate(trace, PACKAGE, capacity=[16, 0, 0, 0] * 4).c_t(trace)
+    even = allocate(trace, PACKAGE, objective="c_t").c_t(trace)
+    roomy = allocate(trace, PACKAGE, capacity=[16, 0, 0, 0] * 4, objective="c_t").c_t(trace)
     assert roomy < even
     assert roomy <= 4
 
 
 def test_spare_slots_help() -> None:
     trace = topical(64, 8)
-    assert allocate(trace, PACKAGE, capacity=8).c_t(trace) < allocate(trace, PACKAGE).c_t(trace)
+    assert allocate(trace, PACKAGE, capacity=8, objective="c_t").c_t(trace) < allocate(
+        trace, PACKAGE, objective="c_t"
+    ).c_t(trace)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_spare_slots_help() -> None:
 def test_what_cannot_be_is_named(options: dict, error: type[NopError] | None, message: str | None) -> None:
     trace = topical(32, 4)
     if error is None:
-        allocate(trace, PACKAGE, **options)
+        allocate(trace, PACKAGE, **options, objective="c_t")
     else:
         with pytest.raises(error, match=message):
-            allocate(trace, PACKAGE, **options)
+            allocate(trace, PACKAGE, **options, objective="c_t")

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from allocation_cases import grid, least_connectivity, problem_of, topical, tree
 
-from noptoolkit import RoutingTrace
+from noptoolkit import RoutingTrace, SyntheticRouting
 from noptoolkit.allocation import allocate
 from noptoolkit.allocation.bounds import c_t_bound, connectivity_bound
 from noptoolkit.allocation.evidence import compare_layouts, layouts_by_cap, random_c_t
 from noptoolkit.allocation.portfolio import connectivity_of, search_portfolio
+from noptoolkit.errors import NopWarning
+from noptoolkit.synthetic import draw_trace
 
 
 @pytest.mark.parametrize(
@@ -38,13 +40,13 @@ def test_bound_says_something_and_is_tight_where_topics_fill_chiplets() -> None:
     places, _ = search_portfolio(problem, np.random.default_rng(0))
     assert 0.7 < connectivity_bound(problem) / connectivity_of(problem, places) <= 1
     fixed = RoutingTrace(np.repeat(np.arange(64).reshape(8, 8), 5, axis=0), 64)  # eight disjoint sets
-    assert c_t_bound(fixed, tree(4, 2)) == allocate(fixed, tree(4, 2)).c_t(fixed) == 1.0
+    assert c_t_bound(fixed, tree(4, 2)) == allocate(fixed, tree(4, 2), objective="c_t").c_t(fixed) == 1.0
 
 
 def test_bound_with_uneven_and_spare_slots() -> None:
     trace = topical(32, 4)
     for capacity in (4, [8, 1, 1, 1] * 4, [2] * 15 + [16]):
-        layout = allocate(trace, tree(4, 4), capacity=capacity)
+        layout = allocate(trace, tree(4, 4), capacity=capacity, objective="c_t")
         assert c_t_bound(trace, tree(4, 4), capacity=capacity) <= layout.c_t(trace) + 1e-12
 
 
@@ -58,7 +60,7 @@ def test_bound_and_auto_against_brute_force_on_uneven_chiplets(capacity: list[in
         slots = [chiplet for chiplet, size in enumerate(capacity) for _ in range(size)]
         best = min(connectivity_of(problem, np.array(places)) for places in set(permutations(slots, 5)))
         assert connectivity_bound(problem) <= best
-        auto = allocate(trace, package, capacity=capacity)
+        auto = allocate(trace, package, capacity=capacity, objective="c_t")
         assert connectivity_of(problem, auto.chiplet_of_expert[0]) == best
 
 
@@ -66,14 +68,14 @@ def test_bound_averages_layers() -> None:
     trace = topical(64, 8, layers=2)
     each = [c_t_bound(trace.layer(i), tree(4, 4)) for i in range(2)]
     assert c_t_bound(trace, tree(4, 4)) == pytest.approx(np.mean(each))
-    assert c_t_bound(trace, tree(4, 4), per_layer=False) <= allocate(trace, tree(4, 4), per_layer=False).c_t(
-        trace
-    )
+    assert c_t_bound(trace, tree(4, 4), per_layer=False) <= allocate(
+        trace, tree(4, 4), per_layer=False, objective="c_t"
+    ).c_t(trace)
 
 
 def test_report_shows_what_a_layout_is_worth_on_tokens_it_has_not_seen() -> None:
     trace = topical(64, 8, tokens=1200)
-    report = compare_layouts(trace, tree(4, 4), ["contiguous", "mozart", "auto"], rng=1)
+    report = compare_layouts(trace, tree(4, 4), ["contiguous", "mozart", "auto"], rng=1, objective="c_t")
     ((fit, held_out),) = trace.split(rng=np.random.default_rng(1), by="token")
     for row in report.rows:
         assert row.fitted == row.allocation.c_t(fit)
@@ -97,14 +99,14 @@ def test_report_by_domain_is_worse_than_in_domain() -> None:
     parts = [topical(64, 8, tokens=400, seed=seed) for seed in (1, 2)]  # two seeds: two sets of topics
     ids = np.concatenate([part.topk for part in parts], axis=1)
     trace = RoutingTrace(ids, 64, domain=np.repeat([0, 1], 400), domains=("code", "prose"))
-    report = compare_layouts(trace, tree(4, 4), ["auto"], domains=True)
+    report = compare_layouts(trace, tree(4, 4), ["auto"], domains=True, objective="c_t")
     assert report.rows[0].out_of_domain > report.rows[0].held_out
     assert report.cells()[0][3] == "other domains"
 
 
 def test_curve_of_c_t_against_load_cap_is_monotone_and_leaves_impossible_caps_out() -> None:
     trace = topical(64, 8)
-    layouts = layouts_by_cap(trace, tree(4, 4), caps=(0.9, 1.03, 1.3, 3.0))
+    layouts = layouts_by_cap(trace, tree(4, 4), caps=(0.9, 1.03, 1.3, 3.0), objective="c_t")
     assert list(layouts) == ["cap 1.03", "cap 1.3"]  # no layer comes near 1.3, so 3 says nothing new
     sent = [layout.c_t(trace) for layout in layouts.values()]
     assert sent == sorted(sent, reverse=True)
@@ -113,7 +115,7 @@ def test_curve_of_c_t_against_load_cap_is_monotone_and_leaves_impossible_caps_ou
 
 def test_time_in_the_report_is_the_objective(gptoss: RoutingTrace) -> None:
     trace = gptoss.layer(5).tokens(slice(0, 4000))
-    fewest = compare_layouts(trace, grid(4, 4), ["mozart", "auto"])
+    fewest = compare_layouts(trace, grid(4, 4), ["mozart", "auto"], objective="c_t")
     fastest = compare_layouts(trace, grid(4, 4), ["mozart", "auto"], objective="time")
     assert fastest.rows[1].layer_time < 0.95 * fewest.rows[1].layer_time
 
@@ -140,3 +142,15 @@ def test_redundant_experts_are_fitted_and_judged_apart(by: Literal["traffic", "l
     assert better(more.rows[0]) < better(plain.rows[0])
     assert any("without redundant experts" in note for note in more.notes())
     assert not any("redundant" in note for note in plain.notes())
+
+
+def test_an_objective_that_no_allocator_uses_is_told() -> None:
+    trace, package = draw_trace(SyntheticRouting(16, 2, 200, 1, topics=4)), tree(2, 2)
+    for call in (
+        lambda: allocate(trace, package, method="contiguous", objective="time"),
+        lambda: compare_layouts(trace, package, ["contiguous", "mozart"], objective="c_t"),
+    ):
+        with pytest.warns(NopWarning, match="has no effect: only the allocator 'auto'"):
+            call()
+    by_time = allocate(trace, package, objective="time")
+    assert allocate(trace, package).digest() == by_time.digest()

@@ -65,7 +65,7 @@ def test_c_t_is_hypergraph_connectivity() -> None:
 def test_one_expert_per_chiplet_sends_k_copies_and_one_chiplet_sends_one() -> None:
     trace = topical(16, 4)
     assert allocate(trace, tree(4, 4), method="random").c_t(trace) == 4.0
-    assert allocate(trace, tree(1, 1)).c_t(trace) == 1.0
+    assert allocate(trace, tree(1, 1), objective="c_t").c_t(trace) == 1.0
 
 
 def test_a_shared_layout_serves_every_layer_and_layers_average() -> None:

@@ -61,7 +61,7 @@ def test_every_token_is_served_by_the_rule(choice: str) -> None:
 
 def test_copies_by_load_balance_and_use_exactly_their_slots() -> None:
     trace = topical(64, 8, layers=2)
-    layout = allocate(trace, PACKAGE)
+    layout = allocate(trace, PACKAGE, objective="c_t")
     more = replicate_by_load(layout, trace, 16)
     assert more.imbalance(trace) < 1.03 < layout.imbalance(trace)
     for layer in range(2):
@@ -80,7 +80,7 @@ def test_load_per_copy_is_what_greedy_replication_gives() -> None:
 
 def test_copies_by_traffic_send_fewer_messages_than_copies_by_load() -> None:
     trace = topical(64, 8, tokens=1500)
-    layout = allocate(trace, PACKAGE)
+    layout = allocate(trace, PACKAGE, objective="c_t")
     fewer = replicate_by_traffic(layout, trace, 16)
     assert fewer.c_t(trace) < 0.97 * layout.c_t(trace)
     assert replicate_by_load(layout, trace, 16).c_t(trace) > fewer.c_t(trace)
@@ -108,7 +108,7 @@ def test_the_first_copy_by_traffic_is_the_best_single_one() -> None:
 
 def test_a_load_cap_holds_copies_back() -> None:
     trace = topical(64, 8, tokens=1000)
-    layout = allocate(trace, PACKAGE, cap_chiplet=1.1)
+    layout = allocate(trace, PACKAGE, cap_chiplet=1.1, objective="c_t")
     free, capped = (replicate_by_traffic(layout, trace, 16, cap_chiplet=cap) for cap in (None, 1.15))
     assert capped.imbalance(trace) <= 1.2
     assert free.c_t(trace) <= capped.c_t(trace) < layout.c_t(trace)
@@ -116,7 +116,7 @@ def test_a_load_cap_holds_copies_back() -> None:
 
 def test_dispatch_follows_the_copies() -> None:
     trace = topical(64, 8, tokens=500)
-    layout = replicate_by_traffic(allocate(trace, PACKAGE), trace, 16)
+    layout = replicate_by_traffic(allocate(trace, PACKAGE, objective="c_t"), trace, 16)
     demand = dispatch(PACKAGE, trace, layout, token_bytes=1).demand
     assert demand.sum() == pytest.approx(layout.c_t(trace) * 500)
 

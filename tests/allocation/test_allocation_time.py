@@ -155,7 +155,7 @@ def test_search_equals_brute_force_over_all_placements() -> None:
 def test_the_time_objective_shortens_and_keeps_caps(package: Package) -> None:
     trace = topical(64, 6, tokens=1500)
     model = package_time(package)
-    fewest = allocate(trace, package)
+    fewest = allocate(trace, package, objective="c_t")
     fastest = allocate(trace, package, objective="time")
     assert model.time(fastest, trace) < 0.99 * model.time(fewest, trace)
     assert fastest.c_t(trace) >= fewest.c_t(trace)

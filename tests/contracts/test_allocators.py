@@ -83,7 +83,7 @@ def test_the_table_resolves_names_and_callables() -> None:
 
 
 def test_a_package_without_expert_chiplets_is_named() -> None:
-    bare = Package("bare", [Chiplet("a"), Chiplet("b")], [Link("a", "b", 1.0)])
+    bare = Package("bare", [Chiplet("a", role="io"), Chiplet("b", role="io")], [Link("a", "b", 1.0)])
     with pytest.raises(
         WorkloadError, match="package 'bare' has no expert chiplet: give some chiplets role='expert'"
     ):
