@@ -22,11 +22,19 @@ from noptoolkit.formats.files import find, preset_names, read_text
 from noptoolkit.formats.floorplan_svg import dump_svg
 from noptoolkit.formats.gml import dump_gml, parse_gml
 from noptoolkit.formats.graphml import dump_graphml, parse_graphml
+from noptoolkit.formats.infragraph import (
+    MOST_CHARACTERS,
+    dump_infragraph,
+    infragraph_losses,
+    is_infragraph,
+    parse_infragraph,
+)
 from noptoolkit.formats.node_link import dump_node_link, parse_node_link
 from noptoolkit.formats.rapidchiplet import load_rapidchiplet
 from noptoolkit.formats.rapidchiplet_export import save_rapidchiplet
 from noptoolkit.formats.results import replace_file
 from noptoolkit.formats.topology_toml import dump_topology, parse_topology
+from noptoolkit.formats.yaml_text import parse_yaml
 from noptoolkit.package import Package, expect_package
 from noptoolkit.package.edge_bandwidth import BandwidthChoice
 from noptoolkit.tables import Table
@@ -147,6 +155,8 @@ def _read_json(path: Path, bandwidth: BandwidthChoice) -> Imported:
     data = parse_json(text, path.name)
     if isinstance(data, dict) and "placement" in data and "nodes" not in data:
         return load_rapidchiplet(path)
+    if is_infragraph(data):
+        return parse_infragraph(text, path.name, bandwidth=bandwidth)
     return parse_node_link(text, path.name, bandwidth=bandwidth)
 
 
@@ -154,8 +164,16 @@ def _read_anynet(path: Path, bandwidth: BandwidthChoice) -> Imported:
     return parse_anynet(read_text(path), path.name, bandwidth=_plain(bandwidth))
 
 
-def _read_astrasim(path: Path, bandwidth: BandwidthChoice) -> Imported:
-    return parse_astrasim(read_text(path), path.name, bandwidth=_plain(bandwidth))
+def _read_infragraph(path: Path, bandwidth: BandwidthChoice) -> Imported:
+    return parse_infragraph(read_text(path), path.name, bandwidth=bandwidth)
+
+
+def _read_yaml(path: Path, bandwidth: BandwidthChoice) -> Imported:
+    """Read an ASTRA-sim network, or an InfraGraph."""
+    text = read_text(path)
+    if "instances" in text and is_infragraph(parse_yaml(text, path.name, most=MOST_CHARACTERS)):
+        return parse_infragraph(text, path.name, bandwidth=bandwidth)
+    return parse_astrasim(text, path.name, bandwidth=_plain(bandwidth))
 
 
 def _read_rapidchiplet(path: Path, bandwidth: BandwidthChoice) -> Imported:
@@ -186,8 +204,14 @@ FORMATS: dict[str, Format] = {
     "astra-sim": Format(
         "ASTRA-sim analytical network",
         (".yml", ".yaml"),
-        _read_astrasim,
+        _read_yaml,
         _text(dump_astrasim, astrasim_losses),
+    ),
+    "infragraph": Format(
+        "InfraGraph (YAML)",
+        (".infragraph",),
+        _read_infragraph,
+        _text(dump_infragraph, infragraph_losses),
     ),
     "rapidchiplet": Format("RapidChiplet design folder", (), _read_rapidchiplet, save_rapidchiplet),
     "svg": Format("floor plan", (".svg",), None, _text(dump_svg, _svg_losses)),

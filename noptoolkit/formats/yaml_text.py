@@ -17,15 +17,17 @@ MOST_CHARACTERS = 200_000
 MOST_DEPTH = 20
 
 
-def parse_yaml(text: str, place: str) -> Any:
+def parse_yaml(text: str, place: str, *, most: int = MOST_CHARACTERS) -> Any:
     r"""Return the value of a YAML text, every scalar as text.
 
     Parameters
     ----------
     text
-        One document of at most 200,000 characters.
+        One document.
     place
         Name of the file, for errors.
+    most
+        Characters of the longest text that is read.
 
     Raises
     ------
@@ -39,8 +41,8 @@ def parse_yaml(text: str, place: str) -> Any:
     """
     import yaml
 
-    if len(text) > MOST_CHARACTERS:
-        raise FormatError(f"{place}: more than {MOST_CHARACTERS} characters; is it the right file?")
+    if len(text) > most:
+        raise FormatError(f"{place}: more than {most} characters; is it the right file?")
     try:
         depth = 0
         for event in yaml.parse(text, Loader=yaml.BaseLoader):

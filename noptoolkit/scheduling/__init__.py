@@ -4,6 +4,7 @@ from typing import Any
 
 from noptoolkit import _moved
 from noptoolkit.scheduling.bounds import LowerBound
+from noptoolkit.scheduling.execution_trace import from_chakra, to_chakra
 from noptoolkit.scheduling.graph_builder import TaskGraphBuilder
 from noptoolkit.scheduling.list_scheduling import PRIORITIES, list_schedule
 from noptoolkit.scheduling.result import Breakdown, Schedule, TaskTable, schedule_graph
@@ -18,8 +19,10 @@ __all__ = [
     "TaskGraph",
     "TaskGraphBuilder",
     "TaskTable",
+    "from_chakra",
     "list_schedule",
     "schedule_graph",
+    "to_chakra",
     "verify_schedule",
 ]
 
