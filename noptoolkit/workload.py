@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from noptoolkit._digests import digest, fields_of
 from noptoolkit.errors import WorkloadError, raise_collected
@@ -231,7 +231,10 @@ class Batch:
             if not isinstance(getattr(self, name), int) or getattr(self, name) <= 0
         ]
         if not faults and self.sequences % self.micro_batches:
-            faults.append(f"{self.sequences} sequences do not divide into {self.micro_batches} micro-batches")
+            faults.append(
+                f"{self.sequences} sequences do not divide into {self.micro_batches} micro-batches; "
+                "give a micro_batches that divides them"
+            )
         if self.mode not in MODES:
             faults.append(f"no mode {self.mode!r}; known: {', '.join(MODES)}")
         raise_collected(WorkloadError, "batch", faults)
@@ -312,6 +315,34 @@ class Workload:
         routing = self.routing.digest() if isinstance(self.routing, RoutingTrace) else self.routing
         model = fields_of(self.model, without=("name", "published_parameters"))
         return digest("workload", {"model": model, "batch": self.batch, "routing": routing})
+
+    def replace(self, **changes: Any) -> Workload:
+        """Return a workload with some fields replaced, its own or those of its parts.
+
+        Parameters
+        ----------
+        changes
+            Fields by name: ``sequences=64``, ``mode="decode"``, ``top_k=4``, ``affinity=2.0``. A name that
+            occurs twice is the model's; ``**{"routing.layers": 8}`` reaches the generator's. A generator
+            follows the model's experts; a trace has to fit.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such field.
+        WorkloadError
+            If a value is not of the field's type, or the parts do not fit each other.
+
+        Examples
+        --------
+        >>> import noptoolkit as nop
+        >>> workload = nop.load_workload("qwen3-30b-a3b").replace(sequences=64, mode="decode")
+        >>> workload.batch
+        Batch(sequences=64, sequence_length=256, micro_batches=4, mode='decode', bytes_per_value=2)
+        """
+        from noptoolkit.workload_edits import replace_fields
+
+        return replace_fields(self, changes)
 
     @cached_property
     def trace(self) -> RoutingTrace:

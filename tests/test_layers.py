@@ -14,6 +14,7 @@ LAYERS = [
     {"tables"},
     {"trace"},
     {"package", "synthetic"},
+    {"workload_edits"},
     {"workload", "network"},
     {"topology", "allocation", "nodes", "structure"},
     {"traffic"},

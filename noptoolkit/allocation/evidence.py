@@ -89,6 +89,11 @@ class LayoutReport:
     random: float
     split: str
 
+    @property
+    def best(self) -> LayoutRow:
+        """The layout of the smallest held-out time of a layer; the first of equal ones."""
+        return min(self.rows, key=lambda row: row.layer_time)
+
     def __repr__(self) -> str:
         best = min(self.rows, key=lambda row: row.held_out)
         return (

@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from noptoolkit._names import did_you_mean
+from noptoolkit.allocation import ALLOCATORS, compare_layouts, layouts_by_cap
 from noptoolkit.allocation import allocate as fit_layout
-from noptoolkit.allocation import compare_layouts, layouts_by_cap
-from noptoolkit.allocation.allocating import Objective
 from noptoolkit.allocation.replication import REPLICATIONS
-from noptoolkit.cli.comparing import OBJECTIVE, with_trace
+from noptoolkit.cli.options import ObjectiveName, Settings, complete_topology, complete_workload, workload_of
 from noptoolkit.cli.pictures import write_layouts
 from noptoolkit.cli.screen import AsJson, errors, progress, show
+from noptoolkit.errors import UnknownNameError
 from noptoolkit.formats import load_topology, load_trace
 from noptoolkit.formats.allocations import save_allocation
 from noptoolkit.formats.results import made_folder
@@ -24,20 +25,33 @@ __all__ = ["allocate"]
 METHODS = ("contiguous", "random", "mozart", "agglomerative", "leiden", "auto")
 
 
+def _methods(given: list[str] | None) -> list[str] | None:
+    """Refuse a misspelt allocator before the trace is read."""
+    for name in given or ():
+        if name not in ALLOCATORS:
+            raise UnknownNameError(f"no allocator named {name!r}; {did_you_mean(name, ALLOCATORS)}")
+    return given
+
+
 def allocate(
     trace: Annotated[
         str,
         typer.Argument(
-            help="A file of routing; or a workload for its routing: preset, TOML, WORKLOAD@TRACE."
+            help="Trace: a file, or a workload for its routing (preset, TOML, WORKLOAD@TRACE).",
+            autocompletion=complete_workload,
         ),
     ],
-    on: Annotated[str, typer.Option(help="The topology: preset or file.")],
+    on: Annotated[str, typer.Option(help="Topology: preset or file.", autocompletion=complete_topology)],
+    settings: Settings = None,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="An allocator; may be repeated; the last one's layout is written."),
+        typer.Option(
+            help="Allocator; may be repeated. The layout of the smallest held-out time is written.",
+            callback=_methods,
+        ),
     ] = None,
-    objective: Annotated[Objective | None, typer.Option(help=OBJECTIVE)] = None,
-    by: Annotated[Literal["token", "document"], typer.Option(help="What is held out.")] = "token",
+    objective: ObjectiveName = None,
+    by: Annotated[Literal["token", "document"], typer.Option(help="Unit that is held out.")] = "token",
     domains: Annotated[
         bool, typer.Option("--domains", help="Also fit on each domain and judge on the others.")
     ] = False,
@@ -50,11 +64,13 @@ def allocate(
         Literal["traffic", "load"],
         typer.Option(help="Copy experts where that saves the most messages, or by load alone."),
     ] = "traffic",
-    experts: Annotated[int | None, typer.Option(help="Experts, where the file does not say.")] = None,
+    experts: Annotated[
+        int | None, typer.Option(help="Number of experts, where the file does not say.")
+    ] = None,
     top_k: Annotated[int | None, typer.Option(help="Experts per token, for a file of loads.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the allocators.", min=0)] = 0,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Write the layout here: .toml or .json.")
+        Path | None, typer.Option("-o", "--out", help="File for the layout: .toml or .json.")
     ] = None,
     pictures: Annotated[Path | None, typer.Option(help="Folder for pictures of the layout.")] = None,
     as_json: AsJson = False,
@@ -77,14 +93,14 @@ def allocate(
     copies: dict[str, Any] = {"redundant": redundant, "redundant_by": redundant_by}
     with progress() as tell:
         tell(f"{trace}: routing trace")
-        routing = _routing(trace, experts, top_k)
+        routing = _routing(trace, experts, top_k, settings)
         tell(f"{package.name}: expert allocation")
         report = compare_layouts(
             routing, package, method or METHODS, by=by, domains=domains, **copies, **limits
         )
         if out is not None:
             tell(f"{package.name}: layout of all tokens")
-            layout = fit_layout(routing, package, method=(method or METHODS)[-1], **limits)
+            layout = fit_layout(routing, package, method=report.best.method, **limits)
             if redundant:
                 layout = REPLICATIONS[redundant_by](layout, routing, redundant)
             save_allocation(out, layout)
@@ -94,13 +110,20 @@ def allocate(
             write_layouts(report, curve, folder)
     show(report.table(), as_json=as_json)
     if out is not None:
-        say = f"written to {out}: layout by {layout.method}, fitted to all tokens"
+        why = "" if len(report.rows) == 1 else ", the smallest time of those above"
+        say = f"written to {out}: layout by {layout.method}{why}, fitted to all tokens"
         errors.print(say, markup=False, highlight=False)
 
 
-def _routing(reference: str, experts: int | None, top_k: int | None) -> RoutingTrace:
+def _routing(
+    reference: str, experts: int | None, top_k: int | None, settings: list[str] | None
+) -> RoutingTrace:
     if "@" not in reference and Path(reference).suffix not in ("", ".toml"):
+        if settings:
+            raise typer.BadParameter(
+                f"{reference} is a trace; only a workload has fields", param_hint="--set"
+            )
         return load_trace(reference, num_experts=experts, top_k=top_k)
     if experts is not None or top_k is not None:
         raise typer.BadParameter(f"{reference} says both itself", param_hint="--experts, --top-k")
-    return with_trace(reference).trace
+    return workload_of(reference, settings).trace

@@ -12,7 +12,16 @@ from typing import Annotated
 import typer
 
 from noptoolkit import __version__
-from noptoolkit.cli import allocating, comparing, converting, degrading, listing, reproducing, scheduling
+from noptoolkit.cli import (
+    allocating,
+    comparing,
+    converting,
+    degrading,
+    listing,
+    plotting,
+    reproducing,
+    scheduling,
+)
 from noptoolkit.cli.screen import errors, output
 from noptoolkit.errors import NopError
 
@@ -21,7 +30,6 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="noptoolkit",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -46,7 +54,7 @@ def about(
 app.command("list")(listing.list_presets)
 app.command("show")(listing.show)
 app.command("compare")(comparing.compare)
-app.command("plot")(comparing.plot)
+app.command("plot")(plotting.plot)
 app.command("allocate")(allocating.allocate)
 app.command("schedule")(scheduling.schedule)
 app.command("resilience")(degrading.resilience)
@@ -73,7 +81,7 @@ def main(words: Sequence[str] | None = None) -> None:
         errors.print(f"error: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        errors.print("stopped")
+        errors.print("interrupted")
         sys.exit(130)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
@@ -86,7 +94,7 @@ def main(words: Sequence[str] | None = None) -> None:
             raise
         what = f"{type(error).__name__}: {error}"
         errors.print(f"internal error: {what}", markup=False, highlight=False, soft_wrap=True)
-        errors.print("this is a fault of noptoolkit: set NOPTOOLKIT_DEBUG=1 to see where, and report it")
+        errors.print("this is a bug in noptoolkit: set NOPTOOLKIT_DEBUG=1 to see where, and report it")
         sys.exit(1)
 
 

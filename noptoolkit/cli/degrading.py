@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 
 import typer
 
-from noptoolkit.cli.comparing import with_trace
+from noptoolkit.cli.options import (
+    Length,
+    MicroBatches,
+    Mode,
+    RoutingName,
+    Seed,
+    Sequences,
+    Settings,
+    Topology,
+    complete_workload,
+    workload_of,
+)
 from noptoolkit.cli.pictures import write_resilience
 from noptoolkit.cli.screen import AsJson, errors, progress, show
 from noptoolkit.formats import load_topology
@@ -20,20 +31,29 @@ __all__ = ["resilience"]
 
 
 def resilience(
-    topology: Annotated[str, typer.Argument(help="Preset or file.")],
-    failures: Annotated[int, typer.Option(help="How many are lost at a time.")] = 1,
+    topology: Topology,
+    failures: Annotated[int, typer.Option(help="Number of parts that are lost at a time.")] = 1,
     of: Annotated[
-        Literal["links", "chiplets", "switches", "memories"], typer.Option(help="What is lost.")
+        Literal["links", "chiplets", "switches", "memories"],
+        typer.Option(help="Kind of parts that are lost."),
     ] = "links",
-    trials: Annotated[int | None, typer.Option(help="Random losses to try; every one if not given.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Number of random losses to try; every loss if not given.")
+    ] = None,
     on: Annotated[
         str | None,
-        typer.Option(help="A workload, whose dispatch is the traffic; else 1 MB from every expert to every."),
+        typer.Option(
+            help="Workload whose dispatch is the traffic; 1 MB between all experts if not given.",
+            autocompletion=complete_workload,
+        ),
     ] = None,
-    routing: Annotated[str, typer.Option(help="How traffic is routed.")] = "optimal",
-    seed: Annotated[
-        int, typer.Option(help="Seed of the losses, the trace's split and the allocator.", min=0)
-    ] = 0,
+    settings: Settings = None,
+    mode: Mode = None,
+    sequences: Sequences = None,
+    length: Length = None,
+    micro_batches: MicroBatches = None,
+    routing: RoutingName = "optimal",
+    seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for tables, and a picture of single losses.")
     ] = None,
@@ -41,12 +61,15 @@ def resilience(
 ) -> None:
     """Show how much longer traffic takes when links, chiplets, switches or memory stacks are lost."""
     package = load_topology(topology)
+    if on is None and (settings or any((mode, sequences, length, micro_batches))):
+        raise typer.BadParameter("--set, --mode, ... change a workload; give it with --on", param_hint="--on")
     folder = None if out is None else made_folder(out)
     with progress() as tell:
         if on is not None:
-            traffic = run(package, with_trace(on), rng=seed, progress=tell).dispatch_traffic
+            workload = workload_of(on, settings, mode, sequences, length, micro_batches)
+            traffic = run(package, workload, rng=seed, progress=tell).dispatch_traffic
         else:
-            traffic = all_to_all(package, "1 MB", among="experts" if package.experts else "terminals")
+            traffic = all_to_all(package, "1 MB")
         found = lose(package, traffic, failures, of=of, trials=trials, routing=routing, rng=seed, report=tell)
         written = () if folder is None else write_resilience(found, folder)
     show(found.table(most=None if as_json else 8), as_json=as_json)

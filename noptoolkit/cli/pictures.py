@@ -72,16 +72,16 @@ def write_comparison(result: Comparison, folder: Path) -> tuple[str, ...]:
 
 
 def write_layouts(report: LayoutReport, curve: Mapping[str, Allocation], folder: Path) -> None:
-    """Write pictures of layouts: all, the last one's co-activation and chiplets, C_T against load cap."""
+    """Write pictures of layouts: all, the best one's co-activation and chiplets, C_T against load cap."""
     import noptoolkit.plot as draw
 
-    package, trace, last = report.package, report.trace, report.rows[-1].allocation
+    package, trace, best = report.package, report.trace, report.best.allocation
     with draw.style("page"):
         for name, picture in (
             ("layouts", draw.layouts(report)),
             ("coactivation-before", draw.coactivation(trace)),
-            ("coactivation-after", draw.coactivation(trace, last)),
-            ("layout", draw.layout(package, last, trace)),
+            ("coactivation-after", draw.coactivation(trace, best)),
+            ("layout", draw.layout(package, best, trace)),
             ("pareto", draw.pareto(curve, trace)),
         ):
             save_picture(picture, folder / f"{name}.png", folder / f"{name}.svg")

@@ -18,7 +18,7 @@ from noptoolkit.formats.booksim_export import (
     dump_anynet_config,
 )
 from noptoolkit.formats.dot import dump_dot, parse_dot
-from noptoolkit.formats.files import find, preset_names, read_text
+from noptoolkit.formats.files import find, parse_toml, preset_names, read_text
 from noptoolkit.formats.floorplan_svg import dump_svg
 from noptoolkit.formats.gml import dump_gml, parse_gml
 from noptoolkit.formats.graphml import dump_graphml, parse_graphml
@@ -49,6 +49,7 @@ __all__ = [
     "import_topology",
     "load_topology",
     "save_topology",
+    "topology_toml",
 ]
 
 BANDWIDTH = "128 GB/s"
@@ -134,7 +135,7 @@ def _plain(bandwidth: BandwidthChoice) -> float:
 
 
 def _read_toml(path: Path, bandwidth: BandwidthChoice) -> Imported:
-    return Imported(parse_topology(read_text(path), path.name))
+    return Imported(parse_topology(read_text(path), path.name, folder=path.parent))
 
 
 def _read_graphml(path: Path, bandwidth: BandwidthChoice) -> Imported:
@@ -281,6 +282,16 @@ def load_topology(
     return (
         ref if isinstance(ref, Package) else import_topology(ref, format=format, bandwidth=bandwidth).package
     )
+
+
+def topology_toml(ref: str | Path) -> str:
+    """Return a topology as TOML: the text of its file if that is TOML without a base, else written out."""
+    path = find(ref, "topologies")
+    if path.suffix == ".toml":
+        text = read_text(path)
+        if "base" not in parse_toml(text, path.name):
+            return text
+    return dump_topology(load_topology(ref))
 
 
 def save_topology(

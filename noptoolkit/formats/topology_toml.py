@@ -3,7 +3,8 @@
 Parametric: ``builder`` names one of `noptoolkit.topology.BUILDERS`, ``[params]`` holds its arguments.
 Explicit: ``[[chiplet]] [[switch]] [[memory]] [[link]]`` with the fields of their classes, and
 ``[defaults.link]`` (or chiplet, switch, memory) for what they share; nodes are in that order of kinds
-unless ``order`` lists their names. Both: ``name``, ``description``, ``source``, ``assumed``.
+unless ``order`` lists their names. Both: ``name``, ``description``, ``source``, ``assumed``, and ``base``, a
+preset or another file that this one differs from (`noptoolkit.formats.inheritance`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import MOST_COUNTED, FormatError, NopError, raise_collected
 from noptoolkit.formats.files import parse_toml
+from noptoolkit.formats.inheritance import with_base
 from noptoolkit.package import Link, Node, Package
 from noptoolkit.package.attributed_graph import KINDS as NODE_KINDS
 from noptoolkit.package.checks import graph_faults
@@ -31,11 +33,14 @@ MOST_ENTRIES = 500_000
 KINDS: dict[str, Any] = {**NODE_KINDS, "link": Link}
 
 
-def parse_topology(text: str, place: str) -> Package:
-    """Return the package that a TOML text describes; ``place`` names it in errors."""
+def parse_topology(text: str, place: str, *, folder: Path | None = None) -> Package:
+    """Return the package that a TOML text describes; ``place`` names it in errors.
+
+    ``folder`` is where the text stands: a relative ``base`` is looked for there.
+    """
     from noptoolkit.formats.schema import check, table_model
 
-    data = parse_toml(text, place)
+    data = with_base(parse_toml(text, place), (folder or Path()) / place, "topologies")
     faults: list[str] = []
     header_fields: dict[str, Any] = {
         "name": (str, ""),

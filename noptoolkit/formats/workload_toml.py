@@ -1,5 +1,7 @@
 """Workload files: TOML with ``schema = 1`` and the tables ``[model]``, ``[batch]`` and ``[routing]``.
 
+``base`` names a preset or another file that this one differs from: `noptoolkit.formats.inheritance`.
+
 ``[routing]`` holds one of: ``trace``, the path of a trace file (relative to this one), with its ``origin``
 where the file does not say (``recorded``, ``synthetic``); ``loads``, recorded loads of the experts, from
 which ``tokens`` are drawn with ``seed``; ``generator``, a table with the parameters of
@@ -15,14 +17,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from noptoolkit.errors import FormatError, NopError, raise_collected
-from noptoolkit.formats.files import find, parse_toml, read_text
+from noptoolkit.formats.files import find, parse_toml, preset_names, read_text
+from noptoolkit.formats.inheritance import MOST_BASES, with_base
 from noptoolkit.formats.topology_toml import check_schema
 from noptoolkit.formats.traces import load_trace
 from noptoolkit.synthetic import SyntheticRouting, draw_from_loads
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.workload import Batch, LatentAttention, MoEModel, Workload
 
-__all__ = ["load_workload"]
+__all__ = ["is_workload_file", "load_workload", "trace_file"]
 
 MOST = {"layers": 10_000, "experts": 65_536, "micro_batches": 65_536, "tokens": 10**7}
 """Counts that a loop runs over: larger ones are taken for typing errors."""
@@ -67,21 +70,35 @@ def load_workload(ref: str | Path | Workload, *, trace: str | Path | RoutingTrac
     return replace(workload, routing=recorded)
 
 
-def is_workload_file(path: Path) -> bool:
-    """Return whether a file looks like a workload: TOML with one of its tables."""
+def is_workload_file(path: Path, depth: int = 0) -> bool:
+    """Return whether a file looks like a workload: TOML with one of its tables, or with such a base."""
     try:
         if path.suffix != ".toml" or not path.is_file():
             return False
     except OSError:  # a name too long for a file
         return False
-    return re.search(r"^\s*\[(model|batch|routing)\b", read_text(path), re.MULTILINE) is not None
+    text = read_text(path)
+    if re.search(r"^\s*\[(model|batch|routing)\b", text, re.MULTILINE):
+        return True
+    base = re.search(r"""^\s*base\s*=\s*["']([^"']+)["']""", text, re.MULTILINE)
+    if base is None or base[1] in preset_names("workloads"):
+        return base is not None
+    return depth < MOST_BASES and is_workload_file(path.parent / base[1], depth + 1)
+
+
+def trace_file(ref: str | Path) -> Path | None:
+    """Return the trace file that a workload's preset or file names, if it names one."""
+    path = find(ref, "workloads")
+    routing = with_base(parse_toml(read_text(path), path.name), path, "workloads").get("routing")
+    named = routing.get("trace") if isinstance(routing, Mapping) else None
+    return (path.parent / named).resolve() if isinstance(named, str) else None
 
 
 def _parse(text: str, path: Path, *, skip_routing: bool) -> Workload:
     from noptoolkit.formats.schema import check, entry_model, table_model
 
     place = path.name
-    data = parse_toml(text, place)
+    data = with_base(parse_toml(text, place), path, "workloads")
     faults: list[str] = []
     check_schema(data, faults)
     header = table_model(

@@ -110,7 +110,7 @@ class Resilience:
                 f"{stuck} of {len(self.lost)} losses leave a path that {intact.routing} does not take"
             )
         if shown is not None and len(self.lost) > shown:
-            lines.append(f"the {shown} slowest of {len(self.lost)} losses are shown")
+            lines.append(f"the {shown} slowest losses are shown, and {len(self.lost) - shown} more are not")
         return lines
 
     @property

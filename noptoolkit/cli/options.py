@@ -1,0 +1,189 @@
+"""Options that several commands have, and the workload that they describe."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from noptoolkit._names import did_you_mean
+from noptoolkit.allocation import ALLOCATORS, Allocation
+from noptoolkit.allocation.allocating import Objective
+from noptoolkit.errors import UnknownNameError
+from noptoolkit.flow import ROUTINGS
+from noptoolkit.formats import list_topologies, list_workloads, load_workload
+from noptoolkit.formats.allocations import load_allocation
+from noptoolkit.metrics import METRICS
+from noptoolkit.physical.equal_cost import MEASURES
+from noptoolkit.step import POLICIES
+from noptoolkit.traffic.routed import Degree
+from noptoolkit.workload import Workload
+
+__all__ = [
+    "AllocationFile",
+    "AllocatorName",
+    "DegreeName",
+    "Jobs",
+    "Length",
+    "MetricNames",
+    "MicroBatches",
+    "Mode",
+    "NormaliseBy",
+    "ObjectiveName",
+    "PolicyName",
+    "RoutingName",
+    "Seed",
+    "Sequences",
+    "Settings",
+    "Topologies",
+    "Topology",
+    "WorkloadName",
+    "WorkloadNames",
+    "complete_topology",
+    "complete_workload",
+    "placement",
+    "workload_of",
+]
+
+
+def complete_topology(incomplete: str) -> list[str]:
+    """Return the topology presets that begin so, for the shell."""
+    return [name for name in list_topologies() if name.startswith(incomplete)]
+
+
+def complete_workload(incomplete: str) -> list[str]:
+    """Return the workload presets that begin so, for the shell."""
+    return [name for name in list_workloads() if name.startswith(incomplete)]
+
+
+def _known(kind: str, names: Sequence[str]) -> Any:
+    """Return a check that refuses an unknown name before anything is read, and its completion."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in names:
+            raise UnknownNameError(f"no {kind} named {value!r}; {did_you_mean(value, names)}")
+        return value
+
+    return {
+        "callback": check,
+        "autocompletion": lambda incomplete: [n for n in names if n.startswith(incomplete)],
+    }
+
+
+def _metrics(given: list[str] | None) -> list[str] | None:
+    """Refuse a misspelt metric before anything is read."""
+    for name in given or ():
+        if name not in METRICS:
+            raise UnknownNameError(f"no metric named {name!r}; {did_you_mean(name, METRICS)}")
+    return given
+
+
+ON = "Workload: preset or TOML file, or WORKLOAD@TRACE to use a trace of your own."
+LAYOUT = f"Placement of experts: {', '.join(ALLOCATORS)}."
+STEP_ROUTINGS = (*ROUTINGS, "optimal-alone")
+
+Topology = Annotated[str, typer.Argument(help="Topology: preset or file.", autocompletion=complete_topology)]
+Topologies = Annotated[
+    list[str], typer.Argument(help="Topologies: presets or files.", autocompletion=complete_topology)
+]
+WorkloadName = Annotated[str, typer.Option(help=ON, autocompletion=complete_workload)]
+WorkloadNames = Annotated[
+    list[str], typer.Option(help=f"{ON} May be repeated.", autocompletion=complete_workload)
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="FIELD=VALUE", help="Another value of a field of the model, batch or generator."
+    ),
+]
+Mode = Annotated[Literal["training", "prefill", "decode"] | None, typer.Option(help="Mode of the step.")]
+Sequences = Annotated[int | None, typer.Option(help="Number of sequences of the batch.")]
+Length = Annotated[int | None, typer.Option(help="Tokens of each sequence; of its context in decode.")]
+MicroBatches = Annotated[int | None, typer.Option(help="Number of micro-batches of the step.")]
+AllocatorName = Annotated[str | None, typer.Option(help=LAYOUT, **_known("allocator", list(ALLOCATORS)))]
+AllocationFile = Annotated[Path | None, typer.Option(help="Use this layout file instead of an allocator.")]
+RoutingName = Annotated[
+    str,
+    typer.Option(help=f"Routing of traffic: {', '.join(STEP_ROUTINGS)}.", **_known("routing", STEP_ROUTINGS)),
+]
+PolicyName = Annotated[
+    str,
+    typer.Option(help=f"Schedule of the step: {', '.join(POLICIES)}.", **_known("policy", list(POLICIES))),
+]
+DegreeName = Annotated[Degree | None, typer.Option(help="Copies of a token; the policy's own if not given.")]
+NormaliseBy = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Scale links to the first topology's total of: {', '.join(MEASURES)}.",
+        **_known("measure", list(MEASURES)),
+    ),
+]
+ObjectiveName = Annotated[
+    Objective | None,
+    typer.Option(
+        help="Objective of the allocator auto: time of a layer on the package, or C_T.  [default: time]"
+    ),
+]
+MetricNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        help=f"Metric of the table, computed with what it needs; may be repeated: {', '.join(METRICS)}.",
+        callback=_metrics,
+        autocompletion=lambda incomplete: [name for name in METRICS if name.startswith(incomplete)],
+    ),
+]
+Seed = Annotated[int, typer.Option(help="Seed of the trace's split and of the allocator.", min=0)]
+Jobs = Annotated[
+    int, typer.Option("-j", "--jobs", help="Runs at once, each in its own process; -1: one per core.")
+]
+
+
+def workload_of(
+    reference: str,
+    settings: Sequence[str] | None = None,
+    mode: str | None = None,
+    sequences: int | None = None,
+    length: int | None = None,
+    micro_batches: int | None = None,
+) -> Workload:
+    """Return the workload of ``WORKLOAD`` or ``WORKLOAD@TRACE``, with the fields that options replace."""
+    name, at, trace = reference.partition("@")
+    if at and not (name and trace):
+        raise typer.BadParameter(f"{reference!r} is not WORKLOAD@TRACE", param_hint="--on")
+    workload = load_workload(name, trace=trace if at else None)
+    if at:
+        workload = dataclasses.replace(workload, name=f"{workload.name}@{Path(trace).stem}")
+    batch = {
+        "mode": mode,
+        "sequences": sequences,
+        "sequence_length": length,
+        "micro_batches": micro_batches,
+    }
+    changes = {key: value for key, value in batch.items() if value is not None}
+    changes |= dict(_assigned(setting) for setting in settings or ())
+    return workload.replace(**changes) if changes else workload
+
+
+def _assigned(setting: str) -> tuple[str, Any]:
+    """Return the field and the value of ``field=value``: a number, true or false, else text."""
+    field, equals, value = (part.strip() for part in setting.partition("="))
+    if not (field and equals and value):
+        raise typer.BadParameter(f"{setting!r} is not FIELD=VALUE", param_hint="--set")
+    try:
+        return field, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return field, value
+
+
+def placement(allocator: str | None, layout: Path | None) -> str | Allocation | None:
+    """Return what places the experts: the name of an allocator, or a layout from its file."""
+    if layout is None:
+        return allocator
+    if allocator is not None:
+        raise typer.BadParameter("give an allocator or a layout, not both", param_hint="--allocation")
+    return load_allocation(layout)

@@ -1,0 +1,177 @@
+"""``noptoolkit plot``: one picture of a topology, or of what a workload does on one or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from noptoolkit._names import did_you_mean
+from noptoolkit.cli.options import (
+    AllocationFile,
+    AllocatorName,
+    DegreeName,
+    Jobs,
+    Length,
+    MicroBatches,
+    Mode,
+    NormaliseBy,
+    ObjectiveName,
+    PolicyName,
+    RoutingName,
+    Seed,
+    Sequences,
+    Settings,
+    complete_topology,
+    complete_workload,
+    placement,
+    workload_of,
+)
+from noptoolkit.cli.pictures import save_picture
+from noptoolkit.cli.screen import errors, progress
+from noptoolkit.errors import UnknownNameError
+from noptoolkit.formats.results import made_folder
+from noptoolkit.metrics import METRICS
+
+__all__ = ["KINDS", "plot"]
+
+KINDS: dict[str, Literal["nothing", "topology", "workload"]] = {
+    "topology": "topology",
+    **dict.fromkeys(("load", "loads", "traffic", "multicast"), "workload"),
+    **dict.fromkeys(("schedule", "utilisation", "breakdown", "animate"), "workload"),
+    **dict.fromkeys(("comparison", "scaling"), "workload"),
+    **dict.fromkeys(("layout", "layouts", "coactivation", "pareto"), "workload"),
+    **dict.fromkeys(("roofline", "degradation"), "workload"),
+    "temperature": "topology",
+    "published": "nothing",
+}
+"""Each kind of picture, and what it is drawn of."""
+
+SEVERAL = ("loads", "breakdown", "comparison", "scaling")
+"""Pictures of several topologies."""
+
+
+def _kind(value: str) -> str:
+    if value not in KINDS:
+        raise UnknownNameError(f"no picture named {value!r}; {did_you_mean(value, KINDS)}")
+    return value
+
+
+def _metric(value: str) -> str:
+    if value not in METRICS:
+        raise UnknownNameError(f"no metric named {value!r}; {did_you_mean(value, METRICS)}")
+    return value
+
+
+def _powers(given: Sequence[str] | None) -> list[tuple[str, str]]:
+    pairs = [tuple(part.strip() for part in text.partition("=")[::2]) for text in given or ()]
+    for (name, power), text in zip(pairs, given or (), strict=True):
+        if not (name and power):
+            raise typer.BadParameter(f"{text!r} is not NODE=POWER", param_hint="--power")
+    return [(name, power) for name, power in pairs]
+
+
+def plot(
+    out: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--out",
+            help="Picture: .png, .svg, .pdf or another ending that matplotlib knows; .gif of animate.",
+        ),
+    ],
+    topologies: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help=f"Topologies: presets or files; several for {', '.join(SEVERAL)}.",
+            autocompletion=complete_topology,
+        ),
+    ] = None,
+    shown: Annotated[
+        str,
+        typer.Option(
+            "--show",
+            help=f"Picture: {', '.join(KINDS)}.",
+            callback=_kind,
+            autocompletion=lambda incomplete: [name for name in KINDS if name.startswith(incomplete)],
+        ),
+    ] = "topology",
+    on: Annotated[
+        str | None,
+        typer.Option(help="Workload, as compare takes it.", autocompletion=complete_workload),
+    ] = None,
+    settings: Settings = None,
+    mode: Mode = None,
+    sequences: Sequences = None,
+    length: Length = None,
+    micro_batches: MicroBatches = None,
+    allocator: AllocatorName = None,
+    allocation: AllocationFile = None,
+    routing: RoutingName = "optimal",
+    policy: PolicyName = "streaming",
+    degree: DegreeName = None,
+    normalise: NormaliseBy = None,
+    objective: ObjectiveName = None,
+    part: Annotated[
+        Literal["dispatch", "combine", "uniform"],
+        typer.Option("--traffic", help="Traffic of load, loads, traffic and degradation."),
+    ] = "dispatch",
+    layer: Annotated[int, typer.Option(help="Layer of the trace, for layout, coactivation, multicast.")] = 0,
+    token: Annotated[int, typer.Option(help="Token of the trace, for multicast.", min=0)] = 0,
+    power: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NODE=POWER", help="Power by name, wildcard or role, for temperature: 'expert=20 W'."
+        ),
+    ] = None,
+    x: Annotated[
+        str, typer.Option(help="Metric along x, for scaling.", callback=_metric)
+    ] = "total_bandwidth",
+    y: Annotated[str, typer.Option(help="Metric along y, for scaling.", callback=_metric)] = "step",
+    style: Annotated[
+        Literal["column", "page"], typer.Option(help="Width of the picture: of one column, or of a page.")
+    ] = "column",
+    seed: Seed = 0,
+    jobs: Jobs = 1,
+) -> None:
+    """Draw a topology, or what a workload does on one or several."""
+    references, needs = topologies or [], KINDS[shown]
+    if needs != "nothing" and not references:
+        raise typer.BadParameter(f"--show {shown} needs a topology", param_hint="TOPOLOGIES")
+    if len(references) > 1 and shown not in SEVERAL:
+        raise typer.BadParameter(
+            f"--show {shown} draws one topology; several are for {', '.join(SEVERAL)}",
+            param_hint="TOPOLOGIES",
+        )
+    if needs != "workload" and on is not None:
+        what = f"the picture {shown} is drawn without a workload; say what of it to --show"
+        raise typer.BadParameter(what, param_hint="--on")
+    if needs == "workload" and on is None:
+        raise typer.BadParameter(f"--show {shown} needs a workload", param_hint="--on")
+    placed = placement(allocator, allocation)
+    made_folder(out.parent)
+    import noptoolkit.plot as draw
+    from noptoolkit.cli.scenes import PICTURES, Scene
+
+    with progress() as tell, draw.style(style):
+        options = {
+            "allocator": placed or "auto",
+            "routing": routing,
+            "policy": policy,
+            "degree": degree,
+            "objective": objective,
+            "rng": seed,
+            "jobs": jobs,
+        }
+        batch = (mode, sequences, length, micro_batches)
+        workload = None if on is None else workload_of(on, settings, *batch)
+        scene = Scene(
+            references, workload, normalise, options, part, layer, token, _powers(power), x, y, tell
+        )
+        if shown == "animate":
+            draw.animate(scene.run.plan, out)
+        else:
+            save_picture(PICTURES[shown](scene), out)
+    errors.print(f"written to {out}", markup=False, highlight=False)

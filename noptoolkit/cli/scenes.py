@@ -1,0 +1,241 @@
+"""What a command draws: each kind of picture is a function of a `Scene`, which makes what it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any, Literal
+
+import typer
+from matplotlib.axes import Axes
+
+import noptoolkit.plot as draw
+from noptoolkit import study, traffic
+from noptoolkit._names import did_you_mean
+from noptoolkit.allocation import compare_layouts, layouts_by_cap
+from noptoolkit.errors import UnknownNameError
+from noptoolkit.flow import FlowResult, congestion
+from noptoolkit.formats import load_topology
+from noptoolkit.nodes import expert_work
+from noptoolkit.package import Package
+from noptoolkit.physical import temperature
+from noptoolkit.pipeline import Progress, Run
+from noptoolkit.workload import Workload
+
+__all__ = ["PICTURES", "Scene"]
+
+Part = Literal["dispatch", "combine", "uniform"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What the options describe, and what pictures ask of it.
+
+    Parameters
+    ----------
+    references
+        Presets or files of topologies.
+    workload
+        Workload, or ``None``.
+    normalise
+        Measure that the packages are scaled to.
+    options
+        Options of `study.compare`: allocator, routing, policy, ...
+    part
+        Traffic that is drawn.
+    layer, token
+        Indices of a layer of the trace and of a token of it.
+    power
+        Pairs of a node's name, wildcard or role and its power.
+    x, y
+        Metrics of a scaling picture.
+    tell
+        Is given the name of each stage.
+    """
+
+    references: Sequence[str]
+    workload: Workload | None
+    normalise: str | None
+    options: dict[str, Any]
+    part: Part
+    layer: int
+    token: int
+    power: Sequence[tuple[str, str]]
+    x: str
+    y: str
+    tell: Progress
+
+    @cached_property
+    def package(self) -> Package:
+        """The first topology, as given."""
+        return load_topology(self.references[0])
+
+    @cached_property
+    def result(self) -> study.Comparison:
+        """The runs of all topologies under the workload."""
+        assert self.workload is not None
+        packages = [load_topology(reference) for reference in self.references]
+        return study.compare(
+            packages, [self.workload], normalise=self.normalise, progress=self.tell, **self.options
+        )
+
+    @property
+    def run(self) -> Run:
+        """The run of the first topology."""
+        return self.result.runs[0]
+
+    def flow(self, run: Run) -> FlowResult:
+        """Return the congestion of the traffic that is drawn."""
+        flow: FlowResult = getattr(run, self.part)
+        return flow
+
+    def one_token(self) -> FlowResult:
+        """Return the congestion of one token's dispatch, copied where the network can."""
+        run = self.run
+        trace = run.trace.layer(self.layer).tokens([self.token])
+        message = traffic.dispatch(
+            run.package,
+            trace,
+            run.allocation.layer(self.layer),
+            token_bytes=run.workload.model.hidden * run.workload.batch.bytes_per_value,
+            degree=run.degree,
+        )
+        return congestion(run.package, message, routing=self.options["routing"])
+
+    def watts(self) -> dict[str, str]:
+        """Return the power of each node that an option names by name, wildcard or role."""
+        found: dict[str, str] = {}
+        for pattern, power in self.power:
+            names = [
+                node.name
+                for node in self.package.nodes
+                if fnmatchcase(node.name, pattern) or getattr(node, "role", "memory") == pattern
+            ]
+            if not names:
+                hint = did_you_mean(pattern, self.package.index)
+                raise UnknownNameError(f"package {self.package.name!r}: no node or role {pattern!r}; {hint}")
+            found |= dict.fromkeys(names, power)
+        return found
+
+
+def _topology(scene: Scene) -> Axes:
+    return draw.topology(scene.package)
+
+
+def _temperature(scene: Scene) -> Axes:
+    if not scene.power:
+        raise typer.BadParameter("give the power of nodes, such as expert='20 W'", param_hint="--power")
+    return draw.temperature(scene.package, temperature(scene.package, scene.watts()))
+
+
+def _published(scene: Scene) -> Axes:
+    return draw.published(study.reproduce_mozart(progress=scene.tell).rows)
+
+
+def _load(scene: Scene) -> Axes:
+    return draw.load(scene.flow(scene.run))
+
+
+def _loads(scene: Scene) -> Axes:
+    return draw.loads([scene.flow(run) for run in scene.result.runs])[0]
+
+
+def _traffic(scene: Scene) -> Axes:
+    return draw.traffic(scene.flow(scene.run).traffic)
+
+
+def _multicast(scene: Scene) -> Axes:
+    return draw.multicast(scene.one_token())
+
+
+def _schedule(scene: Scene) -> Axes:
+    return draw.schedule(scene.run.plan)
+
+
+def _utilisation(scene: Scene) -> Axes:
+    return draw.utilisation(scene.run.plan)
+
+
+def _breakdown(scene: Scene) -> Axes:
+    return draw.breakdown({run.package.name: run.plan for run in scene.result.runs})
+
+
+def _comparison(scene: Scene) -> Axes:
+    return draw.comparison(scene.result)[0]
+
+
+def _scaling(scene: Scene) -> Axes:
+    known: list[dict[str, float | str]] = [
+        {key: value for key, value in row.items() if isinstance(value, (int, float, str))}
+        for row in scene.result.rows
+    ]
+    return draw.scaling(known, x=scene.x, y=scene.y, by="package")
+
+
+def _roofline(scene: Scene) -> Axes:
+    assert scene.workload is not None
+    package, model = scene.package, scene.workload.model
+    works = {f"{tokens} tokens": expert_work(model, tokens) for tokens in (16, 128, 1024, 8192)}
+    stacks = {memory.kind: memory.bandwidth for memory in package.memories}
+    chiplet = next(chiplet for chiplet in package.chiplets if chiplet.name == package.experts[0])
+    return draw.roofline(chiplet, works, bandwidth=stacks or None, title=f"{model.name}: an expert")
+
+
+def _layout(scene: Scene) -> Axes:
+    run = scene.run
+    return draw.layout(run.package, run.allocation, run.trace, layer=scene.layer)
+
+
+def _coactivation(scene: Scene) -> Axes:
+    return draw.coactivation(scene.run.trace, scene.run.allocation, layer=scene.layer)
+
+
+def _layouts(scene: Scene) -> Axes:
+    assert scene.workload is not None
+    scene.tell(f"{scene.package.name}: layouts")
+    return draw.layouts(compare_layouts(scene.workload.trace, scene.package, **_layout_options(scene)))
+
+
+def _pareto(scene: Scene) -> Axes:
+    assert scene.workload is not None
+    scene.tell(f"{scene.package.name}: layouts")
+    trace = scene.workload.trace
+    return draw.pareto(layouts_by_cap(trace, scene.package, **_layout_options(scene)), trace)
+
+
+def _layout_options(scene: Scene) -> dict[str, Any]:
+    return {key: scene.options[key] for key in ("objective", "rng")}
+
+
+def _degradation(scene: Scene) -> Axes:
+    run = scene.run
+    routing, seed = scene.options["routing"], scene.options["rng"]
+    scene.tell(f"{run.package.name}: losses")
+    return draw.degradation(
+        study.resilience(run.package, scene.flow(run).traffic, routing=routing, rng=seed, report=scene.tell)
+    )
+
+
+PICTURES: dict[str, Callable[[Scene], Axes]] = {
+    "topology": _topology,
+    "load": _load,
+    "loads": _loads,
+    "traffic": _traffic,
+    "multicast": _multicast,
+    "schedule": _schedule,
+    "utilisation": _utilisation,
+    "breakdown": _breakdown,
+    "comparison": _comparison,
+    "scaling": _scaling,
+    "layout": _layout,
+    "layouts": _layouts,
+    "coactivation": _coactivation,
+    "pareto": _pareto,
+    "roofline": _roofline,
+    "degradation": _degradation,
+    "temperature": _temperature,
+    "published": _published,
+}
+"""What draws each kind of picture; `animate` writes its own file."""
