@@ -355,6 +355,6 @@ def test_the_table_of_a_schedule_says_what_was_laid_out_and_not_known(
 
 
 def test_show_says_which_links_are_half_duplex(noptoolkit: Command) -> None:
-    shown = noptoolkit("show", "mozart-nop-tree").stdout
+    shown = noptoolkit("show", "mozart-nop-tree", "--channels").stdout
     assert re.search(r"hbm0->sw0 +memory, half duplex +256 GB/s", shown)
     assert re.search(r"attn->sw0 +d2d +128 GB/s", shown)

@@ -166,7 +166,10 @@ def workload_of(
     }
     changes = {key: value for key, value in batch.items() if value is not None}
     changes |= dict(_assigned(setting) for setting in settings or ())
-    return workload.replace(**changes) if changes else workload
+    if not changes:
+        return workload
+    given = ", ".join(f"{field} = {value}" for field, value in changes.items())
+    return workload.replace(**changes, assumed=(*workload.assumed, f"given on the command line: {given}"))
 
 
 def _assigned(setting: str) -> tuple[str, Any]:

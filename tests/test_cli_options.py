@@ -1,0 +1,209 @@
+"""Options that commands share: other batches and fields, pictures of every kind, completion, bases of files."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from noptoolkit import load_topology, load_workload, plot, save_trace
+from noptoolkit.cli.application import app
+from noptoolkit.cli.plotting import KINDS, SEVERAL
+from noptoolkit.cli.scenes import PICTURES
+from noptoolkit.errors import FormatError, UnknownNameError, WorkloadError
+from noptoolkit.formats import list_workloads
+from noptoolkit.formats.workload_dump import dump_workload
+
+QUICK = ("--on", "stdlib-moe", "--allocator", "contiguous", "--routing", "shortest")
+
+
+def called(*words: object) -> str:
+    """Return what a command prints; its error is raised."""
+    done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_every_plot_has_a_picture_on_the_command_line():
+    assert set(KINDS) == set(plot.__all__) - {"save", "style"}
+    assert set(PICTURES) == set(KINDS) - {"animate"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_drawn(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    out = tmp_path / ("out.gif" if kind == "animate" else "out.png")
+    topologies = ["mozart-nop-tree", "mesh-4x4"] if kind in SEVERAL else ["mozart-nop-tree"]
+    words = {"workload": [*topologies, *QUICK], "topology": topologies, "nothing": []}[KINDS[kind]]
+    power = ("--power", "expert=20 W", "--power", "attn=40 W") if kind == "temperature" else ()
+    if kind in ("published", "pareto", "layouts", "animate"):
+        pytest.skip("long; `make long` draws it")
+    called("plot", *words, "--show", kind, *power, "-o", out)
+    assert out.stat().st_size > 5000
+
+
+@pytest.mark.parametrize("style", ["column", "page"])
+def test_pictures_have_the_width_asked_for(style, tmp_path):
+    from matplotlib.image import imread
+
+    called("plot", "mesh-4x4", "--style", style, "-o", tmp_path / "a.png")
+    inches = imread(tmp_path / "a.png").shape[1] / 300
+    assert abs(inches - {"column": 3.5, "page": 7.16}[style]) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("schedule", "mesh-4x4", "--on", "nowhere", "--policy", "fast"), "no policy named 'fast'"),
+        (("compare", "nowhere", "--on", "nowhere", "--routing", "fastest"), "no routing named 'fastest'"),
+        (
+            ("plot", "nowhere", "--show", "lode", "-o", "x.png"),
+            "no picture named 'lode'; did you mean 'load'",
+        ),
+        (("compare", "nowhere", "--on", "nowhere", "--normalise", "cos"), "did you mean 'cost'"),
+        (("allocate", "nowhere", "--on", "nowhere", "--method", "mozard"), "did you mean 'mozart'"),
+        (("schedule", "mesh-4x4", "--on", "stdlib-moe", "--set", "sequenzes=3"), "did you mean 'sequences'"),
+    ],
+)
+def test_misspelt_names_are_refused_before_anything_is_read(words, message):
+    with pytest.raises(UnknownNameError, match=message):
+        called(*words)
+
+
+def test_commands_take_another_batch():
+    words = ("schedule", "mozart-nop-tree", *QUICK, "--json")
+    whole = called(*words)
+    less = called(*words, "--mode", "decode", "--sequences", 8, "--length", 512, "--micro-batches", 2)
+    assert whole != less
+    with pytest.raises(WorkloadError, match="3 sequences do not divide into 4 micro-batches; give a micro"):
+        called(*words, "--sequences", 3)
+    text = called(
+        "show", "qwen3-30b-a3b", "--set", "layers=24", "--set", "routing.layers=2", "--mode", "decode"
+    )
+    assert "24, 24 with experts" in text
+    assert "given on the command line" in text
+    assert "2 x 3" not in text
+
+
+def test_set_reaches_model_batch_and_generator_and_checks_types():
+    workload = load_workload("qwen3-30b-a3b")
+    changed = workload.replace(layers=24, sequences=8, affinity=1, **{"routing.layers": 2, "qk_norm": "none"})
+    assert (changed.model.layers, changed.batch.sequences) == (24, 8)
+    assert (changed.routing.affinity, changed.routing.layers) == (1.0, 2)
+    assert workload.replace(experts=64, top_k=4).trace.num_experts == 64  # the generator follows the model
+    assert workload.replace() == workload or workload.replace().model == workload.model
+    for key, value, message in [
+        ("layers", "two", "give a whole number"),
+        ("layers", True, "give a whole number"),
+        ("mode", "fast", "'training', 'prefill', 'decode'"),
+        ("zipf", "steep", "give a number"),
+    ]:
+        with pytest.raises(WorkloadError, match=message):
+            workload.replace(**{key: value})
+    with pytest.raises(UnknownNameError, match="no field 'num_experts'"):
+        workload.replace(num_experts=3)
+    with pytest.raises(WorkloadError, match="its routing is a trace"):
+        load_workload("stdlib-moe").replace(affinity=2.0)
+
+
+@pytest.mark.parametrize("name", list_workloads())
+def test_a_workload_written_as_toml_is_read_back(name, tmp_path):
+    workload = load_workload(name)
+    trace = None
+    if name == "stdlib-moe":
+        trace = tmp_path / "trace.npz"
+        save_trace(workload.trace, trace)
+    (tmp_path / "own.toml").write_text(dump_workload(workload, trace=trace), encoding="utf-8")
+    again = load_workload(tmp_path / "own.toml")
+    assert (again.model, again.batch) == (workload.model, workload.batch)
+    assert again.trace.digest() == workload.trace.digest()
+
+
+def test_show_as_toml_is_a_file_to_start_from(tmp_path):
+    (tmp_path / "w.toml").write_text(
+        called("show", "stdlib-moe", "--toml", "--sequences", 64), encoding="utf-8"
+    )
+    again = load_workload(tmp_path / "w.toml")
+    assert again.batch.sequences == 64
+    assert again.trace.origin == "recorded"
+    (tmp_path / "t.toml").write_text(called("show", "torus-4x4", "--toml"), encoding="utf-8")
+    assert load_topology(tmp_path / "t.toml") == load_topology("torus-4x4")
+
+
+def test_a_file_rests_on_a_base(tmp_path):
+    def write(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.write_text(f"schema = 1\n{text}", encoding="utf-8")
+        return path
+
+    first = write(
+        "first.toml", 'base = "qwen3-30b-a3b"\n[batch]\nsequences = 8\n[routing.generator]\nzipf = 0.5\n'
+    )
+    workload = load_workload(first)
+    preset = load_workload("qwen3-30b-a3b")
+    assert (workload.name, workload.model, workload.source) == ("first", preset.model, preset.source)
+    assert (workload.batch.sequences, workload.batch.micro_batches) == (8, 4)
+    assert (workload.routing.zipf, workload.routing.affinity) == (0.5, preset.routing.affinity)
+    second = write("second.toml", 'base = "first.toml"\n[model]\nlayers = 2\n')
+    assert load_workload(second).batch.sequences == 8
+    assert "2, 2 with experts" in called("show", second)
+    traced = write("traced.toml", 'base = "stdlib-moe"\n[batch]\nmode = "prefill"\n')
+    assert load_workload(traced).trace.num_tokens == 16384  # the trace stands beside its preset
+    drawn = write("drawn.toml", 'base = "stdlib-moe"\n[routing.generator]\ntokens = 64\n')
+    assert load_workload(drawn).trace.origin == "synthetic"
+
+    wide = write("wide.toml", 'base = "mesh-4x4"\n[params]\nlink_bandwidth = "256 GB/s"\n')
+    mesh = load_topology("mesh-4x4")
+    assert load_topology(wide) == mesh.with_link_bandwidth("d2d", "256 GB/s").replace(
+        name="wide", source=mesh.source, assumed=mesh.assumed
+    )
+    ring = write("ring.toml", 'base = "mesh-4x4"\nbuilder = "ring"\n[params]\ncount = 5\n')
+    assert len(load_topology(ring).chiplets) == 5
+
+    loop = write("loop.toml", 'base = "loop.toml"\n')
+    with pytest.raises(FormatError, match="is it a circle"):
+        load_workload(loop)
+    with pytest.raises(UnknownNameError, match="did you mean 'qwen3-30b-a3b'"):
+        load_workload(write("bad.toml", 'base = "qwen3-30b-a3"\n'))
+    with pytest.raises(FormatError, match="no key 'sequenzes'; did you mean 'sequences'"):
+        load_workload(write("worse.toml", 'base = "qwen3-30b-a3b"\n[batch]\nsequenzes = 8\n'))
+
+
+def test_allocate_writes_the_best_layout_and_says_which(tmp_path):
+    layout = tmp_path / "layout.toml"
+    words = ("allocate", "stdlib-moe", "--on", "mozart-nop-tree", "-o", layout)
+    called(*words, "--method", "mozart", "--method", "random")
+    assert 'method = "mozart"' in layout.read_text(encoding="utf-8")
+    called(*words, "--method", "random")
+    assert 'method = "random"' in layout.read_text(encoding="utf-8")
+
+
+def test_show_folds_long_lists():
+    assert "attn->sw0" in called("show", "mozart-nop-tree", "--channels")
+    folded = called("show", "mesh-4x4")
+    assert "--channels lists every channel" in folded
+    assert folded.count("->") < 10
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("noptoolkit compare moz", "mozart-nop-tree"),
+        ("noptoolkit schedule mesh-4x4 --on stdl", "stdlib-moe"),
+        ("noptoolkit plot mesh-4x4 --show cut", None),
+        ("noptoolkit plot mesh-4x4 --show lay", "layouts"),
+    ],
+)
+def test_the_shell_completes_presets_and_names(words, expected):
+    environment = os.environ | {
+        "_NOPTOOLKIT_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    line = "import sys; sys.argv = ['noptoolkit']; from noptoolkit.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", line], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (expected in done.stdout.split()) if expected else not done.stdout.strip()
