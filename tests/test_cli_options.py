@@ -1,4 +1,4 @@
-"""Options that commands share: other batches and fields, pictures of every kind, completion, bases of files."""
+"""Options that commands share: other batches and fields, every kind of picture, completion, bases of files."""
 
 import os
 import subprocess
