@@ -1,4 +1,4 @@
-"""Options that commands share: other batches and fields, every kind of picture, completion, bases of files."""
+"""Options that commands share: other batches and fields, every kind of picture, completion, bases."""
 
 import os
 import subprocess
