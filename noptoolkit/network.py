@@ -2,8 +2,10 @@
 
 The model. A *vertex* is a node; a memory stack has two, one where its reads start and one where its
 writes end, so that nothing ever passes through it. An *arc* is a channel, or the bundle of parallel
-channels between the same two nodes, whose load is shared in proportion to bandwidth (no other split is
-faster). A *resource* r is whatever has a capacity C_r in B/s, and its use is linear in the traffic::
+channels between the same two nodes. Their load is shared in proportion to bandwidth where a routing may
+choose (no other split is faster); fixed routings share it equally, or load the first channel alone
+(`FlowNetwork.shared`), and the bundle is as fast as that allows. A *resource* r is whatever has a capacity
+C_r in B/s, and its use is linear in the traffic::
 
     use = on_arcs @ load  +  on_injected @ injected  +  on_ejected @ ejected        (B)
     time = max over r of use_r / C_r                                                  (s)
@@ -24,9 +26,9 @@ below (see `noptoolkit.flow.bounds.certificate`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -34,7 +36,10 @@ from scipy.sparse import csr_array
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit.package import Chiplet, Memory, Package
 
-__all__ = ["FlowNetwork", "flow_network"]
+__all__ = ["FlowNetwork", "Sharing", "flow_network"]
+
+Sharing = Literal["by bandwidth", "equally", "first"]
+"""How parallel channels share the load of their arc."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +110,40 @@ class FlowNetwork:
         if vertex < len(self.origin):
             return self.package.nodes[vertex].name
         return self.package.memories[vertex - len(self.origin)].name
+
+    def shared(self, sharing: Sharing) -> FlowNetwork:
+        """Return the network with parallel channels that share their load in a fixed way.
+
+        The capacity of a bundle is then that at which its busiest channel is full: n times the slowest of n
+        channels if they share equally, that of the first channel if it carries everything.
+
+        Parameters
+        ----------
+        sharing : {"by bandwidth", "equally", "first"}
+            In proportion to bandwidth, in equal parts, or all on the channel of the lowest index.
+
+        Examples
+        --------
+        >>> from noptoolkit import Chiplet, Link
+        >>> pair = Package("pair", [Chiplet("a"), Chiplet("b")], [Link("a", "b", 3.0), Link("a", "b", 1.0)])
+        >>> [flow_network(pair).shared(how).capacity[0] for how in ("by bandwidth", "equally", "first")]
+        [4.0, 2.0, 3.0]
+        """
+        if sharing == "by bandwidth" or len(self.arc_of_channel) == self.num_arcs:
+            return self
+        arc = self.arc_of_channel
+        bandwidth = np.array([channel.bandwidth for channel in self.package.channels])
+        share = 1.0 / self.width[arc]
+        if sharing == "first":
+            first = np.full(self.num_arcs, -1)
+            first[arc[::-1]] = np.arange(len(arc))[::-1]
+            share = (first[arc] == np.arange(len(arc))).astype(float)
+        room = np.full(self.num_arcs, np.inf)
+        with np.errstate(divide="ignore"):
+            np.minimum.at(room, arc, bandwidth / share)
+        capacity = self.capacity.copy()
+        capacity[self.own] = room
+        return replace(self, share_of_channel=share, capacity=capacity)
 
     def channel_load(self, arc_load: Floats) -> Floats:
         """Return the load of each channel, in B, from the load of each arc."""

@@ -16,6 +16,7 @@ from noptoolkit.flow.bounds.certificate import node_cut_bounds, price_bound
 from noptoolkit.flow.bounds.level_cuts import level_cut_bound
 from noptoolkit.flow.result import Bottleneck, FlowResult, ResourceKind
 from noptoolkit.flow.routings import route
+from noptoolkit.network import FlowNetwork
 from noptoolkit.package import Package, expect_package
 from noptoolkit.routing.method import Effort, RoutingMethod
 from noptoolkit.routing.problem import RoutingProblem, routing_problem
@@ -122,13 +123,13 @@ def _assemble(
     efficiency: float,
     seconds: float,
 ) -> FlowResult:
-    network = problem.network
+    network = problem.network.shared(method.sharing)
     use = routed.use(network, problem.ports)
     ratio = use / network.capacity
     achieved = float(ratio.max(initial=0.0))
     tied = np.flatnonzero(ratio >= achieved * (1 - ALIKE))  # of those that tie but for rounding, the first
     load = network.channel_load(routed.arc_load + routed.trees.arc_load)
-    bound = best_bound(problem, routed)
+    bound = best_bound(problem, routed, ratio)
     if math.isclose(bound.time, achieved, rel_tol=ALIKE):
         bound = dataclasses.replace(bound, time=achieved)
     gap = achieved / bound.time - 1 if bound.time > 0 else 0.0
@@ -148,7 +149,7 @@ def _assemble(
         load=load,
         time=achieved / efficiency,
         time_bound=bound.time / efficiency,
-        bottleneck=_bottleneck(problem, int(tied[0]), load) if achieved > 0 else Bottleneck(),
+        bottleneck=_bottleneck(network, int(tied[0]), load) if achieved > 0 else Bottleneck(),
         status=status,
         method=routed.method,
         bound_method=bound.method,
@@ -161,12 +162,17 @@ def _assemble(
     )
 
 
-def best_bound(problem: RoutingProblem, routed: Routed) -> Bound:
-    """Return the best bound that a routing, a cut or (in small packages) congestion prices prove."""
+def best_bound(problem: RoutingProblem, routed: Routed, ratio: Floats) -> Bound:
+    """Return the best bound that a routing, a cut or (in small packages) congestion prices prove.
+
+    Parameters
+    ----------
+    ratio : array of float
+        Time that the routing keeps each resource busy, in s, [resources].
+    """
     network = problem.network
     bounds = [*routed.bounds] if problem.messages else [*node_cut_bounds(problem), *routed.bounds]
     bounds.append(Bound(0.0, "nothing to carry", np.zeros(network.num_resources)))
-    ratio = routed.use(network, problem.ports) / network.capacity
     peak = float(ratio.max(initial=0.0))
     best = max(bounds, key=lambda bound: bound.time)
     if problem.messages and peak > best.time * (1 + EXACT):  # millions of messages take their time
@@ -187,12 +193,12 @@ def best_bound(problem: RoutingProblem, routed: Routed) -> Bound:
     return max(bounds, key=lambda bound: bound.time)
 
 
-def _bottleneck(problem: RoutingProblem, worst: int, load: Floats) -> Bottleneck:
-    """Return the resource as data; of a half-duplex link, the direction that carries more."""
-    network = problem.network
+def _bottleneck(network: FlowNetwork, worst: int, load: Floats) -> Bottleneck:
+    """Return the resource as data; of a link both ways or several, the channel that takes the longest."""
     mine = np.flatnonzero(network.own[network.arc_of_channel] == worst)
     if len(mine) == 0:
         node, _, kind = network.names[worst].rpartition(" ")  # a kind is one word, a node may be several
         return Bottleneck(cast(ResourceKind, kind), node)
-    busier = int(mine[np.argmax(load[mine])])
+    bandwidth = np.array([network.package.channels[i].bandwidth for i in mine.tolist()])
+    busier = int(mine[np.argmax(load[mine] / bandwidth)])
     return Bottleneck("channel", network.package.channels[busier].name)

@@ -236,7 +236,7 @@ class FlowResult:
         Of the unicast demand, ``None`` without; its time equals ``time_bound`` where one cut decides.
         """
         problem = routing_problem(self.package, self.traffic)
-        found = slowest_cut(self.network, problem.demand, self.prices)
+        found = slowest_cut(problem.network, problem.demand, self.prices)
         return None if found is None else replace(found, time=found.time / self.efficiency)
 
     @cached_property

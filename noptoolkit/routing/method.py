@@ -20,7 +20,7 @@ from warnings import warn
 
 from noptoolkit._arrays import Floats
 from noptoolkit.errors import RoutingError
-from noptoolkit.network import FlowNetwork
+from noptoolkit.network import FlowNetwork, Sharing
 from noptoolkit.routing.forwarding import ForwardingRule
 from noptoolkit.routing.given_paths import PathFunction, PathTable
 from noptoolkit.routing.problem import RoutingProblem
@@ -89,6 +89,9 @@ class RoutingMethod:
     names_matter : bool
         Whether renaming nodes, or listing nodes and links in another order, can change the time (as where
         ties are broken by index). If not, losses that a symmetry maps onto each other are computed once.
+    sharing : {"by bandwidth", "equally", "first"}
+        How parallel channels share what goes from a node to the next: in proportion to bandwidth (as a
+        search would), in equal parts, or all on the first channel.
     title : str
         Name of the method in results; ``name`` if empty.
 
@@ -123,6 +126,7 @@ class RoutingMethod:
     minimal: bool = False
     searches: bool = False
     names_matter: bool = True
+    sharing: Sharing = "by bandwidth"
     title: str = ""
 
     def __post_init__(self) -> None:

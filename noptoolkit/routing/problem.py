@@ -1,8 +1,8 @@
 """A traffic on a network: which vertex sends how much to which, and what no routing can change.
 
 Copies that no node on the package can make (or sums that none can form) travel one by one: a multicast
-without a replicating node anywhere is plain unicast, and joins the demand matrix here. What is left are
-`Messages`, which `noptoolkit.flow.trees.multicast` routes along trees.
+without a replicating node anywhere is plain unicast, and so is a message to one member; both join the demand
+matrix here. What is left are `Messages`, which `noptoolkit.flow.trees.multicast` routes along trees.
 """
 
 from __future__ import annotations
@@ -108,13 +108,12 @@ def routing_problem(package: Package, traffic: Traffic) -> RoutingProblem:
         helps = np.zeros(network.num_vertices, bool)
         for i, node in enumerate(package.nodes):
             helps[i] = isinstance(node, (Chiplet, Switch)) and bool(getattr(node, capable))
-        if helps.any():
-            part = Messages(nodes[sets.root], sets.members, sets.bytes, nodes, helps, reverse)
-            if _moves_anything(part):
-                messages.append(part)
-        else:
-            copies = _unicast_copies(sets, len(nodes))
-            pairs += copies.T if reverse else copies
+        copied = _to_several(sets, nodes) if helps.any() else np.zeros(len(sets.root), bool)
+        copies = _unicast_copies(sets, len(nodes), ~copied)
+        pairs += copies.T if reverse else copies
+        if copied.any():
+            members = np.where(copied[:, None], sets.members, np.uint64(0))
+            messages.append(Messages(nodes[sets.root], members, sets.bytes, nodes, helps, reverse))
     np.fill_diagonal(pairs, 0.0)
     demand = np.zeros((network.num_vertices, network.num_vertices))
     where = np.ix_(network.origin[nodes], network.destination[nodes])
@@ -136,19 +135,22 @@ def membership(members: Bits, bit: int) -> Bools:
     return held
 
 
-def _moves_anything(part: Messages) -> bool:
-    """Return whether any message has bytes for a member other than its root."""
-    sends = part.bytes > 0
-    return any(
-        bool((sends & membership(part.members, bit) & (part.root != node)).any())
-        for bit, node in enumerate(part.endpoints.tolist())
-    )
+def _to_several(sets: DestinationSets, nodes: Ints) -> Bools:
+    """Return which messages have bytes for several members, their root left out, [messages]."""
+    count = np.zeros(len(sets.root), np.int64)
+    for bit, node in enumerate(nodes.tolist()):
+        count += membership(sets.members, bit) & (nodes[sets.root] != node)
+    several: Bools = (count > 1) & (sets.bytes > 0)
+    return several
 
 
-def _unicast_copies(sets: DestinationSets, endpoints: int) -> Floats:
+def _unicast_copies(sets: DestinationSets, endpoints: int, which: Bools) -> Floats:
+    """Return what some messages take as a copy for each member, [endpoints, endpoints]."""
     copies = np.zeros((endpoints, endpoints))
+    if not which.any():
+        return copies
     for bit in range(endpoints):
-        chosen = membership(sets.members, bit)
+        chosen = which & membership(sets.members, bit)
         copies[:, bit] = np.bincount(sets.root[chosen], sets.bytes[chosen], endpoints)
     return copies
 

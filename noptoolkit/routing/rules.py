@@ -77,31 +77,35 @@ ROUTINGS: dict[str, RoutingMethod] = {
     ),
     "shortest": RoutingMethod(
         "shortest",
-        "One minimum-hop path per pair, the lowest channel index where several tie.",
+        "One minimum-hop path per pair, the lowest channel index where several tie or run in parallel.",
         forward=take_first,
         load=partial(shortest_path_load, first_only=True),
         minimal=True,
+        sharing="first",
         title="shortest path",
     ),
     "ecmp": RoutingMethod(
         "ecmp",
-        "Equal splitting at every hop over all minimum-hop paths.",
+        "Equal splitting at every hop over all minimum-hop paths, parallel channels counted singly.",
         forward=split_equally,
         load=shortest_path_load,
         minimal=True,
         names_matter=False,
+        sharing="equally",
     ),
     "dor": RoutingMethod(
         "dor",
         "X first, then Y, on a mesh, torus (folded or not), concentrated mesh or flattened butterfly.",
         forward=dimension_order,
         load=dimension_order_load,
+        sharing="equally",
     ),
     "up-down": RoutingMethod(
         "up-down",
         "Up towards the root of a spanning tree, then down: free of deadlock on any graph.",
         forward=climb_then_descend,
         load=up_down_load,
+        sharing="equally",
         title="up*/down*",
     ),
     "least-latency": RoutingMethod(
@@ -121,6 +125,7 @@ ROUTINGS: dict[str, RoutingMethod] = {
         "By way of a random chiplet, ecmp on both trips (Valiant and Brebner, 1981).",
         relayed=True,
         names_matter=False,
+        sharing="equally",
     ),
 }
 """The routings by name."""
@@ -150,14 +155,14 @@ def method_of(routing: str | Routing) -> RoutingMethod:
     if isinstance(routing, UpDown):
         rule = partial(climb_then_descend, root=routing.root)
         load = partial(up_down_load, root=routing.root)
-        return RoutingMethod(str(routing), forward=rule, load=load, title="up*/down*")
+        return RoutingMethod(str(routing), forward=rule, load=load, sharing="equally", title="up*/down*")
     if isinstance(routing, NextHops):
-        return RoutingMethod(_own(str(routing)), forward=routing, title="next hops")
+        return RoutingMethod(_own(str(routing)), forward=routing, sharing="equally", title="next hops")
     if isinstance(routing, Forwarding):
         return RoutingMethod("given shares", forward=checked("given shares", routing.towards))
     if callable(routing) or (isinstance(routing, Mapping) and all(map(_is_pair, routing))):
         name = _own(str(getattr(routing, "__name__", "table")))
-        return RoutingMethod(name, paths=routing, title="given paths")
+        return RoutingMethod(name, paths=routing, sharing="equally", title="given paths")
     raise RoutingError(
         f"routing {routing!r} is neither a name, nor a table {{(source, destination): nodes}}, nor a "
         "function (source, destination) -> nodes, nor a NextHops, UpDown or RoutingMethod; "

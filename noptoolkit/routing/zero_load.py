@@ -84,14 +84,13 @@ def zero_load_latency(
     for name in names:
         package[name]
     router = np.array([node.latency for node in (*package.nodes, *package.memories)])
-    flight = np.full(network.num_arcs, np.inf)
     of_link = np.array([link.latency for link in package.links])
     latency = np.repeat(of_link, 2)[package.link_bandwidths.ravel() > 0]
-    np.minimum.at(flight, network.arc_of_channel, latency)
     nodes = np.array([package.index[name] for name in names])
-    hop = flight + router[network.head]
     origin = network.origin[nodes]
     method = method_of(routing)
+    share = network.shared(method.sharing).share_of_channel  # of each of parallel channels
+    hop = np.bincount(network.arc_of_channel, share * latency, network.num_arcs) + router[network.head]
     if method.paths is not None:
         per_pair = _along_paths(network, method.paths, names, hop)
     else:

@@ -194,7 +194,7 @@ def ecmp_by_hand(package, traffic):
 @pytest.mark.parametrize("seed", range(5))
 def test_ecmp_against_recursion(seed):
     package = random_package(seed, rich=seed > 1)
-    if seed > 1:  # parallel links of one kind only, whose shares go by bandwidth
+    if seed > 1:  # parallel links of one kind only
         package = package.replace(links=[link for link in package.links if not link.half_duplex])
     traffic = random_traffic(package, seed)
     flow = congestion(package, traffic, routing="ecmp")
@@ -380,10 +380,7 @@ def latency_by_hand(package, source, target, first_only):
             graph.add_edge(channel.tail, channel.head, channel=i)
     hops = nx.single_source_shortest_path_length(graph.reverse(), target)
     latency = {target: 0.0}
-    quickest = {}
-    for channel in package.channels:
-        flight = package.links[channel.link].latency
-        quickest[channel.tail, channel.head] = min(flight, quickest.get((channel.tail, channel.head), np.inf))
+    flight = [package.links[channel.link].latency for channel in package.channels]
     for node in sorted(hops, key=hops.get):
         onward = [
             (data["channel"], v)
@@ -392,7 +389,7 @@ def latency_by_hand(package, source, target, first_only):
         ]
         if node != target:
             chosen = [min(onward)] if first_only else onward
-            each = [quickest[node, v] + package[v].latency + latency[v] for _, v in chosen]
+            each = [flight[channel] + package[v].latency + latency[v] for channel, v in chosen]
             latency[node] = sum(each) / len(each)
     return package[source].latency + latency[source]
 

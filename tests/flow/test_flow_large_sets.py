@@ -86,7 +86,7 @@ def test_packing_by_dual_ascent_brackets_the_optimum_over_all_trees(seed, revers
     optimum = all_tree_packing_time(package, sets, reverse)
     assert flow.time_bound * (1 - 1e-9) <= optimum <= flow.time * (1 + 1e-9)
     assert flow.gap < 0.03
-    assert flow.packings or flow.bound_method == "cut round one node"
+    assert flow.packings or flow.bound_method != "Steiner tree packing"
     assert flow.verify()
 
 

@@ -10,9 +10,7 @@ from walk_oracle import least_time
 from noptoolkit import Chiplet, Link, Package, Switch
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow import congestion
-from noptoolkit.flow.routings import Effort, route_shortest
 from noptoolkit.formats import load_topology
-from noptoolkit.routing.problem import routing_problem
 from noptoolkit.traffic import DestinationSets, Traffic
 
 
@@ -82,11 +80,8 @@ def test_a_bound_that_takes_the_union_of_paths_for_the_only_way_is_rejected():
     package = bounce()
     traffic = one_message(package, "n2", ["n0", "n1"])
     flow = congestion(package, traffic, routing="shortest")
-    problem = routing_problem(package, traffic)
-    routed = route_shortest(problem, Effort())
-    use = routed.use(problem.network, problem.ports)
-    worst = np.zeros(len(use))
-    worst[np.argmax(use / problem.network.capacity)] = 1 / problem.network.capacity.min()
+    worst = np.zeros(len(flow.use))
+    worst[np.argmax(flow.use / flow.network.capacity)] = 1 / flow.network.capacity.min()
     claimed = dataclasses.replace(flow, time_bound=flow.time, prices=worst)
     with pytest.raises(RoutingError, match=r"the prices prove 0\.001 s"):
         claimed.verify()

@@ -1,8 +1,9 @@
 """Multicast and in-network reduction along the paths of a routing, and a bound that holds for every tree.
 
 The model. A message from root r to a set M travels along the routing's paths from r to each member, and its
-copies part where those do (`noptoolkit.flow.trees.message_paths`); what that puts on the channels is
-counted in `noptoolkit.flow.trees.message_loads`. Under ``valiant`` every message first goes to a random
+copies part where those do (`noptoolkit.flow.trees.message_paths`); a routing that splits cuts the message
+into parts (`noptoolkit.flow.trees.split_paths`). What that puts on the channels is counted in
+`noptoolkit.flow.trees.message_loads`. Under ``valiant`` every message first goes to a random
 chiplet, and along the tree of paths from there, which halves no distance but evens out where the trees
 meet. A reduction is the same backwards.
 
@@ -18,7 +19,7 @@ Whatever the trees, prices y cost a message at least its farthest member's dista
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -26,7 +27,8 @@ from noptoolkit._arrays import Floats, Ints
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow.trees.message_loads import LoadSum
 from noptoolkit.flow.trees.message_paths import merge_paths, turned_round, walk
-from noptoolkit.routing.forwarding import ForwardingRule
+from noptoolkit.flow.trees.split_paths import most_parts, parts_of, splits
+from noptoolkit.routing.forwarding import Forwarding, ForwardingRule
 from noptoolkit.routing.problem import Messages, RoutingProblem, membership
 from noptoolkit.routing.solution import Tree, TreeLoads
 
@@ -54,6 +56,15 @@ def tree_loads(problem: RoutingProblem, rule: ForwardingRule) -> TreeLoads:
         roots, by_root = _by_root(part)
         if not part.reverse:
             forwarding = rule(network, network.destination[nodes])
+        else:
+            forwarding = rule(network, network.destination[roots])
+        if splits(forwarding):
+            most = most_parts(len(roots), len(part.root))
+            for number, (root, rows) in enumerate(zip(roots, by_root, strict=True)):
+                way = (forwarding, number) if part.reverse else (forwarding, None)
+                for tree, share in _parts(problem, part, way, int(root), bits, most):
+                    loads.add(part, tree, rows, np.full(len(rows), root), share)
+            continue
         for begin in range(0, len(roots), ROOTS):
             some = roots[begin : begin + ROOTS]
             owner, column = np.divmod(np.arange(len(some) * len(bits)), len(bits))
@@ -116,34 +127,80 @@ def relayed_tree_loads(
     network = problem.network
     loads = LoadSum(problem)
     for part in problem.messages:
+        most = most_parts(len(middle), len(middle) * len(part.root))
         others = without_roots(part)
         bits = _used_bits(others)
         nodes = part.endpoints[bits]
         relay = np.zeros((network.num_vertices,) * 2)
-        rows = np.arange(len(part.root))
+        rows = np.flatnonzero(others.members.any(axis=1))
         if not part.reverse:
             forwarding = rule(network, network.destination[nodes])
         for node in middle:
-            column = np.arange(len(bits))
             if part.reverse:
                 forwarding = rule(network, network.destination[[node]])
-                paths = turned_round(walk(forwarding, network.origin[nodes], np.zeros_like(column)))
-            else:
-                paths = walk(forwarding, np.full(len(bits), network.origin[node]), column)
-            start = _starts(problem, part)[[node]]
-            (tree,) = _grow(problem, part, np.zeros_like(column), paths, bits, start)
-            if (tree.ends[bits] < 0).any():
-                name = network.package.nodes[node].name
-                raise RoutingError(
-                    f"package {network.package.name!r}: valiant has no way by {name!r} for some message; "
-                    "use routing='ecmp'"
-                )
-            sent = loads.add(others, tree, rows, part.root, 1 / len(middle))
-            ends = _starts(problem, part)
-            np.add.at(relay[:, int(start[0])], ends, sent)
+            way = (forwarding, 0) if part.reverse else (forwarding, None)
+            start, ends = int(_starts(problem, part)[node]), _starts(problem, part)
+            for tree, share in _parts(problem, part, way, int(node), bits, most, relayed=True):
+                if (tree.ends[bits] < 0).any():
+                    name = network.package.nodes[node].name
+                    raise RoutingError(
+                        f"package {network.package.name!r}: valiant has no way by {name!r} for some message; "
+                        "use routing='ecmp'"
+                    )
+                sent = loads.add(others, tree, rows, part.root[rows], share / len(middle))
+                np.add.at(relay[:, start], ends, sent)
         np.fill_diagonal(relay, 0.0)
         loads.arc += carry(relay.T if part.reverse else relay)
     return loads.total()
+
+
+def _parts(
+    problem: RoutingProblem,
+    part: Messages,
+    way: tuple[Forwarding, int | None],
+    root: int,
+    bits: Ints,
+    most: int,
+    *,
+    relayed: bool = False,
+) -> Iterator[tuple[Tree, float]]:
+    """Yield the tree of each part of a message from, or to, a root, and its share.
+
+    Parameters
+    ----------
+    way : tuple
+        Routing, and which of its destinations is the root of reductions; ``None`` for multicasts.
+    root : int
+        Node at which the trees start.
+    bits : array of int
+        End points that they lead to.
+    most : int
+        Largest number of parts.
+    relayed : bool
+        Whether the node is on the way of messages from other nodes.
+    """
+    network = problem.network
+    forwarding, number = way
+    nodes = part.endpoints[bits]
+    if number is None:
+        start, to = np.full(len(bits), network.origin[root]), np.arange(len(bits))
+    else:
+        start, to = network.origin[nodes], np.full(len(bits), number)
+    away = nodes != root
+    found = parts_of(forwarding, start[away], to[away], most)
+    begin = _starts(problem, part)[[root]]
+    for first in range(0, len(found.shares), ROOTS):
+        some = found.chosen[first : first + ROOTS]
+        owner = np.repeat(np.arange(len(some)), some.shape[1])
+        paths = found.paths[some.ravel()]
+        if part.reverse:
+            paths = turned_round(paths)
+        ends = np.tile(bits[away], len(some))
+        trees = _grow(problem, part, owner, paths, ends, np.repeat(begin, len(some)))
+        if relayed and not away.all():  # the node between is a member, of messages from elsewhere
+            for tree in trees:
+                tree.ends[bits[~away]] = 0
+        yield from zip(trees, found.shares[first : first + ROOTS].tolist(), strict=True)
 
 
 def _starts(problem: RoutingProblem, part: Messages) -> Ints:
@@ -158,11 +215,12 @@ def _used_bits(part: Messages, rows: Ints | None = None) -> Ints:
 
 
 def _by_root(part: Messages) -> tuple[Ints, list[Ints]]:
-    """Return the nodes that messages have as roots, and the messages of each."""
-    count = np.bincount(part.root)
+    """Return the nodes that messages have as roots, and the messages of each that go anywhere."""
+    rows = np.flatnonzero(part.members.any(axis=1))
+    count = np.bincount(part.root[rows])
     roots = np.flatnonzero(count)
     narrow = np.min_scalar_type(len(count))  # short integers are sorted by radix, far faster
-    order = np.argsort(part.root.astype(narrow), kind="stable")
+    order = rows[np.argsort(part.root[rows].astype(narrow), kind="stable")]
     return roots, np.split(order, np.cumsum(count[roots])[:-1])
 
 

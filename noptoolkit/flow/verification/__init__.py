@@ -134,6 +134,9 @@ class _Check:
         network = result.network
         arc_load = result.routed.arc_load + result.routed.trees.arc_load
         load = arc_load[network.arc_of_channel] * network.share_of_channel
+        whole = np.bincount(network.arc_of_channel, network.share_of_channel, len(arc_load))
+        if self.given.differ(whole, np.ones(len(arc_load))) or network.share_of_channel.min(initial=0.0) < 0:
+            self.faults.append("parallel channels do not carry the load of their arc in parts")
         if self.given.differ(load, result.load):
             self.faults.append("the loads of the channels are not those of the flow")
         times: dict[str, float] = {}
@@ -176,7 +179,8 @@ class _Check:
         prices = prices + 1e-13 / (network.capacity * len(prices))
         before = len(self.faults)
         for trees in (False, True):  # most cuts need no trees
-            bound = self._priced(prices, trees=trees) / float(prices @ network.capacity) / result.efficiency
+            cost, room = self._priced(prices, trees=trees)
+            bound = cost / room / result.efficiency
             if bound >= result.time_bound * (1 - self.given.tolerance) or len(self.faults) > before:
                 return
         if self.rough:
@@ -187,23 +191,26 @@ class _Check:
         else:
             self.faults.append(f"the prices prove {bound:.9g} s, not {result.time_bound:.9g} s")
 
-    def _priced(self, prices: Floats, *, trees: bool) -> float:
-        """Return what the traffic costs at least under prices on the resources of the package."""
+    def _priced(self, prices: Floats, *, trees: bool) -> tuple[float, float]:
+        """Return what the traffic costs at least under prices, and what the package has to spend per s."""
         from scipy.sparse import csr_array
         from scipy.sparse.csgraph import dijkstra
 
         network, package = self.given.result.network, self.given.package
         price = dict(zip(network.names, prices.tolist(), strict=True))
-        capacity = dict(zip(network.names, network.capacity.tolist(), strict=True))
         real: dict[str, float] = {}
+        as_used: dict[str, float] = {}  # of parallel channels, that at which the first of them is full
         first: dict[object, tuple[str, str]] = {}  # parallel channels go by the first one's name
         length = np.full((len(self.given.vertices), len(self.given.vertices)), np.inf)
-        for channel, tail, head in zip(package.channels, self.given.tail, self.given.head, strict=True):
+        ends = zip(package.channels, network.share_of_channel, self.given.tail, self.given.head, strict=True)
+        for channel, share, tail, head in ends:
             half = package.links[channel.link].half_duplex
             key = frozenset((channel.tail, channel.head)) if half else (channel.tail, channel.head)
             name, its_tail = first.setdefault(key, (channel.name, channel.tail))
             if channel.tail == its_tail:
                 real[name] = real.get(name, 0.0) + channel.bandwidth
+            if share > 0:
+                as_used[name] = min(as_used.get(name, np.inf), channel.bandwidth / float(share))
             cost = price[name] + price.get(f"{channel.head} crossbar", 0.0)
             length[tail, head] = min(length[tail, head], cost)
         for node in package.nodes:
@@ -214,8 +221,13 @@ class _Check:
                     limit = getattr(node, f"{field}_bandwidth", None)
                     if limit is not None:
                         real[f"{node.name} {field}"] = limit
-        if real != capacity and (real.keys() != capacity.keys() or self._far(real, capacity)):
-            self.faults.append("the priced capacities are not those of the package")
+        if real.keys() != price.keys():
+            self.faults.append("the priced resources are not those of the package")
+            return 0.0, 1.0
+        as_used = real | as_used
+        said = dict(zip(network.names, network.capacity.tolist(), strict=True))
+        if any(abs(as_used[name] - said[name]) > 1e-9 * as_used[name] for name in said):
+            self.faults.append("the capacities are not those of the package")
         tail, head = np.nonzero(np.isfinite(length))
         graph: Any = csr_array((length[tail, head], (tail, head)), shape=length.shape)
         distance = dijkstra(graph)  # sparse: of a dense one, scipy drops every length below 1e-8
@@ -231,10 +243,7 @@ class _Check:
         for amounts, port in ((self.sent_once, 0), (self.received_once, 1)):
             for name, amount in amounts.items():
                 total += amount * per_copy[name][port]
-        return total
-
-    def _far(self, a: dict[str, float], b: dict[str, float]) -> bool:
-        return any(abs(a[name] - b[name]) > 1e-9 * a[name] for name in a)
+        return total, sum(price[name] * room for name, room in real.items())
 
     def _message_cost(
         self, distance: Floats, per_copy: dict[str, tuple[float, float]], *, trees: bool

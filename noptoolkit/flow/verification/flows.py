@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noptoolkit._arrays import Floats, Ints
+from noptoolkit._arrays import Bools, Floats, Ints
 from noptoolkit.flow.verification.hops import load_by_equal_splits
 from noptoolkit.package import Package
 from noptoolkit.routing.solution import TwoTrips
@@ -39,10 +39,14 @@ class Given:
         ):
             if sets is None or len(sets.root) == 0:
                 continue
+            several = np.zeros(len(sets), bool)
             if any(getattr(node, capable, False) for node in self.package.nodes):
-                self.parts.append((sets, reverse))
-            else:
-                self.unicast += _copies(sets, len(traffic.endpoints), reverse)
+                several = _many_members(sets, traffic.endpoints)
+            alone = DestinationSets(sets.root[~several], sets.members[~several], sets.bytes[~several])
+            self.unicast += _copies(alone, len(traffic.endpoints), reverse)
+            if several.any():
+                kept = np.where(several[:, None], sets.members, np.uint64(0))
+                self.parts.append((DestinationSets(sets.root, kept, sets.bytes), reverse))
         np.fill_diagonal(self.unicast, 0.0)
         size = len(self.vertices)
         self.demand = np.zeros((size, size))
@@ -177,6 +181,19 @@ def split_load(given: Given, demand: Floats) -> Floats:
     on_arcs = np.zeros(network.num_arcs)
     np.add.at(on_arcs, network.arc_of_channel, load)
     return on_arcs
+
+
+def _many_members(sets: DestinationSets, endpoints: tuple[str, ...]) -> Bools:
+    """Return which messages have something for several members: a message to one is unicast."""
+    many = np.zeros(len(sets), bool)
+    names = np.array(endpoints)
+    step = max(1, 8_000_000 // len(names))
+    for begin in range(0, len(sets), step):
+        chunk = slice(begin, begin + step)
+        part = DestinationSets(sets.root[chunk], sets.members[chunk], sets.bytes[chunk])
+        held = part.contains(len(names)) & (names[part.root][:, None] != names)
+        many[chunk] = (held.sum(axis=1) > 1) & (part.bytes > 0)
+    return many
 
 
 def _copies(sets: DestinationSets, endpoints: int, reverse: bool) -> Floats:
