@@ -177,4 +177,6 @@ def test_relabelling_changes_nothing(seed):
     traffic = random_traffic(package, seed)
     order = np.random.default_rng(seed).permutation(len(package.nodes))
     shuffled = package.replace(nodes=[package.nodes[i] for i in order], links=tuple(reversed(package.links)))
-    assert congestion(shuffled, traffic).time == pytest.approx(congestion(package, traffic).time, rel=1e-6)
+    assert congestion(shuffled, traffic.on(shuffled)).time == pytest.approx(
+        congestion(package, traffic).time, rel=1e-6
+    )
