@@ -31,6 +31,8 @@ class Recording:
         Of the model.
     weights, domain, domains, document, layers, origin, source
         As in `noptoolkit.RoutingTrace`.
+    sparse
+        Whether experts beyond the last of ``loads`` may exist, unused.
     """
 
     topk: ArrayLike | None = None
@@ -44,6 +46,7 @@ class Recording:
     layers: ArrayLike | None = None
     origin: Origin = "unstated"
     source: str = ""
+    sparse: bool = False
 
     @classmethod
     def of(cls, said: Mapping[str, Any], place: str) -> Recording:
@@ -70,7 +73,7 @@ class Recording:
         return cls(**given)
 
 
-FIELDS = tuple(field.name for field in fields(Recording))
+FIELDS = tuple(field.name for field in fields(Recording) if field.name != "sparse")
 """The names of what a file may say."""
 
 
@@ -134,6 +137,8 @@ def _drawn(
         )
     if top_k is None:
         raise WorkloadError("it holds loads and does not say how many experts a token uses; give top_k=")
+    if recording.sparse and experts is not None and experts > loads.shape[-1]:
+        loads = np.pad(loads, [(0, 0)] * (loads.ndim - 1) + [(0, experts - loads.shape[-1])])
     if experts not in (None, loads.shape[-1]):
         raise WorkloadError(f"it has the loads of {loads.shape[-1]} experts, not of {experts}")
     by_domain = loads.reshape(-1, *np.atleast_2d(loads).shape[-2:])

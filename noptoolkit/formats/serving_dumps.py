@@ -8,11 +8,16 @@ archives (python/sglang/srt/eplb/expert_distribution.py of sgl-project/sglang at
 * ``per_pass``: the same with ``global_physical_count`` [layers, physical] alone;
 * ``stat``: ``logical_count`` [steps, layers, experts].
 
+Before that (2025) it wrote counts as CSV with the header ``layer_id,expert_id,count``, experts without a
+token left out; files of several ranks may be joined, their counts add up.
+
 vLLM, ``--enable-return-routed-experts``, adds to each response of its completions
-(docs/training/routed_experts_replay.md of vllm-project/vllm at 0087e00) ``prompt_routed_experts``
-[tokens, layers, k] and, per choice, ``routed_experts``; -1 where the prefix cache had the token. These are
-lists; later versions send the bytes of an ``.npy`` file in base64. vLLM's load balancer (EPLB) writes no
-file, only lines of its log.
+(docs/training/routed_experts_replay.md of vllm-project/vllm at 0087e00) ``prompt_routed_experts`` [tokens,
+layers, k] and, per choice, ``routed_experts``; -1 where the prefix cache had the token. These are lists;
+later versions send the bytes of an ``.npy`` file in base64. vLLM's load balancer writes JSON into
+``expert_load_dump_dir`` of its ``eplb_config``, where it has that: ``snapshots`` (or one a line), each with
+``window_expert_load`` [layers, physical] and ``physical_to_logical_map``. Windows may overlap; their loads
+are added up, each by its own map.
 """
 
 from __future__ import annotations
@@ -30,7 +35,20 @@ from noptoolkit.errors import FormatError
 from noptoolkit.formats.archives import array_of_bytes, read_torch
 from noptoolkit.formats.recording import Recording
 
-__all__ = ["is_response", "read_responses", "read_sglang"]
+__all__ = [
+    "COUNT_COLUMNS",
+    "is_load_dump",
+    "is_response",
+    "read_counts",
+    "read_load_dump",
+    "read_responses",
+    "read_sglang",
+]
+
+COUNT_COLUMNS = ["layer_id", "expert_id", "count"]
+"""Header of SGLang's counts in CSV."""
+
+MOST_IDS = 100_000
 
 Ids = NDArray[np.integer[Any]]
 
@@ -90,6 +108,87 @@ def _loads(counts: NDArray[Any], mode: str, path: Path) -> Recording:
         raise FormatError(f"{path}: all counts are 0; record with requests under way")
     source = f"SGLang's expert distribution recorder ({mode}), {path.name}"
     return Recording(loads=counts[layers], layers=layers.tolist(), source=source)
+
+
+def read_counts(rows: Sequence[Sequence[str]], path: Path) -> Recording:
+    """Return the loads that rows of layer, expert and count hold; rows of the same two are added up.
+
+    Raises
+    ------
+    FormatError
+        If a row is not three whole numbers.
+    """
+    numbers = []
+    for line, row in enumerate(rows, start=2):
+        cells = [cell.strip() for cell in row]
+        if cells == COUNT_COLUMNS:  # files of several ranks, one after the other
+            continue
+        if len(cells) != 3 or not all(cell.isdecimal() and len(cell) < 19 for cell in cells):
+            raise FormatError(f"{path}: row {line}: {','.join(row)[:60]!r} is not layer, expert and count")
+        numbers.append([int(cell) for cell in cells])
+    table = np.array(numbers, dtype=np.int64).reshape(-1, 3)
+    if not len(table) or table[:, :2].max() >= MOST_IDS:
+        raise FormatError(f"{path}: no counts, or layers and experts above {MOST_IDS}")
+    layers, layer = np.unique(table[:, 0], return_inverse=True)
+    if len(layers) * (int(table[:, 1].max()) + 1) > 100 * MOST_IDS:
+        raise FormatError(f"{path}: {len(layers)} layers of {table[:, 1].max() + 1} experts are too many")
+    loads = np.zeros((len(layers), int(table[:, 1].max()) + 1), dtype=np.int64)
+    np.add.at(loads, (layer, table[:, 1]), table[:, 2])
+    source = f"SGLang's expert distribution recorder (counts), {path.name}"
+    return Recording(loads=loads, layers=layers.tolist(), source=source, sparse=True)
+
+
+def is_load_dump(value: object) -> bool:
+    """Return whether a JSON value looks like a dump of vLLM's expert loads, or a snapshot of one."""
+    return isinstance(value, Mapping) and ("snapshots" in value or "window_expert_load" in value)
+
+
+def read_load_dump(values: Sequence[Any], path: Path) -> Recording:
+    """Return the loads that dumps of vLLM's load balancer hold.
+
+    Raises
+    ------
+    FormatError
+        If a snapshot has no loads, or no map where there are copies of experts.
+    """
+    snapshots: list[Any] = []
+    experts: int | None = None
+    for value in values:
+        found = value.get("snapshots", [value] if "window_expert_load" in value else [])
+        snapshots += found if isinstance(found, list) else [found]
+        given = value.get("num_logical_experts", experts)
+        experts = given if isinstance(given, int) and 0 < given < MOST_IDS else experts
+    total: NDArray[Any] | None = None
+    for number, snapshot in enumerate(snapshots):
+        place = f"{path}: snapshot {number}"
+        if not isinstance(snapshot, Mapping) or "window_expert_load" not in snapshot:
+            raise FormatError(f"{place}: no window_expert_load")
+        load = _numbers(snapshot["window_expert_load"], place)
+        if "physical_to_logical_map" in snapshot:
+            logical = _numbers(snapshot["physical_to_logical_map"], place)
+        else:
+            logical = np.broadcast_to(np.arange(load.shape[-1]), load.shape)
+        whole = np.array_equal(logical, logical.astype(np.int64))
+        if logical.shape != load.shape or not whole or logical.min() < 0 or logical.max() >= MOST_IDS:
+            raise FormatError(f"{place}: physical_to_logical_map does not fit loads of shape {load.shape}")
+        counted = np.zeros((len(load), max(experts or 0, int(logical.max()) + 1)))
+        np.add.at(counted, (np.arange(len(load))[:, None], logical.astype(np.int64)), load)
+        if total is not None and total.shape != counted.shape:
+            raise FormatError(f"{place}: loads of shape {counted.shape} after some of {total.shape}")
+        total = counted if total is None else total + counted
+    if total is None:
+        raise FormatError(f"{path}: a dump of expert loads without snapshots")
+    return Recording(loads=total, num_experts=experts, source=f"vLLM's expert loads, {path.name}")
+
+
+def _numbers(value: Any, place: str) -> NDArray[Any]:
+    try:
+        found = np.array(value, dtype=float)
+    except (TypeError, ValueError):
+        found = np.zeros(0)
+    if found.ndim != 2 or not found.size or not np.isfinite(found).all():
+        raise FormatError(f"{place}: loads and maps are numbers, [layers, physical experts]")
+    return found
 
 
 def is_response(value: object) -> bool:

@@ -15,6 +15,7 @@ import csv
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,14 @@ from noptoolkit._names import did_you_mean
 from noptoolkit.errors import FormatError
 from noptoolkit.formats.files import read_text
 from noptoolkit.formats.recording import FIELDS, Recording
-from noptoolkit.formats.serving_dumps import is_response, read_responses
+from noptoolkit.formats.serving_dumps import (
+    COUNT_COLUMNS,
+    is_load_dump,
+    is_response,
+    read_counts,
+    read_load_dump,
+    read_responses,
+)
 
 __all__ = ["read_csv", "read_json", "read_json_lines"]
 
@@ -53,6 +61,10 @@ def read_csv(path: Path) -> Recording:
         key, value = (part.strip() for part in comment.lstrip("# ").partition("=")[::2])
         said[key] = int(value) if re.fullmatch(r"[0-9]{1,9}", value) else value
     _check_keys(said, _SAID, f"{path}: comment")
+    rows = [line.split(",") for line in lines[len(comments) :] if line.strip()]
+    if rows and [cell.strip() for cell in rows[0]] == COUNT_COLUMNS:
+        of_experts = read_counts(rows[1:], path)
+        return replace(of_experts, **{key: said[key] for key in ("num_experts", "top_k") if key in said})
     columns = _columns(lines[len(comments) :], path)
     ids = _stacked(columns, "expert", int, path)
     if ids is None:
@@ -152,6 +164,8 @@ def _json(text: str, place: str) -> Any:
 def _read_values(values: Sequence[Any], path: Path) -> Recording:
     if values and all(map(is_response, values)):
         return read_responses(values, path)
+    if any(map(is_load_dump, values)) and all(isinstance(value, Mapping) for value in values):
+        return read_load_dump(values, path)
     said: dict[str, Any] = {}
     if values and isinstance(values[0], Mapping) and "experts" not in values[0]:
         said, values = dict(values[0]), values[1:]
