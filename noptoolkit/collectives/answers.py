@@ -120,6 +120,10 @@ class Answer:
         What a reader must know besides.
     limited
         Whether a deadline ended the search.
+    time
+        Time where it is more than the largest use / capacity: of synchronous steps, in s.
+    steps
+        Number of synchronous steps; ``None`` where trees move at the same time.
     """
 
     use: Floats
@@ -129,6 +133,8 @@ class Answer:
     theorem: str
     notes: tuple[str, ...] = ()
     limited: bool = False
+    time: float | None = None
+    steps: int | None = None
 
 
 def cut_out(

@@ -68,6 +68,9 @@ class CollectiveResult:
         Time spent, in s.
     remarks
         What a reader must know besides.
+    steps
+        Number of synchronous steps of an algorithm of today, whose times add up to ``time``; ``None`` where
+        trees move at the same time.
     """
 
     package: Package
@@ -90,6 +93,7 @@ class CollectiveResult:
     network: FlowNetwork
     seconds: float = field(metadata={"unit": "s"})
     remarks: tuple[str, ...] = ()
+    steps: int | None = None
 
     def __repr__(self) -> str:
         return (

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time as clock
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from noptoolkit._names import did_you_mean
+from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.collectives.answers import Answer, ProvedBound
+from noptoolkit.collectives.classic import ALGORITHMS, steps_of
 from noptoolkit.collectives.optimum import solve_optimally
 from noptoolkit.collectives.requests import Request, Shares, check_members, kind_of
 from noptoolkit.collectives.result import CollectiveResult, CollectiveStatus
@@ -96,6 +98,7 @@ def collective(
     tol: float = 0.01,
     time_limit: float | None = None,
     report: Callable[[str], None] | None = None,
+    optimum: CollectiveResult | None = None,
 ) -> CollectiveResult:
     """Return how fast collectives can be on a package, with the schedule and the proof.
 
@@ -128,6 +131,9 @@ def collective(
         Time for the iterative solvers, in s; the interval reached by then is returned.
     report
         Function that is told the progress of long solves, one line at a time.
+    optimum
+        Optimal result of the same requests, whose bounds an algorithm of today then takes instead of solving
+        for them anew.
 
     Returns
     -------
@@ -160,10 +166,18 @@ def collective(
     requests = requests_of(package, kind, size, among=among, groups=groups, root=root, shares=shares)
     network = flow_network(package)
     deadline = begun + time_limit if time_limit is not None else math.inf
+    resolve(algorithm, {"optimal": "", **dict.fromkeys(ALGORITHMS, "")}, "algorithm")
     if not any(_moves(request) for request in requests):
         answer = _nothing(network)
-    else:
+    elif algorithm == "optimal":
         answer = solve_optimally(network, requests, tol=tol, deadline=deadline, report=report)
+    else:
+        answer = _of_today(network, requests, algorithm)
+        if optimum is not None:
+            bounds: tuple[ProvedBound, ...] = (_bound_of(optimum),)
+        else:
+            bounds = solve_optimally(network, requests, tol=tol, deadline=deadline, report=report).bounds
+        answer = replace(answer, bounds=bounds)
     return assemble(
         network,
         requests,
@@ -179,6 +193,30 @@ def _moves(request: Request) -> bool:
     if request.motion == "exchange":
         return bool(request.pair_bytes().any())
     return request.size > 0
+
+
+def _of_today(network: FlowNetwork, requests: tuple[Request, ...], name: str) -> Answer:
+    """Return an algorithm of today for one request, or for several in the same steps."""
+    index = network.package.index
+    if len(requests) != 1:
+        raise RoutingError(f"{name!r} serves one group at a time, not {len(requests)}; use 'optimal'")
+    request = requests[0]
+    steps = steps_of(network, request, name)
+    nodes = np.array([index[member] for member in request.members], np.int64)
+    time, use, count = steps.measure(network, nodes, request.size)
+    return Answer(
+        use,
+        f"{count} synchronous steps over ecmp paths",
+        (),
+        None,
+        ALGORITHMS[name].summary,
+        time=time,
+        steps=count,
+    )
+
+
+def _bound_of(optimum: CollectiveResult) -> ProvedBound:
+    return ProvedBound(optimum.time_bound, optimum.bound_method, optimum.prices, optimum.cut)
 
 
 def _nothing(network: FlowNetwork) -> Answer:
@@ -198,7 +236,8 @@ def assemble(
 ) -> CollectiveResult:
     """Return the answer of a method as a result: its time, its best bounds, its status."""
     ratio = answer.use / network.capacity
-    achieved = float(ratio.max(initial=0.0))
+    busiest = float(ratio.max(initial=0.0))
+    achieved = busiest if answer.time is None else answer.time
     none = ProvedBound(0.0, "nothing to carry", np.zeros(network.num_resources))
     for_any = [bound for bound in answer.bounds if not bound.trees_only]
     best = max([none, *for_any], key=lambda bound: bound.time)
@@ -221,7 +260,7 @@ def assemble(
     prices = _prices(network, best)
     for array in (load, prices, answer.use):
         array.flags.writeable = False
-    worst = int(np.flatnonzero(ratio >= achieved * (1 - ALIKE))[0]) if len(ratio) else 0
+    worst = int(np.flatnonzero(ratio >= busiest * (1 - ALIKE))[0]) if len(ratio) else 0
     return CollectiveResult(
         package=network.package,
         requests=requests,
@@ -243,6 +282,7 @@ def assemble(
         network=network,
         seconds=seconds,
         remarks=answer.notes,
+        steps=answer.steps,
     )
 
 
