@@ -17,6 +17,7 @@ from noptoolkit._version import __version__ as __version__
 if TYPE_CHECKING:
     from noptoolkit import formats, physical, plot, simulate, study, topology, traffic
     from noptoolkit.allocation import Allocation, allocate, compare_layouts
+    from noptoolkit.collectives import CollectiveResult, collective
     from noptoolkit.flow import FlowResult, congestion
     from noptoolkit.formats import (
         convert,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "allocation": ["Allocation", "allocate", "compare_layouts"],
+    "collectives": ["CollectiveResult", "collective"],
     "flow": ["FlowResult", "congestion"],
     "formats": ["convert", "load_topology", "load_trace", "load_workload", "save_topology", "save_trace"],
     "package": ["Channel", "Chiplet", "Link", "LinkKind", "Memory", "Package", "Switch"],
@@ -61,6 +63,7 @@ __all__ = [
     "Batch",
     "Channel",
     "Chiplet",
+    "CollectiveResult",
     "Comparison",
     "FlowResult",
     "LatentAttention",
@@ -80,6 +83,7 @@ __all__ = [
     "Workload",
     "allocate",
     "check_deadlock",
+    "collective",
     "compare",
     "compare_layouts",
     "congestion",

@@ -14,6 +14,7 @@ import typer
 from noptoolkit import __version__
 from noptoolkit.cli import (
     allocating,
+    collecting,
     comparing,
     converting,
     degrading,
@@ -57,6 +58,7 @@ app.command("compare")(comparing.compare)
 app.command("plot")(plotting.plot)
 app.command("allocate")(allocating.allocate)
 app.command("schedule")(scheduling.schedule)
+app.command("collective")(collecting.collective)
 app.command("resilience")(degrading.resilience)
 app.command("convert")(converting.convert)
 app.command("reproduce")(reproducing.reproduce)

@@ -124,6 +124,8 @@ class Answer:
         Time where it is more than the largest use / capacity: of synchronous steps, in s.
     steps
         Number of synchronous steps; ``None`` where trees move at the same time.
+    computing
+        Names of the relays that add and copy.
     """
 
     use: Floats
@@ -135,6 +137,7 @@ class Answer:
     limited: bool = False
     time: float | None = None
     steps: int | None = None
+    computing: tuple[str, ...] = ()
 
 
 def cut_out(

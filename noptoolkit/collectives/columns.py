@@ -94,8 +94,9 @@ def generate_columns(
             break
         best_share = best_prices / float(best_prices @ capacity)
         prices = SMOOTHING * best_share + (1 - SMOOTHING) * dual / sum_of
-        if report is not None and turn % 10 == 0:
-            report(f"round {turn}: {value:.6g}, bound {best:.6g}")
+        if report is not None and turn % 50 == 49:
+            widest = network.capacity.max()
+            report(f"round {turn}: {value / widest:.6g} s, bound {best / widest:.6g} s")
     scale = network.capacity.max()
     return Generated(
         master.schedule(), best / scale, best_any / scale, best_prices / scale, any_prices / scale
@@ -145,7 +146,7 @@ class _Master:
     def schedule(self) -> CollectiveSchedule:
         """Return the columns in use as trees; shares are made to add up exactly."""
         groups = self.groups
-        shares = np.where(self.shares > 1e-12, self.shares, 0.0)
+        shares = np.where(self.shares > 1e-8, self.shares, 0.0)
         commodity = np.array([column.commodity for column in self.columns], np.int64)
         shares = shares / np.bincount(commodity, shares, len(self.amounts))[commodity]
         rows = TreeRows()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -147,9 +148,19 @@ def _serve(
         whole = [*first, *(path[::-1] if forward else path), *last]
         if not forward:
             whole = [*last, *path, *first]
+        while (turn := _turning(network, whole)) >= 0:  # in one tree the pair parts before its anchor
+            del whole[turn : turn + 2]
         source, sink = (own, far) if forward else (far, own)
         rows.add(0, source, part, [whole], part=sink)
     return True
+
+
+def _turning(network: FlowNetwork, path: list[int]) -> int:
+    """Return where a path goes straight back, -1 if nowhere."""
+    for i, (a, b) in enumerate(pairwise(path)):
+        if network.tail[a] == network.head[b]:
+            return i
+    return -1
 
 
 def _up(

@@ -113,9 +113,19 @@ class IntegerGraph:
         return all(there.get((v, u)) == c for (u, v), c in there.items())
 
 
-def shares_halves(network: FlowNetwork) -> bool:
-    """Return whether some link of the network is half duplex."""
-    return len(np.unique(network.own)) < network.num_arcs
+def shares_halves(network: FlowNetwork, nodes: Ints) -> bool:
+    """Return whether some link that matters to members is half duplex: memory stacks beside them do not.
+
+    Parameters
+    ----------
+    nodes
+        Nodes of the members, [members].
+    """
+    memory = [i for i, node in enumerate(network.package.nodes) if isinstance(node, Memory)]
+    aside = np.setdiff1d(memory, nodes).astype(np.int64)
+    lost = np.r_[network.origin[aside], network.destination[aside]]
+    live = ~np.isin(network.tail, lost) & ~np.isin(network.head, lost)
+    return len(np.unique(network.own[live])) < int(live.sum())
 
 
 def whole_numbers(values: Floats, most: int) -> tuple[Ints, float, bool]:

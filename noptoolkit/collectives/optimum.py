@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,9 +16,11 @@ from noptoolkit.collectives.pricing import Groups, groups_of
 from noptoolkit.collectives.relaying import lay_groups
 from noptoolkit.collectives.requests import Request
 from noptoolkit.collectives.spanning import all_reduce_by_strength
-from noptoolkit.collectives.spreading import spread_or_collect
+from noptoolkit.collectives.spreading import member_nodes, spread_or_collect
+from noptoolkit.collectives.steiner import all_reduce_at_switches, capable_relays
 from noptoolkit.collectives.streams import stream_from_one
 from noptoolkit.collectives.symmetry import symmetry_of
+from noptoolkit.collectives.two_phases import reduce_then_gather
 from noptoolkit.collectives.volume import ascend
 from noptoolkit.network import FlowNetwork
 
@@ -34,6 +37,7 @@ def solve_optimally(
     network: FlowNetwork,
     requests: Sequence[Request],
     *,
+    in_network: bool | None = False,
     tol: float,
     deadline: float,
     report: Callable[[str], None] | None = None,
@@ -42,11 +46,36 @@ def solve_optimally(
 
     Parameters
     ----------
+    in_network
+        Whether switches add and copy for an all-reduce; ``None`` is those that say so.
     tol
         Gap at which to stop.
     deadline
         By ``time.perf_counter()``, in s.
     """
+    capable = capable_relays(network, in_network)
+    reduces = [request for request in requests if request.motion == "both"]
+    unused: tuple[str, ...] = ()
+    if len(capable) and reduces and len(requests) == 1:
+        helped, why = all_reduce_at_switches(network, requests[0], capable, tol)
+        if helped is not None:
+            return helped
+        if why:
+            unused = (f"some relays add and copy, which time and bound leave out: {why}",)
+    elif len(capable) and reduces:
+        unused = ("some relays add and copy, which time and bound leave out: several groups at once",)
+    answer = _without_switches(network, requests, tol=tol, deadline=deadline, report=report)
+    return replace(answer, notes=(*answer.notes, *unused))
+
+
+def _without_switches(
+    network: FlowNetwork,
+    requests: Sequence[Request],
+    *,
+    tol: float,
+    deadline: float,
+    report: Callable[[str], None] | None,
+) -> Answer:
     bounds: list[ProvedBound] = []
     notes: list[str] = []
     if len(requests) == 1:
@@ -63,7 +92,7 @@ def _alone(
     """Return the exact answer of one request, or what is known towards it."""
     if request.kind == "all-to-all":
         return exchange_all(network, request, tol), [], []
-    if shares_halves(network):
+    if shares_halves(network, member_nodes(network, request)):
         return None, [], ["half-duplex links: certified by prices, as no integer cut can express them"]
     if request.motion == "exchange":
         return stream_from_one(network, request), [], []
@@ -96,7 +125,8 @@ def _together(
             *_even_prices(groups, found.prices),
         ]
         theorem = _theorem(groups, bounds, tol)
-        return Answer(use, "linear program over trees", tuple(bounds), found.schedule, theorem, tuple(notes))
+        best = Answer(use, "linear program over trees", tuple(bounds), found.schedule, theorem, tuple(notes))
+        return _plainer(groups, best, tol, slack=1e-6)
     symmetry = symmetry_of(groups)
     averaged = ascend(groups, tol=0.9 * tol, deadline=deadline, symmetry=symmetry, report=report)
     bounds = [
@@ -116,7 +146,22 @@ def _together(
         notes = [*notes, "the loads are an average over many trees, which are not kept as a schedule"]
     limited = averaged.time > averaged.bound * (1 + tol)
     theorem = _theorem(groups, bounds, tol)
-    return Answer(use, method, tuple(bounds), schedule, theorem, tuple(notes), limited)
+    best = Answer(use, method, tuple(bounds), schedule, theorem, tuple(notes), limited)
+    return _plainer(groups, best, tol, slack=0.0 if schedule is not None else 0.5 * tol)
+
+
+def _plainer(groups: Groups, best: Answer, tol: float, *, slack: float) -> Answer:
+    """Return an all-reduce in two phases where that is as fast: its trees are fewer and more regular."""
+    network, requests = groups.network, groups.requests
+    if len(requests) != 1 or requests[0].motion != "both" or shares_halves(network, groups.nodes):
+        return best
+    plain = reduce_then_gather(network, requests[0], tol)
+    if plain is None:
+        return best
+    times = [float((answer.use / network.capacity).max()) for answer in (plain, best)]
+    if times[0] > times[1] * (1 + slack):
+        return best
+    return replace(best, use=plain.use, schedule=plain.schedule, method=plain.method, limited=False)
 
 
 def _even_prices(groups: Groups, prices: Floats) -> list[ProvedBound]:

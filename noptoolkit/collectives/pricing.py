@@ -166,8 +166,6 @@ class Groups:
 
     def bounds(self, prices: Floats) -> tuple[float, float]:
         """Return the times that prices prove: for schedules in trees, and for any schedule, in s."""
-        least_price = 1e-9 * float(prices @ self.network.capacity) / len(prices)
-        prices = np.maximum(prices, least_price / self.network.capacity)
         total, least, _ = self.cheapest(prices, bounding=True)
         worth = float(prices @ self.network.capacity)
         return total / worth, least / worth

@@ -33,7 +33,7 @@ class CollectiveResult:
 
     Parameters
     ----------
-    package, requests, algorithm, in_network
+    package, requests, algorithm
         What was asked.
     time
         Fluid time of the schedule: the largest use / capacity over channels, crossbars and ports, in s.
@@ -71,12 +71,13 @@ class CollectiveResult:
     steps
         Number of synchronous steps of an algorithm of today, whose times add up to ``time``; ``None`` where
         trees move at the same time.
+    computing
+        Names of the relays that add and copy in the schedule.
     """
 
     package: Package
     requests: tuple[Request, ...]
     algorithm: str
-    in_network: bool
     time: float = field(metadata={"unit": "s"})
     time_bound: float = field(metadata={"unit": "s"})
     time_bound_trees: float = field(metadata={"unit": "s"})
@@ -94,6 +95,7 @@ class CollectiveResult:
     seconds: float = field(metadata={"unit": "s"})
     remarks: tuple[str, ...] = ()
     steps: int | None = None
+    computing: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (

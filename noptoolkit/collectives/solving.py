@@ -20,7 +20,7 @@ from noptoolkit.network import FlowNetwork, flow_network
 from noptoolkit.package import Package, expect_package
 from noptoolkit.units import Quantity
 
-__all__ = ["collective", "requests_of"]
+__all__ = ["assemble", "bounds_of", "collective", "requests_of"]
 
 EXACT = 1e-6
 ALIKE = 1e-12
@@ -124,7 +124,9 @@ def collective(
     algorithm
         ``optimal``, or one in use today: a name in ``ALGORITHMS``.
     in_network
-        Whether switches that can copy and add do so; ``None`` lets those do it that say so, where it helps.
+        Whether relays add and copy for an all-reduce: ``None`` lets those that say so (``replicates`` and
+        ``reduces``), ``True`` every relay, ``False`` none. The bandwidth of other kinds does not depend on
+        it.
     tol
         Gap between time and bound at which solvers of large packages may stop.
     time_limit
@@ -170,7 +172,9 @@ def collective(
     if not any(_moves(request) for request in requests):
         answer = _nothing(network)
     elif algorithm == "optimal":
-        answer = solve_optimally(network, requests, tol=tol, deadline=deadline, report=report)
+        answer = solve_optimally(
+            network, requests, in_network=in_network, tol=tol, deadline=deadline, report=report
+        )
     else:
         answer = _of_today(network, requests, algorithm)
         if optimum is not None:
@@ -183,10 +187,18 @@ def collective(
         requests,
         answer,
         algorithm=algorithm,
-        in_network=False,
         tol=tol,
         seconds=clock.perf_counter() - begun,
     )
+
+
+def bounds_of(
+    network: FlowNetwork, requests: Sequence[Request], tol: float = 0.01
+) -> tuple[ProvedBound, ...]:
+    """Return what no schedule of some requests can undercut."""
+    if not any(_moves(request) for request in requests):
+        return ()
+    return solve_optimally(network, requests, in_network=None, tol=tol, deadline=math.inf).bounds
 
 
 def _moves(request: Request) -> bool:
@@ -230,7 +242,6 @@ def assemble(
     answer: Answer,
     *,
     algorithm: str,
-    in_network: bool,
     tol: float,
     seconds: float,
 ) -> CollectiveResult:
@@ -265,7 +276,6 @@ def assemble(
         package=network.package,
         requests=requests,
         algorithm=algorithm,
-        in_network=in_network,
         time=achieved,
         time_bound=proved,
         time_bound_trees=trees,
@@ -283,6 +293,7 @@ def assemble(
         seconds=seconds,
         remarks=answer.notes,
         steps=answer.steps,
+        computing=answer.computing,
     )
 
 

@@ -36,9 +36,9 @@ def all_reduce_by_strength(network: FlowNetwork, request: Request, tol: float) -
     Answer or None
         ``None`` where relays, ports, crossbars or capacities of one direction stand against the theorem.
     """
-    if shares_halves(network):
-        return None
     nodes = member_nodes(network, request)
+    if shares_halves(network, nodes):
+        return None
     graph = integer_graph(network, weight=2 * len(nodes)).without_dead_ends(network.origin[nodes])
     touched = np.union1d(graph.tail, graph.head)
     if len(touched) != len(nodes) or not bool((graph.arc >= 0).all()) or not graph.is_symmetric():

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from noptoolkit.collectives.bound_checks import cut_faults, price_faults
 from noptoolkit.errors import RoutingError, raise_collected
-from noptoolkit.package import Chiplet, Memory, Switch
+from noptoolkit.package import Chiplet, Memory
 
 if TYPE_CHECKING:
     from noptoolkit.collectives.requests import Request
@@ -120,14 +120,6 @@ class _Replay:
         self.received: dict[str, float] = defaultdict(float)
         self.served: list[dict[object, float]] = [defaultdict(float) for _ in result.requests]
 
-    def capable(self, flag: str) -> set[str]:
-        """Return the switches that copy (``replicates``) or add (``reduces``)."""
-        if not self.result.in_network:
-            return set()
-        switches = [node for node in self.result.package.nodes if isinstance(node, Switch)]
-        said = {node.name for node in switches if getattr(node, flag)}
-        return said or {node.name for node in switches}  # asked for by in_network=True
-
     def run(self) -> None:
         """Replay all trees and compare what they served."""
         schedule = self.result.schedule
@@ -140,7 +132,7 @@ class _Replay:
         ]
         path_start, hop_start = schedule.path_start.tolist(), schedule.hop_start.tolist()
         arcs, amount = schedule.arcs.tolist(), schedule.amount.tolist()
-        copies, adds = self.capable("replicates"), self.capable("reduces")
+        copies = adds = set(self.result.computing)
         for t in range(len(schedule)):
             request = self.result.requests[int(schedule.request[t])]
             hops = []

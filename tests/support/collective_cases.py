@@ -46,7 +46,9 @@ def grid(*sides: int, wrap: bool = False) -> Package:
                     continue
                 other[axis] = 0
             edges.append((place, tuple(other)))
-    return joined(f"grid-{'x'.join(map(str, sides))}", edges)
+    package = joined(f"grid-{'x'.join(map(str, sides))}", edges)
+    places = [str(place) for place in itertools.product(*map(range, sides))]
+    return package.replace(nodes=[package[place] for place in places])
 
 
 def star(n: int) -> Package:

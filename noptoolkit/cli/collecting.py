@@ -1,0 +1,80 @@
+"""``noptoolkit collective``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from noptoolkit.cli.screen import AsJson, errors, progress, show
+from noptoolkit.collectives import collective as solve
+from noptoolkit.collectives import compare_algorithms
+from noptoolkit.collectives.exports import as_data
+from noptoolkit.collectives.msccl import as_msccl
+from noptoolkit.errors import RoutingError
+from noptoolkit.formats import load_topology
+from noptoolkit.formats.collective_schedules import save_collective
+
+__all__ = ["collective"]
+
+
+def collective(
+    topology: Annotated[str, typer.Argument(help="Preset or file.")],
+    kind: Annotated[
+        str,
+        typer.Option(
+            help="broadcast, reduce, scatter, gather, all-gather, reduce-scatter, all-reduce, all-to-all "
+            "or send."
+        ),
+    ] = "all-reduce",
+    size: Annotated[str, typer.Option("--bytes", help="Bytes of the buffer, such as '64 MB'.")] = "64 MB",
+    among: Annotated[
+        str | None,
+        typer.Option(
+            help="experts, terminals, or names of chiplets with commas between; experts if not given."
+        ),
+    ] = None,
+    root: Annotated[
+        str | None, typer.Option(help="Root of a rooted kind; the first member if not given.")
+    ] = None,
+    in_network: Annotated[
+        bool | None,
+        typer.Option(
+            "--in-network/--no-in-network",
+            help="Every relay adds and copies, or none; those that say so if not given.",
+        ),
+    ] = None,
+    tol: Annotated[float, typer.Option(help="Gap at which to stop on large packages.")] = 0.01,
+    time_limit: Annotated[float | None, typer.Option(help="Time for iterative solvers, in s.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", help="Write the schedule: .json, or .xml in the style of MSCCL."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the fastest way to run a collective, its bound and cut, and what algorithms of today reach."""
+    package = load_topology(topology)
+    members: str | list[str] | None = among
+    if among is not None and among not in ("experts", "terminals"):
+        members = [name.strip() for name in among.split(",")]
+    with progress() as tell:
+        best = solve(
+            package,
+            kind,
+            size,
+            among=members,
+            root=root,
+            in_network=in_network,
+            tol=tol,
+            time_limit=time_limit,
+            report=tell,
+        )
+        found = compare_algorithms(best)
+    if out is not None:
+        if best.schedule is None:
+            raise RoutingError("this result keeps no schedule to write; see its notes")
+        save_collective(out, as_msccl(best) if out.suffix == ".xml" else as_data(best))
+    show(found.table(), as_json=as_json)
+    if out is not None:
+        errors.print(f"written to {out}", markup=False, highlight=False)

@@ -1,0 +1,301 @@
+"""Groups at once: published interior-point optima, compact linear programs of their own, bad input."""
+
+import numpy as np
+import pytest
+from collective_cases import grid, path, random_package, ring, star
+
+from noptoolkit import Chiplet, Link, Memory, Package, Switch, topology
+from noptoolkit.collectives import Request, collective
+from noptoolkit.errors import (
+    InfeasibleError,
+    NopError,
+    RoutingError,
+    TopologyError,
+    UnknownNameError,
+    WorkloadError,
+)
+
+
+def named(package: Package, groups: list[list[int]], kind: str = "all-reduce") -> list[Request]:
+    names = package.experts
+    return [Request(kind, 1.0, [names[i] for i in group]) for group in groups]
+
+
+def blocks(k: int, b: int) -> list[list[int]]:
+    ids = np.arange(k * k).reshape(k, k)
+    return [ids[i : i + b, j : j + b].ravel().tolist() for i in range(0, k, b) for j in range(0, k, b)]
+
+
+def strided(k: int, s: int) -> list[list[int]]:
+    ids = np.arange(k * k).reshape(k, k)
+    return [ids[i::s, j::s].ravel().tolist() for i in range(s) for j in range(s)]
+
+
+ROWS = np.arange(16).reshape(4, 4).tolist()
+COLUMNS = np.arange(16).reshape(4, 4).T.tolist()
+MESH, TORUS, TREE = grid(4, 4), grid(4, 4, wrap=True), topology.nop_tree(link_bandwidth=1.0)
+MESH8 = grid(8, 8)
+
+TOGETHER = [
+    ("blocks", MESH, named(MESH, blocks(4, 2)), 0.75),
+    ("strided", MESH, named(MESH, strided(4, 2)), 1.5),
+    ("rows", MESH, named(MESH, ROWS), 1.0),
+    ("rows and columns", MESH, named(MESH, ROWS) + named(MESH, COLUMNS, "all-to-all"), 1.0),
+    ("torus blocks", TORUS, named(TORUS, blocks(4, 2)), 0.75),
+    ("torus strided", TORUS, named(TORUS, strided(4, 2)), 0.75),
+    ("torus rows", TORUS, named(TORUS, ROWS), 0.75),
+    ("at switches", TREE, named(TREE, ROWS), 1.5),
+    ("across switches", TREE, named(TREE, COLUMNS), 6.0),
+    ("at and across", TREE, named(TREE, ROWS) + named(TREE, COLUMNS, "all-to-all"), 3.0),
+    ("blocks of 8x8", MESH8, named(MESH8, blocks(8, 2)), 0.75),
+    (
+        "8x8 with experts",
+        MESH8,
+        named(MESH8, blocks(8, 2)) + named(MESH8, strided(8, 2), "all-to-all"),
+        2.375,
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("package", "requests", "time"), [c[1:] for c in TOGETHER], ids=[c[0] for c in TOGETHER]
+)
+def test_groups_together(package: Package, requests: list[Request], time: float) -> None:
+    result = collective(package, groups=requests, tol=2e-3)
+    assert result.time_bound * (1 - 1e-9) <= time * (1 + 1e-9)
+    assert time * (1 - 2e-3) <= result.time <= time * (1 + 2e-3)
+    assert result.status in ("exact", "certified")
+    assert result.verify()
+
+
+def compact_optimum(package: Package, requests: list[Request]) -> float:
+    """Solve the compact program: a budget for each group, in it a flow to every member; independent of trees."""
+    from scipy.optimize import linprog
+    from scipy.sparse import coo_matrix
+
+    names = [node.name for node in package.nodes]
+    arcs: dict[tuple[int, int], float] = {}
+    for channel in package.channels:
+        key = names.index(channel.tail), names.index(channel.head)
+        arcs[key] = arcs.get(key, 0.0) + channel.bandwidth
+    ends = list(arcs)
+    n, m = len(names), len(ends)
+    rows: list[tuple[dict[int, float], float, bool]] = []
+    count = 1
+
+    def new(k: int) -> int:
+        nonlocal count
+        count += k
+        return count - k
+
+    use: list[list[int]] = [[] for _ in range(m)]
+
+    def half(members: list[int], back: bool, shares: list[float] | int, total: float) -> None:
+        budget = new(m)
+        for a in range(m):
+            use[a].append(budget + a)
+        into = [[a for a in range(m) if ends[a][0 if back else 1] == v] for v in range(n)]
+        out = [[a for a in range(m) if ends[a][1 if back else 0] == v] for v in range(n)]
+        for v in set(range(n)) - set(members):
+            rows.append(({budget + a: 1.0 for a in into[v]} | {budget + a: -1.0 for a in out[v]}, 0.0, True))
+        for t in members:
+            y, s = new(m), new(len(members))
+            rows.extend(({y + a: 1.0, budget + a: -1.0}, 0.0, False) for a in range(m))
+            for i in range(len(members)):
+                if isinstance(shares, int):
+                    rows.append(({s + i: 1.0, shares + i: -1.0}, 0.0, False))
+                else:
+                    rows.append(({s + i: 1.0}, shares[i], False))
+            for v in range(n):
+                row = {y + a: 1.0 for a in into[v]} | {y + a: -1.0 for a in out[v]}
+                if v in members:
+                    row[s + members.index(v)] = 1.0
+                rows.append((row, total if v == t else 0.0, True))
+
+    for request in requests:
+        members = [names.index(name) for name in request.members]
+        if request.motion == "both":
+            x = new(len(members))
+            rows.append(({x + i: 1.0 for i in range(len(members))}, request.size, True))
+            half(members, False, x, request.size)
+            half(members, True, x, request.size)
+        elif request.motion == "exchange":
+            pairs = request.pair_bytes()
+            for i in range(len(members)):
+                if not pairs[i].any():
+                    continue
+                y = new(m)
+                for a in range(m):
+                    use[a].append(y + a)
+                for v in range(n):
+                    if v != members[i]:
+                        row = {y + a: 1.0 for a in range(m) if ends[a][1] == v}
+                        row |= {y + a: -1.0 for a in range(m) if ends[a][0] == v}
+                        rows.append((row, float(pairs[i, members.index(v)]) if v in members else 0.0, True))
+        else:
+            half(members, request.motion == "collect", request.share_bytes().tolist(), float(request.size))
+    for a in range(m):
+        rows.append((dict.fromkeys(use[a], 1.0) | {0: -arcs[ends[a]]}, 0.0, False))
+    data = [(r, c, v) for r, (row, _, _) in enumerate(rows) for c, v in row.items()]
+    matrix = coo_matrix(
+        ([d[2] for d in data], ([d[0] for d in data], [d[1] for d in data])), (len(rows), count)
+    ).tocsr()
+    equal = np.array([row[2] for row in rows])
+    right = np.array([row[1] for row in rows])
+    cost = np.zeros(count)
+    cost[0] = 1.0
+    found = linprog(cost, matrix[~equal], right[~equal], matrix[equal], right[equal], method="highs")
+    assert found.status == 0
+    return float(found.fun)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_small_group_sets_by_another_program(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    package = random_package(seed + 200, relays=False, symmetric=seed % 2 == 0)
+    kinds = [
+        "all-gather",
+        "reduce-scatter",
+        "all-reduce",
+        "broadcast",
+        "reduce",
+        "all-to-all",
+        "scatter",
+        "gather",
+    ]
+    requests = []
+    for _ in range(int(rng.integers(2, 4))):
+        members = rng.permutation(package.terminals)[
+            : int(rng.integers(2, min(len(package.terminals), 5) + 1))
+        ]
+        requests.append(Request(str(rng.choice(kinds)), float(rng.integers(1, 5)), members.tolist()))
+    result = collective(package, groups=requests, tol=1e-4)
+    exact = compact_optimum(package, requests)
+    assert result.time == pytest.approx(exact, rel=2e-4)
+    assert result.time_bound <= exact * (1 + 1e-6)
+    assert result.time_bound_trees <= exact * (1 + 1e-6)
+    assert result.verify()
+
+
+def test_first_order_method_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    from noptoolkit.collectives import optimum
+
+    monkeypatch.setattr(optimum, "SMALL", 0)
+    for _, package, requests, time in TOGETHER[:10]:
+        result = collective(package, groups=requests)
+        assert result.time_bound <= time * (1 + 1e-9)
+        assert time * (1 - 1e-9) <= result.time <= time * 1.012
+        result.verify()
+
+
+def test_half_duplex_ports_and_crossbars() -> None:
+    chiplets = [Chiplet(f"c{i}", injection_bandwidth=1.0, ejection_bandwidth=1.0) for i in range(4)]
+    ring_links = [Link(f"c{i}", f"c{(i + 1) % 4}", 2.0) for i in range(4)]
+    ports = collective(Package("ports", chiplets, ring_links), "all-gather", 4.0)
+    assert ports.time == pytest.approx(3.0)  # each chiplet takes in three shares through a port of 1 B/s
+    assert ports.cut is not None
+    assert any("ejection" in name or "injection" in name for name in ports.cut.resources)
+    assert ports.verify()
+    half = [Link(f"c{i}", f"c{(i + 1) % 4}", 1.0, half_duplex=True) for i in range(4)]
+    shared = collective(Package("half", [Chiplet(f"c{i}") for i in range(4)], half), "all-gather", 4.0)
+    assert shared.time == pytest.approx(3.0)  # twice the 1.5 of full duplex
+    assert shared.status == "exact"
+    assert shared.verify()
+    hub = [Switch("hub", crossbar_bandwidth=2.0), *(Chiplet(f"c{i}") for i in range(4))]
+    crossed = collective(
+        Package("crossbar", hub, [Link("hub", f"c{i}", 1.0) for i in range(4)]), "all-gather", 4.0
+    )
+    assert crossed.time == pytest.approx(12 / 2)  # 4 x 3 shares through 2 B/s
+    assert crossed.verify()
+
+
+def test_unbalanced_relay_is_said() -> None:
+    nodes = [Switch("s"), Chiplet("a"), Chiplet("b"), Chiplet("c")]
+    links = [Link("s", "a", 1.0), Link("s", "b", 1.0), Link("s", "c", 1.0, reverse_bandwidth=3.0)]
+    result = collective(Package("unbalanced", nodes, links), "all-gather", 3.0)
+    assert any("bound that trees need not reach" in note for note in result.notes())
+    assert result.time >= result.time_bound
+    assert result.verify()
+
+
+def test_memory_as_root() -> None:
+    nodes = [Chiplet("a"), Chiplet("b"), Memory("m", bandwidth=1.0)]
+    package = Package("with memory", nodes, [Link("a", "b", 2.0), Link("m", "a", 4.0)])
+    result = collective(package, "broadcast", 6.0, among=["m", "a", "b"], root="m")
+    assert result.time == pytest.approx(6.0)
+    assert result.verify()
+
+
+def test_bad_input() -> None:
+    package = ring(4)
+    with pytest.raises(WorkloadError, match="group of one"):
+        collective(package, "all-reduce", 1.0, among=["0"])
+    with pytest.raises(WorkloadError, match="'1' is a member twice"):
+        collective(package, "all-reduce", 1.0, among=["0", "1", "1"])
+    with pytest.raises(UnknownNameError, match="no node named"):
+        collective(package, "all-reduce", 1.0, among=["0", "zzz"])
+    with pytest.raises(UnknownNameError, match="did you mean 'all-reduce'"):
+        collective(package, "all-redcue", 1.0)
+    with pytest.raises(UnknownNameError, match="did you mean 'two rings'"):
+        collective(package, "all-reduce", 1.0, algorithm="two ring")
+    with pytest.raises(WorkloadError, match="negative"):
+        collective(package, "all-reduce", -1.0)
+    with pytest.raises(NopError, match="not finite"):
+        collective(package, "all-reduce", float("nan"))
+    with pytest.raises(WorkloadError, match="switch 'hub' cannot be a member"):
+        collective(star(3), "all-reduce", 1.0, among=["hub", "0"])
+    with pytest.raises(WorkloadError, match="root '9' is not a member"):
+        collective(package, "broadcast", 1.0, root="9")
+    with pytest.raises(WorkloadError, match="add up to"):
+        collective(package, "all-gather", 5.0, shares=[1.0, 1.0, 1.0, 1.0])
+    with pytest.raises(RoutingError, match="tol"):
+        collective(package, "all-reduce", 1.0, tol=0.0)
+    with pytest.raises(RoutingError, match="power of two"):
+        collective(ring(5), "all-reduce", 1.0, algorithm="halving-doubling")
+    with pytest.raises(TopologyError):
+        collective("ring", "all-reduce", 1.0)  # type: ignore[arg-type]
+
+
+def test_no_terminals_and_unreachable_members() -> None:
+    with pytest.raises(TopologyError, match="no chiplet"):
+        Package("switches", [Switch("a"), Switch("b")], [Link("a", "b", 1.0)])
+    memories = Package(
+        "two memories",
+        [Chiplet("a"), Memory("m", 1.0), Memory("w", 1.0)],
+        [Link("a", "m", 1.0), Link("a", "w", 1.0)],
+    )
+    assert collective(memories, "send", 1.0, among=["m", "w"]).time == pytest.approx(1.0)
+    one_way = [Link("a", "m", 1.0, reverse_bandwidth=0.0)]
+    with pytest.raises((InfeasibleError, TopologyError)):
+        collective(
+            Package("cut off", [Chiplet("a"), Memory("m", 1.0)], one_way), "send", 1.0, among=["m", "a"]
+        )
+
+
+def test_zero_bytes_take_no_time() -> None:
+    result = collective(ring(4), "all-reduce", 0)
+    assert (result.time, result.time_bound, result.gap, result.status) == (0.0, 0.0, 0.0, "exact")
+    assert not result.load.any()
+    assert result.verify()
+
+
+def test_verification_sees_a_wrong_schedule() -> None:
+    import dataclasses
+
+    result = collective(path(4), "all-gather", 4.0)
+    assert result.schedule is not None
+    wrong = [
+        dataclasses.replace(result, time=result.time * 0.9),
+        dataclasses.replace(
+            result, schedule=dataclasses.replace(result.schedule, arcs=result.schedule.arcs[::-1].copy())
+        ),
+        dataclasses.replace(
+            result, schedule=dataclasses.replace(result.schedule, amount=result.schedule.amount * 0.5)
+        ),
+        dataclasses.replace(result, time_bound=result.time_bound * 1.1),
+        dataclasses.replace(result, load=result.load * 1.5),
+        dataclasses.replace(result, requests=(Request("all-gather", 8.0, result.requests[0].members),)),
+    ]
+    for faulty in wrong:
+        with pytest.raises(RoutingError, match="does not hold"):
+            faulty.verify()
