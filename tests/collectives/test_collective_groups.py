@@ -69,7 +69,7 @@ def test_groups_together(package: Package, requests: list[Request], time: float)
 
 
 def compact_optimum(package: Package, requests: list[Request]) -> float:
-    """Solve the compact program: a budget for each group, in it a flow to every member; independent of trees."""
+    """Solve the compact program: a budget for each group, and a flow to every member inside it."""
     from scipy.optimize import linprog
     from scipy.sparse import coo_matrix
 
