@@ -1,19 +1,30 @@
 """What routers with buffers and virtual channels do, cycle by cycle: latency, saturation, runs until done."""
 
+from noptoolkit.simulate.curves import LatencyCurve, Saturation, latency_curve, repeat, saturation
 from noptoolkit.simulate.injection import Bursts, Pattern, uniform
 from noptoolkit.simulate.protocol import Sampling
+from noptoolkit.simulate.referee import Check, check
 from noptoolkit.simulate.result import Simulation
 from noptoolkit.simulate.router import BOOKSIM, BOOKSIM_SPEEDUP, Router
 from noptoolkit.simulate.simulating import simulate
+from noptoolkit.simulate.transfers import Transfers
 
 __all__ = [
     "BOOKSIM",
     "BOOKSIM_SPEEDUP",
     "Bursts",
+    "Check",
+    "LatencyCurve",
     "Pattern",
     "Router",
     "Sampling",
+    "Saturation",
     "Simulation",
+    "Transfers",
+    "check",
+    "latency_curve",
+    "repeat",
+    "saturation",
     "simulate",
     "uniform",
 ]

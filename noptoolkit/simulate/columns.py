@@ -87,6 +87,7 @@ State: Any = namedtuple(
 Sources: Any = namedtuple(
     "Sources",
     "mode kind key size chance to dest row_of limit wake sleep window order li heap heap_time "
-    "follow_first follow event_left token_window done_of_root paths path_limit path_first between",
+    "follow_first follow event_left token_window done_of_root by_order order_first paths path_limit "
+    "path_first between",
 )
 """Who sends what, and when."""

@@ -131,6 +131,11 @@ def arrive(net: Any, st: Any, src: Any, slot: Any, now: Any, counting: Any) -> N
 def branch_can_send(net: Any, st: Any, r: Any, ivc: Any, o: Any) -> Any:
     """Return the first branch of a multicast to an output that has a flit and a credit, or -1."""
     left = st.branch_left[ivc]
+    if st.vc[ivc, COUNT] == 0:
+        return np.int64(-1)
+    ip = ivc >> net.bits
+    place = st.ip[ip, BASE] + (ivc - (ip << net.bits)) * st.ip[ip, DEPTH] + st.vc[ivc, HEAD]
+    size = st.pk[np.int64(st.fifo[place]) >> 2, SIZE]
     while left != 0:
         k = lowest(left)
         left &= left - 1
@@ -138,7 +143,7 @@ def branch_can_send(net: Any, st: Any, r: Any, ivc: Any, o: Any) -> Any:
         if vc < 0 or st.gr[st.gr[st.branch_group[ivc], G_FIRST] + k, G_OUT] != o:
             continue
         sent = st.branch_sent[ivc, k]
-        if sent - st.branch_popped[ivc] >= st.vc[ivc, COUNT] or sent >= st.pk[st.branch_packet[ivc, k], SIZE]:
+        if sent - st.branch_popped[ivc] >= st.vc[ivc, COUNT] or sent >= size:
             continue
         if st.ov[((st.rt[r, OUT0] + o) << net.bits) + vc, CREDIT] > 0:
             return np.int64(k)
@@ -251,8 +256,14 @@ def _deliver(net: Any, st: Any, src: Any, n: Any, p: Any, kind: Any, now: Any) -
             st.ms[message, M_WEIGHT] += st.pk[p, FINAL]
         st.ms[message, M_LEFT] -= 1
         if st.ms[message, M_LEFT] == 0:
-            src.done_of_root[st.ms[message, M_ROOT]] += 1
-            st.ms[message, M_DONE] = now
+            st.ms[message, M_DONE] = now + 1
+            root = st.ms[message, M_ROOT]
+            first = src.order_first[root]
+            while first + src.done_of_root[root] < src.order_first[root + 1]:
+                following = src.by_order[first + src.done_of_root[root]]
+                if st.ms[following, M_DONE] == 0:
+                    break
+                src.done_of_root[root] += 1
     else:
         event = src.li[j, L_EVENT]
     src.li[j, L_DONE] = max(src.li[j, L_DONE], now)

@@ -39,7 +39,7 @@ from noptoolkit.simulate.compiled_arrivals import arrive, return_credits
 from noptoolkit.simulate.compiled_heads import route_head
 from noptoolkit.simulate.compiled_terminals import release, send
 from noptoolkit.simulate.compiled_words import at, lowest
-from noptoolkit.simulate.compiling import called, entry, inlined
+from noptoolkit.simulate.compiling import called, entry, inlined, source_digest
 
 __all__ = ["run_cycles"]
 
@@ -101,68 +101,76 @@ def _step(net: Any, st: Any, key: Any, r: Any, now: Any, ready: Any) -> None:
             break
 
 
-@entry
-def run_cycles(
-    net: Any,
-    st: Any,
-    src: Any,
-    cycles: Any,
-    until: Any,
-    mark_from: Any,
-    mark_to: Any,
-    counting: Any,
-    stop: Any,
-) -> Any:
-    """Advance some cycles; return how many.
+def _compiled(digest: int) -> Any:
+    @entry
+    def run_cycles(
+        net: Any,
+        st: Any,
+        src: Any,
+        cycles: Any,
+        until: Any,
+        mark_from: Any,
+        mark_to: Any,
+        counting: Any,
+        stop: Any,
+    ) -> Any:
+        """Advance some cycles; return how many.
 
-    Parameters
-    ----------
-    cycles
-        At most so many.
-    until
-        Drawn sources create packets before this cycle.
-    mark_from, mark_to
-        Packets made in these cycles are marked: they are measured, and enter the checksum.
-    counting
-        Whether packets that are not marked are measured too.
-    stop
-        1: as soon as no marked packet is left; 2: as soon as no flit is left and no listed packet.
-    """
-    done = 0
-    while done < cycles:
-        now = st.cnt[T]
-        for wheel in range(2):  # the far one first: what was sent long ago is in front
-            slot = now & net.near if wheel else net.near + 1 + (now & net.far)
-            if st.flit_count[at(slot)] > 0:
-                arrive(net, st, src, slot, now, counting)
-            if st.credit_count[at(slot)] > 0:
-                return_credits(net, st, slot)
-        if src.mode == LISTED:
-            release(st, src, now)
-        send(net, st, src, now, until, mark_from, mark_to)
-        before = st.cnt[GSTEP]
-        after = np.int64((now + 1) * net.steps)
-        st.cnt[GSTEP] = after
-        steps = after - before
-        for w in range(len(st.awake)):
-            wake = st.awake[w]
-            while wake != 0:
-                bit = lowest(wake)
-                wake &= wake - 1
-                r = (w << 6) + bit
-                if st.rt[at(r), STALLED] > 0:
-                    _retry(net, st, src.key, r, now)
-                for step in range(steps):
-                    ready = now if step + 1 < steps else now + 1
-                    _step(net, st, src.key, r, now, ready)
+        Parameters
+        ----------
+        cycles
+            At most so many.
+        until
+            Drawn sources create packets before this cycle.
+        mark_from, mark_to
+            Packets made in these cycles are marked: they are measured, and enter the checksum.
+        counting
+            Whether packets that are not marked are measured too.
+        stop
+            1: as soon as no marked packet is left; 2: as soon as no flit is left and no listed packet.
+        """
+        done = np.int64(0)
+        if digest == 0:  # it is not: see source_digest
+            return done
+        while done < cycles:
+            now = st.cnt[T]
+            for wheel in range(2):  # the far one first: what was sent long ago is in front
+                slot = now & net.near if wheel else net.near + 1 + (now & net.far)
+                if st.flit_count[at(slot)] > 0:
+                    arrive(net, st, src, slot, now, counting)
+                if st.credit_count[at(slot)] > 0:
+                    return_credits(net, st, slot)
+            if src.mode == LISTED:
+                release(st, src, now)
+            send(net, st, src, now, until, mark_from, mark_to)
+            before = st.cnt[GSTEP]
+            after = np.int64((now + 1) * net.steps)
+            st.cnt[GSTEP] = after
+            steps = after - before
+            for w in range(len(st.awake)):
+                wake = st.awake[w]
+                while wake != 0:
+                    bit = lowest(wake)
+                    wake &= wake - 1
+                    r = (w << 6) + bit
+                    if st.rt[at(r), STALLED] > 0:
+                        _retry(net, st, src.key, r, now)
+                    for step in range(steps):
+                        ready = now if step + 1 < steps else now + 1
+                        _step(net, st, src.key, r, now, ready)
+                        if st.rt[at(r), WAITING] == 0 and st.rt[at(r), ASKING] == 0:
+                            break
                     if st.rt[at(r), WAITING] == 0 and st.rt[at(r), ASKING] == 0:
-                        break
-                if st.rt[at(r), WAITING] == 0 and st.rt[at(r), ASKING] == 0:
-                    st.awake[at(w)] &= ~(np.int64(1) << bit)
-        st.cnt[T] = now + 1
-        done += 1
-        if stop == 1 and st.cnt[MARKED_LEFT] == 0:
-            break
-        if stop == 2 and st.cnt[ALIVE] == 0 and st.cnt[LISTED_LEFT] == 0:
-            break
-    return done
+                        st.awake[at(w)] &= ~(np.int64(1) << bit)
+            st.cnt[T] = now + 1
+            done += 1
+            if stop == 1 and st.cnt[MARKED_LEFT] == 0:
+                break
+            if stop == 2 and st.cnt[ALIVE] == 0 and st.cnt[LISTED_LEFT] == 0:
+                break
+        return done
+
+    return run_cycles
+
+
+run_cycles = _compiled(source_digest())

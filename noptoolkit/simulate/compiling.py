@@ -7,12 +7,14 @@ call, which would cost more than the simulation (sixteen times, measured): nothi
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 
-__all__ = ["called", "entry", "inlined"]
+__all__ = ["called", "entry", "inlined", "source_digest"]
 
 F = TypeVar("F", bound=Callable[..., object])
 njit: Any = numba.njit  # some of its options have no types
@@ -32,3 +34,13 @@ def inlined(function: F) -> F:
 def entry(function: F) -> F:
     """Return a function compiled, kept on disk, and called from Python without its global lock."""
     return cast(F, njit(cache=True, nogil=True, _nrt=False, no_cfunc_wrapper=True)(function))
+
+
+def source_digest() -> int:
+    """Return a number, never 0, that changes with the text of the engine.
+
+    numba keeps what it compiled under the text of one file alone, and its closure: this number in it makes
+    a change to any of the other files compile the engine anew.
+    """
+    texts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("co*.py"))]
+    return 1 + zlib.crc32(b"".join(texts))

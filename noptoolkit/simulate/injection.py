@@ -217,6 +217,7 @@ def no_list(ports: Ports) -> Any:
         limit=np.zeros((1, 1), np.uint64), wake=np.uint64(0), sleep=np.uint64(0), window=0,
         order=none[:0].copy(), li=np.zeros((1, 16), np.int64), heap=none, heap_time=none,
         follow_first=np.zeros(2, np.int64), follow=none, event_left=none, token_window=0, done_of_root=none,
+        by_order=none, order_first=none,
         paths=none, path_limit=words, path_first=np.zeros(2, np.int64),
         between=np.arange(len(ports.endpoints)),
     )  # fmt: skip

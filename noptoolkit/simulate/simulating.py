@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,27 +13,32 @@ from noptoolkit.errors import WorkloadError
 from noptoolkit.package import Package, expect_package
 from noptoolkit.routing.rules import Routing
 from noptoolkit.simulate import columns as c
+from noptoolkit.simulate.completing import Completed, complete
 from noptoolkit.simulate.injection import Bursts, Pattern, drawn_sources, key_of, loads_of, pattern_of
 from noptoolkit.simulate.plan import Plan, plan_of
 from noptoolkit.simulate.protocol import Measured, Sampling, measure
 from noptoolkit.simulate.result import Simulation
 from noptoolkit.simulate.router import Router
 from noptoolkit.simulate.state import depths_of
+from noptoolkit.simulate.transfers import Transfers
 from noptoolkit.traffic import Traffic
 
-__all__ = ["plan_for", "result_of", "simulate", "simulate_plan"]
+__all__ = ["completed_result", "plan_for", "result_of", "simulate", "simulate_plan"]
 
 
 def simulate(
     package: Package,
-    traffic: Traffic | Pattern | str,
+    traffic: Traffic | Pattern | Transfers | str,
     *,
     rate: float | None = None,
+    until: Literal["done"] | None = None,
     routing: str | Routing = "shortest",
     router: Router | None = None,
     sampling: Sampling | None = None,
     bursts: Bursts | None = None,
     window: int = 0,
+    token_window: int | None = None,
+    most_cycles: int = 100_000_000,
     rng: int | np.random.Generator | None = 0,
     allow_deadlock: bool = False,
     checked: bool = False,
@@ -45,11 +50,13 @@ def simulate(
     ----------
     package : Package
         The graph.
-    traffic : Traffic, Pattern or str
+    traffic : Traffic, Pattern, Transfers or str
         Who sends to whom; ``"uniform"`` is uniform random traffic of all chiplets, themselves included.
     rate : float
         Load, in flits per cycle and source: the mean over the sources that send, in proportion to their
         demands.
+    until : "done", optional
+        In place of a rate: the bytes of a traffic, or a list of transfers, run until everything is delivered.
     routing : str or routing
         A name in `noptoolkit.routing.rules.ROUTINGS` or what may stand for it; or ``"adaptive"``, minimal
         with a channel to escape by. The optimum's routes are ``congestion(...).forwarding()``.
@@ -61,6 +68,11 @@ def simulate(
         Injection in bursts; where ``None``, each cycle is drawn for itself.
     window : int
         Packets of a source that may be on their way (a closed loop); 0 is no limit.
+    token_window : int, optional
+        Messages of one root that may be on their way until done; where ``None``, as many as the routers can
+        hold partial sums of.
+    most_cycles : int
+        Cycles after which a run until done is given up.
     rng : int or Generator, optional
         Seed: one seed gives one result, on any machine and any number of threads.
     allow_deadlock : bool
@@ -88,9 +100,22 @@ def simulate(
     (True, 8.0, 471)
     """
     expect_package(package)
-    if rate is None:
-        raise WorkloadError("simulate() needs a rate, in flits per cycle and source")
+    if (rate is None) == (until is None):
+        raise WorkloadError("give either a rate, in flits per cycle and source, or until='done'")
     router = Router() if router is None else router
+    if until is not None:
+        if until != "done" or not isinstance(traffic, Traffic | Transfers):
+            raise WorkloadError(
+                f"until={until!r}: a Traffic or Transfers can run until='done', {traffic!r} not so"
+            )
+        run = complete(
+            package, traffic, router, routing, key_of(rng), token_window=token_window, window=window,
+            allow_deadlock=allow_deadlock, checked=checked, most_cycles=most_cycles, report=report,
+        )  # fmt: skip
+        return completed_result(run, traffic.name)
+    assert rate is not None
+    if isinstance(traffic, Transfers):
+        raise WorkloadError("a list of transfers has no rate; run it with until='done'")
     pattern = pattern_of(package, traffic)
     plan = plan_for(package, pattern, router, routing, allow_deadlock=allow_deadlock)
     return simulate_plan(
@@ -192,6 +217,11 @@ def result_of(plan: Plan, found: Measured, traffic: str, offered: float, **more:
         peak_sums={package.nodes[r].name: int(peaks[r]) for r in np.flatnonzero(peaks).tolist()},
         notes=tuple(notes), flit_bytes=ports.flit_bytes, clock=float(ports.router.clock), **more,
     )  # fmt: skip
+
+
+def completed_result(run: Completed, traffic: str) -> Simulation:
+    """Return a run until done as a value of the public type."""
+    return result_of(run.plan, run.measured, traffic, 0.0, finished=run.finished, trace=run.trace)
 
 
 def _cycles_inside(speedup: float) -> float:

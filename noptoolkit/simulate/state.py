@@ -97,7 +97,9 @@ def new_state(
     depth_in = depth[ports.from_output]
     begin = np.r_[0, np.cumsum(depth_in * stride)]
     width = np.array([-(-rate.numerator // rate.denominator) for rate in ports.rate], np.int64)
-    pool = int(begin[-1]) * router.vcs // stride + 64 + terminals * 4 + int((width.max() + 1) * outputs * 4)
+    # at most a packet for each flit in a buffer or on its way to a terminal, and for each VC of an output
+    waiting = int((depth[ports.eject] * router.vcs).sum())
+    pool = int(begin[-1]) + waiting + (outputs + terminals) * (stride + 2) + 64
     vc, ov = np.zeros((inputs * stride, 8), int32), np.zeros(((outputs + terminals) * stride, 4), int32)
     vc[:, c.ESCAPE] = -1
     ov[:, c.OWNER], ov[:, c.CREDIT] = -1, np.repeat(depth, stride)

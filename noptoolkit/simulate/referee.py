@@ -1,0 +1,145 @@
+"""The referee: fluid bound, chosen route and simulated routers, in one table.
+
+The fluid model of `noptoolkit.flow` has no buffers and no arbiters: its bound cannot be beaten, and its
+chosen routes may be optimistic about routers. `check` runs the same bytes along the same routes until
+everything is delivered. ``efficiency``, which `congestion` takes, is then measured: fluid time / simulated
+time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from noptoolkit._arrays import Floats
+from noptoolkit.errors import RoutingError
+from noptoolkit.flow.result import FlowResult
+from noptoolkit.routing.rules import Routing, method_of
+from noptoolkit.simulate.completing import complete
+from noptoolkit.simulate.injection import key_of
+from noptoolkit.simulate.result import Simulation
+from noptoolkit.simulate.router import Router
+from noptoolkit.simulate.simulating import completed_result
+from noptoolkit.tables import text_table
+from noptoolkit.units import format_quantity
+
+__all__ = ["Check", "check"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Check:
+    """What a flow promised and what routers did.
+
+    Parameters
+    ----------
+    flow : FlowResult
+        What was checked.
+    run : Simulation
+        The same bytes on the same routes until done.
+    bound, chosen, simulated : float
+        Time that no routing undercuts, time of the flow's own routes, time simulated, in s, at efficiency 1.
+    extra_flits : array
+        Flits that each channel carried beyond what the flow counts, [channels]: whole flits, and the
+        splitting of shares by packets.
+    """
+
+    flow: FlowResult
+    run: Simulation
+    bound: float
+    chosen: float
+    simulated: float
+    extra_flits: Floats
+
+    @property
+    def efficiency(self) -> float:
+        """Time of the flow's routes / simulated time, for `congestion` with this router design."""
+        return self.chosen / self.simulated if self.simulated > 0 else 1.0
+
+    @property
+    def optimism(self) -> float:
+        """Excess of the simulated time over that of the flow's routes, as a share of it."""
+        return self.simulated / self.chosen - 1 if self.chosen > 0 else 0.0
+
+    def cells(self) -> tuple[list[str], list[list[str]]]:
+        """Return the head and the rows of a table: bound, chosen route, simulated."""
+        rows = []
+        for name, time, what in (
+            ("fluid bound", self.bound, self.flow.bound_method),
+            ("chosen routes", self.chosen, f"{self.flow.routing} by {self.flow.method}"),
+            ("simulated", self.simulated, f"{self.run.router.vcs} VCs of {self.run.router.depth} flits"),
+        ):
+            share = f"{time / self.bound:.4f}" if self.bound > 0 else "-"
+            rows.append([name, format_quantity(time, "s"), share, what])
+        return ["", "time", "of the bound", "by"], rows
+
+    def table(self) -> str:
+        """Return the table as text."""
+        return text_table(*self.cells())
+
+    def __repr__(self) -> str:
+        return (
+            f"Check({self.flow.traffic.name} on {self.flow.package.name!r}, {self.flow.routing}: simulated "
+            f"{self.optimism:+.2%} of the flow's time, "
+            f"{self.simulated / self.bound - 1 if self.bound else 0:+.2%} "
+            f"of the bound; efficiency {self.efficiency:.3f})"
+        )
+
+
+def check(
+    flow: FlowResult,
+    *,
+    router: Router | None = None,
+    routing: str | Routing | None = None,
+    rng: int | np.random.Generator | None = 0,
+    allow_deadlock: bool = False,
+    token_window: int | None = None,
+    most_cycles: int = 100_000_000,
+) -> Check:
+    """Return a flow's promise beside what simulated routers do with the same bytes on the same routes.
+
+    Parameters
+    ----------
+    flow : FlowResult
+        Of `noptoolkit.congestion`.
+    router : Router, optional
+        The design of the routers.
+    routing : str or routing, optional
+        What the packets follow; the flow's own routes where ``None``: its rule, its split or its trees.
+    rng, allow_deadlock, token_window, most_cycles
+        As in `noptoolkit.simulate.simulate`.
+
+    Raises
+    ------
+    RoutingError
+        If the flow keeps no routes, or they can deadlock and there are too few VCs.
+
+    Examples
+    --------
+    >>> from noptoolkit import congestion, topology, traffic
+    >>> mesh = topology.mesh(3)
+    >>> seen = check(congestion(mesh, traffic.all_to_all(mesh, "64 kB"), routing="dor"))
+    >>> 1 <= seen.simulated / seen.bound < 1.2
+    True
+    """
+    if not isinstance(flow, FlowResult):
+        raise RoutingError(f"{flow!r} is no FlowResult; congestion() makes one")
+    router = router or Router()
+    trees = flow.routed.trees.trees or None
+    follow: str | Routing = routing if routing is not None else flow.routing
+    if routing is None:
+        try:
+            known = method_of(follow)
+        except LookupError:
+            known = None
+        if known is None or known.searches:
+            follow = flow.forwarding()
+    run = complete(
+        flow.package, flow.traffic, router, follow, key_of(rng), token_window=token_window, window=0,
+        allow_deadlock=allow_deadlock, checked=False, most_cycles=most_cycles,
+        trees=trees if routing is None else None,
+    )  # fmt: skip
+    result = completed_result(run, flow.traffic.name)
+    chosen, bound = flow.time * flow.efficiency, flow.time_bound * flow.efficiency
+    extra = result.flits - flow.load / result.flit_bytes
+    return Check(flow, result, bound, chosen, result.time, extra)
