@@ -92,7 +92,7 @@ METRICS: dict[str, Metric] = {
         "s",
         "lower",
         lambda run: run.dispatch.time + run.combine.time,
-        "all-to-all of one MoE layer, all tokens of a step: dispatch then combine",
+        "all-to-all of one MoE layer, all tokens of a step: dispatch then combine, each routed alone",
         bound="all_to_all_bound",
     ),
     "all_to_all_bound": Metric(
@@ -151,7 +151,21 @@ METRICS: dict[str, Metric] = {
         "s",
         "",
         lambda run: run.plan.lower_bound,
-        "lower bound on the step for any schedule of the same tasks on the same resources",
+        "lower bound on the step for any routing, split or not, and any order of the same work",
+    ),
+    "step_bound_of_routes": Metric(
+        "bound of the step's routes",
+        "s",
+        "",
+        lambda run: run.plan.bound_of_routes,
+        "lower bound on the step for any order, with the routes that it takes",
+    ),
+    "step_routing": Metric(
+        "routing of the step",
+        "",
+        "",
+        lambda run: run.plan.routing,
+        "routing of everything that the step moves: tokens, weights, gradients, caches",
     ),
     "links": Metric("links", "", "lower", lambda run: len(run.package.links), "physical links"),
     "total_bandwidth": Metric(

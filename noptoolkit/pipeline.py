@@ -21,9 +21,10 @@ from noptoolkit.errors import NopError, UnknownNameError
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.package import Package
 from noptoolkit.progress import Progress
-from noptoolkit.routing.rules import Routing, method_of
+from noptoolkit.routing.rules import Routing
 from noptoolkit.stages import Run, halves
 from noptoolkit.step import POLICIES, Policy, StepSchedule, check_computes
+from noptoolkit.step.routing_choice import check_routing
 from noptoolkit.traffic import Traffic
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
@@ -55,7 +56,9 @@ def run(
         Name in ``ALLOCATORS`` or a callable; an `Allocation` is taken as it is. The policy's own allocator
         where ``None``.
     routing
-        Name in ``ROUTINGS``, or whatever `noptoolkit.congestion` takes: the routing of all traffic.
+        Name in ``ROUTINGS``, or whatever `noptoolkit.congestion` takes: the routing of all traffic, of
+        dispatch and combine alone as of the step; or ``optimal-alone`` or ``optimal-split``, see
+        `noptoolkit.step.schedule`.
     policy
         Name in ``POLICIES``, or a `Policy`.
     degree
@@ -97,7 +100,7 @@ def run(
     chosen = resolve(policy, POLICIES, "policy")
     if not isinstance(chosen, Policy):
         raise NopError(f"policy {policy!r} is not a policy; give a name ({', '.join(POLICIES)}) or a Policy")
-    method_of(routing)
+    check_routing(routing)
     by = chosen.layout if allocator is None else allocator
     if isinstance(by, Allocation):
         by.check_fits(place)

@@ -32,6 +32,7 @@ from noptoolkit.package import Package
 from noptoolkit.progress import Progress
 from noptoolkit.routing.rules import Routing, method_of
 from noptoolkit.step import Policy, StepSchedule, schedule
+from noptoolkit.step.routing_choice import routing_alone
 from noptoolkit.tables import Table
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.traffic import Traffic
@@ -125,7 +126,7 @@ class Run:
     @property
     def routing_name(self) -> str:
         """Name of the routing."""
-        return method_of(self.routing).name
+        return self.routing if isinstance(self.routing, str) else method_of(self.routing).name
 
     @property
     def layout_name(self) -> str:
@@ -304,7 +305,9 @@ class Run:
 
     def _congest(self, stage: str, demand: Traffic) -> FlowResult:
         self._tell(stage)
-        return congestion(self.package, demand, routing=self.routing, tol=self.tol, report=self.report)
+        return congestion(
+            self.package, demand, routing=routing_alone(self.routing), tol=self.tol, report=self.report
+        )
 
     def _schedule(self) -> StepSchedule:
         layout = self.allocation

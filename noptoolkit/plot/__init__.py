@@ -16,6 +16,7 @@ from noptoolkit.plot._published import published
 from noptoolkit.plot._roofline import roofline
 from noptoolkit.plot._saving import save
 from noptoolkit.plot._schedule import schedule
+from noptoolkit.plot._step_bounds import step_bounds
 from noptoolkit.plot._style import style
 from noptoolkit.plot._temperature import temperature
 from noptoolkit.plot._topology import topology
@@ -39,6 +40,7 @@ __all__ = [
     "save",
     "scaling",
     "schedule",
+    "step_bounds",
     "style",
     "temperature",
     "topology",

@@ -27,7 +27,7 @@ Buffers and the sharing of rates only make schedules longer, so the bounds hold 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -57,6 +57,8 @@ class LowerBound:
         As in the module's text.
     resource
         The resource with the largest load or head + load + tail, empty if there is none.
+    stages
+        The fronts that give the bound of the fronts, in order: its certificate.
     """
 
     critical_path: float
@@ -64,6 +66,7 @@ class LowerBound:
     head_load_tail: float
     fronts: float
     resource: str = ""
+    stages: tuple[Ints, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def value(self) -> float:
@@ -115,8 +118,9 @@ def lower_bound(graph: TaskGraph, order: Ints, head: Floats, tail: Floats) -> Lo
     heaviest = float(load.max(initial=0.0))
     if heaviest > best:
         where = int(load.argmax())
-    fronts = _front_bound(graph, order, time, head, tail, (owner, resource, work))
-    return LowerBound(critical, heaviest, best, fronts, graph.resources[where] if where >= 0 else "")
+    fronts, stages = _front_bound(graph, order, time, head, tail, (owner, resource, work))
+    name = graph.resources[where] if where >= 0 else ""
+    return LowerBound(critical, heaviest, best, fronts, name, stages)
 
 
 def lone_times(graph: TaskGraph) -> Floats:
@@ -144,9 +148,13 @@ def uses_of_resources(graph: TaskGraph) -> tuple[Ints, Ints, Floats]:
     return owner[by_task], resource[by_task], (work / graph.capacity[resource])[by_task]
 
 
+_Proof = tuple[float, tuple[Ints, ...]]
+
+
 def _front_bound(
     graph: TaskGraph, order: Ints, time: Floats, head: Floats, tail: Floats, uses: tuple[Ints, Ints, Floats]
-) -> float:
+) -> _Proof:
+    """Return the best bound that fronts give, and these fronts."""
     from noptoolkit.scheduling.compiled_bounds import front_bound
     from noptoolkit.scheduling.compiled_fronts import reach_of_chain, reach_of_fronts, ways_between_fronts
     from noptoolkit.scheduling.compiled_paths import critical_chain
@@ -155,7 +163,7 @@ def _front_bound(
     walks = (order, graph.pred_ptr, graph.pred, *graph.successors)
     work_ptr = np.searchsorted(owner, np.arange(len(graph) + 1))
 
-    def bound(kept: Ints, after_some: Ints, after_all: Ints, before_some: Ints, before_all: Ints) -> float:
+    def bound(kept: Ints, after_some: Ints, after_all: Ints, before_some: Ints, before_all: Ints) -> _Proof:
         chosen = [sets[k] for k in kept]
         shortest = np.array([time[members].min() for members in chosen])
         reach = (after_some, after_all, before_some, before_all)
@@ -170,7 +178,8 @@ def _front_bound(
             if f > 0 and (after_all[members] == f - 1).all():  # every member follows the whole front before
                 to_first[f] = max(to_first[f], (since[members] + time[members]).min())
         ways = (to_first, to_last)
-        return float(front_bound(shortest, *reach, work_ptr, resource, work, len(graph.resources), *ways))
+        value = front_bound(shortest, *reach, work_ptr, resource, work, len(graph.resources), *ways)
+        return float(value), tuple(chosen)
 
     chain = _thinned(critical_chain(order, time, head, tail, *graph.successors))
     sets = [chain[k : k + 1] for k in range(len(chain))]
@@ -180,7 +189,8 @@ def _front_bound(
         if indices:
             sets = [graph.fronts[k][:MEMBERS] for k in _thinned(np.array(indices))]
             front_ptr = np.cumsum([0, *map(len, sets)])
-            best = max(best, bound(*reach_of_fronts(front_ptr, np.concatenate(sets), *walks)))
+            reach = reach_of_fronts(front_ptr, np.concatenate(sets), *walks)
+            best = max(best, bound(*reach), key=lambda proof: proof[0])
     return best
 
 

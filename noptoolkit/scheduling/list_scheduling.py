@@ -25,7 +25,7 @@ from noptoolkit.errors import ScheduleError
 from noptoolkit.scheduling.bounds import LowerBound, lone_times, lower_bound
 from noptoolkit.scheduling.task_graph import TaskGraph
 
-__all__ = ["PRIORITIES", "Priority", "Timeline", "list_schedule"]
+__all__ = ["PRIORITIES", "Priority", "Timeline", "bounds_of", "list_schedule"]
 
 Priority = Callable[[TaskGraph], NDArray[np.floating]]
 
@@ -80,13 +80,7 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail", rounds
     >>> list_schedule(tasks.build()).end
     array([1., 1., 2., 2.])
     """
-    from noptoolkit.scheduling.compiled_paths import heads_and_tails, topological_order
-
-    succ_ptr, succ = graph.successors
-    order = topological_order(graph.pred_ptr, succ_ptr, succ)
-    if len(order) < len(graph):
-        raise ScheduleError(_name_cycle(graph, order))
-    head, tail = heads_and_tails(order, lone_times(graph), succ_ptr, succ)
+    order, head, tail = _walked(graph)
     if priority == "tail":
         urgency = lone_times(graph) + tail
     else:
@@ -100,6 +94,28 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail", rounds
     start, end = _improved(graph, start, end, bounds.value, rounds)
     start.flags.writeable = end.flags.writeable = False
     return Timeline(start, end, bounds)
+
+
+def bounds_of(graph: TaskGraph) -> LowerBound:
+    """Return the lower bounds of a graph, which need no schedule.
+
+    Raises
+    ------
+    ScheduleError
+        If the graph has a cycle.
+    """
+    return lower_bound(graph, *_walked(graph))
+
+
+def _walked(graph: TaskGraph) -> tuple[Ints, Floats, Floats]:
+    """Return a topological order, and the longest path before and after each task."""
+    from noptoolkit.scheduling.compiled_paths import heads_and_tails, topological_order
+
+    succ_ptr, succ = graph.successors
+    order = topological_order(graph.pred_ptr, succ_ptr, succ)
+    if len(order) < len(graph):
+        raise ScheduleError(_name_cycle(graph, order))
+    return (order, *heads_and_tails(order, lone_times(graph), succ_ptr, succ))
 
 
 def _improved(

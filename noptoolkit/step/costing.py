@@ -28,7 +28,7 @@ from noptoolkit.nodes import (
 from noptoolkit.package import Chiplet, Package
 from noptoolkit.routing.problem import routing_problem
 from noptoolkit.step.memory_stacks import MemoryStacks
-from noptoolkit.step.routes import named_routing, pairs_of, routed_step
+from noptoolkit.step.routes import ALONE, named_routing, pairs_of, routed_step
 from noptoolkit.step.step import Block, Slice, Step, StepOptions
 from noptoolkit.step.transfers import Pair, Transfer
 from noptoolkit.trace import RoutingTrace
@@ -57,7 +57,8 @@ def step_of(
         If the weights are more than the memory stacks hold.
     """
     step = unrouted_step(package, workload, allocation, options)
-    return routed_step(step, named_routing(package, step.options.routing))
+    routing = step.options.routing
+    return routed_step(step, named_routing(package, ALONE if routing == "optimal" else routing))
 
 
 def unrouted_step(

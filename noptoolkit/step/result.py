@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from noptoolkit.package import Package
 from noptoolkit.scheduling import Schedule
 from noptoolkit.step.energy import StepEnergy
 from noptoolkit.step.policies import Policy
+from noptoolkit.step.routing_bound import RoutingBound, bound_of_routings, has_one_routing
 from noptoolkit.step.step import Step
 from noptoolkit.tables import Amount, Missing, Table
 from noptoolkit.trace import ORIGINS
@@ -36,6 +38,27 @@ class StepSchedule(Schedule):
     policy: Policy
     energy: StepEnergy
 
+    @cached_property
+    def any_routing(self) -> RoutingBound:
+        """The lower bound over all routings, split or not, and all orders of the same work."""
+        return bound_of_routings(self.step, lambda step: self.policy.graph(step, self.policy))
+
+    @property
+    def lower_bound(self) -> float:
+        """Lower bound on the makespan under any routing and any order of the same work, in s."""
+        if self._one_routing:
+            return max(self.any_routing.value, self.bounds.value)
+        return self.any_routing.value
+
+    @cached_property
+    def _one_routing(self) -> bool:
+        return has_one_routing(self.step)
+
+    @property
+    def bound_of_routes(self) -> float:
+        """Lower bound on the makespan under these routes and any order, in s."""
+        return self.bounds.value
+
     def __repr__(self) -> str:
         what = f"{self.workload.name!r} on {self.package.name!r}, {format_quantity(self.makespan, 's')}"
         within = f"within {100 * self.gap:.2g} % of the bound"
@@ -62,6 +85,15 @@ class StepSchedule(Schedule):
         unknown = f"without {', '.join(self.energy.unknown)}" if self.energy.unknown else ""
         total = Amount(self.energy.total, "J") if self.energy.total else Missing("not given")
         rows = list(table.rows)
+        first = [row[0] for row in rows].index("lower bound")
+        rows[first : first + 1] = [
+            (
+                "lower bound",
+                Amount(self.lower_bound, "s"),
+                f"any routing, any order: {self.any_routing.method}",
+            ),
+            ("bound of these routes", Amount(self.bound_of_routes, "s"), f"any order: {self.bounds.method}"),
+        ]
         rows.insert(1 + [row[0] for row in rows].index("overlap"), ("dynamic energy", total, unknown))
         return replace(table, rows=tuple(rows))
 

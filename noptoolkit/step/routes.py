@@ -132,7 +132,7 @@ def _routed(step: Step, sent: Transfer, routing: StepRouting, costs: _Costs) -> 
         routed = route(routing.whole, sent.problem, Effort())
         time = routed.use(network, sent.problem.ports) * costs.rate
         load = network.channel_load(routed.arc_load + routed.trees.arc_load)
-        return replace(sent, uses=_named(network, time), load=load)
+        return replace(sent, uses=_named(network, time), load=load, trees=routed.trees)
     time, load = np.zeros(network.num_resources), np.zeros(network.num_arcs)
     ports: dict[str, float] = {}
     paths: dict[Pair, Floats] = {}

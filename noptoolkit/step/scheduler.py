@@ -12,11 +12,11 @@ from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Package, expect_package
 from noptoolkit.routing.rules import Routing
 from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
-from noptoolkit.step.costing import step_of
+from noptoolkit.step.costing import unrouted_step
 from noptoolkit.step.energy import energy_of
 from noptoolkit.step.policies import POLICIES, Policy
 from noptoolkit.step.result import StepSchedule
-from noptoolkit.step.routes import ALONE
+from noptoolkit.step.routing_choice import candidate_steps, check_routing
 from noptoolkit.step.step import Step, StepOptions
 from noptoolkit.units import Quantity
 from noptoolkit.workload import Workload
@@ -49,7 +49,12 @@ def schedule(
         A name in `POLICIES` or a `Policy`.
     priority
         Which ready task starts first, see `list_schedule`.
-    efficiency, routing, slices, optimiser, weights_on_network
+    routing
+        Routing of everything that crosses the network: ``optimal`` for the best of the routings that are
+        chosen for all traffic together and of shortest, dor and ecmp, one path per transfer;
+        ``optimal-split`` if transfers may be split over paths; ``optimal-alone`` for the best routes of each
+        transfer alone; or a routing of `noptoolkit.flow.ROUTINGS` or of your own.
+    efficiency, slices, optimiser, weights_on_network
         See `StepOptions`.
     energy_per_flop
         In J, see `energy_of`.
@@ -74,20 +79,22 @@ def schedule(
     chosen = dataclasses.replace(chosen, **changes)
     if allocation is None:
         allocation = allocate(workload.trace, package, method=chosen.layout)
-    steps: dict[int, Step] = {}
+    check_routing(routing)
     best: StepSchedule | None = None
+    steps: dict[int, tuple[Step, ...]] = {}
     for prefetch, order, count in chosen.candidates(workload.batch):
         if count not in steps:
             options = StepOptions(
                 degree=chosen.degree,
                 micro_batches=count,
                 slices=slices,
-                routing=ALONE if routing == "optimal" else routing,
+                routing=routing,
                 efficiency=efficiency or Efficiency(),
                 optimiser=optimiser,
                 weights_on_network=weights_on_network,
             )
-            steps[count] = step_of(package, workload, allocation, options)
+            unrouted = unrouted_step(package, workload, allocation, options)
+            steps[count] = tuple(candidate_steps(unrouted, routing))
         tried = dataclasses.replace(
             chosen,
             layout=allocation.method.partition(":")[0],
@@ -95,11 +102,16 @@ def schedule(
             order=order,
             micro_batches=count,
         )
-        graph = tried.graph(steps[count], tried)
-        timeline = list_schedule(graph, priority=priority, rounds=tried.rounds)
-        if best is None or timeline.makespan < best.makespan:
-            energy = energy_of(steps[count], energy_per_flop)
-            times = (timeline.start, timeline.end, timeline.bounds)
-            best = StepSchedule(graph, *times, steps[count], tried, energy)
+        winner, least = None, float("inf")
+        for step in steps[count]:
+            graph = tried.graph(step, tried)
+            timeline = list_schedule(graph, priority=priority, rounds=tried.rounds)
+            if timeline.makespan < least:
+                winner, least = step, timeline.makespan
+            if best is None or timeline.makespan < best.makespan:
+                energy = energy_of(step, energy_per_flop)
+                times = (timeline.start, timeline.end, timeline.bounds)
+                best = StepSchedule(graph, *times, step, tried, energy)
+        steps[count] = steps[count] if winner is None else (winner,)  # the routing is chosen once
     assert best is not None  # candidates are never empty
     return best

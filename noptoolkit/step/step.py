@@ -60,8 +60,9 @@ class StepOptions:
         SRAM where ``None``.
     routing
         Routing of everything that crosses the network: tokens, weights, gradients, caches; a name in
-        `noptoolkit.flow.ROUTINGS` or such a routing. ``optimal-alone`` (today also ``optimal``) routes each
-        transfer of tokens and gradients as if it were alone on the package, and weights by shortest paths.
+        `noptoolkit.flow.ROUTINGS` or such a routing. ``optimal`` and ``optimal-split`` route all traffic
+        together (`noptoolkit.step.routing_choice`); ``optimal-alone`` routes each transfer of tokens and
+        gradients as if it were alone on the package, and weights by shortest paths.
     efficiency
         Share of the peak rates that is reached.
     optimiser
@@ -229,6 +230,17 @@ class Step:
         """Return the step with each transfer changed, in a fixed order."""
         blocks = tuple(block.with_transfers(change) for block in self.blocks)
         return replace(self, blocks=blocks, head=self.head.with_transfers(change))
+
+    def transfers(self) -> list[Transfer]:
+        """Return all transfers, each once, in a fixed order."""
+        found: list[Transfer] = []
+
+        def keep(sent: Transfer) -> Transfer:
+            found.append(sent)
+            return sent
+
+        self.with_transfers(keep)
+        return found
 
     @cached_property
     def waits(self) -> Mapping[str, frozenset[str]]:

@@ -98,6 +98,7 @@ EXAMPLES: dict[str, Callable[[], Any]] = {
     "Resilience | Sequence[Resilience]": lambda: nop.resilience(package(), flow().traffic),
     "RoutingTrace": lambda: workload().trace,
     "Schedule": schedule,
+    "StepSchedule": schedule,
     "Sequence[FlowResult]": lambda: [flow(), flow()],
     "Sequence[Mapping[str, float | str]]": lambda: [
         {"package": "mesh", "x": float(x), "y": 1.0 / x} for x in (1, 2, 4)
