@@ -16,6 +16,7 @@ from noptoolkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from noptoolkit import formats, physical, plot, simulate, study, topology, traffic
+    from noptoolkit._threads import limit_threads
     from noptoolkit.allocation import Allocation, allocate, compare_layouts
     from noptoolkit.collectives import CollectiveResult, collective
     from noptoolkit.flow import FlowResult, congestion
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 
 _ROOMS = {
+    "_threads": ["limit_threads"],
     "allocation": ["Allocation", "allocate", "compare_layouts"],
     "collectives": ["CollectiveResult", "collective"],
     "flow": ["FlowResult", "congestion"],
@@ -89,6 +91,7 @@ __all__ = [
     "congestion",
     "convert",
     "formats",
+    "limit_threads",
     "load_topology",
     "load_trace",
     "load_workload",

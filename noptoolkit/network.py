@@ -163,6 +163,12 @@ def flow_network(package: Package) -> FlowNetwork:
     >>> network.num_arcs, network.names[-1], network.on_arcs.toarray()[-1]
     (4, 'hub crossbar', array([0., 1., 0., 1.]))
     """
+    # Bundling parallel channels loses no routing: a load shared in proportion to bandwidth makes all of them
+    # take equally long, and any other split makes one of them take longer. Half- and full-duplex channels
+    # between the same nodes stay apart (`keys` ends in that bit), for their capacities count differently.
+    # Both directions of a half-duplex bundle get one resource by the first link of each: the two bundles
+    # hold the same links, so these are the same. All numbering is by first appearance, so indices of arcs
+    # and resources follow the order of the package's channels, which users see.
     index = package.index
     nodes = len(package.nodes)
     origin = np.arange(nodes)

@@ -21,7 +21,7 @@ from noptoolkit.package import Package, expect_package
 from noptoolkit.routing.method import Effort, RoutingMethod
 from noptoolkit.routing.problem import RoutingProblem, routing_problem
 from noptoolkit.routing.rules import Routing, method_of
-from noptoolkit.routing.solution import Bound, Routed, Status, TreeLoads
+from noptoolkit.routing.solution import Bound, CommodityFlow, Routed, Status, TreeLoads, gap_between
 from noptoolkit.traffic import Traffic
 
 __all__ = ["congestion", "name_of"]
@@ -111,8 +111,11 @@ def name_of(routing: str | Routing) -> str:
 
 def _nothing(problem: RoutingProblem) -> Routed:
     """Return what a package without channels carries."""
-    nodes = len(problem.network.origin)
-    return Routed(np.zeros(0), TreeLoads(np.zeros(0), np.zeros(nodes), np.zeros(nodes)), "nothing to carry")
+    nodes, vertices = len(problem.network.origin), problem.network.num_vertices
+    none, no_arcs = np.zeros(0, np.int64), np.zeros((0, 0))
+    proof = CommodityFlow(no_arcs, none, True, none, np.arange(vertices))
+    trees = TreeLoads(np.zeros(0), np.zeros(nodes), np.zeros(nodes))
+    return Routed(np.zeros(0), trees, "nothing to carry", proof=proof)
 
 
 def _assemble(
@@ -132,7 +135,7 @@ def _assemble(
     bound = best_bound(problem, routed, ratio)
     if math.isclose(bound.time, achieved, rel_tol=ALIKE):
         bound = dataclasses.replace(bound, time=achieved)
-    gap = achieved / bound.time - 1 if bound.time > 0 else 0.0
+    gap = gap_between(achieved, bound.time)
     if gap <= EXACT:
         status: Status = "exact"
     elif not method.searches:

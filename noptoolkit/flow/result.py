@@ -17,7 +17,7 @@ from noptoolkit.package import Package
 from noptoolkit.routing.flow_shares import forwarding_of_flow
 from noptoolkit.routing.forwarding import Forwarding
 from noptoolkit.routing.problem import routing_problem
-from noptoolkit.routing.solution import CutPacking, Routed, Status
+from noptoolkit.routing.solution import CutPacking, Routed, Status, gap_between
 from noptoolkit.tables import Column, Table
 from noptoolkit.traffic import Traffic
 from noptoolkit.units import format_quantity
@@ -127,10 +127,8 @@ class FlowResult:
 
     @property
     def gap(self) -> float:
-        """How much longer than ``time_bound`` the flow takes at most: time / time_bound - 1."""
-        if self.time == 0:
-            return 0.0
-        return self.time / self.time_bound - 1 if self.time_bound > 0 else float("inf")
+        """Largest distance of ``time`` to the optimum: time / time_bound - 1."""
+        return gap_between(self.time, self.time_bound)
 
     def table(self, busiest: int | None = 8) -> Table:
         """Return the busiest channels, crossbars and ports (all of them where ``None``) as a table."""
@@ -181,9 +179,9 @@ class FlowResult:
         return {name: float(x) for name, x in zip(self.network.names[first:], share[first:], strict=True)}
 
     def verify(self) -> Verification:
-        """Check the result by code that shares nothing with the solvers; return what was checked, as true.
+        """Check the result by code that shares nothing with the solvers.
 
-        See `noptoolkit.flow.verification`.
+        Return what was checked, true if it is everything: `noptoolkit.flow.verification`.
 
         Raises
         ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from noptoolkit.package.graph import Package
 
 __all__ = ["check_package", "graph_faults"]
+
+NUMBERED = re.compile(r"#\d+$")
+"""How the names of parallel channels end."""
 
 SLOW = 1e6
 """Bandwidth of a die-to-die link, in B/s, below which a unit was probably forgotten."""
@@ -33,9 +37,22 @@ def check_package(package: Package) -> None:
     if not any(isinstance(node, Chiplet) for node in package.nodes):
         faults.append("no chiplet: nothing could send or receive; add a Chiplet")
     if not faults:
-        faults = _reach_faults(package)
+        faults = [*_channel_faults(package), *_reach_faults(package)]
     raise_collected(TopologyError, f"package {package.name!r}", faults)
     _warn_of_bare_numbers(package)
+
+
+def _channel_faults(package: Package) -> list[str]:
+    """Name the channels that are called alike: ``b#2`` as a node, and the second link to ``b``."""
+    numbered = [node.name for node in package.nodes if NUMBERED.search(node.name)]
+    if not numbered:
+        return []
+    return [
+        f"{count} channels are named {name!r}, the second to a node and the first to one that is named like "
+        "it; name no node like another one with '#' and a number"
+        for name, count in Counter(package.channel_names).items()
+        if count > 1
+    ]
 
 
 def _warn_of_bare_numbers(package: Package) -> None:

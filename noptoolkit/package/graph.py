@@ -204,11 +204,12 @@ class Package:
 
         Expert chiplets without a group are a group of their own.
         """
-        groups: dict[str, list[int]] = {}
+        groups: dict[tuple[bool, str], list[int]] = {}
         for i, name in enumerate(self.experts):
             chiplet = self[name]
             assert isinstance(chiplet, Chiplet)
-            groups.setdefault(chiplet.group or f"only {name}", []).append(i)
+            key = (True, chiplet.group) if chiplet.group else (False, name)
+            groups.setdefault(key, []).append(i)
         return tuple(tuple(members) for members in groups.values())
 
     @cached_property

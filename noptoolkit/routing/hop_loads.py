@@ -6,12 +6,10 @@ from `noptoolkit.routing.forwarding`.
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
 from noptoolkit._arrays import Floats
+from noptoolkit._threads import thread_pool
 from noptoolkit.network import FlowNetwork
 from noptoolkit.routing.forwarding import forward_along, push, up_down_graph
 from noptoolkit.routing.hops import HopGraph, plain_graph
@@ -59,7 +57,7 @@ def load_along_hops(
         else:
             load_equally(cuts[k], cuts[k + 1], ends, first, tail, arc, width, wanted, load[k])
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with thread_pool() as pool:
         list(pool.map(run, range(BLOCKS)))
     total: Floats = load.sum(axis=0)
     return total

@@ -15,9 +15,24 @@ from noptoolkit.network import FlowNetwork
 if TYPE_CHECKING:
     from noptoolkit.routing.forwarding import Forwarding
 
-__all__ = ["Bound", "CommodityFlow", "CutPacking", "Routed", "Status", "TwoTrips"]
+__all__ = ["Bound", "CommodityFlow", "CutPacking", "Routed", "Status", "TwoTrips", "gap_between"]
 
 Status = Literal["exact", "certified", "time limit", "bounded", "fixed routing"]
+
+
+def gap_between(time: float, bound: float) -> float:
+    """Return how far a time is above a bound at most, time / bound - 1: the one definition of a gap.
+
+    Nothing to do (time 0) has gap 0; a bound of 0 below a time above 0 proves nothing, the gap is infinite.
+
+    Examples
+    --------
+    >>> gap_between(1.5, 1.0), gap_between(0.0, 0.0), gap_between(1.0, 0.0)
+    (0.5, 0.0, inf)
+    """
+    if time == 0:
+        return 0.0
+    return time / bound - 1 if bound > 0 else float("inf")
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """What every routing owes its caller, over the whole table."""
 
+import dataclasses
 import pickle
 
 import networkx as nx
@@ -9,14 +10,15 @@ import pytest
 from noptoolkit import Chiplet, Link, Memory, Package, Switch
 from noptoolkit.errors import NopError, UnknownNameError
 from noptoolkit.flow import ROUTINGS, congestion
-from noptoolkit.traffic import Traffic, from_matrix
+from noptoolkit.traffic import DestinationSets, Traffic, from_matrix
 
 
 def grid_package(rows=3, columns=4):
     graph = nx.Graph(nx.grid_2d_graph(rows, columns).edges())
     package = Package.from_networkx(graph, bandwidth="1 GB/s", name="grid")
     cells = {str((r, c)): (c * 1e-2, r * 1e-2) for r, c in np.ndindex(rows, columns)}
-    nodes = [Chiplet(node.name, role="expert", position=cells[node.name]) for node in package.nodes]
+    kind = {"role": "expert", "replicates": True, "reduces": True}
+    nodes = [Chiplet(node.name, position=cells[node.name], **kind) for node in package.nodes]
     return package.replace(nodes=nodes)
 
 
@@ -58,9 +60,32 @@ def test_never_beats_the_optimum(routing):
     assert congestion(package, traffic, routing=routing).time_bound <= best.time * (1 + 1e-9)
 
 
+def test_verifies_completely(routing):
+    """Flow, messages, loads, times and the bound of every routing are checked to the last claim."""
+    package = grid_package()
+    for traffic in (random_traffic(package, 5), messages_to_sets(package)):
+        flow = congestion(package, traffic, routing=routing)
+        checked = flow.verify()
+        assert checked.complete
+        assert checked
+        assert not checked.unchecked
+    lighter = dataclasses.replace(flow, load=flow.load * 0.999)
+    with pytest.raises(NopError, match="does not hold"):
+        lighter.verify()
+
+
+def messages_to_sets(package, seed=0):
+    """A unicast demand beside multicasts and reductions of random sets, where every node copies and adds."""
+    size, rng = len(package.terminals), np.random.default_rng(seed)
+    members = rng.integers(1, 2**size, 20, dtype=np.uint64)[:, None]
+    sets = DestinationSets(rng.integers(0, size, 20), members, rng.random(20) * 1e6)
+    return dataclasses.replace(random_traffic(package, seed), multicast=sets, reduction=sets)
+
+
 def test_no_traffic_takes_no_time(routing):
     package = grid_package()
     flow = congestion(package, from_matrix(package, np.zeros((12, 12))), routing=routing)
+    assert flow.verify().complete
     assert (flow.time, flow.time_bound, flow.gap, flow.bottleneck) == (0.0, 0.0, 0.0, "")
     assert not flow.load.any()
     assert not flow.utilisation.any()

@@ -166,3 +166,20 @@ def test_from_networkx_tells_every_fault() -> None:
         Package.from_networkx(graph)
     for part in ("did you mean 'chiplet'?", "latency = '2 GB' does not fit", "no bandwidth; pass bandwidth="):
         assert part in str(caught.value)
+
+
+def test_channels_of_one_name_are_refused():
+    """Nodes b and b#2: the second link from a to b and the first to b#2 would both be a->b#2."""
+    nodes = [Chiplet("a"), Chiplet("b"), Chiplet("b#2")]
+    links = [Link("a", "b", "1 GB/s"), Link("a", "b", "1 GB/s"), Link("a", "b#2", "1 GB/s")]
+    with pytest.raises(TopologyError, match=r"2 channels are named 'a->b#2'"):
+        Package("twins", nodes, links)
+    apart = Package("apart", nodes, [links[0], links[2]])
+    assert len(set(apart.channel_names)) == len(apart.channels)
+
+
+def test_no_name_of_a_group_is_taken_for_a_chiplet_alone():
+    nodes = [Chiplet("a", role="expert", group="only b"), Chiplet("b", role="expert")]
+    assert Package("two", nodes, [Link("a", "b", "1 GB/s")]).expert_groups == ((0,), (1,))
+    nodes = [Chiplet("a", role="expert", group="b"), Chiplet("b", role="expert")]
+    assert Package("two", nodes, [Link("a", "b", "1 GB/s")]).expert_groups == ((0,), (1,))

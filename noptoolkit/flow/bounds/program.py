@@ -152,6 +152,13 @@ def has_cycle(network: FlowNetwork) -> bool:
 
 def _strip(network: FlowNetwork, demand: Floats) -> tuple[Floats, Ints, Bools, Floats]:
     """Strip vertices with one neighbour; return contracted demand, anchors, arcs left, forced loads."""
+    # A vertex with a single neighbour, over at most one arc each way, is on no path but its own: whatever the
+    # routing, its outgoing arc carries all that it sends, its incoming arc all that it receives. So its load
+    # is forced, and its demand can start and end at the neighbour instead; then it is gone, and the
+    # neighbour may in turn have one neighbour left. Order does not matter: each vertex is looked at again
+    # when it loses a neighbour, so trees that hang on cycles vanish whole, and a network without cycles too.
+    # Demand between a vertex and its neighbour becomes demand of one vertex with itself: it travels no
+    # further, and is dropped.
     demand = demand.copy()
     anchor = np.arange(network.num_vertices)
     left = np.ones(network.num_arcs, bool)

@@ -114,6 +114,14 @@ def certify(
     The repair is that of `noptoolkit.flow.bounds.certificate.repair`. ``distances`` [blocks, vertices,
     LANES] and ``repaired`` [commodities, arcs] are filled where they are not empty.
     """
+    # Why both results are proofs, however rough the iterate. Bound: for prices y >= 0 that sum to 1 with the
+    # capacities, every routing costs at least demand x distance under the lengths A^T y, and no routing
+    # finishes before its cost; distances are exact shortest paths in float64, so nothing of the iterate but
+    # its prices enters. Flow: the single-precision flow is cut off at 0 (and where no path from the
+    # commodity's end leads, so that nothing is conjured up), and `need` counts in float64 what each vertex
+    # still lacks. Going through the shortest-path tree from the leaves to its root, each lack is passed to
+    # the parent and the tree arc carries it, so in the end every vertex but the end gets at least what it
+    # passes on and takes; surplus only adds load. The tree arcs are where repair is cheapest under y.
     vertices = len(first) - 1
     arcs = len(head)
     distance = np.empty((vertices, LANES))

@@ -17,10 +17,8 @@ ones.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -29,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit._arrays import Floats, Ints
+from noptoolkit._threads import thread_pool
 from noptoolkit.flow.bounds.cuts import CUT, program_cut
 from noptoolkit.flow.bounds.program import FlowProgram
 from noptoolkit.flow.optimal.detours import DetourSearch
@@ -39,6 +38,7 @@ __all__ = ["solve_first_order"]
 Singles = NDArray[np.float32]
 
 METHOD = "primal-dual hybrid gradient"
+PARTS = 8  # of the commodities, summed in their order: a fixed number, so that threads change no digit
 FIRST_CUT = 0.15  # gap below which prices know where the bottleneck is
 PATIENCE = 2000  # iterations, or as many as before, that may bring nothing: single precision has its end
 EMPTY_SINGLES = np.zeros((0, 0, 0), np.float32)
@@ -76,8 +76,8 @@ class Kernels:
         self.lanes = compiled.LANES
         self.compiled = compiled
         self.blocks = -(-len(program.ends) // self.lanes)
-        self.threads = max(1, min(os.cpu_count() or 1, self.blocks))
-        self.pool = ThreadPoolExecutor(self.threads)
+        self.parts = max(1, min(PARTS, self.blocks))
+        self.pool = thread_pool()
         self.first = program.first_arc()
         self.tail, self.head = program.tail.astype(np.int32), program.head.astype(np.int32)
         self.demand = np.ascontiguousarray(program.demand)
@@ -91,7 +91,7 @@ class Kernels:
         return np.ascontiguousarray(lanes.transpose(0, 2, 1))
 
     def ranges(self, count: int) -> list[tuple[int, int]]:
-        cuts = [count * k // self.threads for k in range(self.threads + 1)]
+        cuts = [count * k // self.parts for k in range(self.parts + 1)]
         return [(a, b) for a, b in pairwise(cuts) if b > a]
 
     def spread(self, flow: Singles, scale: Singles) -> None:
@@ -156,7 +156,22 @@ def solve_first_order(
     folded
         Whether the program is folded by symmetry, so that cuts say nothing about it.
     """
-    kernels, detours = Kernels(program), DetourSearch(program)
+    kernels = Kernels(program)
+    try:
+        return _solve(program, kernels, tol, deadline, report, folded)
+    finally:  # an interrupt or an error in a kernel leaves no thread behind
+        kernels.pool.shutdown(cancel_futures=True)
+
+
+def _solve(
+    program: FlowProgram,
+    kernels: Kernels,
+    tol: float,
+    deadline: float,
+    report: Callable[[str], None] | None,
+    folded: bool,
+) -> Solution:
+    detours = DetourSearch(program)
     capacity, on_arcs, base = program.capacity, program.on_arcs, program.base
     prices_to_length = on_arcs.T.tocsr()
     padding = np.full(kernels.blocks * kernels.lanes - len(program.ends), -1)
@@ -177,6 +192,15 @@ def solve_first_order(
         load, cost = kernels.certify(length, flow, distances)
         return load, cost + _dot(base, prices), length, prices
 
+    # Why a rough method may be trusted: nothing that it returns is the iterate. Every certificate starts from
+    # the current flow and prices and makes them feasible (see `compiled.certify`), so `best` holds a time
+    # that a flow achieves and a bound that prices prove, whatever the steps do; steps decide only how soon
+    # the two meet. Why they meet: while the floor z' is below the optimum the saddle value is above 0 and the
+    # prices that grow on overfull resources raise the bound, and with it the floor; once z' is at or above
+    # it the value is 0, and reflected Halpern steps converge to a flow that keeps the floor, half a tolerance
+    # above the bound. Restarts at the current point, when the residual has fallen to a fifth or rises again,
+    # make convergence linear in practice; omega is re-balanced there, so that flow and prices move equally
+    # far in their norms.
     y = 1 / capacity / len(capacity)
     kernels.load()
     detours.find(np.zeros(len(program.tail)), np.inf)  # likewise
@@ -197,7 +221,7 @@ def solve_first_order(
     limited = False
     while best.gap > tol and not limited:
         limited = time.perf_counter() + reserve >= deadline
-        mix = (since_restart + 1) / (since_restart + 2)
+        mix = (since_restart + 1) / (since_restart + 2)  # Halpern: ever less of the anchor flow0, price0, y0
         arc_length = (prices_to_length @ y).astype(np.float32)
         load, moved = kernels.step(
             (arc_length, flow, price, demand, ends, scale, inverse_spread, omega, flow0, price0, mix)
@@ -244,9 +268,9 @@ def solve_first_order(
             next_check = iteration + int(np.clip(far * iteration, 20, 200))
             if report is not None:
                 report(f"{METHOD}: {iteration} iterations, gap {best.gap:.2%}, omega {omega:.3g}")
+    # The flow in float64 is made once, at the end, from the lengths of the best certificate.
     repaired = np.zeros((len(program.ends), len(program.tail)))
     load, _ = kernels.certify(best.length, best.flow, repaired=repaired)
-    kernels.pool.shutdown()
     if np.isfinite(best.target):
         detours.find(load, best.target).take(repaired)
         load = repaired.sum(axis=0)

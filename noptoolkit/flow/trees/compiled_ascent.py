@@ -46,6 +46,12 @@ def ascend(
     -------
     The sum of the weights, how many hops are full, how many cuts were raised.
     """
+    # Why the sum of the weights is a lower bound: a cut is a set of vertices with a member but without the
+    # root, so every tree enters it by some hop. Weights of cuts are taken from what is left of the hops that
+    # enter them and never below 0, so the weights of the cuts that one hop enters sum to at most its length:
+    # a feasible dual of the cut program, and a tree pays each cut at least once. Why it ends: each step makes
+    # at least one more hop full, or finds a member connected. Why the full hops hold a tree: a member leaves
+    # `active` only when the root reaches it along full hops.
     vertices = len(first) - 1
     full = 0
     for hop in range(len(tail)):
@@ -87,9 +93,9 @@ def ascend(
         smaller = False
         for k in range(waiting):
             smaller |= size[k] < filled
-        if smaller:  # the smallest side first: its cuts then nest, and waste nothing
+        if smaller:  # raise the smallest side first: sides then nest instead of crossing
             continue
-        step = np.inf
+        step = np.inf  # the most that the cut can be raised by until a hop into it is full
         for i in range(filled):
             for hop in range(first[queue[i]], first[queue[i] + 1]):
                 if not inside[tail[hop]] and left[hop] < step:

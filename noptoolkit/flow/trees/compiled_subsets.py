@@ -104,6 +104,13 @@ def cheapest_ways(
     begins
         Filled where to be kept: where the arcs of each message begin, [messages + 1].
     """
+    # Why the trees are cheapest (Dreyfus and Wagner, 1971): a cheapest tree from u for a part of the set is a
+    # shortest path to the first vertex v where the copy splits, and from v two cheapest trees for two halves
+    # of the part; `subset_costs` takes the least over all v that can split and over all halves, from small
+    # parts to large. Messages to one set share that table: its cost depends on the set, not on the root.
+    # Why no path is stored: `via` and `split` are found when first needed by looking for the sum that gives
+    # exactly the stored number. The same float64 operations on the same numbers give the same bits, so the
+    # comparison with == finds it; tables of choices would take as much memory as the costs.
     vertices = len(distance)
     onto, helpers = np.ascontiguousarray(distance.T), np.flatnonzero(helps)
     most = 0
@@ -137,7 +144,7 @@ def cheapest_ways(
                 waiting[0], starts[0] = first[left], start
                 left ^= first[left]
                 depth = 1
-                while depth > 0:
+                while depth > 0:  # depth first; a part of k members splits k - 1 times: the stack suffices
                     depth -= 1
                     part, here = waiting[depth], starts[depth]
                     if via[part, here] < 0:

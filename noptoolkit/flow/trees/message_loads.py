@@ -71,6 +71,12 @@ def _groups(network: FlowNetwork, part: Messages, tree: Tree) -> tuple[Ints, Bit
     Shapes are [groups], [sets, words] and [groups]. Groups of the root have arc ``ROOT``; one per end point
     follows, with arc ``MEMBER``.
     """
+    # A group is a set of end points that one copy on an arc serves: the arc carries one copy of each message
+    # that has a member in it. Nodes of the tree are numbered after their parents, so the loop from the last
+    # to the first sees all groups below a node before the node. A node that can copy (or add) merges what is
+    # below it into one group: one copy in, several out. A node that cannot needs a copy in for each out, so
+    # it passes the groups up as they are. That holds for every message to any subset, so a tree is worked
+    # out once for all messages that follow it.
     words = part.members.shape[1]
     far = network.tail if part.reverse else network.head
     below: list[list[int]] = [[] for _ in tree.arc]

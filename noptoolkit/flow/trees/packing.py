@@ -18,10 +18,8 @@ trees are is not kept, but found again from the prices. Three steps take turns:
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +27,7 @@ from scipy.sparse import csc_array
 
 from noptoolkit._arrays import Floats
 from noptoolkit._highs import run_highs
+from noptoolkit._threads import thread_pool
 from noptoolkit.flow.bounds.certificate import node_cut_bounds
 from noptoolkit.flow.trees.blocks import Partition, Pricing, partition
 from noptoolkit.flow.trees.cheapest import Served
@@ -176,7 +175,7 @@ class _Search:
         prices /= float(self.capacity @ prices)
         pricing = Pricing(self.problem, prices)
         begin = time.perf_counter()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with thread_pool() as pool:
             answers = list(
                 pool.map(lambda block: None if self.is_late() else pricing.serve(block), self.parts.blocks)
             )
@@ -311,7 +310,7 @@ class _Search:
             kept += sum(len(way.arcs) for way in found)
             return found
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with thread_pool() as pool:
             found = pool.map(find, [column for column, _ in used])
             ways = [
                 replace(way, shares=share * way.shares)

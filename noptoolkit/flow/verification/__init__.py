@@ -37,21 +37,26 @@ __all__ = ["Verification", "verify_flow"]
 
 @dataclass(frozen=True)
 class Verification:
-    """What was checked of a `FlowResult`; true.
+    """What was checked of a `FlowResult`; true only if that is everything.
 
     Parameters
     ----------
-    messages
-        Messages to sets that were followed to every member.
-    unchecked
-        What was too much to check, one sentence each; empty where everything was.
+    messages : int
+        Number of messages to sets that were followed to every member.
+    unchecked : tuple of str
+        What was not checked, one sentence each; empty if everything was.
     """
 
     messages: int
     unchecked: tuple[str, ...] = ()
 
+    @property
+    def complete(self) -> bool:
+        """Whether everything that the result claims was checked."""
+        return not self.unchecked
+
     def __bool__(self) -> bool:
-        return True
+        return self.complete
 
 
 def verify_flow(result: FlowResult, tolerance: float = 1e-7) -> Verification:
@@ -59,13 +64,18 @@ def verify_flow(result: FlowResult, tolerance: float = 1e-7) -> Verification:
 
     Parameters
     ----------
-    tolerance
-        Relative to the largest value compared.
+    tolerance : float
+        Largest difference, relative to the largest value compared.
+
+    Returns
+    -------
+    Verification
+        True if everything was checked; what was not is named in ``unchecked``.
 
     Raises
     ------
     RoutingError
-        With every fault found.
+        If something does not hold; the message lists every fault.
     """
     given = Given(result, tolerance)
     check = _Check(given)

@@ -97,7 +97,7 @@ class FlowCheck:
             self.unchecked.append("the flow behind the loads: too large to keep")
             return
         arc_of_channel = self.given.result.network.arc_of_channel
-        arcs = int(arc_of_channel.max()) + 1
+        arcs = int(arc_of_channel.max(initial=-1)) + 1
         tail, head = np.full(arcs, -1), np.full(arcs, -1)
         tail[arc_of_channel], head[arc_of_channel] = self.given.tail, self.given.head
         if (tail[arc_of_channel] != self.given.tail).any() or (head[arc_of_channel] != self.given.head).any():
