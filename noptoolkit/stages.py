@@ -39,7 +39,7 @@ from noptoolkit.traffic import Traffic
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
-__all__ = ["LayoutKey", "Run", "halves"]
+__all__ = ["LayoutKey", "Run", "content_of", "halves"]
 
 T = TypeVar("T")
 
@@ -196,7 +196,7 @@ class Run:
         key = (*key, self.package.expert_groups)
         if self.allocator != "auto":
             return key
-        return (*key, self.objective, _content(self._layer_time()) if self.objective == "time" else "")
+        return (*key, self.objective, content_of(self._layer_time()) if self.objective == "time" else "")
 
     def record(self) -> dict[str, str | float | int | None]:
         """Return what the results came from: names, options, seed, version and digests.
@@ -326,7 +326,7 @@ def halves(trace: RoutingTrace, rng: np.random.Generator) -> tuple[RoutingTrace,
     return fit, held_out
 
 
-def _content(model: PackageTime) -> str:
+def content_of(model: PackageTime) -> str:
     """Return the sha256 of the numbers of a time model."""
     found = hashlib.sha256()
     for array in (model.parts, model.out, model.back, model.choice_time):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import noptoolkit as nop
 from noptoolkit.cli import main
 
 
@@ -104,9 +105,11 @@ def test_compare_writes_tables_and_pictures(noptoolkit: Command, tmp_path: Path)
 
 def test_allocate_writes_a_layout_that_schedule_takes(noptoolkit: Command, tmp_path: Path) -> None:
     layout = tmp_path / "layout.toml"
+    small = tmp_path / "small.npz"  # some of the recorded tokens: every layout is searched several times
+    nop.save_trace(nop.load_workload("stdlib-moe").trace.tokens(slice(0, 1024)), small)
     words = (
         "allocate",
-        "stdlib-moe",
+        small,
         "--on",
         "mozart-nop-tree",
         "--method",
@@ -125,7 +128,7 @@ def test_allocate_writes_a_layout_that_schedule_takes(noptoolkit: Command, tmp_p
     assert "replicas = " in layout.read_text()
     assert (tmp_path / "coactivation-after.png").exists()
     done = noptoolkit(
-        "schedule", "mozart-nop-tree", "--on", "stdlib-moe", "--allocation", layout, "-o", tmp_path
+        "schedule", "mozart-nop-tree", "--on", f"stdlib-moe@{small}", "--allocation", layout, "-o", tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert "lower bound" in done.stdout
@@ -358,3 +361,44 @@ def test_show_says_which_links_are_half_duplex(noptoolkit: Command) -> None:
     shown = noptoolkit("show", "mozart-nop-tree", "--channels").stdout
     assert re.search(r"hbm0->sw0 +memory, half duplex +256 GB/s", shown)
     assert re.search(r"attn->sw0 +d2d +128 GB/s", shown)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list",),
+        ("show", "mesh-4x4"),
+        ("show", "mesh-4x4", "--metrics"),
+        ("show", "olmoe-1b-7b"),
+        ("compare", "mesh-4x4", "--on", "olmoe-1b-7b", "--on", "stdlib-moe", "--metric", "links"),
+        ("schedule", "mesh-4x4", "--on", "olmoe-1b-7b", "--allocator", "contiguous"),
+        ("resilience", "star-16", "--routing", "ecmp"),
+        ("convert", "mesh-4x4", "mesh.anynet"),
+    ],
+)
+def test_json_is_all_that_stands_on_standard_output(
+    noptoolkit: Command, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = noptoolkit(*words, "--json")
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    keys = {column["key"] for column in data["columns"]}
+    assert data["schema"] == 1
+    assert data["rows"]
+    assert all(keys <= set(row) for row in data["rows"])
+    if words[0] == "compare":
+        assert [row["workload"] for row in data["rows"]] == ["olmoe-1b-7b", "stdlib-moe"]
+        assert [row["links"] for row in data["rows"]] == [34, 34]
+        assert data["metrics"]["links"]["better"] == "lower"
+    if words[0] == "schedule":
+        makespan = next(row for row in data["rows"] if row["what"] == "makespan")
+        assert (makespan["unit"], 0 < makespan["value"] < 1) == ("s", True)
+
+
+def test_solvers_speak_only_when_asked(noptoolkit: Command) -> None:
+    words = ("compare", "mesh-4x4", "torus-4x4", "--on", "olmoe-1b-7b", "--metric", "all_to_all")
+    plain, wordy = (noptoolkit(*words, "--allocator", "contiguous", *more) for more in ((), ("--verbose",)))
+    assert "(run 2 of 2" in plain.stderr
+    assert plain.stdout == wordy.stdout
+    assert set(plain.stderr.splitlines()) < set(wordy.stderr.splitlines())

@@ -276,7 +276,8 @@ def layouts_by_cap(
     Parameters
     ----------
     trace, package
-        As for `noptoolkit.allocation.allocate`, which takes the further ``options``.
+        As for `noptoolkit.allocation.allocate`, which takes the further ``options``; the objective of
+        ``auto`` is ``c_t`` if no other is given, because the curve is one of C_T.
     caps
         Multiples of the mean load; left out are those that no layout is found for, and those wider than one
         that no layer comes near.
@@ -287,6 +288,8 @@ def layouts_by_cap(
         From ``"cap 1.2"`` and the like to layouts, ready for ``noptoolkit.plot.pareto``.
     """
     layouts: dict[str, Allocation] = {}
+    if options.get("method", "auto") == "auto":
+        options = {"objective": "c_t", **options}
     for cap in sorted(caps):
         try:
             layouts[f"cap {cap:g}"] = allocate(trace, package, cap_chiplet=cap, **options)

@@ -106,7 +106,7 @@ def allocate(
             save_allocation(out, layout)
         if folder is not None:
             tell("pictures")
-            curve = layouts_by_cap(routing, package, objective=objective, rng=seed)
+            curve = layouts_by_cap(routing, package, objective=objective or "c_t", rng=seed)
             write_layouts(report, curve, folder)
     show(report.table(), as_json=as_json)
     if out is not None:
