@@ -62,7 +62,11 @@ def write_comparison(result: Comparison, folder: Path) -> tuple[str, ...]:
             keep(draw.topology(package), f"topology-{package.name}")
         for workload in result.workloads:
             runs = result.of(workload)
-            keep(draw.loads([one.dispatch for one in runs])[0], f"load-{workload}")
+            names = [
+                one.package.name + (f" (links x {one.normalised[1]:.3g})" if one.normalised else "")
+                for one in runs
+            ]
+            keep(draw.loads([one.dispatch for one in runs], titles=names)[0], f"load-{workload}")
             keep(draw.comparison(result, workload)[0], f"comparison-{workload}")
             for one in runs:
                 name = f"schedule-{one.package.name}-{workload}.png"  # an SVG of 40,000 tasks is no use

@@ -100,9 +100,10 @@ def coactivation(
             return ax
         chiplets = allocation.layer(layer).chiplet_of_expert[0][order]
         edges = np.flatnonzero(np.diff(chiplets, prepend=-1, append=len(allocation.experts)))
+        thin = min(0.9, 30.0 / len(edges))  # many frames must not hide what they frame
         for low, high in itertools.pairwise(edges.tolist()):
             box = Rectangle((low - 0.5, low - 0.5), high - low, high - low, fill=False, edgecolor=MARK)
-            box.set(linewidth=0.9, zorder=3)
+            box.set(linewidth=thin, zorder=3)
             ax.add_patch(box)
         _name_blocks(ax, [allocation.experts[i] for i in chiplets[edges[:-1]]], edges)
         ax.set(xlabel="experts of chiplet", ylabel="experts of chiplet")

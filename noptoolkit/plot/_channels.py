@@ -11,9 +11,8 @@ from noptoolkit.package import Package
 from noptoolkit.plot._layout import Layout
 from noptoolkit.plot._ribbons import channel_ribbons, channel_widths, covering_width, lane_width
 
-__all__ = ["IDLE", "ROOMY", "draw_channels"]
+__all__ = ["IDLE", "draw_channels"]
 
-ROOMY = 0.46  # gap between boxes where the channels are the matter: boxes are smaller than in other pictures
 BORDER = 0.5  # share of a box's border for the lanes one way
 IDLE = "#E6E6E6"
 

@@ -55,7 +55,7 @@ def comparison(
     metrics
         Names of metrics of the comparison; those of times, C_T, links and bandwidth where ``None``.
     columns
-        Panels beside each other on a new figure; 3 on a page, 1 in a column where ``None``.
+        Panels beside each other on a new figure; 3 on a page, 2 in a column where ``None``.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def comparison(
             raise UnknownNameError(f"no metric named {name!r}; {did_you_mean(name, result.metrics)}")
     rows = [row for row in result.rows if row["workload"] == chosen]
     width = figure_width()
-    columns = min(columns or (3 if width > 5.0 else 1), len(metrics))
+    columns = min(columns or (3 if width > 5.0 else 2), len(metrics))
     height = (0.19 * len(rows) + 0.55) / width
     panels = -(-len(metrics) // columns)
     with canvas_grid(axes, columns, [height] * panels, 0.45 / width) as grid:
@@ -92,8 +92,16 @@ def comparison(
         figure.suptitle(title, x=0.01, ha="left", fontsize="medium")
         if any(result.metrics[name].bound for name in metrics):
             note = "black tick: no routing, or no schedule, is faster"
+            if any(row.get("normalised_factor") for row in rows):
+                note += "; x: factor of the links' bandwidth"
             figure.supxlabel(note, x=0.01, ha="left", fontsize=small_type(), color=MUTED)
         return grid[: len(metrics)]
+
+
+def _name(row: Mapping[str, float | str | None]) -> str:
+    """Return the name of a row's package, with the factor of its links where they were scaled."""
+    factor = row.get("normalised_factor")
+    return str(row["package"]) + (f" x {float(factor):.3g}" if factor is not None else "")
 
 
 def _panel(
@@ -109,7 +117,7 @@ def _panel(
         bounds = np.array([float(row[metric.bound] or 0.0) for row in rows]) * factor
         ax.vlines(bounds, places - 0.4, places + 0.4, color=INK, linewidth=1.4, gid="bound")
     ax.xaxis.set_major_locator(MaxNLocator(4))
-    name_bars(ax, [str(row["package"]) for row in rows], shown=named)
+    name_bars(ax, [_name(row) for row in rows], shown=named)
     write_beside(ax, values.tolist(), [_label(metric, row[name]) for row in rows])
     ax.set_xlabel(with_unit(metric.title, unit), color=INK)
     better = {"lower": "← better", "higher": "better →"}.get(metric.better, "")

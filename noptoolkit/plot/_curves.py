@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 from noptoolkit.allocation import Allocation
 from noptoolkit.allocation.evidence import LayoutReport
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.metrics import METRICS
-from noptoolkit.plot._bars import name_bars, write_beside
+from noptoolkit.plot._bars import name_bars
 from noptoolkit.plot._style import (
     MUTED,
     OKABE_ITO,
@@ -20,6 +21,7 @@ from noptoolkit.plot._style import (
     canvas,
     figure_width,
     heading,
+    legend_below,
     multiple_of,
     origin_note,
     plain_numbers,
@@ -44,6 +46,7 @@ def scaling(
     bound: str | None = None,
     unit: str | None = None,
     label: str | None = None,
+    xlabel: str | None = None,
     title: str = "",
 ) -> Axes:
     """Draw how a metric grows with size, a line for each family, on logarithmic axes.
@@ -60,6 +63,8 @@ def scaling(
         Key of a bound of ``y``, drawn dashed.
     unit, label
         Base unit and name of ``y``; those of the metric of that name where ``None``.
+    xlabel
+        Label of the x axis, with its unit; that of the metric of that name where ``None``.
     title
         Over the picture.
 
@@ -89,11 +94,13 @@ def scaling(
     metric = METRICS.get(y)
     base = unit if unit is not None else metric.unit if metric else ""
     factor, multiple = multiple_of([float(row[y]) for row in rows], base)
+    along = METRICS.get(x)
+    across, across_unit = multiple_of([float(row[x]) for row in rows], along.unit if along else "")
     with canvas(ax, 0.62) as ax:
         heading(ax, title)
         for i, family in enumerate(dict.fromkeys(str(row[by]) for row in rows)):
             mine = sorted((row for row in rows if str(row[by]) == family), key=lambda row: float(row[x]))
-            sizes = [float(row[x]) for row in mine]
+            sizes = [across * float(row[x]) for row in mine]
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
             heights = [factor * float(row[y]) for row in mine]
             ax.plot(sizes, heights, color=colour, marker=marker, markersize=3.5, label=family)
@@ -101,13 +108,14 @@ def scaling(
                 ax.plot(sizes, [factor * float(row[bound]) for row in mine], color=colour, linestyle="--")
         ax.set_xscale("log", base=2)
         ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         plain_numbers(ax)
-        sizes = sorted({float(row[x]) for row in rows})
+        sizes = sorted({across * float(row[x]) for row in rows})
         ax.set_xticks(sizes)
         ax.grid(True, axis="y")
-        ax.set_xlabel(x)
+        ax.set_xlabel(xlabel or with_unit(along.title if along else x, across_unit))
         ax.set_ylabel(with_unit(label or (metric.title if metric else y), multiple))
-        ax.legend(title=None if not bound else "dashed: at best", alignment="left")
+        ax.legend(title=None if not bound else "dashed: lower bound", alignment="left")
         return ax
 
 
@@ -117,7 +125,7 @@ def pareto(
     ax: Axes | None = None,
     *,
     held_out: RoutingTrace | None = None,
-    title: str = "",
+    title: str | None = None,
 ) -> Axes:
     """Draw copies per token against the hottest chiplet: what a lower C_T costs in balance.
 
@@ -132,7 +140,7 @@ def pareto(
     held_out
         Tokens that the layouts have not seen: hollow marks, joined to the full ones.
     title
-        Over the picture.
+        ``Copies against balance`` where ``None``; empty for none.
 
     Returns
     -------
@@ -152,7 +160,8 @@ def pareto(
     seen = {name: (one.imbalance(trace), one.c_t(trace)) for name, one in layouts.items()}
     best = _front(list(seen.values()))
     with canvas(ax, 0.62) as ax:
-        heading(ax, title, [origin_note("", trace.origin)])
+        notes = [origin_note("grey: the best of these layouts for each imbalance", trace.origin)]
+        heading(ax, "Copies against balance" if title is None else title, notes)
         ax.plot(*np.array(best).T, color=PALE, linewidth=2.5, drawstyle="steps-post", zorder=1, gid="front")
         for i, (name, (across, up)) in enumerate(seen.items()):
             colour = COLOURS[i % len(COLOURS)]
@@ -197,10 +206,9 @@ def layouts(report: LayoutReport, ax: Axes | None = None, *, title: str | None =
     matplotlib.axes.Axes
     """
     places = np.arange(len(report.rows))
+    new = ax is None
     with canvas(ax, (0.22 * len(places) + 0.75) / figure_width()) as ax:
-        note = origin_note(
-            f"hollow and in figures: half of the {report.split}s, held out", report.trace.origin
-        )
+        note = origin_note(f"figures: held-out half of the {report.split}s", report.trace.origin)
         heading(ax, report.package.name if title is None else title, [note])
         for value, text, style in ((report.bound, "bound", "-"), (report.random, "random", "--")):
             ax.axvline(value, color=MUTED, linewidth=0.8, linestyle=style, zorder=1)
@@ -217,16 +225,29 @@ def layouts(report: LayoutReport, ax: Axes | None = None, *, title: str | None =
         held_out = np.array([row.held_out for row in report.rows])
         colour = COLOURS[0]
         ax.hlines(places, fitted, held_out, color=colour, linewidth=1.2, zorder=2)
-        ax.plot(fitted, places, "o", markersize=4.5, color=colour, gid="fitted")
-        (hollow,) = ax.plot(held_out, places, "o", markersize=4.5, color=colour, gid="held out")
+        (full,) = ax.plot(fitted, places, "o", markersize=4.5, color=colour, gid="fitted", label="fitted")
+        (hollow,) = ax.plot(
+            held_out, places, "o", markersize=4.5, color=colour, gid="held out", label="held out"
+        )
         hollow.set_markerfacecolor("white")
         low, high = min(report.bound, fitted.min()), max(report.random, held_out.max())
-        ax.set_xlim(low - 0.05 * (high - low), high)
+        ax.set_xlim(low - 0.05 * (high - low), high + 0.05 * (high - low))
         name_bars(ax, [textwrap.fill(row.allocation.method, 18) for row in report.rows])
         ax.set_ylim(len(places) - 0.2, -0.6)  # the lines are named under the last row
         figures = [f"{row.held_out:.2f}, imbalance {row.imbalance:.2f}" for row in report.rows]
-        write_beside(ax, np.maximum(fitted, held_out).tolist(), figures, gap=6.0)
+        for place, text in zip(places, figures, strict=True):  # beside the axes, where no line crosses them
+            ax.annotate(
+                text,
+                (1.0, place),
+                (4, 0),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                va="center",
+                fontsize=small_type(),
+                annotation_clip=False,
+            )
         ax.set_xlabel("C_T: copies sent per token")
+        legend_below(ax, [full, hollow], grow=new, under=2.9)
         return ax
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize, to_hex
@@ -12,11 +13,12 @@ from matplotlib.patches import Patch
 
 from noptoolkit.errors import RoutingError
 from noptoolkit.plot._matrix import colour_bar
-from noptoolkit.plot._nodes import Colour, aspect_of, draw_nodes, frame, points_per_unit
+from noptoolkit.plot._nodes import Colour, aspect_of, draw_labels, draw_nodes, frame, points_per_unit
 from noptoolkit.plot._ribbons import arrange, lane_width
 from noptoolkit.plot._stacks import dies_under
 from noptoolkit.plot._style import (
     MARK,
+    MUTED,
     PALE,
     QUANTITY_COLOURS,
     canvas,
@@ -103,8 +105,15 @@ def degradation(
         heading(ax, package.name if title is None else title, [origin_note(note, intact.traffic.origin)])
         if bar and finite:
             colour_bar(ax, "Time lost without the part (%)", top, below=True)
+        handles: list[Artist] = []
         if len(finite) < len(lost):
-            legend_below(ax, [Patch(facecolor=MARK, label="without it the package falls apart")], grow=new)
+            handles.append(Patch(facecolor=MARK, label="without it the package falls apart"))
+        tried = {link_of.get(name, name) for name in lost}
+        if any(i not in tried for i in range(len(package.links))):
+            handles.append(Patch(facecolor=PALE, label="link not tried"))
+        if any(node.name not in tried for node in package.nodes):
+            handles.append(Patch(facecolor="white", edgecolor=MUTED, label="node not tried"))
+        legend_below(ax, handles, grow=new)
         scale = points_per_unit(ax)
         width = lane_width(package, layout, border=0.6) * scale * 1.2
         colours = [PALE] * len(package.links)
@@ -123,4 +132,5 @@ def degradation(
             for end in {link.a, link.b} & dies.keys():
                 fills.setdefault(end, colour)
         draw_nodes(ax, package, layout, scale, coloured=False, fills=fills)
+        draw_labels(ax, package, layout, scale, fills)
         return ax

@@ -26,6 +26,8 @@ GAP = 0.34  # share of the way between two linked centres that their boxes leave
 BEVEL = {Chiplet: 1.85, Switch: 1.42, Memory: 2.0}
 LayoutKind = Literal["physical", "tree", "layers", "circle"]
 
+FAN = 3.6  # radians that an arc of hanging nodes may take
+FAN_STEP = 1.0  # distance of neighbours on such an arc, in steps of the layout
 CLEAR = 0.12  # room for half a link over a box, in pitches
 WIDE_TREE = 24  # leaves beyond which a tree is drawn round its root
 
@@ -178,7 +180,8 @@ def _drawn(package: Package) -> tuple[Floats, LayoutKind, list[int]]:
             i for i in layered if len(layered[i]) == 1 and isinstance(package.nodes[layered[i][0]], Switch)
         ]
         ring = placed = [i for i in bearers if i not in set(leaves)]
-        _place_circle(centre, ring, spread=1.0 + 1.1 * len(leaves) / len(ring))
+        fans = {i: [j for j in neighbours[i] if len(neighbours[j]) == 1 and j not in ring] for i in ring}
+        placed = ring + _place_circle(centre, ring, fans)
     _place_outside(centre, neighbours | layered, placed)
     return centre, kind, ring if kind == "circle" else []
 
@@ -314,10 +317,24 @@ def _place_layers(centre: Floats, core: dict[int, list[int]], level: dict[int, i
             centre[i] = (k - (len(members) - 1) / 2) * step, _rise(widest) * height
 
 
-def _place_circle(centre: Floats, ring: list[int], spread: float = 1.0) -> None:
-    angle = np.pi / 2 - 2 * np.pi * np.arange(len(ring)) / len(ring)
-    radius = spread * len(ring) / (2 * np.pi)
+def _place_circle(centre: Floats, ring: list[int], hanging: dict[int, list[int]]) -> list[int]:
+    """Nodes on a circle, several that hang on one of them on an arc outside it; return those.
+
+    All on an arc are equally far from what they hang on, so that no line to one crosses another.
+    """
+    fans = {i: members for i, members in hanging.items() if len(members) > 1}
+    reach = {i: max(1.1, FAN_STEP * (len(members) - 1) / FAN) for i, members in fans.items()}
+    room = np.array([2.0 * reach[i] + 1.2 if i in fans else 1.0 for i in ring])
+    radius = room.sum() / (2 * np.pi)
+    turn = 2 * np.pi * (np.cumsum(room) - 0.5 * room - 0.5 * room[0]) / room.sum()
+    angle = np.pi / 2 - turn
     centre[ring] = radius * np.column_stack([np.cos(angle), np.sin(angle)])
+    for i, out in zip(ring, angle, strict=True):
+        if i in fans:
+            step = min(FAN_STEP / reach[i], FAN / (len(fans[i]) - 1))
+            swing = out + step * ((len(fans[i]) - 1) / 2 - np.arange(len(fans[i])))
+            centre[fans[i]] = centre[i] + reach[i] * np.column_stack([np.cos(swing), np.sin(swing)])
+    return [j for members in fans.values() for j in members]
 
 
 def _place_outside(centre: Floats, neighbours: dict[int, list[int]], placed: list[int]) -> None:

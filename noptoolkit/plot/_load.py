@@ -17,11 +17,11 @@ from noptoolkit._names import resolve
 from noptoolkit.flow import FlowResult
 from noptoolkit.flow.bounds.cuts import Cut
 from noptoolkit.package import Package
-from noptoolkit.plot._channels import IDLE, ROOMY, draw_channels
+from noptoolkit.plot._channels import IDLE, draw_channels
 from noptoolkit.plot._layout import Layout
 from noptoolkit.plot._matrix import colour_bar
 from noptoolkit.plot._nodes import Colour, aspect_of, draw_labels, draw_nodes, frame, points_per_unit
-from noptoolkit.plot._ribbons import arrange
+from noptoolkit.plot._ribbons import ROOMY, arrange
 from noptoolkit.plot._style import (
     MARK,
     QUANTITY_COLOURS,
@@ -221,7 +221,7 @@ def _notes(flow: FlowResult, cut: Cut | None, title: str) -> tuple[list[str], li
         share = f"{quantity(cut.demand, 'B')} over {quantity(cut.capacity, 'B/s')}"
         count = f"{len(cut.channels)} channel{'' if len(cut.channels) == 1 else 's'}"
         marks.append(f"| cut of {count}: {share}, {quantity(cut.time, 's')}")
-    return [what, f"{time}, at best {bound}"], marks
+    return [what, f"{time}, lower bound {bound}"], marks
 
 
 def _cross(

@@ -8,6 +8,7 @@ where it fits at a readable size; of a crowd either all names fit or none is wri
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -55,6 +56,7 @@ KIND_COLOURS = {
 }
 FULLNESS = {"switch": 1.0, "die underneath": 0.6}  # share of the colour in the fill; little elsewhere
 SMALLEST_TYPE = 4.5  # points
+MOST_GROUPS = 32  # groups that are named where their chiplets cannot be
 FEW = 12  # of a kind: its names are worth showing one by one
 GLYPH = 0.66  # mean width of a letter, in type sizes
 
@@ -201,6 +203,8 @@ def draw_labels(
     named = [i for i, kind in enumerate(kinds) if fit[i] >= SMALLEST_TYPE]
     lost = {kinds[i] for i in set(range(len(kinds))) - set(named) - set(but)} & crowded
     named = [i for i in named if kinds[i] not in lost]  # a crowd keeps all of its names or none
+    if not {package.index[name] for name in package.experts} <= {*named, *but}:
+        _name_groups(ax, package, layout, scale)
     if not named:
         return
     largest = 1.2 * float(mpl.rcParams["font.size"])
@@ -218,6 +222,43 @@ def draw_labels(
             color=ink_on((fills or {}).get(package.nodes[i].name, _colours_of(kinds[i], coloured=True)[1])),
             zorder=4,
             clip_on=True,
+        )
+
+
+def _name_groups(ax: Axes, package: Package, layout: Layout, scale: float) -> None:
+    """Write the first and the last name of each group beside its outermost chiplet."""
+    groups = [[package.index[package.experts[i]] for i in members] for members in package.expert_groups]
+    if not 1 < len(groups) <= MOST_GROUPS or len(groups) == len(package.experts):
+        return
+    middle = (layout.low + layout.high) / 2
+    for members in groups:
+        away = layout.centre[members] - middle
+        i = members[int(np.argmax(np.round(np.abs(away).max(axis=1), 9)))]
+        out = layout.centre[i] - middle
+        axis = int(np.argmax(np.abs(out)))
+        side = float(np.sign(out[axis]))
+        at = layout.centre[i].copy()
+        beside = (
+            np.abs(layout.centre[:, 1 - axis] - at[1 - axis]) < layout.half[:, 1 - axis] + 0.3 * layout.pitch
+        )
+        outer = (
+            side * layout.centre[beside, axis] + layout.half[beside, axis]
+        )  # past a stack that stands there
+        at[axis] = side * (float(outer.max()) + 2.0 / scale)
+        across = {-1.0: "right", 0.0: "center", 1.0: "left"}[side if axis == 0 else 0.0]
+        up = {-1.0: "top", 0.0: "center", 1.0: "bottom"}[side if axis == 1 else 0.0]
+        first, last = package.nodes[members[0]].name, package.nodes[members[-1]].name
+        ax.text(
+            float(at[0]),
+            float(at[1]),
+            first if first == last else f"{first}–{last}",
+            ha=cast(Any, across),
+            va=cast(Any, up),
+            fontsize=SMALLEST_TYPE,
+            color=MUTED,
+            zorder=5,
+            gid="group",
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
         )
 
 

@@ -19,6 +19,7 @@ from noptoolkit.package import LinkKind, Package
 from noptoolkit.plot._layout import GAP, Layout, place
 
 __all__ = [
+    "ROOMY",
     "arrange",
     "channel_ribbons",
     "channel_widths",
@@ -27,14 +28,17 @@ __all__ = [
     "lane_width",
     "link_lines",
     "link_widths",
+    "relative_width",
 ]
 
+ROOMY = 0.46  # gap between boxes where the channels are the matter: boxes are smaller than in other pictures
 LANE = 0.13  # widest lane, in pitches
 BORDER = 0.4  # share of a box's border that the lanes one way may take
 SEAM = 0.18  # gap between the two lanes of a link, in widest lanes
 LONG = 6.0  # pitches beyond which a way round is drawn as two stubs
 STUB = 0.8  # length of a stub from the centre of its box, in pitches
 TANGLED = 0.04  # share of tangled links beyond which positions are given up
+WIDE_RANGE = 6.0  # fastest over slowest link beyond which widths follow the square root
 THINNEST = 0.12  # thinnest lane, in widest lanes: what is there stays visible
 
 Points = Floats
@@ -72,13 +76,20 @@ def channel_widths(package: Package, widest: float, reference: float | None = No
 
 
 def link_widths(package: Package, layout: Layout, widest: float) -> Points:
-    """Return the width of each link's line, [links]: proportional to the faster direction's bandwidth.
-
-    The fastest of those that are drawn has the widest.
-    """
+    """Return the width of each link's line, [links], by its faster direction; the fastest has the widest."""
     bandwidth = package.link_bandwidths.max(axis=1, initial=0.0)
-    most = bandwidth[drawn_links(package, layout)].max(initial=0.0) or 1.0
-    return np.asarray(widest * np.clip(bandwidth / most, THINNEST, 1.0))
+    return np.asarray(widest * relative_width(bandwidth, bandwidth[drawn_links(package, layout)]))
+
+
+def relative_width(bandwidth: Points, drawn: Points) -> Points:
+    """Return widths of lines, the fastest of those drawn 1, by bandwidth.
+
+    They are proportional to it, or to its square root where the fastest is more than `WIDE_RANGE` times as
+    fast as the slowest: else slow links could not be told apart.
+    """
+    most, least = float(drawn.max(initial=0.0)) or 1.0, float(drawn.min(initial=np.inf))
+    power = 0.5 if most > WIDE_RANGE * least else 1.0
+    return np.asarray(np.clip((bandwidth / most) ** power, THINNEST, 1.0))
 
 
 def drawn_links(package: Package, layout: Layout) -> Bools:
@@ -108,7 +119,8 @@ def arrange(
     package
         What to lay out.
     physical
-        Whether to keep to the nodes' own positions; ``None``: unless the links would be tangled in them.
+        Whether to keep to the nodes' own positions; ``None``: unless the links would be tangled in them,
+        be the boxes as small as they are drawn in any picture. All pictures of a package choose alike.
     gap
         See `place`.
     """
@@ -120,7 +132,9 @@ def arrange(
         again, left = link_lines(package, crowded, most)
         if left < tangled:
             layout, lines, tangled = crowded, again, left
-    return (layout, lines) if tangled <= most else arrange(package, physical=False, gap=gap)
+    if tangled <= most:
+        return layout, lines
+    return arrange(package, gap=ROOMY) if gap < ROOMY else arrange(package, physical=False, gap=gap)
 
 
 def link_lines(package: Package, layout: Layout, most: float = np.inf) -> tuple[list[list[Points]], int]:

@@ -13,7 +13,10 @@ from noptoolkit.scheduling import Schedule
 from noptoolkit.step import StepSchedule
 from noptoolkit.units import Quantity, parse_quantity
 
-__all__ = ["group", "name_rows", "notes_of", "rows_of", "title_of", "window_of"]
+__all__ = ["digest_of", "group", "name_rows", "notes_of", "rows_of", "title_of", "window_of"]
+
+MANY_CHIPLETS = 48
+"""Chiplets from which a schedule is drawn by groups."""
 
 
 def rows_of(plan: Schedule, chosen: tuple[str, ...] | None = None) -> tuple[str, ...]:
@@ -38,6 +41,38 @@ def rows_of(plan: Schedule, chosen: tuple[str, ...] | None = None) -> tuple[str,
     order = {node.name: i for i, node in enumerate(plan.package.nodes)}
     order |= {channel.name: len(order) + i for i, channel in enumerate(plan.package.channels)}
     return tuple(sorted(used, key=lambda name: (group(plan, name), order.get(name, len(order)))))
+
+
+def digest_of(
+    plan: Schedule, rows: tuple[str, ...]
+) -> tuple[tuple[str, ...], dict[int, tuple[str, list[str]]]]:
+    """Return fewer rows where there are very many chiplets, and what stands for groups of them.
+
+    Returns
+    -------
+    tuple
+        The rows, and for those that stand for a group its name and its members, by the place among the rows.
+    """
+    if not isinstance(plan, StepSchedule) or len(plan.package.chiplets) < MANY_CHIPLETS:
+        return rows, {}
+    busy = dict(zip(plan.resources, plan.utilisation.tolist(), strict=True))
+    experts = set(plan.package.experts)
+    blocks: dict[str, list[str]] = {}
+    for name in rows:
+        kind = ("", "stacks", "channels")[group(plan, name)] or ("experts" if name in experts else "others")
+        blocks.setdefault(kind, []).append(name)
+    shown: list[str] = []
+    means: dict[int, tuple[str, list[str]]] = {}
+    for kind, most in (("others", 4), ("experts", 4), ("stacks", 3), ("channels", 6)):
+        members = blocks.get(kind, [])
+        if len(members) > most + 1:
+            name = f"mean of {len(members)} {kind}"
+            means[len(shown)] = (name, members)
+            shown.append(name)
+            busiest = sorted(members, key=lambda name: -busy[name])[:most]
+            members = [name for name in members if name in busiest]
+        shown += members
+    return tuple(shown), means
 
 
 def group(plan: Schedule, resource: str) -> int:
@@ -77,7 +112,7 @@ def notes_of(plan: Schedule, dashed: bool | None = None) -> list[str]:
     """
     what = quantity(plan.makespan, "s")
     if dashed is not None:
-        what += f", at best {quantity(plan.lower_bound, 's')}{' (dashed)' if dashed else ''}"
+        what += f", lower bound {quantity(plan.lower_bound, 's')}{' (dashed)' if dashed else ''}"
     origin = origin_of(plan)
     return [origin_note(what, origin)]
 

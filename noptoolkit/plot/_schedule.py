@@ -9,9 +9,10 @@ from matplotlib.collections import PolyCollection
 from matplotlib.patches import Patch
 
 from noptoolkit._arrays import Floats, Ints
-from noptoolkit.plot._rows import group, name_rows, notes_of, rows_of, title_of, window_of
+from noptoolkit.plot._rows import digest_of, group, name_rows, notes_of, rows_of, title_of, window_of
 from noptoolkit.plot._style import (
     INK,
+    MUTED,
     OKABE_ITO,
     PALE,
     axes_points,
@@ -31,7 +32,7 @@ KIND_COLOURS = {
     "attention": OKABE_ITO["vermilion"],
     "expert": OKABE_ITO["blue"],
     "shared": "#7FB7D9",
-    "dense": "#7FB7D9",
+    "dense": "#44AA99",
     "head": OKABE_ITO["green"],
     "update": "#8A8A8A",
     "load": OKABE_ITO["orange"],
@@ -57,8 +58,9 @@ def schedule(
 ) -> Axes:
     """Draw a schedule as a Gantt chart: one row for each resource, one bar for each task.
 
-    Chiplets come first, then memory stacks, then channels. The lower bound is dashed: no schedule of the
-    same tasks ends before it.
+    Chiplets come first, then memory stacks, then channels. Of packages of very many, each group has a row of
+    its mean occupancy and the rows of its busiest members, unless ``rows`` are given. The lower bound is
+    dashed: no schedule of the same tasks ends before it.
 
     Parameters
     ----------
@@ -69,7 +71,7 @@ def schedule(
     window
         From when to when, in s or text with a unit; the whole schedule where ``None``.
     rows
-        Names of the resources to show; all that are used where ``None``.
+        Names of the resources to show; all that are used where ``None``, or groups of them.
     critical
         Whether to outline ``plan.critical_path``, a chain of tasks that decides the makespan.
     title
@@ -100,6 +102,9 @@ def schedule(
     >>> plt.close(ax.figure)
     """
     shown = rows_of(plan, rows)
+    means: dict[int, tuple[str, list[str]]] = {}
+    if rows is None:
+        shown, means = digest_of(plan, shown)
     begin, end = window_of(plan, window)
     factor, unit = multiple_of([begin, end], "s")
     inches = float(np.clip(0.12 * len(shown) + 0.9, 1.4, 6.0))
@@ -111,17 +116,44 @@ def schedule(
         ax.set_ylim(len(shown) - 0.4, -0.6)
         ax.set_xlabel(with_unit("Time", unit))
         kinds = _draw_bars(ax, plan, shown, begin, end, factor)
+        for row, (_, members) in means.items():
+            _draw_mean(ax, plan, row, members, begin, end, factor)
         if critical:
             _outline(ax, plan, shown, factor)
         for at, style in ((plan.lower_bound, "--"), (plan.makespan, "-")):
             if begin <= at <= end:
                 ax.axvline(at * factor, color=INK, linewidth=0.7, linestyle=style, zorder=4, clip_on=False)
-        for line in np.flatnonzero(np.diff([group(plan, name) for name in shown])):
+        blocks = [group(plan, means[i][1][0] if i in means else name) for i, name in enumerate(shown)]
+        for line in np.flatnonzero(np.diff(blocks)):
             ax.axhline(line + 0.5, color=PALE, linewidth=0.8, zorder=0)
         name_rows(ax, shown)
         handles: list[Artist] = [Patch(facecolor=colour, label=kind) for kind, colour in kinds.items()]
+        if means:
+            handles.append(Patch(facecolor=MUTED, label="busy share of a group"))
+        if critical:
+            handles.append(Patch(facecolor="none", edgecolor=INK, linewidth=0.9, label="critical path"))
         legend_below(ax, handles, grow=new, under=2.9)
         return ax
+
+
+def _draw_mean(
+    ax: Axes, plan: Schedule, row: int, members: list[str], begin: float, end: float, factor: float
+) -> None:
+    """Fill a row as high as the share of a group of resources that is busy."""
+    edges = np.linspace(begin, end, 400)
+    index = {name: i for i, name in enumerate(plan.resources)}
+    share = plan.busy_share(edges)[[index[name] for name in members]].mean(axis=0)
+    base = row + 0.4
+    ax.fill_between(
+        factor * edges,
+        base,
+        base - 0.8 * np.append(share, share[-1]),
+        step="post",
+        color=MUTED,
+        linewidth=0.0,
+        zorder=2,
+        gid="mean",
+    )
 
 
 def _bars_of(plan: Schedule, rows: tuple[str, ...]) -> tuple[Ints, Ints, Ints]:

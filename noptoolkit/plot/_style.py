@@ -24,6 +24,7 @@ from matplotlib.container import Container
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerBase
 from matplotlib.ticker import FuncFormatter
+from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
 from noptoolkit._names import resolve
@@ -313,14 +314,16 @@ def legend_below(
         return
     size = float(mpl.rcParams["font.size"])
     longest = max(len(str(handle.get_label())) for handle in handles)
-    width, height = axes_points(ax)
+    width, _ = axes_points(ax)
+    scale = figure_of(ax).dpi_scale_trans
     columns = int(np.clip(width // (0.6 * (size - 1) * longest + 4.5 * size), 1, len(handles)))
     rows = -(-len(handles) // columns)
     ax.legend(
         handles=list(handles),
         handler_map=dict(drawn_by or {}),
         loc="upper center",
-        bbox_to_anchor=(0.5, -0.01 - under * size / max(height, 1.0)),
+        bbox_to_anchor=(0.5, 0.0),
+        bbox_transform=ax.transAxes + ScaledTranslation(0.0, -(1.0 + under * size) / 72.0, scale),
         ncols=-(-len(handles) // rows),
         borderaxespad=0.2,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
@@ -71,13 +72,19 @@ def temperature(
             extent=(1e3 * left, 1e3 * right, 1e3 * bottom, 1e3 * top),
             interpolation="bilinear",
         )
+        low, high = np.array([left, bottom]), np.array([right, top])
         for node in package.nodes:
             if node.position is not None and node.size is not None:
                 (x, y), (width, height) = node.position, node.size
+                low = np.minimum(low, [x - width / 2, y - height / 2])
+                high = np.maximum(high, [x + width / 2, y + height / 2])
                 corner = (1e3 * (x - width / 2), 1e3 * (y - height / 2))
                 ax.add_patch(
                     Rectangle(corner, 1e3 * width, 1e3 * height, fill=False, edgecolor=MUTED, linewidth=0.5)
                 )
+        margin = 0.01 * (high - low)
+        ax.set_xlim(*(1e3 * (low - margin)[0], 1e3 * (high + margin)[0]))
+        ax.set_ylim(*(1e3 * (low - margin)[1], 1e3 * (high + margin)[1]))
         bar = figure_of(ax).colorbar(
             image, ax=ax, label="Temperature (°C)", location="bottom", pad=0.02, shrink=0.7, aspect=45
         )

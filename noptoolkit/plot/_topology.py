@@ -25,7 +25,6 @@ from noptoolkit.plot._nodes import (
     points_per_unit,
 )
 from noptoolkit.plot._ribbons import (
-    THINNEST,
     arrange,
     channel_ribbons,
     channel_widths,
@@ -33,6 +32,7 @@ from noptoolkit.plot._ribbons import (
     drawn_links,
     lane_width,
     link_widths,
+    relative_width,
 )
 from noptoolkit.plot._style import INK, MUTED, OKABE_ITO, canvas, heading, legend_below
 from noptoolkit.units import format_quantity, unit_of
@@ -51,6 +51,7 @@ LINK_NAMES = {
     "hybrid bond": (LinkKind.HYBRID_BOND,),
     "substrate link": (LinkKind.SUBSTRATE,),
 }
+MOST_WIDTHS = 7  # bandwidths of one kind of link that the legend lists
 HAIRLINE, FINEST = 0.35, 0.7  # points: of a link, and of one in the legend
 EVEN = 1.2  # a symmetric link is drawn as one line, this much wider than a lane
 
@@ -68,8 +69,8 @@ def topology(
 
     Nodes stand at their physical positions where all have one and the links can be told apart there, else in
     a tree, in layers or on a circle. Chiplets that are bonded on each other are fanned out as a cascade, and
-    of a memory die under a chiplet a rim is seen. The width of a link is proportional to its bandwidth; one
-    whose directions differ is drawn as two lanes.
+    of a memory die under a chiplet a rim is seen. The width of a link is proportional to its bandwidth, or to
+    the square root where bandwidths are far apart; one whose directions differ is drawn as two lanes.
 
     Parameters
     ----------
@@ -167,14 +168,14 @@ def _add_lines(
 
 
 def _width_legend(package: Package, layout: Layout, ax: Axes) -> list[Artist]:
-    """Return handles that tell widths in bandwidth: the fastest link, the slowest, and the middle one.
+    """Return handles that tell widths in bandwidth: all that there are, or the least, median and largest.
 
     Bonds and links of the substrate, told apart by their colour or stroke, have one of their own.
     """
     seen = drawn_links(package, layout)
     drawn = [link for link, shown in zip(package.links, seen, strict=True) if shown]
     rate_of = {id(link): max(link.bandwidth, link.backward_bandwidth) for link in drawn}
-    fastest = max(rate_of.values(), default=1.0)
+    every = np.array([*rate_of.values()] or [1.0])
     thickest = min(
         EVEN * lane_width(package, layout) * points_per_unit(ax), 0.8 * float(mpl.rcParams["font.size"])
     )
@@ -182,10 +183,13 @@ def _width_legend(package: Package, layout: Layout, ax: Axes) -> list[Artist]:
     for name, kinds in LINK_NAMES.items():
         chosen = [link for link in drawn if link.kind in kinds]
         rates = np.array([rate_of[id(link)] for link in chosen] or [np.nan])
-        shown = {float(rates.max()), float(np.median(rates)), float(rates.min())} if chosen else set()
+        shown = set(rates.tolist()) if chosen else set()
+        if len(shown) > MOST_WIDTHS:
+            shown = {float(rates.max()), float(np.median(rates)), float(rates.min())}
         for rate in sorted(shown, reverse=True):
             link = chosen[int(np.argmin(np.abs(rates - rate)))]
-            handle = Line2D([], [], linewidth=max(thickest * max(rate / fastest, THINNEST), FINEST))
+            width = thickest * float(relative_width(np.array(rate), every))
+            handle = Line2D([], [], linewidth=max(width, FINEST))
             handle.set(color=LINK_COLOURS[link.kind], linestyle=LINK_STROKES.get(link.kind, "-"))
             handle.set_label(f"{name}, {format_quantity(rate, unit_of(Link, 'bandwidth'))}")
             handles.append(handle)

@@ -22,6 +22,7 @@ def utilisation(
     rows: tuple[str, ...] | None = None,
     window: tuple[Quantity, Quantity] | None = None,
     bins: int = 160,
+    vmax: float | None = None,
     bar: bool = True,
     title: str | None = None,
 ) -> Axes:
@@ -39,6 +40,8 @@ def utilisation(
         From when to when, in s or text with a unit; the whole schedule where ``None``.
     bins
         Into how many equal parts the time is cut.
+    vmax
+        Dark end of the scale, in %; the next round figure above the largest share where ``None``.
     bar
         Whether to draw a colour bar.
     title
@@ -77,6 +80,7 @@ def utilisation(
     edges = np.linspace(begin, end, bins + 1)
     index = {name: i for i, name in enumerate(plan.resources)}
     share = 100.0 * plan.busy_share(edges)[[index[name] for name in shown]]
+    top = vmax if vmax is not None else _round_up(float(share.max(initial=0.0)))
     inches = float(np.clip(0.11 * len(shown) + 0.9, 1.4, 6.0))
     with canvas(ax, inches / figure_width()) as ax:
         ax.set_facecolor("#F4F4F4")
@@ -84,14 +88,19 @@ def utilisation(
             np.ma.masked_less_equal(share, 1e-9),
             cmap=QUANTITY_COLOURS,
             vmin=0.0,
-            vmax=100.0,
+            vmax=top,
             aspect="auto",
             interpolation="nearest",
             extent=(factor * begin, factor * end, len(shown) - 0.5, -0.5),
         )
         ax.set_xlabel(with_unit("Time", unit))
         if bar:
-            colour_bar(ax, "Time that it is busy (%)", 100.0)
+            colour_bar(ax, "Time that it is busy (%)", top)
         name_rows(ax, shown)
         heading(ax, title_of(plan) if title is None else title, notes_of(plan))
         return ax
+
+
+def _round_up(share: float) -> float:
+    """Return the scale for a largest share, in %: 100 unless all shares are small."""
+    return next((top for top in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0) if share <= top), 100.0)

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
+import noptoolkit as nop
 from noptoolkit import plot
 from noptoolkit.errors import ScheduleError, UnknownNameError
 from noptoolkit.plot._schedule import KIND_COLOURS
@@ -57,7 +58,7 @@ def test_a_line_that_is_not_seen_is_not_called_dashed(plan: Schedule) -> None:
     for window, seen in ((None, True), (("4 us", 8e-6), False)):
         ax = plot.schedule(plan, window=window)
         said = [text.get_text() for text in (*ax.texts, ax._left_title)]
-        assert any("at best" in text for text in said)
+        assert any("lower bound" in text for text in said)
         assert any("(dashed)" in text for text in said) == seen
 
 
@@ -84,3 +85,33 @@ def test_kinds_keep_their_colour(plan: Schedule) -> None:
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["load", "expert"]
     assert len(set(KIND_COLOURS.values())) >= 8
+
+
+def test_many_chiplets_are_drawn_by_groups() -> None:
+    parts = {"flops": "294 TFLOP/s", "sram": "81 MB", "attention_flops": "524 TFLOP/s"}
+    package = nop.topology.mesh(7, 7, attention=True, memory=True, **parts)
+    run = nop.run(package, "stdlib-moe", allocator="contiguous", routing="shortest")
+    ax = plot.schedule(run.plan, critical=True)
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert "mean of 49 experts" in names
+    assert "attn" in names
+    assert len(names) < 25
+    legend = ax.get_legend()
+    assert legend is not None
+    assert {"critical path", "busy share of a group"} <= {text.get_text() for text in legend.get_texts()}
+    whole = plot.schedule(run.plan, rows=package.experts)
+    assert len(whole.get_yticks()) > 20
+
+
+def test_the_legend_of_one_plan_is_inside_the_picture(plan: Schedule) -> None:
+    for width in ("column", "page"):
+        with plot.style(width):
+            ax = plot.breakdown({"a": plan})
+        figure = ax.figure.get_figure(root=True)
+        assert figure is not None
+        figure.canvas.draw()
+        legend = ax.get_legend()
+        assert legend is not None
+        box = legend.get_window_extent()
+        assert box.y0 >= 0
+        assert box.x0 >= 0

@@ -9,9 +9,17 @@ import pytest
 from matplotlib.collections import LineCollection, PatchCollection, PolyCollection
 from packages_to_draw import grid
 
+import noptoolkit as nop
 from noptoolkit import Chiplet, Link, Package, Switch, plot
 from noptoolkit.plot._layout import place
-from noptoolkit.plot._ribbons import arrange, channel_ribbons, channel_widths, lane_width
+from noptoolkit.plot._ribbons import (
+    ROOMY,
+    arrange,
+    channel_ribbons,
+    channel_widths,
+    lane_width,
+    relative_width,
+)
 from noptoolkit.plot._topology import HAIRLINE
 from noptoolkit.topology import (
     dragonfly,
@@ -204,3 +212,52 @@ def test_chords_of_a_dense_graph_show_as_a_tone() -> None:
     cover, finest = drawn(512)
     assert cover == pytest.approx(0.5, rel=0.1)
     assert finest < HAIRLINE <= drawn(16)[1]
+
+
+def test_a_circle_keeps_what_hangs_on_it_off_other_links() -> None:
+    """Leaves of one switch stand on an arc: no link of the switch touches another leaf."""
+    attention = [Chiplet(f"attn{i}", role="attention") for i in range(2)]
+    switches = [Switch(f"sw{g}") for g in range(3)]
+    leaves = [Chiplet(f"e{i}", role="expert") for i in range(16)]
+    links = [Link("attn0", "attn1", "512 GB/s")]
+    links += [Link(a.name, s.name, "256 GB/s") for a in attention for s in switches]
+    links += [Link(f"sw{min(i // 6, 2)}", leaf.name, "128 GB/s") for i, leaf in enumerate(leaves)]
+    package = Package("own", [*attention, *switches, *leaves], links)
+    layout, lines = arrange(package)
+    assert layout.kind == "circle"
+    for link, pieces in zip(package.links, lines, strict=True):
+        if not link.b.startswith("e"):
+            continue
+        ends = {package.index[link.a], package.index[link.b]}
+        for piece in pieces:
+            points = np.linspace(piece[0], piece[-1], 50)
+            for i in set(range(len(package.nodes))) - ends:
+                inside = (np.abs(points - layout.centre[i]) < 0.9 * layout.half[i]).all(axis=1)
+                assert not inside.any(), (link.a, link.b, package.nodes[i].name)
+
+
+def test_all_pictures_of_a_package_have_one_geometry() -> None:
+    for name in ("cluscross-v1-4x4", "mozart-nop-tree", "torus-4x4"):
+        package = nop.load_topology(name)
+        assert arrange(package)[0].kind == arrange(package, gap=ROOMY)[0].kind
+
+
+def test_the_legend_lists_every_bandwidth_and_widths_tell_them_apart() -> None:
+    widths = [512, 256, 128, 64]
+    nodes = [Chiplet(f"e{i}", role="expert") for i in range(5)]
+    package = Package("many", nodes, [Link("e0", f"e{i + 1}", f"{w} GB/s") for i, w in enumerate(widths)])
+    ax = plot.topology(package)
+    legend = ax.get_legend()
+    assert legend is not None
+    shown = {text.get_text() for text in legend.get_texts()}
+    assert {f"link, {w} GB/s" for w in widths} <= shown
+    drawn = relative_width(np.array(widths, float), np.array(widths, float))
+    assert (np.diff(drawn) < -0.05).all()
+
+
+def test_groups_are_named_where_chiplets_cannot_be() -> None:
+    with plot.style("column"):
+        ax = plot.topology(nop.topology.mesh(16, 16, attention=True, memory=True))
+    named = [text.get_text() for text in ax.texts if text.get_gid() == "group"]
+    assert named[0] == "e0–e15"
+    assert len(named) == 16

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+import noptoolkit as nop
 from noptoolkit import Package, RoutingTrace, plot
 from noptoolkit.allocation import Allocation
 from noptoolkit.plot._traffic import delivered
@@ -41,3 +42,16 @@ def test_synthetic_routing_is_said(tree: Package) -> None:
     demand = dataclasses.replace(all_to_all(tree, "1 MB"), origin="synthetic")
     ax = plot.traffic(demand)
     assert any("synthetic routing" in text.get_text() for text in ax.texts)
+
+
+def test_a_dispatch_is_drawn_as_bars_of_what_each_receives() -> None:
+    tree = nop.load_topology("mozart-nop-tree")
+    trace = nop.load_workload("stdlib-moe").trace
+    layout = nop.allocate(trace, tree, method="contiguous")
+    demand = nop.traffic.dispatch(tree, trace, layout, token_bytes="4 kB")
+    ax = plot.traffic(demand)
+    heights = [bar.get_height() for bar in ax.patches]
+    assert heights == pytest.approx((demand.demand.sum(axis=0)[1:] / 1e6).tolist())
+    assert ax.get_ylabel() == "Bytes from attn (MB)"
+    back = nop.traffic.combine(tree, trace, layout, token_bytes="4 kB")
+    assert plot.traffic(back).get_ylabel() == "Bytes to attn (MB)"
