@@ -10,11 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from noptoolkit.collectives import collective
 from noptoolkit.physical import wire_length
 from noptoolkit.stages import Run
 from noptoolkit.tables import Missing, value_text
+from noptoolkit.units import Quantity
 
-__all__ = ["METRICS", "Metric"]
+__all__ = ["METRICS", "Metric", "collective_metric"]
 
 
 @dataclass(frozen=True)
@@ -190,3 +192,26 @@ METRICS: dict[str, Metric] = {
         "energy of one step in links and memory stacks, without arithmetic",
     ),
 }
+
+
+def collective_metric(kind: str, size: Quantity, *, among: str | None = None) -> Metric:
+    """Return the time of a collective on a run's package as a metric for ``compare(metrics=[...])``.
+
+    Parameters
+    ----------
+    kind, size, among
+        As `noptoolkit.collectives.collective` takes them.
+
+    Examples
+    --------
+    >>> metric = collective_metric("all-reduce", "64 MB")
+    >>> metric.title, metric.unit, metric.better
+    ('all-reduce of 64 MB', 's', 'lower')
+    """
+    return Metric(
+        f"{kind} of {size}",
+        "s",
+        "lower",
+        lambda run: collective(run.package, kind, size, among=among).time,
+        f"fastest {kind} of {size}, alone on the package",
+    )

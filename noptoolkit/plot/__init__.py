@@ -7,6 +7,7 @@ or saved, and nothing is computed: what is drawn is what the result says.
 from noptoolkit.plot._allocation import coactivation, layout
 from noptoolkit.plot._animation import animate
 from noptoolkit.plot._breakdown import breakdown
+from noptoolkit.plot._collective import collective
 from noptoolkit.plot._comparison import comparison
 from noptoolkit.plot._curves import layouts, pareto, scaling
 from noptoolkit.plot._degradation import degradation
@@ -27,6 +28,7 @@ __all__ = [
     "animate",
     "breakdown",
     "coactivation",
+    "collective",
     "comparison",
     "degradation",
     "layout",

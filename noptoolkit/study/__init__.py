@@ -1,12 +1,14 @@
-"""Studies made of many runs: comparisons, calibration to measurements, Mozart's published table."""
+"""Studies made of many runs: comparisons, calibration to measurements, published tables."""
 
 from noptoolkit.study.calibration import Calibration, Measurement, calibrate, leave_one_out, step_times
+from noptoolkit.study.collectives import CollectiveReproduction, reproduce_collectives
 from noptoolkit.study.comparison import Comparison, compare
 from noptoolkit.study.losses import Resilience, resilience
 from noptoolkit.study.mozart import MozartReproduction, reproduce_mozart
 
 __all__ = [
     "Calibration",
+    "CollectiveReproduction",
     "Comparison",
     "Measurement",
     "MozartReproduction",
@@ -14,6 +16,7 @@ __all__ = [
     "calibrate",
     "compare",
     "leave_one_out",
+    "reproduce_collectives",
     "reproduce_mozart",
     "resilience",
     "step_times",

@@ -86,6 +86,7 @@ METHODS = ("contiguous", "round-robin")
 EXAMPLES: dict[str, Callable[[], Any]] = {
     "Allocation": allocation,
     "Chiplet": lambda: package().chiplets[1],
+    "CollectiveResult": lambda: nop.collective(package(), "all-reduce", "1 MB"),
     "Comparison": lambda: nop.compare([package()], [workload()], allocator="contiguous", routing="shortest"),
     "FlowResult": flow,
     "LayoutReport": lambda: nop.compare_layouts(
