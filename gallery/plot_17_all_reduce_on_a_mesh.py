@@ -2,9 +2,9 @@
 Why a ring is not the best all-reduce on a mesh
 ===============================================
 
-Ring all-reduce is called bandwidth-optimal, and on a ring it is. A mesh has half as many links again as two rings
-can use, and its corners, where two links must do everything, rule out a fast reduce-scatter followed by an
-all-gather. Spanning trees that reduce and broadcast at the same time use every link in both directions.
+Ring all-reduce is called bandwidth-optimal, and on a ring it is. A mesh has half as many links again as two
+rings can use, and its corners, where two links must do everything, rule out a fast reduce-scatter followed by
+an all-gather. Spanning trees that reduce and broadcast at the same time use every link in both directions.
 """
 
 import noptoolkit as nop
@@ -21,23 +21,21 @@ print(compare_algorithms(best).table())
 plot.collective(best)
 
 # %%
-# One of the trees: it collects towards the middle, and another one like it spreads the sum.
+# One of the trees: it spreads the sum that another one has collected along the same links.
 
 plot.collective(best, tree=1)
 
 # %%
-# The proof is a partition: every chiplet is a part, and every byte must enter or leave a part 30 times.
+# The proof is a partition: every chiplet is a part, and every byte enters or leaves parts 30 times.
 
 print(best.cut)
 print(best.verify())
 
 # %%
-# On larger meshes the ring loses more: the optimum tends to half of the buffer per link, the ring to all of it.
+# On larger meshes rings lose more: the optimum tends to half of the buffer per link, two rings to all of it.
 
 for k in (4, 8, 16):
     mesh = nop.topology.mesh(k, k, link_bandwidth="128 GB/s")
     best = nop.collective(mesh, "all-reduce", "64 MB")
     rings = nop.collective(mesh, "all-reduce", "64 MB", algorithm="two rings", optimum=best)
-    print(
-        f"{k:2d} x {k:<2d}  optimum {best.time * 1e6:6.1f} us, two rings {rings.time / best.time:.3f} times that"
-    )
+    print(f"{k} x {k}: {best.time * 1e6:.1f} us, two rings {rings.time / best.time:.3f} times that")
