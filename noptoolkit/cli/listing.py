@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -95,7 +96,7 @@ def show(
             sys.stdout.write(dump_workload(workload, trace=trace_file(reference)))
         else:
             show_table(_workload_table(workload), as_json=as_json)
-    elif reference in topologies or "." in reference or "/" in reference:
+    elif reference in topologies or "." in reference or "/" in reference or os.path.isdir(reference):
         if any(changes):
             what = f"{reference} is a topology; only a workload has such fields"
             raise typer.BadParameter(what, param_hint="--set, --mode, ...")

@@ -129,7 +129,7 @@ def dump_astrasim(package: Package) -> str:
 
 def astrasim_losses(package: Package) -> tuple[str, ...]:
     """Return what an ASTRA-sim network file of a package leaves out."""
-    _, chiplets, links = _dimensions(package)
+    dimensions, chiplets, links = _dimensions(package)
     kept = ("bandwidths", "latency", "one-way", "parallel")
     lost = list(lost_features(package, *kept, links=links))
     gone = [chiplet for chiplet in package.chiplets if chiplet.name not in chiplets]
@@ -141,6 +141,8 @@ def astrasim_losses(package: Package) -> tuple[str, ...]:
     double = len(links) - len({frozenset((link.a, link.b)) for link in links})
     if double:
         lost.append(f"{double} parallel links: written as one link of the bandwidth of all together")
+    if len(dimensions) > 1:
+        lost.append("congestion: the backend's congestion-aware variant takes one dimension")
     return tuple(lost)
 
 

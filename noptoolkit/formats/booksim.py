@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from noptoolkit.errors import FormatError, TopologyError
 from noptoolkit.formats.attributes import MOST_EDGES, Imported
-from noptoolkit.formats.booksim_export import ANYNET
+from noptoolkit.formats.booksim_export import ANYNET, MOST_CYCLES
 from noptoolkit.package import Chiplet, Link, Package, Switch
 from noptoolkit.units import Quantity, format_quantity, parse_quantity
 
@@ -75,7 +75,7 @@ def _read_line(words: list[str], file: _Anynet, where: str) -> None:
         i += 2
         cycles = 1
         if i < len(words) and words[i] not in KINDS:
-            cycles = _number(words[i], where)
+            cycles = _number(words[i], where, MOST_CYCLES)
             i += 1
         if kind == head_kind == "node":
             raise FormatError(f"{where}: a node is linked to a router, not to node {other}")
@@ -141,7 +141,7 @@ def _package(file: _Anynet, place: str, bandwidth: float, frequency: float) -> I
     return Imported(package, tuple(assumed), tuple(ignored))
 
 
-def _number(text: str, where: str) -> int:
-    if not text.isdecimal() or len(text) > 9 or int(text) > MOST_ROUTERS:
-        raise FormatError(f"{where}: {text[:20]!r} is no number from 0 to {MOST_ROUTERS}")
+def _number(text: str, where: str, most: int = MOST_ROUTERS) -> int:
+    if not text.isdecimal() or len(text) > 9 or int(text) > most:
+        raise FormatError(f"{where}: {text[:20]!r} is no number from 0 to {most}")
     return int(text)

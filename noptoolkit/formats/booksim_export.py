@@ -41,6 +41,7 @@ ANYNET = "BookSim2 anynet file"
 CLOCK = 1e9
 MOST_CLOCK = 1e12
 MOST_FLITS = 100_000
+MOST_CYCLES = 1_000_000
 MOST_CHECKED = 3000
 """Routers of the largest network whose routing is checked for deadlock."""
 
@@ -248,6 +249,12 @@ def _network(package: Package, options: BookSimOptions) -> _Network:
     for number, name in zip(_node_numbers(package), package.terminals, strict=True):
         nodes.setdefault(hosted.get(name, name), []).append(number)
     delays = cycles_of(np.array([link.latency for link in links]), options.clock).tolist()
+    if max(delays) > MOST_CYCLES:
+        slow = links[delays.index(max(delays))]
+        raise TopologyError(
+            f"package {package.name!r}: link {slow.a!r}-{slow.b!r} takes {max(delays)} cycles; "
+            f"BookSim is given at most {MOST_CYCLES}, so take a slower clock"
+        )
     cycles: dict[tuple[str, str], int] = {}
     for link, delay in zip(links, delays, strict=True):
         if link.a in hosted or link.b in hosted:

@@ -220,7 +220,11 @@ FORMATS: dict[str, Format] = {
 
 
 def import_topology(
-    ref: str | Path, *, format: str | None = None, bandwidth: BandwidthChoice = BANDWIDTH
+    ref: str | Path,
+    *,
+    format: str | None = None,
+    bandwidth: BandwidthChoice = BANDWIDTH,
+    booksim: BookSimOptions | None = None,
 ) -> Imported:
     """Return the package of a preset, a file or a folder, and what had to be assumed or ignored.
 
@@ -234,6 +238,8 @@ def import_topology(
         Bandwidth of links in files that have none, in B/s; for GraphML, GML, DOT and node-link JSON also the
         attribute of edges that holds it, with its unit (``"capacity Gbit/s"``), or a function
         (`noptoolkit.package.edge_bandwidth`).
+    booksim
+        Options of BookSim2, of which the clock turns the cycles of an anynet file into seconds.
 
     Raises
     ------
@@ -248,6 +254,8 @@ def import_topology(
     )
     if chosen.read is None:
         raise FormatError(f"{path}: {chosen.description} is only written, not read")
+    if booksim is not None and chosen is FORMATS["booksim"]:
+        return parse_anynet(read_text(path), path.name, bandwidth=_plain(bandwidth), clock=booksim.clock)
     return chosen.read(path, bandwidth)
 
 
@@ -361,7 +369,7 @@ def convert(
         attribute of edges that holds it, with its unit (``"capacity Gbit/s"``), or a function
         (`noptoolkit.package.edge_bandwidth`).
     booksim
-        Clock, packets, buffers and concentration of a BookSim2 export.
+        Clock, packets, buffers and concentration of a BookSim2 export, and the clock of an import.
 
     Examples
     --------
@@ -373,8 +381,13 @@ def convert(
     if isinstance(source, Package):
         read = Imported(source)
     else:
-        read = import_topology(source, format=source_format, bandwidth=bandwidth)
-    lost = save_topology(read.package, target, format=target_format, booksim=booksim)
+        read = import_topology(source, format=source_format, bandwidth=bandwidth, booksim=booksim)
+    to_booksim = _format(Path(target), target_format) is FORMATS["booksim"]
+    from_booksim = not isinstance(source, Package) and (
+        source_format == "booksim" or str(source).lower().endswith(FORMATS["booksim"].suffixes)
+    )
+    options = booksim if to_booksim or not from_booksim else None
+    lost = save_topology(read.package, target, format=target_format, booksim=options)
     return Conversion(read.package, Path(target), read.assumed, read.ignored, lost)
 
 

@@ -178,7 +178,7 @@ def _merged(package: Package) -> tuple[list[Link], int]:
 
 def _bits(link: Link) -> float:
     """Return the wires of both directions of a link, at a bit per wire and cycle."""
-    return float(round(2 * link.bandwidth * 8 / CLOCK))
+    return float(max(1, round(2 * link.bandwidth * 8 / CLOCK)))
 
 
 def _wires(

@@ -56,12 +56,12 @@ def routing_table(package: Package, number: Mapping[str, tuple[str, int]]) -> di
                     queue.append(other)
         for node in package.nodes:
             name = node.name
-            if name == destination.name:
+            if name == destination.name or name not in hops:  # a switch behind a stack, say
                 continue
             ways = [
                 number[other]
                 for other in neighbours[name]
-                if hops[other] == hops[name] - 1 and (other not in stacks or other == destination.name)
+                if hops.get(other) == hops[name] - 1 and (other not in stacks or other == destination.name)
             ]
             kind, i = min(ways, key=lambda way: (way[0] == "chiplet", way[1]))
             table[_key(*number[name])][_key(*number[destination.name])] = {

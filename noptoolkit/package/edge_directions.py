@@ -64,15 +64,14 @@ def shared_attributes(link: Link) -> dict[str, Any]:
 def hidden_links(links: Sequence[Link]) -> tuple[dict[str, Any], ...]:
     """Return the fields of the links behind an edge where its own attributes do not tell them.
 
-    They tell a single link unless its forward bandwidth is 0, or both bandwidths are given and equal.
+    They tell a single link unless it is one-way, or both of its bandwidths are given and equal.
     """
-    if len(links) == 1 and links[0].bandwidth > 0 and links[0].reverse_bandwidth != links[0].bandwidth:
-        return ()
-    return tuple(
-        {field.name: getattr(link, field.name) for field in dataclasses.fields(link)}
-        | {"kind": str(link.kind)}
-        for link in links
-    )
+    if len(links) == 1:
+        (link,) = links
+        if link.bandwidth > 0 and link.reverse_bandwidth not in (0.0, link.bandwidth):
+            return ()
+    names = [field.name for field in dataclasses.fields(Link)]
+    return tuple({name: getattr(link, name) for name in names} | {"kind": str(link.kind)} for link in links)
 
 
 def expand_edge(

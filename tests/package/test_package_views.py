@@ -18,6 +18,7 @@ EVERYTHING = Package(
         Link("e0", "e1", "7 GB/s", reverse_bandwidth="7 GB/s"),
         Link("e1", "e0", "7 GB/s", reverse_bandwidth="7 GB/s", kind="hybrid_bond"),
         Link("e1", "h", "1 GB/s", reverse_bandwidth=0.0),
+        Link("h", "e1", "1 GB/s", reverse_bandwidth=0.0),
     ],
     source="here",
     assumed=["this", "that"],
