@@ -121,7 +121,7 @@ def test_allocate_writes_a_layout_that_schedule_takes(noptoolkit: Command, tmp_p
         "--redundant-by",
         "load",
     )
-    done = noptoolkit(*words, "-o", layout, "--pictures", tmp_path)
+    done = noptoolkit(*words, "--layout", layout, "--pictures", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "recorded routing" in done.stdout
     assert "mozart, 16 replicas by load" in done.stdout
@@ -172,7 +172,9 @@ def test_convert_reports_what_is_lost(noptoolkit: Command, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("show", ["load", "traffic", "layout"])
 def test_plot_draws_what_a_workload_does(noptoolkit: Command, show: str, tmp_path: Path) -> None:
-    done = noptoolkit("plot", "mesh-4x4", "--on", "stdlib-moe", "--show", show, "-o", tmp_path / "a.png")
+    done = noptoolkit(
+        "plot", "mesh-4x4", "--on", "stdlib-moe", "--show", show, "--picture", tmp_path / "a.png"
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "a.png").stat().st_size > 10_000
 
@@ -232,7 +234,8 @@ def test_bad_topology_is_one_message(noptoolkit: Command, case: str, tmp_path: P
         (["compare", "mesh-4x4"], 2, "--on"),
         (["compare", "mesh-4x4", "--on", "olmoe-1b-7b", "--allocator", "mozrt"], 1, "did you mean 'mozart'"),
         (["compare", "mesh-4x4", "--on", "olmoe-1b-7b@no.npz"], 1, "no.npz"),
-        (["plot", "mesh-4x4", "-o", "mesh.xyz"], 1, "mesh.xyz"),
+        (["plot", "mesh-4x4", "--picture", "mesh.xyz"], 1, "mesh.xyz"),
+        (["plot", "mesh-4x4"], 2, "--picture FILE or -o FOLDER"),
         (["compare", "mesh-4x4", "--on", "olmoe-1b-7b", "--degree", "many"], 2, "many"),
         (["compare", "mesh-4x4", "--on", "olmoe-1b-7b", "--normalise", "prise"], 1, "measure"),
         (["reproduce", "mozrat"], 2, "mozart"),
@@ -402,3 +405,36 @@ def test_solvers_speak_only_when_asked(noptoolkit: Command) -> None:
     assert "(run 2 of 2" in plain.stderr
     assert plain.stdout == wordy.stdout
     assert set(plain.stderr.splitlines()) < set(wordy.stderr.splitlines())
+
+
+def test_o_is_a_folder_everywhere(noptoolkit: Command, tmp_path: Path) -> None:
+    made = {
+        ("plot", "star-16"): {"topology-star-16.png"},
+        ("resilience", "star-16", "--routing", "ecmp"): {
+            "resilience.csv",
+            "resilience.json",
+            "resilience.png",
+        },
+        ("collective", "star-16"): {"schedule.json", "collective.csv", "collective.json"},
+    }
+    for words, names in made.items():
+        done = noptoolkit(*words, "-o", tmp_path / words[0])
+        assert done.returncode == 0, done.stderr
+        assert names <= {path.name for path in (tmp_path / words[0]).iterdir()}
+        assert "warning" not in done.stderr
+
+
+def test_a_file_behind_o_is_still_written_with_a_warning(noptoolkit: Command, tmp_path: Path) -> None:
+    layout = ("allocate", "stdlib-moe", "--on", "star-16", "--method", "contiguous")
+    for words, name, option in (
+        (("plot", "star-16"), "star.svg", "--picture"),
+        (layout, "layout.json", "--layout"),
+        (("collective", "star-16"), "ring.json", "--schedule"),
+    ):
+        done = noptoolkit(*words, "-o", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        assert f"warning: -o is a folder: write {option}" in done.stderr.replace("\n", "")
+        assert (tmp_path / name).is_file()
+        other = noptoolkit(*words, option, tmp_path / f"own-{name}")
+        assert "warning" not in other.stderr
+        assert (tmp_path / f"own-{name}").is_file()

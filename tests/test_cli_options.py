@@ -40,7 +40,7 @@ def test_every_kind_is_drawn(kind, tmp_path, monkeypatch):
     power = ("--power", "expert=20 W", "--power", "attn=40 W") if kind == "temperature" else ()
     if kind in ("published", "pareto", "layouts", "animate"):
         pytest.skip("long; `make long` draws it")
-    called("plot", *words, "--show", kind, *power, "-o", out)
+    called("plot", *words, "--show", kind, *power, "--picture", out)
     assert out.stat().st_size > 5000
 
 
@@ -48,7 +48,7 @@ def test_every_kind_is_drawn(kind, tmp_path, monkeypatch):
 def test_pictures_have_the_width_asked_for(style, tmp_path):
     from matplotlib.image import imread
 
-    called("plot", "mesh-4x4", "--style", style, "-o", tmp_path / "a.png")
+    called("plot", "mesh-4x4", "--style", style, "--picture", tmp_path / "a.png")
     inches = imread(tmp_path / "a.png").shape[1] / 300
     assert abs(inches - {"column": 3.5, "page": 7.16}[style]) < 0.3
 
@@ -59,7 +59,7 @@ def test_pictures_have_the_width_asked_for(style, tmp_path):
         (("schedule", "mesh-4x4", "--on", "nowhere", "--policy", "fast"), "no policy named 'fast'"),
         (("compare", "nowhere", "--on", "nowhere", "--routing", "fastest"), "no routing named 'fastest'"),
         (
-            ("plot", "nowhere", "--show", "lode", "-o", "x.png"),
+            ("plot", "nowhere", "--show", "lode", "--picture", "x.png"),
             "no picture named 'lode'; did you mean 'load'",
         ),
         (("compare", "nowhere", "--on", "nowhere", "--normalise", "cos"), "did you mean 'cost'"),
@@ -173,7 +173,7 @@ def test_a_file_rests_on_a_base(tmp_path):
 
 def test_allocate_writes_the_best_layout_and_says_which(tmp_path):
     layout = tmp_path / "layout.toml"
-    words = ("allocate", "stdlib-moe", "--on", "mozart-nop-tree", "-o", layout)
+    words = ("allocate", "stdlib-moe", "--on", "mozart-nop-tree", "--layout", layout)
     called(*words, "--method", "mozart", "--method", "random")
     assert 'method = "mozart"' in layout.read_text(encoding="utf-8")
     called(*words, "--method", "random")

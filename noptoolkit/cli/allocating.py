@@ -11,13 +11,20 @@ from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import ALLOCATORS, compare_layouts, layouts_by_cap
 from noptoolkit.allocation import allocate as fit_layout
 from noptoolkit.allocation.replication import REPLICATIONS
-from noptoolkit.cli.options import ObjectiveName, Settings, complete_topology, complete_workload, workload_of
+from noptoolkit.cli.options import (
+    ObjectiveName,
+    Settings,
+    complete_topology,
+    complete_workload,
+    folder_and_file,
+    workload_of,
+)
 from noptoolkit.cli.pictures import write_layouts
 from noptoolkit.cli.screen import AsJson, errors, progress, show
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.formats import load_topology, load_trace
 from noptoolkit.formats.allocations import save_allocation
-from noptoolkit.formats.results import made_folder
+from noptoolkit.formats.results import made_folder, save_table
 from noptoolkit.trace import RoutingTrace
 
 __all__ = ["allocate"]
@@ -69,20 +76,23 @@ def allocate(
     ] = None,
     top_k: Annotated[int | None, typer.Option(help="Experts per token, for a file of loads.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the allocators.", min=0)] = 0,
+    layout: Annotated[Path | None, typer.Option(help="File for the best layout: .toml or .json.")] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="File for the layout: .toml or .json.")
+        Path | None, typer.Option("-o", "--out", help="Folder for the best layout, the table and pictures.")
     ] = None,
-    pictures: Annotated[Path | None, typer.Option(help="Folder for pictures of the layout.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for the pictures alone.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare layouts of a trace's experts on a topology, judged on tokens they were not fitted to."""
-    if out is not None:
-        if out.suffix not in (".toml", ".json"):
-            raise typer.BadParameter(
-                f"a layout is written as .toml or .json, not {out.suffix!r}", param_hint="--out"
-            )
-        made_folder(out.parent)
-    folder = None if pictures is None else made_folder(pictures)
+    single = layout if layout is not None or out is None or out.is_dir() or not out.suffix else out
+    if single is not None and single.suffix not in (".toml", ".json"):
+        raise typer.BadParameter(
+            f"a layout is written as .toml or .json, not {single.suffix!r}", param_hint="--layout"
+        )
+    folder, file = folder_and_file(out, layout, "--layout")
+    drawn = folder if pictures is None else made_folder(pictures)
+    if folder is not None and file is None:
+        file = folder / "layout.toml"
     package = load_topology(on)
     limits: dict[str, Any] = {
         "objective": objective,
@@ -98,20 +108,24 @@ def allocate(
         report = compare_layouts(
             routing, package, method or METHODS, by=by, domains=domains, **copies, **limits
         )
-        if out is not None:
+        if file is not None:
             tell(f"{package.name}: layout of all tokens")
-            layout = fit_layout(routing, package, method=report.best.method, **limits)
+            best = report.best.method
+            aims = limits if best == "auto" else {**limits, "objective": None}
+            written = fit_layout(routing, package, method=best, **aims)
             if redundant:
-                layout = REPLICATIONS[redundant_by](layout, routing, redundant)
-            save_allocation(out, layout)
-        if folder is not None:
+                written = REPLICATIONS[redundant_by](written, routing, redundant)
+            save_allocation(file, written)
+        if drawn is not None:
             tell("pictures")
             curve = layouts_by_cap(routing, package, objective=objective or "c_t", rng=seed)
-            write_layouts(report, curve, folder)
+            write_layouts(report, curve, drawn)
+        if folder is not None:
+            save_table(folder / "layouts", report.table())
     show(report.table(), as_json=as_json)
-    if out is not None:
+    if file is not None:
         why = "" if len(report.rows) == 1 else ", the smallest time of those above"
-        say = f"written to {out}: layout by {layout.method}{why}, fitted to all tokens"
+        say = f"written to {file}: layout by {written.method}{why}, fitted to all tokens"
         errors.print(say, markup=False, highlight=False)
 
 

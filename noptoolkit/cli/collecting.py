@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from noptoolkit.cli.options import folder_and_file
 from noptoolkit.cli.screen import AsJson, errors, progress, show
 from noptoolkit.collectives import collective as solve
 from noptoolkit.collectives import compare_algorithms
@@ -15,6 +16,7 @@ from noptoolkit.collectives.msccl import as_msccl
 from noptoolkit.errors import RoutingError
 from noptoolkit.formats import load_topology
 from noptoolkit.formats.collective_schedules import save_collective
+from noptoolkit.formats.results import save_table
 
 __all__ = ["collective"]
 
@@ -47,13 +49,18 @@ def collective(
     ] = None,
     tol: Annotated[float, typer.Option(help="Gap at which to stop on large packages.")] = 0.01,
     time_limit: Annotated[float | None, typer.Option(help="Time for iterative solvers, in s.")] = None,
+    schedule: Annotated[
+        Path | None, typer.Option(help="File for the schedule: .json, or .xml in the style of MSCCL.")
+    ] = None,
     out: Annotated[
-        Path | None,
-        typer.Option("-o", "--out", help="Write the schedule: .json, or .xml in the style of MSCCL."),
+        Path | None, typer.Option("-o", "--out", help="Folder for the schedule and the table.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the fastest way to run a collective, its bound and cut, and what algorithms of today reach."""
+    folder, file = folder_and_file(out, schedule, "--schedule")
+    if folder is not None and file is None:
+        file = folder / "schedule.json"
     package = load_topology(topology)
     members: str | list[str] | None = among
     if among is not None and among not in ("experts", "terminals"):
@@ -71,10 +78,12 @@ def collective(
             report=tell,
         )
         found = compare_algorithms(best)
-    if out is not None:
+    if file is not None:
         if best.schedule is None:
             raise RoutingError("this result keeps no schedule to write; see its notes")
-        save_collective(out, as_msccl(best) if out.suffix == ".xml" else as_data(best))
+        save_collective(file, as_msccl(best) if file.suffix == ".xml" else as_data(best))
+    if folder is not None:
+        save_table(folder / "collective", found.table())
     show(found.table(), as_json=as_json)
-    if out is not None:
-        errors.print(f"written to {out}", markup=False, highlight=False)
+    if file is not None:
+        errors.print(f"written to {file}", markup=False, highlight=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,10 +14,11 @@ import typer
 from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import ALLOCATORS, Allocation
 from noptoolkit.allocation.allocating import Objective
-from noptoolkit.errors import UnknownNameError
+from noptoolkit.errors import NopWarning, UnknownNameError
 from noptoolkit.flow import ROUTINGS
 from noptoolkit.formats import list_topologies, list_workloads, load_workload
 from noptoolkit.formats.allocations import load_allocation
+from noptoolkit.formats.results import made_folder
 from noptoolkit.metrics import METRICS
 from noptoolkit.physical.equal_cost import MEASURES
 from noptoolkit.step import POLICIES
@@ -45,9 +47,27 @@ __all__ = [
     "WorkloadNames",
     "complete_topology",
     "complete_workload",
+    "folder_and_file",
     "placement",
     "workload_of",
 ]
+
+
+def folder_and_file(out: Path | None, file: Path | None, option: str) -> tuple[Path | None, Path | None]:
+    """Return the folder of ``-o`` and the single file of its own option, the folders made.
+
+    ``-o`` used to name the file in some commands: with an ending it still does, and warns.
+    """
+    if out is not None and file is None and out.suffix and not out.is_dir():
+        warnings.warn(
+            f"-o is a folder: write {option} {out} for the single file; -o FILE goes with noptoolkit 0.3",
+            NopWarning,
+            stacklevel=2,
+        )
+        out, file = None, out
+    if file is not None:
+        made_folder(file.parent)
+    return None if out is None else made_folder(out), file
 
 
 def complete_topology(incomplete: str) -> list[str]:

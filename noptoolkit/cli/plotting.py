@@ -26,13 +26,13 @@ from noptoolkit.cli.options import (
     Settings,
     complete_topology,
     complete_workload,
+    folder_and_file,
     placement,
     workload_of,
 )
 from noptoolkit.cli.pictures import save_picture
 from noptoolkit.cli.screen import errors, progress
 from noptoolkit.errors import UnknownNameError
-from noptoolkit.formats.results import made_folder
 from noptoolkit.metrics import METRICS
 
 __all__ = ["KINDS", "plot"]
@@ -74,14 +74,6 @@ def _powers(given: Sequence[str] | None) -> list[tuple[str, str]]:
 
 
 def plot(
-    out: Annotated[
-        Path,
-        typer.Option(
-            "-o",
-            "--out",
-            help="Picture: .png, .svg, .pdf or another ending that matplotlib knows; .gif of animate.",
-        ),
-    ],
     topologies: Annotated[
         list[str] | None,
         typer.Argument(
@@ -135,6 +127,13 @@ def plot(
     ] = "column",
     seed: Seed = 0,
     jobs: Jobs = 1,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="File: .png, .svg, .pdf or another ending that matplotlib knows; .gif of animate."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for the picture, named after what it shows.")
+    ] = None,
 ) -> None:
     """Draw a topology, or what a workload does on one or several."""
     references, needs = topologies or [], KINDS[shown]
@@ -150,8 +149,14 @@ def plot(
         raise typer.BadParameter(what, param_hint="--on")
     if needs == "workload" and on is None:
         raise typer.BadParameter(f"--show {shown} needs a workload", param_hint="--on")
+    if out is None and picture is None:
+        raise typer.BadParameter("give --picture FILE or -o FOLDER", param_hint="--picture")
     placed = placement(allocator, allocation)
-    made_folder(out.parent)
+    folder, file = folder_and_file(out, picture, "--picture")
+    ending = "gif" if shown == "animate" else "png"
+    name = "-".join([shown, *(Path(reference).stem for reference in references[:1])])
+    target = file if file is not None or folder is None else folder / f"{name}.{ending}"
+    assert target is not None
     import noptoolkit.plot as draw
     from noptoolkit.cli.scenes import PICTURES, Scene
 
@@ -171,7 +176,7 @@ def plot(
             references, workload, normalise, options, part, layer, token, _powers(power), x, y, tell
         )
         if shown == "animate":
-            draw.animate(scene.run.plan, out)
+            draw.animate(scene.run.plan, target)
         else:
-            save_picture(PICTURES[shown](scene), out)
-    errors.print(f"written to {out}", markup=False, highlight=False)
+            save_picture(PICTURES[shown](scene), target)
+    errors.print(f"written to {target}", markup=False, highlight=False)

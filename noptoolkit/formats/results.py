@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from noptoolkit.errors import FormatError
+from noptoolkit.tables import Table
 
-__all__ = ["file_in_place_of", "made_folder", "replace_file", "write_csv", "write_json"]
+__all__ = ["file_in_place_of", "made_folder", "replace_file", "save_table", "write_csv", "write_json"]
 
 
 def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -36,6 +37,21 @@ def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
 def write_json(path: str | Path, value: Mapping[str, Any]) -> None:
     """Write a mapping as indented JSON."""
     replace_file(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def save_table(stem: str | Path, table: Table) -> tuple[str, str]:
+    """Write a table as ``stem.csv`` and ``stem.json``; return the names of the files.
+
+    Raises
+    ------
+    FormatError
+        If the place cannot be written to.
+    """
+    base = Path(stem)
+    files = base.with_name(f"{base.name}.csv"), base.with_name(f"{base.name}.json")
+    for path, text in zip(files, (table.csv(), table.json()), strict=True):
+        replace_file(path, text)
+    return files[0].name, files[1].name
 
 
 def replace_file(path: str | Path, content: str | bytes) -> None:
