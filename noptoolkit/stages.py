@@ -32,6 +32,8 @@ from noptoolkit.package import Package
 from noptoolkit.progress import Progress
 from noptoolkit.routing.rules import Routing, method_of
 from noptoolkit.step import Policy, StepSchedule, schedule
+from noptoolkit.step.memory_stacks import MemoryStacks
+from noptoolkit.step.policies import serial
 from noptoolkit.step.routing_choice import routing_alone
 from noptoolkit.tables import Table
 from noptoolkit.trace import RoutingTrace
@@ -283,8 +285,21 @@ class Run:
                 token_bytes=self.given.model.hidden * self.given.batch.bytes_per_value,
                 flops_per_choice=expert_work(self.given.model, 1).flops,
                 degree="in-network" if self.degree == "in-network" else "chiplets",
+                streaming=self._streaming(),
             ),
         )
+
+    def _streaming(self) -> float:
+        """Return how long the weights of one MoE layer load, in s per token; 0 where the policy is serial."""
+        if self.policy.graph is serial:
+            return 0.0
+        model, batch, names = self.given.model, self.given.batch, self.package.experts
+        each = model.experts * model.expert_parameters / len(names)
+        sizes = dict.fromkeys(names, each * batch.bytes_per_value)
+        hosted = model.attention_parameters + model.router_parameters + model.shared_parameters
+        for name in self.package.with_role("attention") or names:
+            sizes[name] = sizes.get(name, 0.0) + hosted * batch.bytes_per_value
+        return MemoryStacks(self.package).loading_time(sizes) / batch.tokens
 
     def _messages(self, kind: Callable[..., Traffic]) -> Traffic:
         batch = self.given.batch
@@ -329,7 +344,7 @@ def halves(trace: RoutingTrace, rng: np.random.Generator) -> tuple[RoutingTrace,
 def content_of(model: PackageTime) -> str:
     """Return the sha256 of the numbers of a time model."""
     found = hashlib.sha256()
-    for array in (model.parts, model.out, model.back, model.choice_time):
+    for array in (model.parts, model.out, model.back, model.choice_time, np.array(model.streaming)):
         found.update(f"{array.shape}".encode())
         found.update(np.ascontiguousarray(array).tobytes())
     return found.hexdigest()

@@ -143,10 +143,12 @@ def test_layouts_are_shared_where_the_allocator_is_asked_the_same(made: list[str
 
 def test_layouts_by_time_are_shared_where_the_time_model_is_the_same() -> None:
     mesh = nop.load_topology("mesh-4x4")
+    named = mesh.replace(name="another name")
     wide = mesh.with_memory_bandwidth("hbm*", "1 TB/s").replace(name="wide")
     halved = nop.topology.composition.scale_bandwidth(mesh, 0.5).replace(name="halved")
-    one, same, other = (nop.run(package, OLMOE) for package in (mesh, wide, halved))
+    one, same, other = (nop.run(package, OLMOE) for package in (mesh, named, halved))
     assert one.layout_key() == same.layout_key() != other.layout_key()
+    assert nop.run(wide, OLMOE).layout_key() != one.layout_key()  # its weights load faster
     by_c_t = [nop.run(package, OLMOE, objective="c_t").layout_key() for package in (mesh, wide, halved)]
     assert by_c_t[0] == by_c_t[1] == by_c_t[2]
     assert nop.run(mesh, OLMOE, rng=1).layout_key() != one.layout_key()

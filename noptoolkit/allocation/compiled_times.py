@@ -26,17 +26,20 @@ def start_time(
     out: Array,
     back: Array,
     choice_time: Array,
+    streaming: float,
 ) -> State:
     """Return (inside, met, busy out, busy back, busy chiplets) of a layout.
 
     ``inside[t, q]`` counts the experts of set t on chiplet q, ``met[t, P]`` the chiplets of set t in part P.
+    Behind the chiplets stands ``streaming``, which no swap changes: the time that the weights load.
     """
     sets, k = members.shape
     count, chiplets = parts.shape
     inside = np.zeros((sets, chiplets), dtype=np.uint8)
     met = np.zeros((sets, count), dtype=np.uint8)
     busy_out, busy_back = np.zeros(len(out)), np.zeros(len(back))
-    busy, tokens = np.zeros(chiplets), np.zeros(count)
+    busy, tokens = np.zeros(chiplets + 1), np.zeros(count)
+    busy[chiplets] = streaming
     for a in range(len(places)):
         if places[a] < chiplets:
             busy[places[a]] += load[a] * choice_time[places[a]]
@@ -183,7 +186,7 @@ def anneal_time(
         busy[p] += more_load * choice_time[p]
         busy[q] -= more_load * choice_time[q]
         then = smooth_time(new_out, new_back, busy, scale)
-        temperature = best * hot * (cold / hot) ** (step / len(pairs))
+        temperature = max(best - busy[-1], 1e-9 * best) * hot * (cold / hot) ** (step / len(pairs))
         if then > now and chances[step] >= np.exp((now - then) / temperature):
             busy[p] -= more_load * choice_time[p]
             busy[q] += more_load * choice_time[q]

@@ -11,7 +11,10 @@ With n(P) tokens that meet part P, the load of every channel, crossbar and port 
 
 and so is that of combine, backwards, with nodes that reduce. The time of a layer is
 
-    max load / capacity out  +  max load / capacity back  +  max over chiplets of activations x time of one.
+    max load / capacity out  +  max load / capacity back
+        +  max(max over chiplets of activations x time of one,  time to load the layer's weights).
+
+The weights load anyway where a step streams them: computing faster than they come gains nothing.
 
 This is a surrogate for the search, with fixed routes: `noptoolkit.flow` finds better ones and bounds the
 error. It lives here because a search needs the linear form, and flow comes after allocation.
@@ -56,6 +59,8 @@ class PackageTime:
         Names of channels, links, crossbars and ports, [resources].
     choice_time
         Seconds that one activation keeps an expert chiplet busy, [chiplets].
+    streaming
+        Time to load the layer's weights, in s per token of the step; 0 where the step does not wait for it.
     """
 
     package: Package
@@ -64,6 +69,7 @@ class PackageTime:
     back: Floats
     resources: tuple[str, ...]
     choice_time: Floats
+    streaming: float = 0.0
 
     def __repr__(self) -> str:
         return f"PackageTime({self.package.name!r}, {len(self.resources)} resources, {len(self.parts)} parts)"
@@ -81,7 +87,7 @@ class PackageTime:
     def times(self, allocation: Allocation, trace: RoutingTrace) -> Floats:
         """Return the times of dispatch, experts and combine, in s, means over the layers, [3]."""
         met = self.tokens_met(allocation, trace)
-        busy = allocation.load(trace) * self.choice_time
+        busy = np.maximum(allocation.load(trace) * self.choice_time, self.streaming * trace.num_tokens)
         out, back = met @ self.out.T, met @ self.back.T
         return np.array([part.max(axis=1).mean() for part in (out, busy, back)])
 
@@ -96,6 +102,7 @@ def package_time(
     token_bytes: Quantity = 1.0,
     flops_per_choice: float = 0.0,
     degree: Literal["chiplets", "in-network"] = "in-network",
+    streaming: float = 0.0,
 ) -> PackageTime:
     """Return the time model of a package.
 
@@ -109,6 +116,8 @@ def package_time(
         Operations of one token in one expert, in FLOP; 0, or a chiplet without ``flops``, leaves compute out.
     degree
         ``in-network`` uses the nodes that replicate and reduce; ``chiplets`` sends a copy to each chiplet.
+    streaming
+        Time to load the weights of one layer, in s per token of the step, which hides as much compute.
 
     Raises
     ------
@@ -157,7 +166,7 @@ def package_time(
     flops = [getattr(package[name], "flops", None) for name in package.experts]
     choice_time = np.array([flops_per_choice / rate if rate else 0.0 for rate in flops])
     out, back = np.ascontiguousarray(seconds[:, :, used])
-    return PackageTime(package, parts[used], out, back, network.names, choice_time)
+    return PackageTime(package, parts[used], out, back, network.names, choice_time, streaming)
 
 
 @dataclass(frozen=True, eq=False)

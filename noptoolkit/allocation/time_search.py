@@ -33,7 +33,8 @@ def layout_time(problem: LayoutProblem, places: Ints, model: PackageTime) -> flo
     np.put_along_axis(reached, places[problem.sets], np.float32(1), axis=1)
     met = problem.counts @ ((reached @ model.parts.T.astype(np.float32)) > 0)
     load = sums(problem.load, places, problem.num_chiplets)
-    return float((model.out @ met).max() + (model.back @ met).max() + (load * model.choice_time).max())
+    experts = max(float((load * model.choice_time).max()), model.streaming * float(problem.counts.sum()))
+    return float((model.out @ met).max() + (model.back @ met).max()) + experts
 
 
 def search_time(
@@ -96,7 +97,10 @@ def _annealed(
     starts, sets_of = sets_of_experts(members, len(places))
     found = places.astype(np.int64)
     parts = np.ascontiguousarray(model.parts)
-    state = start_time(members, counts, found, load, parts, model.out, model.back, model.choice_time)
+    streaming = model.streaming * float(counts.sum())
+    state = start_time(
+        members, counts, found, load, parts, model.out, model.back, model.choice_time, streaming
+    )
     parts_count = parts.sum(axis=0)
     parts_of = np.zeros((parts.shape[1], max(int(parts_count.max()), 1)), dtype=np.int64)
     for chiplet, column in enumerate(parts.T):

@@ -7,7 +7,7 @@ The stacks are those that name the chiplet in ``serves``, else the nearest in ho
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from noptoolkit.errors import NopWarning
 from noptoolkit.package import Memory, Package
@@ -47,6 +47,23 @@ class MemoryStacks:
             if written > 0:
                 found[chiplet, memory.name] = written * share
         return found
+
+    def loading_time(self, sizes: Mapping[str, float]) -> float:
+        """Return how long the slowest stack takes to read the bytes of each chiplet, in s.
+
+        Its port counts, and its links where they are narrower together.
+        """
+        need = {memory.name: 0.0 for memory in self.package.memories}
+        width = dict.fromkeys(need, 0.0)
+        for chiplet, size in sizes.items():
+            for memory, share in self.shares(chiplet):
+                need[memory.name] += share * size
+        for channel in self.package.channels:
+            if channel.tail in width:
+                width[channel.tail] += channel.bandwidth
+        return max(
+            (need[m.name] / min(m.bandwidth, width[m.name]) for m in self.package.memories), default=0.0
+        )
 
     def warn_of_overrun(self, held: Iterable[tuple[str, float]]) -> None:
         """Warn, once, if weights given as (chiplet, bytes) are more than their stacks hold, or none is."""
