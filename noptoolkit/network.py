@@ -4,7 +4,7 @@ The model. A *vertex* is a node; a memory stack has two, one where its reads sta
 writes end, so that nothing ever passes through it. An *arc* is a channel, or the bundle of parallel
 channels between the same two nodes. Their load is shared in proportion to bandwidth where a routing may
 choose (no other split is faster); fixed routings share it equally, or load the first channel alone
-(`FlowNetwork.shared`), and the bundle is as fast as that allows. A *resource* r is whatever has a capacity
+(`FlowNetwork.shared`), and the bundle is as fast as that allows. A *resource* r is anything with a capacity
 C_r in B/s, and its use is linear in the traffic::
 
     use = on_arcs @ load  +  on_injected @ injected  +  on_ejected @ ejected        (B)
@@ -14,7 +14,7 @@ C_r in B/s, and its use is linear in the traffic::
 resource            what uses it
 ==================  ===============================================================
 channel             its arc (both directions where the link is half duplex)
-node crossbar       every arc that enters the node: all that is not born there
+node crossbar       every arc that enters the node: all traffic that does not start there
 chiplet injection   what the chiplet sends
 chiplet ejection    what the chiplet receives
 memory port         what the memory reads and writes, together
@@ -49,7 +49,7 @@ class FlowNetwork:
     Parameters
     ----------
     package
-        What they were made of.
+        Package that the arrays describe.
     origin, destination
         Vertex where the traffic of each node starts and where it ends, [nodes].
     tail, head
@@ -61,9 +61,9 @@ class FlowNetwork:
     arc_of_channel, share_of_channel
         The arc of each channel and the share of the arc's load that it carries, [channels].
     capacity
-        Of each resource, in B/s, [resources].
+        Capacity of each resource, in B/s, [resources].
     names
-        Of each resource: a channel, ``hub crossbar``, ``e3 injection``, ``hbm0 port``.
+        Name of each resource: a channel, ``hub crossbar``, ``e3 injection``, ``hbm0 port``.
     on_arcs
         Which arcs use which resource, [resources, arcs].
     on_injected, on_ejected
@@ -120,13 +120,14 @@ class FlowNetwork:
         Parameters
         ----------
         sharing : {"by bandwidth", "equally", "first"}
-            In proportion to bandwidth, in equal parts, or all on the channel of the lowest index.
+            Split in proportion to bandwidth, in equal parts, or all on the channel of the lowest index.
 
         Examples
         --------
         >>> from noptoolkit import Chiplet, Link
         >>> pair = Package("pair", [Chiplet("a"), Chiplet("b")], [Link("a", "b", 3.0), Link("a", "b", 1.0)])
-        >>> [flow_network(pair).shared(how).capacity[0] for how in ("by bandwidth", "equally", "first")]
+        >>> ways = ("by bandwidth", "equally", "first")
+        >>> [flow_network(pair).shared(how).capacity[0].item() for how in ways]
         [4.0, 2.0, 3.0]
         """
         if sharing == "by bandwidth" or len(self.arc_of_channel) == self.num_arcs:

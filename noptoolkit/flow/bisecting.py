@@ -2,7 +2,7 @@
 
 If every chiplet sends r B/s to every other at the same time, r a b B/s cross any two halves of a and b
 chiplets, so no bisection is below that. The routing that does it is a certificate which anybody can check:
-rows then columns on a grid, equal splitting over shortest paths, or the best of all, whichever first meets
+rows then columns on a grid, equal splitting over shortest paths, or the optimal one, whichever first reaches
 the cut that was found. Limits of nodes (injection, ejection, crossbars) do not count here, as they do not in
 a cut of links.
 """
@@ -32,11 +32,11 @@ def proved_bisection(package: Package, *, time_limit: float | None = 2.0, rng: i
     Parameters
     ----------
     package
-        At least two chiplets.
+        Package with at least two chiplets.
     time_limit
-        Of the best routing, in s; the bound reached by then stands.
+        Time limit of the optimal routing, in s; the bound reached by then is used.
     rng
-        Of the search for cuts.
+        Seed or generator of the search for cuts.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def proved_bisection(package: Package, *, time_limit: float | None = 2.0, rng: i
 
 
 def _without_ports(package: Package) -> Package:
-    """Return a package whose nodes pass and take whatever their links do."""
+    """Return a package whose nodes forward and receive at the rate of their links."""
     nodes = []
     for node in package.nodes:
         if isinstance(node, Chiplet):

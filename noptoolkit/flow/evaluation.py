@@ -1,4 +1,4 @@
-"""How long a traffic takes on a package under a routing, and at best."""
+"""Time of a traffic on a package under a routing, with a lower bound over all routings."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def congestion(
     efficiency: float = 1.0,
     report: Callable[[str], None] | None = None,
 ) -> FlowResult:
-    """Return how long a traffic takes on a package, on which channels, and how long it must take at best.
+    """Return the time of a traffic on a package, the load of every channel, and a lower bound on the time.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ def congestion(
     tol
         Gap between time and bound at which ``optimal`` may stop.
     time_limit
-        In s, for everything together; the interval reached by then is returned. A first one, from ecmp and
-        the cuts round single nodes, is always found, however little time there is.
+        Time limit in s, for everything together; the interval reached by then is returned. An initial
+        interval (ecmp, single-node cuts) is always returned, whatever the limit.
     efficiency
         Share of its bandwidth that a real router sustains, in (0, 1]; divides time and bound.
     report
-        Is told the progress of long solves, one line at a time; ``print`` will do.
+        Function that receives the progress of long solves, one line at a time, such as ``print``.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def congestion(
     """
     expect_package(package)
     if not isinstance(traffic, Traffic):
-        raise WorkloadError(f"{traffic!r} is no Traffic; noptoolkit.traffic makes some")
+        raise WorkloadError(f"{traffic!r} is not a Traffic; use noptoolkit.traffic to make one")
     if not tol > 0:
         raise RoutingError(f"tol {tol!r} must be above 0; write tol=0.01 for 1 %")
     if not 0 < efficiency <= 1:

@@ -203,7 +203,7 @@ class FlowResult:
         Raises
         ------
         RoutingError
-            If the flow is not kept: ``valiant`` by way of random nodes, or a flow too large to keep.
+            If the flow is not kept: ``valiant`` via random nodes, or a flow too large to keep.
 
         Examples
         --------

@@ -61,7 +61,7 @@ def _by_rule(method: RoutingMethod, rule: ForwardingRule, problem: RoutingProble
 
 
 def _by_two_trips(method: RoutingMethod, problem: RoutingProblem) -> Routed:
-    """Route every packet by way of a random chiplet, by ecmp on both trips.
+    """Route every packet via a random chiplet, by ecmp on both trips.
 
     A message to a set goes to the chiplet as one packet (as several, if that cannot copy), and on from there.
     """

@@ -115,7 +115,7 @@ class Switch:
 
 @dataclass(frozen=True)
 class Memory:
-    """A memory stack: an end point of weight traffic that never forwards.
+    """A memory stack: an endpoint of weight traffic that never forwards.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """A network-on-package as a typed graph: chiplets, switches, memory stacks and the links between them.
 
 The model. A *node* is a `Chiplet` (computes, injects and ejects traffic), a `Switch` (forwards) or a
-`Memory` (an end point that never forwards). A `Link` is one physical link; it is full duplex unless
+`Memory` (an endpoint that never forwards). A `Link` is one physical link; it is full duplex unless
 it says half. A *channel* is one direction of a link: `Package.channels` lists them in a fixed order
 (both directions of the first link, then of the second, ...) and every per-channel array in
 noptoolkit follows it. A half-duplex link has two channels that share its bandwidth.

@@ -31,7 +31,7 @@ def multicast(
     Parameters
     ----------
     flow
-        Of a traffic that is one multicast, one reduction, or copies of one message from or to one end point.
+        Of a traffic that is one multicast, one reduction, or copies of one message from or to one endpoint.
     ax
         Where; a new figure of the active `style` where ``None``.
     legend

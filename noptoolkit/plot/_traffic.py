@@ -121,7 +121,7 @@ def _bars(
 
 
 def delivered(traffic: Traffic) -> Floats:
-    """Return the bytes that each end point has for each other, multicasts and reductions included."""
+    """Return the bytes that each endpoint has for each other, multicasts and reductions included."""
     total = np.array(traffic.demand, dtype=float)
     for sets, reverse in ((traffic.multicast, False), (traffic.reduction, True)):
         if sets is None or not len(sets):

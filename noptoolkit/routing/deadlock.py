@@ -29,12 +29,12 @@ AT_A_TIME = 1 << 16  # pairs whose sets of destinations are compared at once
 
 @dataclass(frozen=True)
 class Deadlock:
-    """What the channel dependency graph of a routing says.
+    """Channel dependencies of a routing, and a cycle among them.
 
     Parameters
     ----------
     free
-        Whether it has no cycle.
+        Whether the channel dependency graph has no cycle.
     cycle
         Names of channels that wait for each other in turn, empty where free; with ``@1`` on the second
         virtual channel.

@@ -1,15 +1,14 @@
 """Loads of dimension-order routing by sums over rows and columns.
 
-The model. All that goes from column c to column c' within row r, whatever its destination row, shares one way
-along that row; all that goes from row r to row r' within its destination column shares one way along that
-column::
+The model. All traffic from column c to column c' within row r shares one path along that row, for every
+destination row; all traffic from row r to row r' within its destination column shares one path along it::
 
     X[r, c, c'] = sum over r' of demand[(r, c), (r', c')]        Y[c', r, r'] = sum over c of the same
 
 In a clique that is the load of the arc from c to c'. In a path or ring, an arc onwards from place i carries
 what starts at a, i - a places before it, and goes on for more than that. Everything is a sum of demands,
 never a difference, so what is unused carries exactly nothing. Traffic from nodes off the grid joins where
-it enters; traffic to them takes the general way, destination by destination
+it enters; traffic to them is computed in general, destination by destination
 (`noptoolkit.routing.dimension_order_routing.dimension_order`).
 """
 
@@ -37,7 +36,7 @@ def dimension_order_load(network: FlowNetwork, demand: Floats) -> Floats:
     Raises
     ------
     RoutingError
-        If the package is no grid (see `noptoolkit.routing.lattice.find_grid`).
+        If the package is not a grid (see `noptoolkit.routing.lattice.find_grid`).
     """
     grid = find_grid(network.package)
     core = grid.nodes.ravel()
@@ -102,9 +101,9 @@ def _along_lines(amount: Floats, wrap: bool) -> Floats:
     Parameters
     ----------
     amount
-        From each place to each other, [lines, places, places].
+        Bytes from each place to each other, [lines, places, places].
     wrap
-        Whether the lines are rings: then the shorter way is taken, half each where both are as short.
+        Whether the lines are rings: then the shorter direction is taken, half each where both are as short.
     """
     return np.stack([_onwards(amount, wrap), _onwards(amount[:, ::-1, ::-1], wrap)[:, ::-1]])
 

@@ -29,7 +29,7 @@ def dimension_order(network: FlowNetwork, destinations: Ints) -> Forwarding:
     Raises
     ------
     RoutingError
-        If the package is no grid (see `noptoolkit.routing.lattice.find_grid`).
+        If the package is not a grid (see `noptoolkit.routing.lattice.find_grid`).
     """
     grid = find_grid(network.package)
     place = _places(network, grid)
@@ -237,7 +237,7 @@ def _gates(network: FlowNetwork, place: Ints, destinations: Ints) -> Floats:
 def _enter(network: FlowNetwork, place: Ints, gates: Floats, reach: Floats) -> tuple[Ints, Floats]:
     """Extend levels to the vertices off the grid; return the arcs that leave them, and their shares.
 
-    They take the nearest way, on the grid or off it.
+    They take the nearest path, on the grid or off it.
     """
     off = np.flatnonzero(place < 0)
     reach[:, off] = gates[:, off]

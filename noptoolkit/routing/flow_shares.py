@@ -140,7 +140,7 @@ def _within(entries: Entries, anchor: Ints, goal: int, size: int) -> Entries:
 def _split_by_source(
     network: FlowNetwork, arcs: Ints, amount: Floats, source: int, targets: Ints
 ) -> list[tuple[Ints, Floats]]:
-    """Return the arcs on the way from a source to each target, and their shares at their tails."""
+    """Return the arcs on the path from a source to each target, and their shares at their tails."""
     kept = without_cycles(network, arcs, amount)
     used = np.flatnonzero((kept > 0) & (network.head[arcs] != source))
     arcs, kept = arcs[used], kept[used]

@@ -63,7 +63,7 @@ class Forwarding:
         States between which each entry leads, [entries].
     num_states : int
         Number of vertices, or a multiple of it. The vertex of a state is ``state % vertices``; ``state //
-        vertices`` is what a packet remembers of its way: 1 once it descends (up*/down*), 1 + the number of
+        vertices`` is what a packet remembers of its path: 1 once it descends (up*/down*), 1 + the number of
         its source (rules that split by source), always 0 otherwise. Traffic starts in 0 .. vertices - 1.
     virtual_channel : array of int
         Virtual channel of the arc that each entry occupies; 0, or 1 past the dateline of a ring (dor),
@@ -212,7 +212,7 @@ def _either_way(network: FlowNetwork) -> HopGraph:
 
 
 def _check_reach(network: FlowNetwork, graph: HopGraph, destinations: Ints, top: int) -> None:
-    """Raise where a destination cannot be reached; where all leads by way of the root, that is soon known."""
+    """Raise where a destination cannot be reached; where all leads via the root, that is soon known."""
     size = network.num_vertices
     senders = np.isin(np.arange(size), network.tail)
     climbing = graph.head < size
@@ -230,7 +230,7 @@ def _check_reach(network: FlowNetwork, graph: HopGraph, destinations: Ints, top:
         a, b = network.node_of_vertex(vertex), network.node_of_vertex(int(destinations[to]))
         top_name = network.node_of_vertex(top)
         raise RoutingError(
-            f"package {network.package.name!r}: up*/down* from root {top_name!r} has no way "
+            f"package {network.package.name!r}: up*/down* from root {top_name!r} has no path "
             f"from {a!r} to {b!r}; name another root or use routing='ecmp'"
         )
 

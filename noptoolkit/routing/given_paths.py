@@ -1,4 +1,4 @@
-"""Routings that somebody else decides: a table or a function that gives the path of every pair."""
+"""User-supplied routings: a table or a function that gives the path of every pair."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def path_flow(problem: RoutingProblem, paths: PathFunction | PathTable) -> Float
     Parameters
     ----------
     paths
-        From (source, destination), names of nodes, to the names of the nodes on the way, both ends included.
+        Function or table: from (source, destination) to the node names on the path, both ends included.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def _path(paths: PathFunction | PathTable, a: str, b: str) -> Sequence[str]:
         except Exception as error:
             raise RoutingError(
                 f"the routing function failed from {a!r} to {b!r} ({type(error).__name__}: {error}); "
-                "it is called with two names and returns the names on the way"
+                "it is called with two names and returns the names on the path"
             ) from error
     if isinstance(path, list | tuple):
         return path
@@ -125,7 +125,7 @@ def _path(paths: PathFunction | PathTable, a: str, b: str) -> Sequence[str]:
 
 def _no_path(a: str, b: str, path: object) -> RoutingError:
     return RoutingError(
-        f"path from {a!r} to {b!r}: {path!r} is no sequence of names of nodes; write [{a!r}, ..., {b!r}]"
+        f"path from {a!r} to {b!r}: {path!r} is not a sequence of node names; write [{a!r}, ..., {b!r}]"
     )
 
 

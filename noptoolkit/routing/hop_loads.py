@@ -1,7 +1,7 @@
 """Loads of routings by hops at any size: in numpy for small packages, compiled for large ones.
 
-Only the sum over all destinations is kept; who asks for the flow behind it, towards each destination, gets it
-from `noptoolkit.routing.forwarding`.
+Only the sum over all destinations is kept; `noptoolkit.routing.forwarding` computes the flow towards each
+destination.
 """
 
 from __future__ import annotations

@@ -99,7 +99,7 @@ def _booksim_table(network: FlowNetwork, clock: Quantity) -> NDArray[np.int64]:
 
 
 def _first_arcs(network: FlowNetwork, source: int, distance: Floats, cycles: Floats) -> Ints:
-    """Return the first arc on the way to each vertex in the tree that BookSim grows from a router."""
+    """Return the first arc on the path to each vertex in the tree that BookSim grows from a router."""
     reached = np.isfinite(distance)
     tight = np.flatnonzero(
         reached[network.tail] & (distance[network.tail] + cycles == distance[network.head])

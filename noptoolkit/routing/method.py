@@ -5,7 +5,7 @@ A routing is one of four things, and the record holds the one that it is:
 * a *rule*, `RoutingMethod.forward`: for each destination the next hops of every vertex, with shares. Load,
   flow, zero-load latency, deadlock check and simulation follow from it;
 * given *paths*, `RoutingMethod.paths`: one path for each pair;
-* two trips by way of a random chiplet (Valiant and Brebner, 1981), `RoutingMethod.relayed`;
+* two trips via a random chiplet (Valiant and Brebner, 1981), `RoutingMethod.relayed`;
 * a *search* for the flow of each traffic: `RoutingMethod.searches`, by the function `RoutingMethod.route`
   or, without one, by the certified optimum of `noptoolkit.flow`.
 """

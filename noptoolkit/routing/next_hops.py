@@ -46,7 +46,7 @@ class NextHops:
 
     Examples
     --------
-    Two thirds of the traffic from a to d by way of b, the rest by way of c:
+    Two thirds of the traffic from a to d via b, the rest via c:
 
     >>> from noptoolkit import Chiplet, Link, Package, congestion
     >>> from noptoolkit.traffic import from_matrix

@@ -22,7 +22,7 @@ __all__ = ["Messages", "RoutingProblem", "membership", "routing_problem"]
 
 @dataclass(frozen=True, eq=False)
 class Messages:
-    """Multicasts, or reductions, that nodes on the way may copy or add.
+    """Multicasts, or reductions, that nodes on the path may copy or add.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class RoutingProblem:
     network
         The arrays of the package.
     traffic
-        As it was asked.
+        Traffic to be carried.
     demand
         Bytes from each vertex to each other, [vertices, vertices].
     ports
@@ -89,7 +89,7 @@ def routing_problem(package: Package, traffic: Traffic) -> RoutingProblem:
     Raises
     ------
     WorkloadError
-        If messages make no sense, or an end point is none of the package's nodes.
+        If messages make no sense, or an endpoint is none of the package's nodes.
     InfeasibleError
         If some demand has no path at all.
     """
@@ -165,15 +165,15 @@ def _check_sets(sets: DestinationSets, traffic: Traffic) -> None:
     if sets.members.ndim != 2 or sets.members.shape != (len(sets.root), words):
         raise WorkloadError(
             f"{_place(traffic)}: destination sets have shape {sets.members.shape}; "
-            f"{len(sets.root)} messages over {size} end points need [{len(sets.root)}, {words}] words"
+            f"{len(sets.root)} messages over {size} endpoints need [{len(sets.root)}, {words}] words"
         )
     if len(sets.bytes) != len(sets.root) or not np.isfinite(sets.bytes).all() or (sets.bytes < 0).any():
         raise WorkloadError(f"{_place(traffic)}: every message needs a size that is finite and not negative")
     if sets.root.min() < 0 or sets.root.max() >= size:
-        raise WorkloadError(f"{_place(traffic)}: a message's root is none of the {size} end points")
+        raise WorkloadError(f"{_place(traffic)}: a message's root is none of the {size} endpoints")
     spare = np.uint64(2**64 - 1) << np.uint64(size % 64) if size % 64 else np.uint64(0)
     if (sets.members[:, -1] & spare).any():
-        raise WorkloadError(f"{_place(traffic)}: a destination set names an end point beyond the {size}")
+        raise WorkloadError(f"{_place(traffic)}: a destination set names an endpoint beyond the {size}")
 
 
 def _check_paths(problem: RoutingProblem, nodes: Ints) -> None:

@@ -1,4 +1,4 @@
-"""What a routing hands back: flows by commodity, loads of messages, and bounds that it found on the way."""
+"""Result of a routing: flows by commodity, loads of messages, and bounds found during the search."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class CommodityFlow:
     Parameters
     ----------
     flow
-        In B, [commodities, arcs]; inflow >= outflow + demand at each vertex but the commodity's own.
+        Flow in B, [commodities, arcs]; inflow >= outflow + demand at each vertex but the commodity's own.
     arcs
         Arc of the network of each column, [arcs].
     by_source
         Whether a commodity is all that one vertex sends, else all that one receives.
     ends
-        That vertex of the network, [commodities].
+        Source (or destination) vertex of each commodity, [commodities].
     anchor
         Vertex at which each vertex's demand starts and ends once trees are stripped, [vertices].
     """
@@ -62,7 +62,7 @@ class CommodityFlow:
 
 @dataclass(frozen=True, eq=False)
 class TwoTrips:
-    """Witness of loads by way of a random node: equal splitting over shortest paths on both trips.
+    """Witness of loads via a random node: equal splitting over shortest paths on both trips.
 
     Parameters
     ----------
@@ -103,18 +103,18 @@ class CutPacking:
 
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """A time that no routing can undercut.
+    """A lower bound on the time of every routing.
 
     Parameters
     ----------
     time
-        In s.
+        Lower bound on the time, in s.
     method
-        Who found it.
+        Name of the method that found it.
     prices
-        That prove it, scaled so that capacity @ prices = 1, in s/B, [resources].
+        Dual prices that prove the bound, scaled so that capacity @ prices = 1, in s/B, [resources].
     packings
-        That prove what messages to large sets cost under the prices.
+        Weighted cuts that prove the least cost of messages to large sets under the prices.
     """
 
     time: float
@@ -130,11 +130,11 @@ class Routed:
     Parameters
     ----------
     arc_load
-        Of its demand, in B, [arcs].
+        Load of the demand, in B, [arcs].
     trees
         What its messages add.
     method
-        Who found it.
+        Name of the method that found it.
     bounds
         Found on the way.
     proof
@@ -180,11 +180,11 @@ class Tree:
     parent, arc
         The node before each, and the arc from there, -1 for node 0; parents first, [nodes].
     ends
-        The node at which a copy for each end point ends, -1 without, [endpoints].
+        The node at which a copy for each endpoint ends, -1 without, [endpoints].
     messages
         Indices into the traffic's multicasts or reductions.
     shares
-        The share of each that goes this way, [messages].
+        Share of each that follows the tree, [messages].
     """
 
     reverse: bool
@@ -198,16 +198,16 @@ class Tree:
 
 @dataclass(frozen=True, eq=False)
 class Branches:
-    """The ways of some messages, one by one, or of shares of them.
+    """The paths of some messages, one by one, or of shares of them.
 
     Parameters
     ----------
     reverse
         Whether they are reductions.
     messages, shares
-        Indices into the traffic's multicasts or reductions, and the share of each one's bytes, [ways].
+        Indices into the traffic's multicasts or reductions, and the share of each one's bytes, [paths].
     begins
-        Where the arcs of each way begin, [ways + 1].
+        Index at which the arcs of each path begin, [paths + 1].
     arcs
         All their arcs; one that carries two copies stands twice.
     """
@@ -226,13 +226,13 @@ class TreeLoads:
     Parameters
     ----------
     arc_load
-        In B, [arcs].
+        Load of the messages, in B, [arcs].
     injected, ejected
         What each node sends and receives, in B, [nodes].
     trees
-        That messages follow together; or
+        Trees that groups of messages follow; or
     branches
-        The ways of single messages; ``None`` where they are too many to keep.
+        Paths of single messages; ``None`` if too many to keep.
     """
 
     arc_load: Floats

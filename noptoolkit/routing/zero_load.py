@@ -1,6 +1,6 @@
 """Zero-load latency: how long the first byte takes when nothing else is on the network.
 
-The model. A packet crosses the router of its source, then for each channel on its way the link (with both
+The model. A packet crosses the router of its source, then for each channel on its path the link (with both
 PHYs) and the router it enters; a memory stack counts with its access time. Where a routing splits, the
 mean over its paths counts. Serialisation (size / bandwidth) and queueing are not in it.
 """
@@ -26,17 +26,17 @@ __all__ = ["Latency", "zero_load_latency"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Latency:
-    """Zero-load latencies between end points.
+    """Zero-load latencies between endpoints.
 
     Parameters
     ----------
     endpoints
         Names of rows (sources) and columns (destinations).
     per_pair : array of float
-        Latency in s, [endpoints, endpoints]; 0 on the diagonal, NaN where the routing gives no way (as the
+        Latency in s, [endpoints, endpoints]; 0 on the diagonal, NaN where the routing gives no path (as the
         split of a flow does for pairs without demand).
     mean, max : float
-        Mean and largest over pairs of different endpoints that have a way, in s.
+        Mean and largest over pairs of different endpoints that have a path, in s.
     """
 
     endpoints: tuple[str, ...]
@@ -46,13 +46,13 @@ class Latency:
 
     def __repr__(self) -> str:
         mean, most = format_quantity(self.mean, "s"), format_quantity(self.max, "s")
-        return f"Latency({len(self.endpoints)} end points: {mean} on average, at most {most})"
+        return f"Latency({len(self.endpoints)} endpoints: {mean} on average, at most {most})"
 
 
 def zero_load_latency(
     package: Package, *, routing: str | Routing = "shortest", among: tuple[str, ...] | None = None
 ) -> Latency:
-    """Return the zero-load latency between every two end points.
+    """Return the zero-load latency between every two endpoints.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def zero_load_latency(
     Raises
     ------
     RoutingError
-        If the routing does not apply to the package, or there is no end point.
+        If the routing does not apply to the package, or there is no endpoint.
 
     Examples
     --------
@@ -80,7 +80,7 @@ def zero_load_latency(
     network = flow_network(package)
     names = package.terminals if among is None else tuple(among)
     if not names:
-        raise RoutingError(f"package {package.name!r}: no end points to measure between; name some in among")
+        raise RoutingError(f"package {package.name!r}: no endpoints to measure between; name some in among")
     for name in names:
         package[name]
     router = np.array([node.latency for node in (*package.nodes, *package.memories)])
@@ -108,7 +108,7 @@ def zero_load_latency(
 
 
 def _by_destination(forwarding: Forwarding, hop: Floats, vertices: int) -> Floats:
-    """Return the mean latency ahead in every state, NaN where no way leads on, [destinations, states].
+    """Return the mean latency ahead in every state, NaN without a next hop, [destinations, states].
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ the better of the two;
 halves. Which r can be had is a question of routing, so the caller gives it: `noptoolkit.flow.bisecting`
 finds it.
 
-Where all bandwidths are multiples of one unit, cuts are too, and a bound is rounded up. If it meets the cut
+Where all bandwidths are multiples of one unit, cuts are too, and a bound is rounded up. If it reaches the cut
 found, that is exact. Up to `MOST_EXACT` nodes a mixed-integer program decides what is still open, if it can
 in `SECONDS`.
 """
@@ -68,7 +68,7 @@ class Bisection:
     Parameters
     ----------
     bandwidth
-        Of the best cut found, from one half to the other, in B/s.
+        Bandwidth of the best cut found, from one half to the other, in B/s.
     bound
         No bisection has less, in B/s.
     half
@@ -98,14 +98,14 @@ def bisection(
     Parameters
     ----------
     package
-        At least two chiplets.
+        Package with at least two chiplets.
     exact
         Whether to prove it by a mixed-integer program, however long that takes; where ``None``, up to 40
         chiplets and switches and for a few seconds.
     throughput
         Rate at which every chiplet can send to every other at the same time, in B/s, where it is known.
     rng
-        Of the random starts.
+        Seed or generator of the random starts.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def _best_cut(
     bound: float,
     rng: np.random.Generator,
 ) -> Bools:
-    """Return the best of several halves, each improved by swaps; the first that meets the bound."""
+    """Return the best of several halves, each improved by swaps; the first that reaches the bound."""
     from scipy.sparse import csr_array
 
     size = len(weights)

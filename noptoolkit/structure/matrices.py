@@ -73,7 +73,7 @@ def low_spectrum(weights: csr_array[Any], count: int = 1) -> tuple[Floats, Float
     Parameters
     ----------
     weights
-        Of a connected graph, [nodes, nodes].
+        Edge weights of a connected graph, [nodes, nodes].
     count
         How many; fewer where there are not as many.
 

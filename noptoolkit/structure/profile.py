@@ -1,4 +1,4 @@
-"""What a topology is as a graph, whatever runs on it: degrees, distances, paths, connectivity, spectrum.
+"""A topology as a graph, independent of traffic: degrees, distances, paths, connectivity, spectrum.
 
 The graph is that of the package's network: chiplets, switches and die-to-die links, memory stacks left out.
 Distances are hops between chiplets (through switches where there are any). The bisection has a room of its
@@ -183,9 +183,9 @@ def edge_connectivity(package: Package) -> int:
 
 
 def spectral_gap(package: Package) -> float:
-    """Return the second-smallest eigenvalue of the Laplacian with one unit per link: how well it is knit.
+    """Return the second-smallest eigenvalue of the Laplacian with one unit per link.
 
-    It is 0 for a graph that falls apart and n for a complete one (Fiedler's algebraic connectivity).
+    Fiedler's algebraic connectivity: 0 for a disconnected graph, n for a complete one.
 
     Examples
     --------

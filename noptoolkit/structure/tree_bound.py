@@ -1,4 +1,4 @@
-"""The least bisection of trees, exactly, and what that says of a network that is a sum of trees.
+"""The least bisection of trees, exactly, and the bound that follows for a network that is a sum of trees.
 
 Of a tree it is found by dynamic programming: for each subtree, the least cut that leaves j of its chiplets
 on the side that its root is not on; merging a child is a (min, +) convolution, O(n^2) altogether.

@@ -1,8 +1,8 @@
 """What is left of a package when links or chiplets are lost, as happens with wafer-scale yield.
 
-Each trial takes some links or nodes away and asks `congestion` again. Traffic of lost end points is lost
+Each trial takes some links or nodes away and asks `congestion` again. Traffic of lost endpoints is lost
 with them; nodes that are cut off and have no traffic (a memory stack, of traffic among experts) are lost
-too. Where end points with traffic are cut off from each other, that trial's time is
+too. Where endpoints with traffic are cut off from each other, that trial's time is
 infinite. It is also infinite where the routing has no alternative path (dor on a grid with a hole, a table
 whose path is cut); the bound, which holds for every routing, stays finite there.
 
@@ -278,7 +278,7 @@ def _cut_off(package: Package, lost: tuple[str, ...], traffic: Traffic) -> list[
 
 
 def _busy(traffic: Traffic) -> list[str]:
-    """Return the names of the end points that send or receive something."""
+    """Return the names of the endpoints that send or receive something."""
     demand = np.asarray(traffic.demand)
     busy = (demand.sum(axis=0) + demand.sum(axis=1)) > np.diagonal(demand) * 2
     for sets in (traffic.multicast, traffic.reduction):

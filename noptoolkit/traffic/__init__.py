@@ -1,4 +1,4 @@
-"""Who sends how much to whom: plain patterns, and dispatch and combine of a mixture-of-experts layer."""
+"""Demands between endpoints: plain patterns, and dispatch and combine of a mixture-of-experts layer."""
 
 from noptoolkit.traffic.demand import DestinationSets, Traffic, from_matrix
 from noptoolkit.traffic.patterns import all_to_all, hotspot, permutation, transpose

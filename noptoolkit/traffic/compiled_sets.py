@@ -16,7 +16,7 @@ Words = Bits
 
 @njit(cache=True, nogil=True)
 def join_bits(chosen: Any, members: Words) -> None:
-    """Set the bits of some end points in each row: ``chosen`` is [rows, k], ``members`` [rows, words]."""
+    """Set the bits of some endpoints in each row: ``chosen`` is [rows, k], ``members`` [rows, words]."""
     for i in range(len(chosen)):
         for j in range(chosen.shape[1]):
             members[i, chosen[i, j] // 64] |= np.uint64(1) << np.uint64(chosen[i, j] % 64)
@@ -34,7 +34,7 @@ def merge_rows(members: Words, amount: Floats, slots: Words, distinct: Words, to
         Zeros, a power of two and more than the rows: a hash table with open addressing. A slot holds the
         upper half of a hash and, plus one, the place among the distinct rows.
     distinct, total
-        Filled, [rows, words], [rows].
+        Output: distinct rows and their sums, [rows, words] and [rows].
     """
     last = np.uint64(len(slots) - 1)
     upper = np.uint64(0xFFFFFFFF00000000)

@@ -1,4 +1,4 @@
-"""The nouns: demands in bytes, and messages to sets of end points.
+"""Demands in bytes, and messages to sets of endpoints.
 
 A `Traffic` has up to three parts, all over the same ``endpoints``: a demand matrix (unicast), multicasts (one
 source, a set of destinations, one message that switches may copy on the way) and reductions (the same
@@ -23,14 +23,14 @@ __all__ = ["DestinationSets", "Traffic", "from_matrix"]
 
 @dataclass(frozen=True, eq=False)
 class DestinationSets:
-    """Messages between one root and a set of end points each, equal ones merged.
+    """Messages between one root and a set of endpoints each, equal ones merged.
 
     Parameters
     ----------
     root
-        Index of the end point that sends (multicast) or collects (reduction), [messages].
+        Index of the endpoint that sends (multicast) or collects (reduction), [messages].
     members
-        Bit sets of the other ends, [messages, words] of uint64: bit i % 64 of word i // 64 is end point i.
+        Bit sets of the other ends, [messages, words] of uint64: bit i % 64 of word i // 64 is endpoint i.
     bytes
         Size of each message, in B, [messages].
     """
@@ -50,7 +50,7 @@ class DestinationSets:
         return f"DestinationSets({len(self)} messages, {format_quantity(self.bytes.sum(), 'B')})"
 
     def contains(self, endpoints: int) -> Bools:
-        """Return whether each message reaches each of the first end points, [messages, endpoints].
+        """Return whether each message reaches each of the first endpoints, [messages, endpoints].
 
         Examples
         --------
@@ -72,7 +72,7 @@ class Traffic:
     endpoints
         Names of the nodes that send and receive; rows and columns of ``demand``.
     demand
-        Bytes from each end point (row) to each other (column), [endpoints, endpoints]; its diagonal does
+        Bytes from each endpoint (row) to each other (column), [endpoints, endpoints]; its diagonal does
         not count.
     multicast, reduction
         Messages that the network may copy or add on the way, or ``None``.
@@ -86,7 +86,7 @@ class Traffic:
     Raises
     ------
     WorkloadError
-        If the demand is no such matrix, or bytes are negative or not finite in total.
+        If the demand is not such a matrix, or bytes are negative or not finite in total.
     """
 
     endpoints: tuple[str, ...]
@@ -105,7 +105,7 @@ class Traffic:
                 self._check_bytes(sets.bytes)
 
     def _checked(self, demand: ArrayLike) -> Floats:
-        """Return the demand as a matrix of its own that nobody can write to."""
+        """Return the demand as a matrix of its own that is read-only."""
         count = len(self.endpoints)
         try:
             matrix = np.asarray(demand)
@@ -113,10 +113,10 @@ class Traffic:
                 raise TypeError
             matrix = matrix.astype(np.float64, copy=matrix.flags.writeable)
         except (TypeError, ValueError):
-            raise WorkloadError(f"traffic {self.name!r}: demand is no matrix of numbers") from None
+            raise WorkloadError(f"traffic {self.name!r}: demand is not a matrix of numbers") from None
         if matrix.shape != (count, count):
             raise WorkloadError(
-                f"traffic {self.name!r}: demand has shape {matrix.shape}, there are {count} end points; "
+                f"traffic {self.name!r}: demand has shape {matrix.shape}, there are {count} endpoints; "
                 f"give [{count}, {count}] bytes"
             )
         if matrix.diagonal().any():
@@ -160,7 +160,7 @@ class Traffic:
         Traceback (most recent call last):
         noptoolkit.errors.WorkloadError: traffic 'all-to-all' was made for a package with other nodes or ...
         >>> demand.on(loop)
-        Traffic('all-to-all': 16 end points, 240 MB in 240 demands)
+        Traffic('all-to-all': 16 endpoints, 240 MB in 240 demands)
         """
         for name in self.endpoints:
             package[name]
@@ -177,7 +177,7 @@ class Traffic:
             )
 
     def __repr__(self) -> str:
-        parts = [f"{len(self.endpoints)} end points"]
+        parts = [f"{len(self.endpoints)} endpoints"]
         pairs = int(np.count_nonzero(self.demand))
         if pairs:
             parts.append(f"{format_quantity(self.demand.sum(), 'B')} in {pairs} demands")
@@ -197,7 +197,7 @@ def from_matrix(
     Parameters
     ----------
     package
-        Whose end points the matrix is over.
+        Package whose endpoints index the matrix.
     demand
         Bytes, [endpoints, endpoints]; the diagonal is ignored.
     endpoints
@@ -213,7 +213,7 @@ def from_matrix(
     >>> from noptoolkit import Chiplet, Link
     >>> pair = Package("pair", [Chiplet("a"), Chiplet("b")], [Link("a", "b", "1 GB/s")])
     >>> from_matrix(pair, [[0, 1000], [500, 0]])
-    Traffic('matrix': 2 end points, 1.5 kB in 2 demands)
+    Traffic('matrix': 2 endpoints, 1.5 kB in 2 demands)
     """
     names = package.terminals if endpoints is None else tuple(endpoints)
     for name_ in names:
@@ -222,11 +222,11 @@ def from_matrix(
         matrix = np.array(demand)
         matrix = matrix if np.iscomplexobj(matrix) else matrix.astype(float)  # Traffic refuses the former
     except (TypeError, ValueError):
-        raise WorkloadError(f"traffic {name!r}: demand is no matrix of numbers") from None
+        raise WorkloadError(f"traffic {name!r}: demand is not a matrix of numbers") from None
     if matrix.shape != (len(names), len(names)):
         raise WorkloadError(
             f"traffic {name!r}: demand has shape {matrix.shape}, package {package.name!r} has "
-            f"{len(names)} end points; give [{len(names)}, {len(names)}] bytes"
+            f"{len(names)} endpoints; give [{len(names)}, {len(names)}] bytes"
         )
     matrix.flags.writeable = False
     return Traffic(names, matrix, name=name, wiring=package.wiring)

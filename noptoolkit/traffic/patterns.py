@@ -25,12 +25,12 @@ Among = str | Sequence[str]
 
 
 def all_to_all(package: Package, bytes_per_pair: Quantity, *, among: Among | None = None) -> Traffic:
-    """Return one message from each chosen end point to each other.
+    """Return one message from each chosen endpoint to each other.
 
     Parameters
     ----------
     package
-        Whose chiplets take part.
+        Package whose chiplets take part.
     bytes_per_pair
         Size of each message, in B.
     among
@@ -40,7 +40,7 @@ def all_to_all(package: Package, bytes_per_pair: Quantity, *, among: Among | Non
     Raises
     ------
     WorkloadError
-        If fewer than two end points take part.
+        If fewer than two endpoints take part.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def all_to_all(package: Package, bytes_per_pair: Quantity, *, among: Among | Non
     >>> ring = Package("ring", [Chiplet(n) for n in "abc"],
     ...                [Link(*pair, "1 GB/s") for pair in ("ab", "bc", "ca")])
     >>> all_to_all(ring, "1 kB")
-    Traffic('all-to-all': 3 end points, 6 kB in 6 demands)
+    Traffic('all-to-all': 3 endpoints, 6 kB in 6 demands)
     """
     chosen, size = _chosen(package, among), _size(bytes_per_pair, "bytes_per_pair")
     demand = _nothing(package)
@@ -57,18 +57,18 @@ def all_to_all(package: Package, bytes_per_pair: Quantity, *, among: Among | Non
 
 
 def hotspot(package: Package, bytes_per_source: Quantity, *, to: str, among: Among | None = None) -> Traffic:
-    """Return one message from each chosen end point to the hot one.
+    """Return one message from each chosen endpoint to the hot one.
 
     Parameters
     ----------
     package
-        Whose chiplets take part.
+        Package whose chiplets take part.
     bytes_per_source
         Size of each message, in B.
     to
         Name of the chiplet that receives.
     among
-        As in `all_to_all`.
+        Endpoints, as in `all_to_all`.
     """
     chosen, size = _chosen(package, among, least=1), _size(bytes_per_source, "bytes_per_source")
     demand = _nothing(package)
@@ -77,9 +77,9 @@ def hotspot(package: Package, bytes_per_source: Quantity, *, to: str, among: Amo
 
 
 def transpose(package: Package, bytes_per_source: Quantity, *, among: Among | None = None) -> Traffic:
-    """Return one message from each chosen end point to its mirror image across the diagonal.
+    """Return one message from each chosen endpoint to its mirror image across the diagonal.
 
-    The chosen end points are read as a square, row by row; those on the diagonal send nothing.
+    The chosen endpoints are read as a square, row by row; those on the diagonal send nothing.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def transpose(package: Package, bytes_per_source: Quantity, *, among: Among | No
     side = math.isqrt(len(chosen))
     if side * side != len(chosen):
         raise WorkloadError(
-            f"transpose is over a square of end points, package {package.name!r} gives {len(chosen)}; "
+            f"transpose is over a square of endpoints, package {package.name!r} gives {len(chosen)}; "
             f"choose {side * side} of them with among="
         )
     demand = _nothing(package)
@@ -106,19 +106,19 @@ def permutation(
     among: Among | None = None,
     rng: int | np.random.Generator | None = None,
 ) -> Traffic:
-    """Return one message from each chosen end point to another one, all different.
+    """Return one message from each chosen endpoint to another one, all different.
 
     Parameters
     ----------
     package
-        Whose chiplets take part.
+        Package whose chiplets take part.
     bytes_per_source
         Size of each message, in B.
     order
-        Entry i is where the i-th chosen end point sends to; ``None`` draws one cycle through all, so that
-        nobody sends to itself.
+        Entry i is where the i-th chosen endpoint sends to; ``None`` draws one cycle through all, so that
+        no endpoint sends to itself.
     among
-        As in `all_to_all`.
+        Endpoints, as in `all_to_all`.
     rng
         Seed or generator of the drawn order.
 
@@ -132,7 +132,7 @@ def permutation(
     >>> from noptoolkit import Chiplet, Link
     >>> pair = Package("pair", [Chiplet(n) for n in "ab"], [Link("a", "b", "1 GB/s")])
     >>> permutation(pair, "1 kB", rng=0)
-    Traffic('permutation': 2 end points, 2 kB in 2 demands)
+    Traffic('permutation': 2 endpoints, 2 kB in 2 demands)
     """
     chosen, size = _chosen(package, among), _size(bytes_per_source, "bytes_per_source")
     demand = _nothing(package)
@@ -140,7 +140,7 @@ def permutation(
         cycle = generator_from(rng).permutation(chosen)
         demand[cycle, np.roll(cycle, 1)] = size
     elif sorted(order) != list(range(len(chosen))):
-        raise WorkloadError(f"order {list(order)!r} is no permutation of 0 to {len(chosen) - 1}")
+        raise WorkloadError(f"order {list(order)!r} is not a permutation of 0 to {len(chosen) - 1}")
     else:
         demand[chosen, chosen[np.asarray(order)]] = size
     return from_matrix(package, demand, name="permutation")
@@ -165,7 +165,7 @@ def _terminal(package: Package, name: str) -> int:
 
 
 def _chosen(package: Package, among: Among | None, least: int = 2) -> Ints:
-    """Return the indices into ``package.terminals`` of the end points that take part."""
+    """Return the indices into ``package.terminals`` of the endpoints that take part."""
     expect_package(package)
     if among is None:
         names: Sequence[str] = package.with_role("expert") or package.terminals
@@ -175,12 +175,12 @@ def _chosen(package: Package, among: Among | None, least: int = 2) -> Ints:
         names = package.terminals
     elif isinstance(among, str):
         hint = did_you_mean(among, ["experts", "terminals"])
-        raise UnknownNameError(f"no end points {among!r}; {hint} Or give a list of names")
+        raise UnknownNameError(f"no endpoints {among!r}; {hint} Or give a list of names")
     else:
         names = among
     if len(set(names)) < max(least, len(names)):
         raise WorkloadError(
-            f"package {package.name!r}: among={among!r} gives {len(set(names))} different end points; "
+            f"package {package.name!r}: among={among!r} gives {len(set(names))} different endpoints; "
             f"name at least {least}, each once, or choose among='terminals'"
         )
     return np.array([_terminal(package, name) for name in names], dtype=np.int64)

@@ -56,7 +56,7 @@ def dispatch(
     Parameters
     ----------
     package
-        Whose chiplets hold the experts.
+        Package whose chiplets hold the experts.
     trace
         Where the tokens go; ``trace.tokens(slice)`` gives the traffic of a micro-batch.
     allocation
@@ -88,9 +88,9 @@ def dispatch(
     >>> layout = Allocation(star.experts, [0, 0, 1, 1])
     >>> for degree in ("copies", "chiplets", "in-network"):
     ...     print(dispatch(star, trace, layout, token_bytes="1 kB", degree=degree))
-    Traffic('dispatch (copies)': 3 end points, 4 kB in 2 demands, unstated)
-    Traffic('dispatch (chiplets)': 3 end points, 3 kB in 2 demands, unstated)
-    Traffic('dispatch (in-network)': 3 end points, 2 kB in 2 multicasts, unstated)
+    Traffic('dispatch (copies)': 3 endpoints, 4 kB in 2 demands, unstated)
+    Traffic('dispatch (chiplets)': 3 endpoints, 3 kB in 2 demands, unstated)
+    Traffic('dispatch (in-network)': 3 endpoints, 2 kB in 2 multicasts, unstated)
     """
     served, scale = _served(package, trace, allocation, token_bytes, degree, layer, tokens)
     sources = _sources(package, source)

@@ -26,11 +26,11 @@ GOOD = ["e0", "e1", "e2", "e5", "e8"]
         (["e0", "e4", "e8"], "no channel 'e0->e4'; channels lead to e1, e3"),
         (["e0", "x", "e8"], "no node named 'x'"),
         (["e0", "e1", "e0", "e1", "e2", "e5", "e8"], "comes to 'e0' twice"),
-        ([0, 1, 2, 5, 8], "no sequence of names"),
-        (["e0", ["e1"], "e8"], "no sequence of names"),
-        ("e0e8", "no sequence of names"),
-        (None, "no sequence of names"),
-        (7, "no sequence of names"),
+        ([0, 1, 2, 5, 8], "not a sequence of node names"),
+        (["e0", ["e1"], "e8"], "not a sequence of node names"),
+        ("e0e8", "not a sequence of node names"),
+        (None, "not a sequence of node names"),
+        (7, "not a sequence of node names"),
     ],
 )
 def test_path_that_is_none(path, message):
@@ -84,7 +84,7 @@ def test_routings_that_give_no_path_to_each_destination(ask):
 
 
 def test_latency_in_one_line():
-    assert repr(zero_load_latency(MESH)).startswith("Latency(9 end points: ")
+    assert repr(zero_load_latency(MESH)).startswith("Latency(9 endpoints: ")
 
 
 def test_no_end_points_have_no_latency():

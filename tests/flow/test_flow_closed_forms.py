@@ -46,7 +46,7 @@ def optimal_time(graph, **options):
     ids=lambda value: value.name if isinstance(value, nx.Graph) else None,
 )
 def test_closed_form(graph, expected):
-    if expected is None:  # the hub of networkx's star is an end point too: 7 nodes, a leaf sends 6
+    if expected is None:  # the hub of networkx's star is an endpoint too: 7 nodes, a leaf sends 6
         expected = graph.number_of_nodes() - 1
     assert optimal_time(graph) == pytest.approx(expected, rel=1e-6)
 

@@ -323,7 +323,7 @@ def test_up_down_from_a_root_of_ones_choice():
         opposite = f"n{(int(root[1:]) + 3) % 6}"  # the lowest node: nothing turns there
         (a, b) = (f"n{(int(opposite[1:]) + step) % 6}" for step in (-1, 1))
         through = zero_load_latency(ring, routing=UpDown(root), among=(a, b))
-        assert through.max == 4.0  # round by way of the root, not the two hops by way of the lowest
+        assert through.max == 4.0  # round via the root, not the two hops via the lowest
     with pytest.raises(UnknownNameError, match="no node named 'hub'"):
         congestion(ring, traffic, routing=UpDown("hub"))
 

@@ -54,14 +54,14 @@ def test_permutation_sends_and_receives_once_and_never_to_itself() -> None:
     [
         (lambda: all_to_all(RING, "2 GB/s"), "bytes_per_pair '2 GB/s' is in B/s, not in B"),
         (lambda: all_to_all(RING, -1), "bytes_per_pair -1 B must be above 0"),
-        (lambda: all_to_all(RING, 1.0, among="expert"), "no end points 'expert'; did you mean 'experts'"),
-        (lambda: all_to_all(RING, 1.0, among=["e0"]), "gives 1 different end points"),
+        (lambda: all_to_all(RING, 1.0, among="expert"), "no endpoints 'expert'; did you mean 'experts'"),
+        (lambda: all_to_all(RING, 1.0, among=["e0"]), "gives 1 different endpoints"),
         (lambda: all_to_all(RING, 1.0, among=["e0", "e0"]), "each once"),
         (lambda: all_to_all(RING, 1.0, among=["e0", "hbm"]), "no chiplet named 'hbm'"),
         (lambda: hotspot(RING, 1.0, to="e9"), "no chiplet named 'e9'; known: root, e0"),
-        (lambda: transpose(RING, 1.0, among="terminals"), "square of end points, package 'ring' gives 5"),
-        (lambda: permutation(RING, 1.0, order=[0, 0, 1, 2]), "is no permutation of 0 to 3"),
-        (lambda: from_matrix(RING, np.zeros((2, 2))), r"has shape \(2, 2\), package 'ring' has 5 end points"),
+        (lambda: transpose(RING, 1.0, among="terminals"), "square of endpoints, package 'ring' gives 5"),
+        (lambda: permutation(RING, 1.0, order=[0, 0, 1, 2]), "is not a permutation of 0 to 3"),
+        (lambda: from_matrix(RING, np.zeros((2, 2))), r"has shape \(2, 2\), package 'ring' has 5 endpoints"),
         (lambda: from_matrix(RING, np.full((5, 5), np.nan)), "'root' to 'e0' is nan B"),
         (lambda: from_matrix(RING, -np.ones((5, 5))), "'root' to 'e0' is -1 B"),
     ],
@@ -75,7 +75,7 @@ def test_errors_name_thing_and_way_out(wrong, message: str) -> None:
 def test_memory_stacks_are_end_points_when_asked_for() -> None:
     traffic = from_matrix(RING, [[0, 5], [7, 0]], endpoints=("hbm", "e0"))
     assert traffic.demand.sum() == 12
-    assert repr(traffic) == "Traffic('matrix': 2 end points, 12 B in 2 demands)"
+    assert repr(traffic) == "Traffic('matrix': 2 endpoints, 12 B in 2 demands)"
 
 
 def test_arrays_are_read_only() -> None:

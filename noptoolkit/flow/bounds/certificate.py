@@ -46,7 +46,7 @@ def shortest_distances(
     Parameters
     ----------
     length
-        Of each arc, at least 0, [arcs].
+        Length of each arc, at least 0, [arcs].
     ends
         Vertices.
 
@@ -79,7 +79,7 @@ def price_bound(problem: RoutingProblem, prices: Floats, method: str) -> Bound:
     Parameters
     ----------
     prices
-        On each resource, at least 0, not all 0, [resources].
+        Price of each resource, at least 0, not all 0, [resources].
     """
     network = problem.network
     prices = np.maximum(prices, 0.0)
@@ -178,12 +178,12 @@ def repair(program: FlowProgram, length: Floats, flow: Floats) -> Floats:
     Parameters
     ----------
     length
-        Of each arc, above 0, [arcs].
+        Length of each arc, above 0, [arcs].
     flow
         [commodities, arcs].
     """
     distance, arc = shortest_distances(program.num_vertices, program.tail, program.head, length, program.ends)
-    fed = np.isfinite(distance[:, program.tail])  # what no path feeds (a memory stack) feeds nobody
+    fed = np.isfinite(distance[:, program.tail])  # what no path reaches forwards nothing
     flow = np.where(fed, np.maximum(flow, 0.0), 0.0)
     need = program.demand - net_inflow(program.num_vertices, program.tail, program.head, flow)
     rows = np.arange(len(flow))

@@ -36,9 +36,9 @@ def sum_of_farthest(row: Ints, members: Any, amount: Floats, distance: Floats) -
     row
         Row of ``distance`` of each message, [messages].
     members, amount
-        As in `meet_wide_sets`.
+        Arrays as in `meet_wide_sets`.
     distance
-        To each end point, [rows, endpoints].
+        Distance to each endpoint, [rows, endpoints].
     """
     total = 0.0
     for i in range(len(row)):

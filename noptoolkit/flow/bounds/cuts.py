@@ -54,7 +54,7 @@ class Cut:
     demand
         What must cross, in B.
     capacity
-        Of the channels, in B/s.
+        Capacity of the channels, in B/s.
     time
         demand / capacity: no routing is faster, in s.
     """
@@ -74,7 +74,7 @@ def slowest_cut(network: FlowNetwork, demand: Floats, prices: Floats) -> Cut | N
     demand
         Bytes from each vertex to each other, [vertices, vertices].
     prices
-        On the resources, [resources].
+        Prices of the resources, [resources].
     """
     if not demand.any():
         return None
@@ -93,7 +93,7 @@ def program_cut(program: FlowProgram, prices: Floats) -> tuple[float, Floats]:
     Parameters
     ----------
     prices
-        On the resources, to look along, [resources].
+        Prices of the resources that guide the search, [resources].
     """
     vertices, ends = program.num_vertices, program.ends
     demand = np.zeros((vertices, vertices))

@@ -36,11 +36,11 @@ class FlowProgram:
     num_vertices
         Vertices are numbered from 0.
     tail, head
-        Of each arc, [arcs].
+        Vertices of each arc, [arcs].
     on_arcs
         Which arcs use which resource (an average over an orbit after folding), [resources, arcs].
     capacity, base
-        Of each resource, and what it carries already, [resources].
+        Capacity of each resource, and its load before the program, [resources].
     ends
         The vertex that each commodity starts at, [commodities].
     demand
@@ -80,7 +80,7 @@ class Peeled:
     by_source
         Whether its commodities are what vertices send.
     arcs, vertices, resources
-        Of the network, that it keeps, by its own order.
+        Indices of the network's arcs, vertices and resources that the program keeps, in its order.
     anchor
         The kept vertex at which each vertex's demand starts and ends, [vertices of the network].
     forced

@@ -148,7 +148,7 @@ def certify(
                 need[v, j] = demand[q, v]
                 if need[v, j] > 0:
                     cost += need[v, j] * distance[v, j]
-                if distance[v, j] < np.inf:  # what no path feeds (a memory stack) feeds nobody
+                if distance[v, j] < np.inf:  # a vertex that no path reaches forwards nothing
                     fed[v, j] = 1.0
                     farthest = max(farthest, distance[v, j])
             if len(distances) > 0:

@@ -36,11 +36,11 @@ class Detours:
     Parameters
     ----------
     time
-        That the flow takes with them.
+        Time of the flow after the moves.
     moved
         The arc that each move takes from, [moves].
     share
-        Of what the arc carried before any move, [moves].
+        Share of the arc's load before any move, [moves].
     path_first, path
         Arcs of move m are ``path[path_first[m]:path_first[m + 1]]``.
     """

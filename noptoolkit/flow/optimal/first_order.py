@@ -5,10 +5,10 @@ For a floor z' the program is the saddle point ::
     min over x >= 0, max over P and y in Y    sum_q P_q . (d_q - N x_q) + y . (A sum_q x_q + base - z' C)
 
 with N the incidence of the arcs, A that of the resources and Y = {y >= 0, C . y <= 1}: where its value is
-0, the time z' can be had. It is solved by the primal-dual hybrid gradient method with reflected Halpern
+0, the time z' is achievable. It is solved by the primal-dual hybrid gradient method with reflected Halpern
 steps and restarts (Lu and Yang, arXiv 2407.16144; Applegate et al., PDLP, arXiv 2106.04756), each
 commodity scaled by its own demand. Every so often the iterate is made a proof: flows are repaired, prices
-evaluated, in float64 (`noptoolkit.flow.bounds.certificate`), and what is still overfull is led round
+evaluated, in float64 (`noptoolkit.flow.bounds.certificate`), and overloaded resources are relieved by detours
 (`noptoolkit.flow.optimal.detours`). The floor follows the best bound, half a tolerance above it.
 
 In blocked arrays [blocks, arcs or vertices, lanes] the commodities are padded to whole blocks with empty
@@ -39,7 +39,7 @@ Singles = NDArray[np.float32]
 
 METHOD = "primal-dual hybrid gradient"
 PARTS = 8  # of the commodities, summed in their order: a fixed number, so that threads change no digit
-FIRST_CUT = 0.15  # gap below which prices know where the bottleneck is
+FIRST_CUT = 0.15  # gap below which prices point at the bottleneck
 PATIENCE = 2000  # iterations, or as many as before, that may bring nothing: single precision has its end
 EMPTY_SINGLES = np.zeros((0, 0, 0), np.float32)
 EMPTY = np.zeros((0, 0))
@@ -150,9 +150,9 @@ def solve_first_order(
     tol
         Gap at which to stop.
     deadline
-        By ``time.perf_counter()``, in s.
+        Value of ``time.perf_counter()`` at which to stop, in s.
     report
-        Is told the progress, one line at a time.
+        Function that receives the progress, one line at a time.
     folded
         Whether the program is folded by symmetry, so that cuts say nothing about it.
     """

@@ -33,7 +33,7 @@ def solve_linear_program(
     tol
         HiGHS's optimality tolerance.
     time_limit
-        In s; ``None`` is without limit.
+        Time limit in s; ``None`` for no limit.
 
     Returns
     -------

@@ -34,7 +34,7 @@ STEEP = 15.0  # its prices are exp(STEEP x relative congestion)
 
 
 def is_sparse(program: FlowProgram) -> bool:
-    """Return whether so few pairs talk that their paths are the smaller program."""
+    """Return whether so few pairs have demand that their paths are the smaller program."""
     return bool(np.count_nonzero(program.demand) <= 4 * len(program.ends))
 
 
@@ -52,9 +52,9 @@ def solve_path_columns(
     tol
         Gap at which to stop.
     deadline
-        By ``time.perf_counter()``, in s.
+        Value of ``time.perf_counter()`` at which to stop, in s.
     report
-        Is told the progress, one line at a time.
+        Function that receives the progress, one line at a time.
     """
     search = PathSearch(program)
     pool, shares, mean_price = search.greedy(deadline)

@@ -1,8 +1,8 @@
-"""The optimal routing by whichever solver suits the problem, each with its proof.
+"""The optimal routing by the solver that suits the problem, each with its proof.
 
-What is forced is peeled off; what is left is folded by its symmetry; then the linear program where it is
-small, path columns where few pairs talk, a first-order method else. Fixed routings may still win, and the
-best of all values and of all bounds is what counts.
+Forced loads are peeled off; the rest is folded by its symmetry; then follows the linear program if it is
+small, path columns if few pairs have demand, a first-order method otherwise. Fixed routings may still be
+faster; the best value and the best bound of all are returned.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def route_best(
     tol
         Gap at which to stop.
     deadline
-        By ``time.perf_counter()``, in s.
+        Value of ``time.perf_counter()`` at which to stop, in s.
     report
-        Is told the progress, one line at a time.
+        Function that receives the progress, one line at a time.
     """
     peeled = peel(problem, trees)
     if peeled.program is None:
@@ -83,7 +83,7 @@ def solve_program(
         if report is not None:
             report(f"linear program: {columns:,} columns")
         solution = solve_linear_program(small, time_limit=left if np.isfinite(left) else None)
-        if solution is None or _gap(small, solution) > tol:  # interior point lost its way
+        if solution is None or _gap(small, solution) > tol:  # the interior-point method did not converge
             solution = _better(solution, first_order(small))
     elif is_sparse(program):
         folded, small = None, program

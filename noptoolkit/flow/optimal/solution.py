@@ -1,4 +1,4 @@
-"""What a solver of a flow program hands back: a flow and prices, and what each proves."""
+"""Result of a solver of a flow program: a flow and prices, and what each proves."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Solution:
     flow
         Carries the whole demand, [commodities, arcs].
     time
-        That the flow takes.
+        Time of the flow, in the program's units.
     prices
-        On the resources, at least 0, [resources].
+        Price of each resource, at least 0, [resources].
     bound
-        That the prices prove (what the program knows besides may be more).
+        Lower bound that the prices prove; the program's ``known`` may be higher.
     method
-        Who found them.
+        Name of the method that found the flow.
     limited
         Whether a deadline ended the search.
     bound_method
-        Who found the prices, where it was somebody else.
+        Name of the method that found the prices, if another one did.
     """
 
     flow: Floats

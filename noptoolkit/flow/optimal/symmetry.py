@@ -87,7 +87,7 @@ class Folded:
 
 def fold(program: FlowProgram) -> Folded | None:
     """Return a program folded by its symmetry, or ``None`` where it has none to speak of."""
-    import igraph  # noqa: F401, now: its first import is no part of what folding takes
+    import igraph  # noqa: F401, now: its first import must not count as time of folding
 
     started = time.perf_counter()
     vertex_maps, arc_maps = [], []
@@ -156,12 +156,12 @@ def _distinct(keys: Floats) -> Ints:
 
 
 def _arc_map(program: FlowProgram, vertex_map: Ints) -> Ints | None:
-    """Return the map of the arcs that goes with one of the vertices, or ``None`` if it is no symmetry."""
+    """Return the map of the arcs that goes with one of the vertices, or ``None`` if it is not a symmetry."""
     n = program.num_vertices
     key = program.tail * n + program.head
     order = np.argsort(key, kind="stable")
     if len(key) > 1 and (np.diff(key[order]) == 0).any():
-        return None  # parallel arcs of different kinds: which goes where is not told by their ends
+        return None  # parallel arcs of different kinds: their ends do not tell which goes where
     wanted = vertex_map[program.tail] * n + vertex_map[program.head]
     position = np.searchsorted(key[order], wanted)
     if (position >= len(key)).any() or (key[order][np.minimum(position, len(key) - 1)] != wanted).any():

@@ -41,7 +41,7 @@ class Block:
     Parameters
     ----------
     part
-        Of the messages; ``None`` for unicast.
+        Messages of the block; ``None`` for unicast.
     small
         Sets priced exactly, ``None`` where there are none.
     large
@@ -63,11 +63,11 @@ class Partition:
     Parameters
     ----------
     blocks
-        That all of it falls into.
+        Blocks that together hold all traffic.
     far_sent, far_received
-        Bytes that nodes send and receive as members, whatever the trees, [nodes].
+        Bytes that nodes send and receive as members under any trees, [nodes].
     steps
-        That pricing all blocks once takes, some 4e9 in a second.
+        Number of steps that pricing all blocks once takes; about 4e9 run in a second.
     """
 
     problem: RoutingProblem
@@ -78,7 +78,7 @@ class Partition:
 
     @property
     def fixed_use(self) -> Floats:
-        """What is used of each resource whatever the routing, in B, [resources]."""
+        """Use of each resource under any routing, in B, [resources]."""
         network = self.problem.network
         use: Floats = (
             self.problem.ports + network.on_injected @ self.far_sent + network.on_ejected @ self.far_received
@@ -137,7 +137,7 @@ class Pricing:
         self._raised: dict[bool, AscentTrees] = {}
 
     def serve(self, block: Block, *, keep: bool = False) -> Served:
-        """Return what a block takes when all of it goes the cheapest way that is found."""
+        """Return what a block takes when all of it takes the cheapest path found."""
         part = block.part
         if part is None:
             return self._unicast(block)

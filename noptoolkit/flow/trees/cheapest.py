@@ -1,4 +1,4 @@
-"""The cheapest trees of sets of end points from all roots, under some prices (Dreyfus and Wagner, 1971).
+"""The cheapest trees of sets of endpoints from all roots, under some prices (Dreyfus and Wagner, 1971).
 
 A dynamic program over subsets: reaching a set from one copy at u costs the way to some v plus, if v
 replicates (or reduces), reaching two parts of the set from there. A root that does not may send several
@@ -25,18 +25,18 @@ Flags = Bools
 
 @dataclass(frozen=True, eq=False)
 class Served:
-    """What some messages take when each goes the cheapest way that was found.
+    """What some messages take when each takes the cheapest path found.
 
     Parameters
     ----------
     bound
         They cannot cost less.
     load
-        In B, [arcs].
+        Load of the trees, in B, [arcs].
     sent
         Bytes that each node as a root sends (or collects), [nodes].
     branches
-        The way of each message, where asked for.
+        Path of each message, if asked for.
     """
 
     bound: float
@@ -52,11 +52,11 @@ class CoveringSets:
     Parameters
     ----------
     members
-        End points of each, [sets, endpoints].
+        Members of each set, [sets, endpoints].
     messages, which
         Indices of the messages that go anywhere, and the set of each, [messages].
     left_out
-        End point that each message leaves out, -1 without, [messages].
+        Endpoint that each message leaves out, -1 if none, [messages].
     """
 
     members: Flags
@@ -125,7 +125,7 @@ def covering_sets(problem: RoutingProblem, part: Messages) -> CoveringSets:
     alone, together = which[: len(messages)], which[len(messages) :]
     known = np.zeros(len(distinct), bool)
     known[alone] = True
-    left_out = np.where(known[together], left_out, -1)  # where somebody else's set is this one and the root
+    left_out = np.where(known[together], left_out, -1)  # where another's set is this and the root
     used, which = np.unique(np.where(left_out >= 0, together, alone), return_inverse=True)
     bits = np.arange(len(part.endpoints))
     held = distinct[used][:, bits // 64] >> (bits % 64).astype(np.uint64) & np.uint64(1) > 0
@@ -176,7 +176,7 @@ class CheapestTrees:
         Parameters
         ----------
         keep
-            Whether to keep the way of each message.
+            Whether to keep the path of each message.
         """
         from noptoolkit.flow.trees.compiled_subsets import cheapest_ways
 

@@ -34,13 +34,13 @@ def ascend(
     first, tail, length
         Hops, sorted by head: those into vertex v are first[v] .. first[v + 1].
     root, members
-        Vertices; the root is no member.
+        Vertices; the root is not a member.
     left
-        Filled: what is left of each hop's length, [hops].
+        Output: remaining length of each hop, [hops].
     order
-        Filled: the hops without anything left, in the order in which they ran out, [hops].
+        Output: hops of remaining length 0, in the order in which they reached it, [hops].
     cuts, weights
-        Filled where not empty: vertices on the members' side of each cut, as bits, and how far it was raised.
+        Output unless empty: vertices on the members' side of each cut, as bits, and the weight of the cut.
 
     Returns
     -------
@@ -136,11 +136,11 @@ def prune(
     Parameters
     ----------
     first
-        As in `ascend`.
+        Array as in `ascend`.
     out_first, out_hop
         The hops out of vertex v are out_hop[out_first[v] .. out_first[v + 1]].
     kept
-        Filled, [hops].
+        Output: whether each hop is kept, [hops].
     """
     vertices = len(out_first) - 1
     kept[:] = False
@@ -223,7 +223,7 @@ def best_of_orders(
     left, order, kept, trial
         Room, [hops]; of trial, [vertices].
     tree
-        Filled with the hops of the cheapest tree, [vertices].
+        Output: hops of the cheapest tree, [vertices].
     cuts, weights
         Room for twice the hops, or empty; filled with the cuts of the best bound.
 
@@ -238,7 +238,7 @@ def best_of_orders(
     raised = 0
     state = np.uint64(1)
     for _ in range(tries):
-        for k in range(len(ends) - 1, 0, -1):  # a message meets the same orders whatever came before it
+        for k in range(len(ends) - 1, 0, -1):  # a message sees the same orders independent of those before it
             state = state * np.uint64(6364136223846793005) + np.uint64(1442695040888963407)
             other = np.int64((state >> np.uint64(33)) % np.uint64(k + 1))
             ends[k], ends[other] = ends[other], ends[k]
@@ -287,13 +287,13 @@ def cover_sets(
     Parameters
     ----------
     members, amount
-        Bit sets of end points and bytes of the messages, [messages, words] and [messages].
+        Bit sets of endpoints and bytes of the messages, [messages, words] and [messages].
     at
-        Vertex of each end point; -1 where it is the root.
+        Vertex of each endpoint; -1 for the root.
     load
-        Added to, [hops].
+        Load that is added to, [hops].
     tree_hops
-        Filled with the hops of each tree, then -1, where not empty, [messages, vertices].
+        Output unless empty: hops of each tree, then -1, [messages, vertices].
     """
     hops, vertices = len(tail), len(first) - 1
     left, order, kept = np.empty(hops), np.empty(hops, np.int64), np.empty(hops, np.bool_)

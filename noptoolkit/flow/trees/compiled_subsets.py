@@ -31,9 +31,9 @@ def subset_costs(ends: Ints, onto: Floats, helpers: Ints, cost: Floats, merged: 
     helpers
         Vertices at which one copy can become two.
     cost
-        Filled: from each vertex, [parts, vertices].
+        Output: cost from each vertex, [parts, vertices].
     merged
-        Filled: from each vertex if the copy splits right there, [parts, vertices].
+        Output: cost from each vertex if the copy splits there, [parts, vertices].
     """
     for i in range(len(ends)):
         cost[1 << i] = onto[ends[i]]
@@ -94,15 +94,15 @@ def cheapest_ways(
     alone, per_copy
         Whether its root cannot split a copy, but may send several; the price of each of those, [messages].
     distance, helps
-        From each vertex to each other, [vertices, vertices]; whether it can split a copy, [vertices].
+        Distances between vertices, [vertices, vertices]; whether a vertex can split a copy, [vertices].
     tail, by
-        Of each arc; the arc by which each vertex (column) is reached from each other (row).
+        Tail of each arc; the arc by which each vertex (column) is reached from each other (row).
     between
-        Added to: bytes that go from each vertex to each other along shortest paths, [vertices, vertices].
+        Bytes from each vertex to each other along shortest paths, added to, [vertices, vertices].
     copies
-        Filled: how many its root sends, [messages].
+        Output: number of copies that the root sends, [messages].
     begins
-        Filled where to be kept: where the arcs of each message begin, [messages + 1].
+        Output if ``keep``: index at which the arcs of each message begin, [messages + 1].
     """
     # Why the trees are cheapest (Dreyfus and Wagner, 1971): a cheapest tree from u for a part of the set is a
     # shortest path to the first vertex v where the copy splits, and from v two cheapest trees for two halves

@@ -18,7 +18,7 @@ Ints = NDArray[Any]
 
 @njit(cache=True, nogil=True, fastmath=True)
 def meet_narrow_sets(rows: Ints, members: Any, amount: Floats, masks: Any, met: Floats) -> None:
-    """Add the bytes of the messages whose members meet each bit set, for at most 128 end points.
+    """Add the bytes of the messages whose members meet each bit set, for at most 128 endpoints.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def meet_narrow_sets(rows: Ints, members: Any, amount: Floats, masks: Any, met: 
     masks
         The bit sets, [2, sets]: as many tests as there are sets, but on all lanes of the processor at once.
     met
-        Added to, [sets].
+        Bytes that are added to, [sets].
     """
     low, high = masks[0], masks[1]
     wide = members.shape[1] == 2
@@ -44,16 +44,16 @@ def meet_narrow_sets(rows: Ints, members: Any, amount: Floats, masks: Any, met: 
 
 @njit(cache=True, nogil=True)
 def meet_wide_sets(rows: Ints, members: Any, amount: Floats, holds: Any, met: Floats) -> None:
-    """Add the bytes of the messages whose members meet each bit set, for any number of end points.
+    """Add the bytes of the messages whose members meet each bit set, for any number of endpoints.
 
     The work grows with the members of a message and the bit sets they meet, not with all there are.
 
     Parameters
     ----------
     rows, members, amount, met
-        As in `meet_narrow_sets`; members are [messages, words].
+        Arrays as in `meet_narrow_sets`; members are [messages, words].
     holds
-        The bit sets that hold each end point, as bit sets themselves, [64 words, words of sets].
+        The bit sets that hold each endpoint, as bit sets themselves, [64 words, words of sets].
     """
     hit = np.empty(holds.shape[1], np.uint64)
     for i in range(len(rows)):

@@ -1,7 +1,7 @@
 """Trees for sets of any size under some prices, each with a bound on the cheapest (Wong, 1984).
 
 The model. A copy travels in *hops*: from the root, or a vertex that can copy, past vertices that cannot,
-to the next that can or to a member. The cheapest way to serve a set is a cheapest arborescence of hops
+to the next that can or to a member. The cheapest tree that serves a set is a cheapest arborescence of hops
 (a Steiner arborescence), and every cut, a set of vertices with a member but without the root, is entered
 at least once. So weights on cuts that nowhere exceed the length of a hop, summed over the cuts that the hop
 enters, add up to no more than the cheapest tree costs::
@@ -179,7 +179,7 @@ class AscentTrees:
         )
 
     def _branches(self, hops: _Hops, trees: Ints, messages: Ints) -> Branches:
-        """Return trees of hops, -1 where they end, as ways along arcs."""
+        """Return trees of hops, -1 where they end, as paths along arcs."""
         way, column = np.nonzero(trees >= 0)
         hop = hops.which[trees[way, column]]
         order = np.argsort(self.path_hop, kind="stable")

@@ -22,7 +22,7 @@ __all__ = ["LoadSum"]
 
 
 ROOT = -1  # stands for the root's own injection (or ejection) among the arcs of a tree
-MEMBER = -2  # and this for each end point's, bit by bit
+MEMBER = -2  # and this for each endpoint's, bit by bit
 
 
 class LoadSum:
@@ -68,10 +68,10 @@ class LoadSum:
 def _groups(network: FlowNetwork, part: Messages, tree: Tree) -> tuple[Ints, Bits, Ints]:
     """Return the arc of each group of a tree, the distinct bit sets, and which of them each group is.
 
-    Shapes are [groups], [sets, words] and [groups]. Groups of the root have arc ``ROOT``; one per end point
+    Shapes are [groups], [sets, words] and [groups]. Groups of the root have arc ``ROOT``; one per endpoint
     follows, with arc ``MEMBER``.
     """
-    # A group is a set of end points that one copy on an arc serves: the arc carries one copy of each message
+    # A group is a set of endpoints that one copy on an arc serves: the arc carries one copy of each message
     # that has a member in it. Nodes of the tree are numbered after their parents, so the loop from the last
     # to the first sees all groups below a node before the node. A node that can copy (or add) merges what is
     # below it into one group: one copy in, several out. A node that cannot needs a copy in for each out, so

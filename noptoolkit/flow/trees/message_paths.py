@@ -2,7 +2,7 @@
 
 The model. Copies of one message that take the same path so far are one copy; they part at the last node that
 their paths have in common. So the tree of a message is the trie of its paths: a node of it is a path so far,
-and a vertex that two copies reach by different ways stands in it twice. Where a routing forwards by
+and a vertex that two copies reach by different paths stands in it twice. Where a routing forwards by
 destination alone and the paths from a root never meet again after parting (dor on a mesh, any routing on a
 tree), that is simply the union of the paths.
 
@@ -28,7 +28,7 @@ class Tries:
     Parameters
     ----------
     owner
-        Of each node, [nodes].
+        Owner of each node, [nodes].
     parent, arc
         The path without its last arc, and that arc; -1 at the start, [nodes]. Parents stand before children.
     end
@@ -82,7 +82,7 @@ def merge_paths(owner: Ints, paths: Ints) -> Tries:
     Parameters
     ----------
     owner
-        Of each path, from 0, [paths].
+        Owner of each path, numbered from 0, [paths].
     paths
         Arcs, -1 where they have ended, [paths, steps].
     """

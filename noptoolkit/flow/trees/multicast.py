@@ -113,7 +113,7 @@ def path_tree_loads(problem: RoutingProblem, path_arcs: Callable[[str, str], Seq
 def relayed_tree_loads(
     problem: RoutingProblem, rule: ForwardingRule, middle: Ints, carry: Callable[[Floats], Floats]
 ) -> TreeLoads:
-    """Return the loads of messages that go by way of a random node each, and from there along trees.
+    """Return the loads of messages that go via a random node each, and from there along trees.
 
     What the root sends to the node between is as many copies as that needs: one, if it can make the others.
 
@@ -144,7 +144,7 @@ def relayed_tree_loads(
                 if (tree.ends[bits] < 0).any():
                     name = network.package.nodes[node].name
                     raise RoutingError(
-                        f"package {network.package.name!r}: valiant has no way by {name!r} for some message; "
+                        f"package {network.package.name!r}: valiant has no path via {name!r} for a message; "
                         "use routing='ecmp'"
                     )
                 sent = loads.add(others, tree, rows, part.root[rows], share / len(middle))
@@ -173,11 +173,11 @@ def _parts(
     root : int
         Node at which the trees start.
     bits : array of int
-        End points that they lead to.
+        Endpoints that they lead to.
     most : int
         Largest number of parts.
     relayed : bool
-        Whether the node is on the way of messages from other nodes.
+        Whether the node is on the path of messages from other nodes.
     """
     network = problem.network
     forwarding, number = way
@@ -235,7 +235,7 @@ def without_roots(part: Messages) -> Messages:
 def _grow(
     problem: RoutingProblem, part: Messages, owner: Ints, paths: Ints, bits: Ints, starts: Ints
 ) -> list[Tree]:
-    """Return the tree of each start; ``paths`` lead from the start of their owner to end points, as bits."""
+    """Return the tree of each start; ``paths`` lead from the start of their owner to endpoints, as bits."""
     network = problem.network
     none = np.full((len(starts), paths.shape[1]), -1)
     tries = merge_paths(np.r_[owner, np.arange(len(starts))], np.concatenate([paths, none]))

@@ -69,9 +69,9 @@ def pack_trees(
     tol
         Gap at which to stop.
     deadline
-        By ``time.perf_counter()``, in s.
+        Value of ``time.perf_counter()`` at which to stop, in s.
     report
-        Is told the progress, one line at a time.
+        Function that receives the progress, one line at a time.
     """
     begin = time.perf_counter()
     parts = partition(problem)
@@ -192,7 +192,7 @@ class _Search:
             self.seconds = min(self.seconds or np.inf, time.perf_counter() - begin)
 
     def settle(self) -> None:
-        """Let one block after the other make way for the rest."""
+        """Re-route each block in turn against the load of the others."""
         total = self.fixed + self.use.sum(axis=0)
         steep = float(np.clip(np.log(len(self.capacity)) / max(self.gap, 1e-3), *STEEP))
         for block in range(len(self.parts.blocks)):

@@ -4,7 +4,7 @@ The model. Where a routing splits traffic (ecmp, dor half way round a ring, up*/
 member splits just as that: it loads what its unicast loads. A message to several members is cut into parts,
 and the parts of a copy take the paths of its member one after another, in the order of their channels: with
 h in [0, 1) the place in the message, the path to member d is the one whose interval of the cumulated weights
-holds h. So copies of one part take the same way as long as their routes allow it, like packets of a message
+holds h. So copies of one part take the same path as long as their routes allow it, like packets of a message
 under one hash, and each part travels along one tree, the paths of its copies merged where they begin alike.
 Each member's bytes load each channel exactly as its unicast does, and copying never loads a channel more than
 separate copies by the same routes.

@@ -112,7 +112,7 @@ class _Check:
             return
         if trees.branches is None:
             total = sum(len(sets) for sets, _ in self.given.parts)
-            self.unchecked.append(f"the ways of {total} messages: too many to keep")
+            self.unchecked.append(f"the paths of {total} messages: too many to keep")
             for name, out, into in zip(self.given.package.index, trees.injected, trees.ejected, strict=True):
                 self.sent[name] += float(out)
                 self.received[name] += float(into)

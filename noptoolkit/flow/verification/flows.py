@@ -65,7 +65,7 @@ class Given:
         return self.index[name, "in" if name in self.memory else "out"]
 
     def by_node(self, values: Floats) -> dict[str, float]:
-        """Return values of the end points as a sum for each node."""
+        """Return values of the endpoints as a sum for each node."""
         total = dict.fromkeys((node.name for node in self.package.nodes), 0.0)
         for name, value in zip(self.result.traffic.endpoints, values, strict=True):
             total[name] += float(value)
@@ -90,7 +90,7 @@ class FlowCheck:
         trips = self.given.result.routed.proof
         if isinstance(trips, TwoTrips):
             if self.given.differ(self._load_of_trips(trips.middle), self.given.result.routed.arc_load):
-                self.faults.append("the loads are not those of two trips by way of any chiplet")
+                self.faults.append("the loads are not those of two trips via any chiplet")
             return
         proof = self.given.result.routed.commodity_flow()
         if proof is None:
@@ -132,7 +132,7 @@ class FlowCheck:
             self.faults.append("the flows do not add up to the loads")
 
     def _load_of_trips(self, between: Ints) -> Floats:
-        """Return the load of each arc by way of some nodes, all with the same probability, by ecmp twice."""
+        """Return the load of each arc via some nodes, all with the same probability, by ecmp twice."""
         there, onward = np.zeros_like(self.given.demand), np.zeros_like(self.given.demand)
         there[:, between] = self.given.demand.sum(axis=1)[:, None] / len(between)
         onward[between] = self.given.demand.sum(axis=0)[None, :] / len(between)
@@ -148,7 +148,7 @@ class FlowCheck:
         forest.add_edges_from(zip(tail[stripped].tolist(), head[stripped].tolist(), strict=True))
         ends = list(zip(tail[stripped].tolist(), head[stripped].tolist(), strict=True))
         if not nx.is_forest(forest) or len(set(ends)) < len(ends):
-            self.faults.append("what was stripped is no tree")
+            self.faults.append("what was stripped is not a tree")
         core = set(tail[kept].tolist()) | set(head[kept].tolist())
         load = np.zeros(len(tail))
         arc = {pair: int(i) for pair, i in zip(ends, stripped, strict=True)}

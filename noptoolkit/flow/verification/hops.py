@@ -20,7 +20,7 @@ def load_by_equal_splits(tail: Ints, head: Ints, demand: Floats) -> Floats:
     tail, head
         Vertices of the channels, parallel ones apart, [channels].
     demand
-        From each vertex to each other, [vertices, vertices].
+        Bytes from each vertex to each other, [vertices, vertices].
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra

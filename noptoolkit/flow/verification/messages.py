@@ -47,7 +47,7 @@ class Endpoints:
         self.member_of = np.array([at_member[name] for name in names])
 
     def members(self, sets: DestinationSets, messages: Ints) -> Bools:
-        """Return which end points each message has to reach, its root left out, [messages, endpoints]."""
+        """Return which endpoints each message has to reach, its root left out, [messages, endpoints]."""
         part = DestinationSets(sets.root[messages], sets.members[messages], sets.bytes[messages])
         members = part.contains(len(self.node))
         members[self.node[part.root][:, None] == self.node[None, :]] = False
@@ -60,7 +60,7 @@ class MessageFollower:
     Parameters
     ----------
     result
-        Whose trees are followed.
+        Result whose trees are followed.
     sets
         Its multicasts, or its reductions.
     reverse
@@ -81,7 +81,7 @@ class MessageFollower:
         self.relay = np.zeros((self.size, self.size))  # from the vertex of a root to where its tree starts
 
     def follow(self, trees: tuple[Tree, ...], branches: tuple[Branches, ...]) -> None:
-        """Follow all messages; each must go its way as a whole."""
+        """Follow all messages; each must follow its path as a whole."""
         for tree in trees:
             if tree.reverse == self.reverse:
                 self._follow_tree(tree)
@@ -122,7 +122,7 @@ class MessageFollower:
             lost = np.flatnonzero(members.any(axis=0) & ~right)
             if len(lost):
                 names = self.names[tree.start], self.names[self.ends.member_of[lost[0]]]
-                self.faults.append(f"a message by way of {names[0]!r} does not reach {names[1]!r}")
+                self.faults.append(f"a message via {names[0]!r} does not reach {names[1]!r}")
                 return
             amount = share * self.sets.bytes[messages]
             held = np.ascontiguousarray(members.T, dtype=float)

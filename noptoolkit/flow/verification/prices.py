@@ -31,11 +31,11 @@ class PricedMessages:
     Parameters
     ----------
     result
-        With its cuts.
+        Result that holds the cuts.
     sets
         Its multicasts, or its reductions.
     distance
-        From each vertex to each other under the prices, [vertices, vertices].
+        Distance from each vertex to each other under the prices, [vertices, vertices].
     per_copy
         Price of each copy that a root sends (or collects), [nodes].
     """

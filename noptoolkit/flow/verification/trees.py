@@ -39,7 +39,7 @@ def cheapest_tree_costs(
     at
         Vertices of the members of each distinct set, all of one size, [sets, k].
     distance
-        From each vertex to each other, [vertices, vertices].
+        Distance from each vertex to each other, [vertices, vertices].
     helps
         Which vertices can make copies, [vertices].
     which, root, per_copy
@@ -107,7 +107,7 @@ def cuts_cost(
     weights
         [cuts].
     distance, helps
-        As in `cheapest_tree_costs`.
+        Arrays as in `cheapest_tree_costs`.
     root, members
         Vertices.
     per_copy
