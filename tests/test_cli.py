@@ -438,3 +438,16 @@ def test_a_file_behind_o_is_still_written_with_a_warning(noptoolkit: Command, tm
         other = noptoolkit(*words, option, tmp_path / f"own-{name}")
         assert "warning" not in other.stderr
         assert (tmp_path / f"own-{name}").is_file()
+
+
+def test_simulate_tells_latency_and_refuses_two_questions(noptoolkit: Command, tmp_path: Path) -> None:
+    done = noptoolkit("simulate", "mesh-4x4", "--rate", "0.2", "--routing", "dor", "-o", tmp_path)
+    assert done.returncode == 0
+    assert "mean latency" in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"latency.png", "latency.svg", "simulation.csv"}
+    wrong = noptoolkit("simulate", "mesh-4x4", "--rate", "0.2", "--sweep")
+    assert wrong.returncode != 0
+    assert "one of" in wrong.stderr
+    much = noptoolkit("simulate", "mesh-4x4", "--rate", "1e6")
+    assert much.returncode != 0
+    assert "give a rate of" in much.stderr

@@ -22,6 +22,7 @@ from noptoolkit.cli import (
     plotting,
     reproducing,
     scheduling,
+    simulating,
 )
 from noptoolkit.cli.screen import errors, output
 from noptoolkit.errors import NopError
@@ -60,6 +61,7 @@ app.command("allocate")(allocating.allocate)
 app.command("schedule")(scheduling.schedule)
 app.command("collective")(collecting.collective)
 app.command("resilience")(degrading.resilience)
+app.command("simulate")(simulating.simulate)
 app.command("convert")(converting.convert)
 app.command("reproduce")(reproducing.reproduce)
 

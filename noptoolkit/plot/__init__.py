@@ -17,6 +17,7 @@ from noptoolkit.plot._published import published
 from noptoolkit.plot._roofline import roofline
 from noptoolkit.plot._saving import save
 from noptoolkit.plot._schedule import schedule
+from noptoolkit.plot._simulation import latencies, latency
 from noptoolkit.plot._step_bounds import step_bounds
 from noptoolkit.plot._style import style
 from noptoolkit.plot._temperature import temperature
@@ -31,6 +32,8 @@ __all__ = [
     "collective",
     "comparison",
     "degradation",
+    "latencies",
+    "latency",
     "layout",
     "layouts",
     "load",

@@ -2,6 +2,7 @@
 
 from noptoolkit.simulate.curves import LatencyCurve, Saturation, latency_curve, repeat, saturation
 from noptoolkit.simulate.injection import Bursts, Pattern, uniform
+from noptoolkit.simulate.packet_trace import write_packet_trace
 from noptoolkit.simulate.protocol import Sampling
 from noptoolkit.simulate.referee import Check, check
 from noptoolkit.simulate.result import Simulation
@@ -27,4 +28,5 @@ __all__ = [
     "saturation",
     "simulate",
     "uniform",
+    "write_packet_trace",
 ]

@@ -9,7 +9,7 @@ works without Python's global lock, and results do not depend on how many.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,13 +19,14 @@ import numpy as np
 from noptoolkit._arrays import Floats
 from noptoolkit.errors import WorkloadError
 from noptoolkit.package import Package, expect_package
+from noptoolkit.progress import Countdown, Progress
 from noptoolkit.routing.rules import Routing
 from noptoolkit.simulate.injection import Bursts, Pattern, key_of, pattern_of
 from noptoolkit.simulate.protocol import Sampling
 from noptoolkit.simulate.result import Simulation
 from noptoolkit.simulate.router import Router
 from noptoolkit.simulate.simulating import plan_for, simulate_plan
-from noptoolkit.tables import text_table
+from noptoolkit.tables import Column, Missing, Table
 from noptoolkit.traffic import Traffic
 
 __all__ = ["LatencyCurve", "Saturation", "latency_curve", "repeat", "saturation"]
@@ -63,22 +64,27 @@ class LatencyCurve:
         """Accepted flits per cycle and end point at each load, [points]."""
         return np.array([run.accepted for run in self.runs])
 
-    def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Return the head and the rows of a table of the loads."""
-        head = ["offered", "accepted", "latency", "zero-load", "p99", "fairness", "packets", "stable"]
+    def table(self) -> Table:
+        """Return a row for each load."""
+        columns = [
+            Column("offered", meaning="flits per cycle and source", form=".4g"),
+            Column("accepted", meaning="flits per cycle and end point", form=".4g"),
+            Column("latency", meaning="mean from creation to arrival of the tail, in cycles", form=".2f"),
+            Column("zero_load", "zero-load", meaning="its part without waiting, in cycles", form=".2f"),
+            Column("p99", meaning="99th percentile of the latency, in cycles"),
+            Column("fairness", meaning="Jain's index over the sources", form=".3f"),
+            Column("packets", meaning="packets measured"),
+            Column("stable", meaning="yes, or why not"),
+        ]
         rows = [
             [
-                f"{run.offered:.4g}", f"{run.accepted:.4g}", f"{run.latency:.2f}", f"{run.zero_load:.2f}",
-                str(run.percentile(99)), f"{run.fairness:.3f}", str(run.packets),
-                "yes" if run.stable else f"no: {run.why}",
+                run.offered, run.accepted, run.latency if run.packets else Missing("no packets"),
+                run.zero_load if run.packets else Missing("no packets"), run.percentile(99), run.fairness,
+                run.packets, "yes" if run.stable else f"no: {run.why}",
             ]
             for run in self.runs
         ]  # fmt: skip
-        return head, rows
-
-    def table(self) -> str:
-        """Return the table as text."""
-        return text_table(*self.cells())
+        return Table(columns, rows, title=repr(self), notes=self.runs[0].notes[:1])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -103,6 +109,12 @@ class Saturation:
     why: str
     runs: tuple[Simulation, ...]
 
+    def table(self) -> Table:
+        """Return a row for each load that was tried, the lowest first."""
+        runs = tuple(sorted(self.runs, key=lambda run: run.offered))
+        found = LatencyCurve(np.array([run.offered for run in runs]), runs).table()
+        return Table(found.columns, found.rows, title=repr(self), notes=found.notes)
+
     def __repr__(self) -> str:
         above = f"{self.unstable:.4g}" if np.isfinite(self.unstable) else "none found"
         return f"Saturation({self.stable:.4g} stable, {above} not: {self.why or 'all loads are stable'})"
@@ -120,7 +132,7 @@ def latency_curve(
     rng: int | np.random.Generator | None = 0,
     allow_deadlock: bool = False,
     threads: int | None = None,
-    report: Callable[[float, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> LatencyCurve:
     """Return runs at several loads, in parallel.
 
@@ -132,8 +144,8 @@ def latency_curve(
         Flits per cycle and source.
     threads : int, optional
         Runs at a time; the processor's cores where ``None``. The results do not depend on it.
-    report : callable, optional
-        Is told the share of the runs that is done, and the last one.
+    progress : callable, optional
+        Is told how many runs are done, and how long the rest takes.
 
     Examples
     --------
@@ -151,12 +163,14 @@ def latency_curve(
     key = key_of(rng)
     run = partial(simulate_plan, plan, pattern, key=key, sampling=sampling, bursts=bursts)
     found: list[Simulation | None] = [None] * len(loads)
+    count = Countdown(len(loads), "loads")
     with ThreadPoolExecutor(_threads(threads, len(loads))) as pool:
         order = sorted(range(len(loads)), key=lambda k: -loads[k])  # the longest first
         for k, result in zip(order, pool.map(lambda k: run(loads[k]), order), strict=True):
             found[k] = result
-            if report is not None:
-                report(sum(x is not None for x in found) / len(found), repr(result))
+            count.finish_one()
+            if progress is not None:
+                progress(f"{count.text()}: {result!r}")
     return LatencyCurve(np.array(loads), tuple(result for result in found if result is not None))
 
 
@@ -171,7 +185,7 @@ def saturation(
     allow_deadlock: bool = False,
     step: float = 0.01,
     highest: float = 1.0,
-    report: Callable[[float, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Saturation:
     """Return the bracket of offered loads in which a network saturates, by bisection.
 
@@ -200,6 +214,7 @@ def saturation(
     plan = plan_for(package, pattern, router or Router(), routing, allow_deadlock=allow_deadlock)
     key = key_of(rng)
     runs: list[Simulation] = []
+    count = Countdown(1 + int(np.ceil(np.log2(1 / step))), "loads")
     load = pattern.weight.sum(axis=1)
     sends = load > 0
     ports = plan.ports
@@ -210,8 +225,9 @@ def saturation(
         result = simulate_plan(plan, pattern, rate, key=key, sampling=sampling)
         result = _judged(result, pattern)
         runs.append(result)
-        if report is not None:
-            report(min(1.0, len(runs) / (2 + np.log2(1 / step))), repr(result))
+        count.finish_one()
+        if progress is not None:
+            progress(f"{count.text()}: {result!r}")
         return result
 
     top = run(highest)

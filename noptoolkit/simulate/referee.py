@@ -21,8 +21,7 @@ from noptoolkit.simulate.injection import key_of
 from noptoolkit.simulate.result import Simulation
 from noptoolkit.simulate.router import Router
 from noptoolkit.simulate.simulating import completed_result
-from noptoolkit.tables import text_table
-from noptoolkit.units import format_quantity
+from noptoolkit.tables import Column, Table
 
 __all__ = ["Check", "check"]
 
@@ -61,21 +60,27 @@ class Check:
         """Excess of the simulated time over that of the flow's routes, as a share of it."""
         return self.simulated / self.chosen - 1 if self.chosen > 0 else 0.0
 
-    def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Return the head and the rows of a table: bound, chosen route, simulated."""
+    def table(self) -> Table:
+        """Return bound, chosen routes and simulation as three rows."""
+        router = self.run.router
         rows = []
         for name, time, what in (
             ("fluid bound", self.bound, self.flow.bound_method),
             ("chosen routes", self.chosen, f"{self.flow.routing} by {self.flow.method}"),
-            ("simulated", self.simulated, f"{self.run.router.vcs} VCs of {self.run.router.depth} flits"),
+            (
+                "simulated",
+                self.simulated,
+                f"{router.vcs} VCs of {router.depth} flits, speedup {router.speedup:g}",
+            ),
         ):
-            share = f"{time / self.bound:.4f}" if self.bound > 0 else "-"
-            rows.append([name, format_quantity(time, "s"), share, what])
-        return ["", "time", "of the bound", "by"], rows
-
-    def table(self) -> str:
-        """Return the table as text."""
-        return text_table(*self.cells())
+            rows.append([name, time, time / self.bound if self.bound > 0 else None, what])
+        columns = [
+            Column("what"),
+            Column("time", unit="s", meaning="until everything is delivered"),
+            Column("of_bound", meaning="time over the fluid bound", form=".4f"),
+            Column("by", meaning="method, or router design"),
+        ]
+        return Table(columns, rows, title=repr(self), notes=self.run.notes)
 
     def __repr__(self) -> str:
         return (

@@ -9,6 +9,7 @@ import numpy as np
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit.package import Package
 from noptoolkit.simulate.router import Router
+from noptoolkit.tables import Amount, Column, Missing, Table
 
 __all__ = ["Simulation"]
 
@@ -167,24 +168,33 @@ class Simulation:
         half = float(stdtrit(len(means) - 1, 0.975) * means.std(ddof=1) / np.sqrt(len(means)))
         return (float(means.mean()) - half, float(means.mean()) + half)
 
-    def cells(self) -> tuple[list[str], list[list[str]]]:
-        """Return the head and the rows of a table of the run."""
-        rows = [
-            ["offered", f"{self.offered:.4g}", "flits per cycle and source"],
-            ["accepted", f"{self.accepted:.4g}", "flits per cycle and end point"],
-            ["mean latency", f"{self.latency:.2f}", "cycles"],
-            ["  of it zero-load", f"{self.zero_load:.2f}", "cycles"],
-            ["  of it queueing", f"{self.queueing:.2f}", "cycles"],
-            ["p50 / p95 / p99", " / ".join(str(self.percentile(x)) for x in (50, 95, 99)), "cycles"],
-            ["packets", str(self.packets), ""],
-            ["cycles", str(self.cycles), f"{self.time * 1e6:.4g} us"],
-            ["busiest channel", f"{self.utilisation.max(initial=0.0):.1%}", self.busiest],
-            ["fairness (Jain)", f"{self.fairness:.4f}", ""],
+    def table(self) -> Table:
+        """Return the run's numbers as a table."""
+        none = "no packets measured"
+        rows: list[list[object]] = [
+            ["offered", Amount(self.offered, form=".4g"), "flits per cycle and source"],
+            ["accepted", Amount(self.accepted, form=".4g"), "flits per cycle and end point"],
+            ["mean latency", self._cycles(self.latency, none), "cycles"],
+            ["zero-load part", self._cycles(self.zero_load, none), "cycles"],
+            ["queueing part", self._cycles(self.queueing, none), "cycles"],
+            ["median", self.percentile(50), "cycles"],
+            ["95th percentile", self.percentile(95), "cycles"],
+            ["99th percentile", self.percentile(99), "cycles"],
+            ["packets measured", self.packets, ""],
+            ["cycles simulated", self.cycles, ""],
+            ["time simulated", Amount(self.time, "s"), ""],
+            ["utilisation", Amount(float(self.utilisation.max(initial=0.0)), form=".1%"), self.busiest],
+            ["fairness", Amount(self.fairness, form=".4f"), "Jain's index"],
             ["checksum", str(self.checksum), ""],
         ]
         if self.offered == 0:
             rows = rows[2:]
-        return ["", "value", "unit"], rows
+        columns = [Column("quantity"), Column("value"), Column("of", "unit or place")]
+        return Table(columns, rows, title=repr(self), notes=self.notes)
+
+    @staticmethod
+    def _cycles(value: float, why: str) -> Amount | Missing:
+        return Amount(value, form=".2f") if np.isfinite(value) else Missing(why)
 
     @property
     def busiest(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import numpy as np
 from noptoolkit._arrays import Floats
 from noptoolkit.errors import WorkloadError
 from noptoolkit.package import Package, expect_package
+from noptoolkit.progress import Progress
 from noptoolkit.routing.rules import Routing
 from noptoolkit.simulate import columns as c
 from noptoolkit.simulate.completing import Completed, complete
@@ -42,7 +44,7 @@ def simulate(
     rng: int | np.random.Generator | None = 0,
     allow_deadlock: bool = False,
     checked: bool = False,
-    report: Callable[[float, str], None] | None = None,
+    progress: Progress | None = None,
 ) -> Simulation:
     """Return what routers with buffers and virtual channels make of a traffic.
 
@@ -79,8 +81,8 @@ def simulate(
         Whether to run a routing that can deadlock, with all VCs open to every packet.
     checked : bool
         Whether conservation, credits and buffers are checked every 50 cycles (slow).
-    report : callable, optional
-        Is told the share that is done and what that is.
+    progress : callable, optional
+        Is told the share that is done, and how long the rest takes.
 
     Raises
     ------
@@ -103,6 +105,7 @@ def simulate(
     if (rate is None) == (until is None):
         raise WorkloadError("give either a rate, in flits per cycle and source, or until='done'")
     router = Router() if router is None else router
+    report = None if progress is None else _shares(progress)
     if until is not None:
         if until != "done" or not isinstance(traffic, Traffic | Transfers):
             raise WorkloadError(
@@ -222,6 +225,18 @@ def result_of(plan: Plan, found: Measured, traffic: str, offered: float, **more:
 def completed_result(run: Completed, traffic: str) -> Simulation:
     """Return a run until done as a value of the public type."""
     return result_of(run.plan, run.measured, traffic, 0.0, finished=run.finished, trace=run.trace)
+
+
+def _shares(progress: Progress) -> Callable[[float, str], None]:
+    """Return what turns a share that is done into a line with the time left."""
+    start = time.monotonic()
+
+    def tell(share: float, what: str) -> None:
+        spent = time.monotonic() - start
+        left = f", {spent * (1 - share) / share:.0f} s left" if share > 0 and spent > 2 else ""
+        progress(f"{share:.0%} simulated, {what}{left}")
+
+    return tell
 
 
 def _cycles_inside(speedup: float) -> float:

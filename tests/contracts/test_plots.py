@@ -81,6 +81,12 @@ def _reproduced() -> list[SimpleNamespace]:
     return [SimpleNamespace(figure=f"gain {i}", published=1.0, calibrated=1.1) for i in range(3)]
 
 
+@cache
+def curve() -> nop.simulate.LatencyCurve:
+    quick = nop.simulate.Sampling(period=100)
+    return nop.simulate.latency_curve(package(), "uniform", [0.1, 0.3], sampling=quick)
+
+
 METHODS = ("contiguous", "round-robin")
 
 EXAMPLES: dict[str, Callable[[], Any]] = {
@@ -92,6 +98,7 @@ EXAMPLES: dict[str, Callable[[], Any]] = {
     "LayoutReport": lambda: nop.compare_layouts(
         workload().trace, package(), methods=("contiguous", "round-robin")
     ),
+    "LatencyCurve": curve,
     "Mapping[str, Allocation]": lambda: {"contiguous": allocation()},
     "Mapping[str, Schedule]": lambda: {"mesh": schedule()},
     "Mapping[str, Work]": _work,
@@ -100,6 +107,7 @@ EXAMPLES: dict[str, Callable[[], Any]] = {
     "RoutingTrace": lambda: workload().trace,
     "Schedule": schedule,
     "StepSchedule": schedule,
+    "Simulation": lambda: curve().runs[0],
     "Sequence[FlowResult]": lambda: [flow(), flow()],
     "Sequence[Mapping[str, float | str]]": lambda: [
         {"package": "mesh", "x": float(x), "y": 1.0 / x} for x in (1, 2, 4)

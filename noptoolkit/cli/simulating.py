@@ -1,0 +1,152 @@
+"""``noptoolkit simulate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from noptoolkit.cli.options import Topology, complete_workload, workload_of
+from noptoolkit.cli.pictures import save_picture
+from noptoolkit.cli.screen import AsJson, errors, progress, show
+from noptoolkit.flow import congestion
+from noptoolkit.formats import load_topology
+from noptoolkit.formats.results import made_folder, replace_file
+from noptoolkit.pipeline import run as run_stages
+from noptoolkit.tables import Table
+from noptoolkit.traffic import Traffic, all_to_all, hotspot, transpose
+
+if TYPE_CHECKING:
+    from noptoolkit.package import Package
+    from noptoolkit.simulate import LatencyCurve, Pattern, Simulation
+
+__all__ = ["simulate"]
+
+PATTERNS = ("uniform", "all-to-all", "transpose", "hotspot")
+
+
+def simulate(
+    topology: Topology,
+    traffic: Annotated[
+        str, typer.Option(help=f"Traffic: {', '.join(PATTERNS)}; a hotspot is the first chiplet.")
+    ] = "uniform",
+    rate: Annotated[
+        float | None, typer.Option(help="Load, in flits per cycle and source; until done if not given.")
+    ] = None,
+    sweep: Annotated[bool, typer.Option("--sweep", help="Show the latency at rising loads.")] = False,
+    saturate: Annotated[bool, typer.Option("--saturation", help="Find the load of saturation.")] = False,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            help="Workload whose dispatch and combine are run until done.", autocompletion=complete_workload
+        ),
+    ] = None,
+    routing: Annotated[str, typer.Option(help="Routing by destination, valiant or adaptive.")] = "shortest",
+    vcs: Annotated[int, typer.Option(help="Virtual channels of each port.")] = 8,
+    depth: Annotated[int, typer.Option(help="Buffer of each virtual channel, in flits.")] = 16,
+    packet: Annotated[int, typer.Option(help="Size of a packet, in flits.")] = 1,
+    flit: Annotated[str | None, typer.Option(help="Size of a flit, such as '64 B'.")] = None,
+    speedup: Annotated[float, typer.Option(help="Internal speedup of the routers.")] = 2.0,
+    seed: Annotated[int, typer.Option(help="Seed of the random draws.", min=0)] = 0,
+    threads: Annotated[int | None, typer.Option(help="Runs of a sweep at a time.")] = None,
+    allow_deadlock: Annotated[
+        bool, typer.Option("--allow-deadlock", help="Run a routing that can deadlock.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for tables, pictures and a trace of packets.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate routers with buffers and virtual channels, cycle by cycle."""
+    from noptoolkit import simulate as room
+
+    package = load_topology(topology)
+    router = room.Router(vcs=vcs, depth=depth, packet=packet, flit=flit, speedup=speedup)
+    asked = [rate is not None, sweep, saturate, on is not None]
+    if sum(asked) != 1:
+        raise typer.BadParameter("give one of --rate, --sweep, --saturation or --on", param_hint="--rate")
+    folder = None if out is None else made_folder(out)
+    found: list[Table] = []
+    written: list[str] = []
+    common: dict[str, Any] = {
+        "routing": routing,
+        "router": router,
+        "rng": seed,
+        "allow_deadlock": allow_deadlock,
+    }
+    with progress() as tell:
+        if on is not None:
+            stages = run_stages(package, workload_of(on), rng=seed, progress=tell)
+            for step in (stages.dispatch_traffic, stages.combine_traffic):
+                flow = congestion(package, step, routing=routing if routing != "adaptive" else "ecmp")
+                seen = room.check(
+                    flow, router=router, routing=routing, rng=seed, allow_deadlock=allow_deadlock
+                )
+                found.append(seen.table())
+                if folder is not None:
+                    name = step.name.split(" ")[0]
+                    room.write_packet_trace(seen.run, folder / f"{name}.trace.json")
+                    written += [f"{name}.trace.json", *_histogram(seen.run, folder, name)]
+        else:
+            pattern = _pattern(package, traffic)
+            if rate is not None:
+                run = room.simulate(package, pattern, rate=rate, progress=tell, **common)
+                found.append(run.table())
+                if folder is not None:
+                    written += _histogram(run, folder, "latency")
+            elif saturate:
+                bracket = room.saturation(package, pattern, progress=tell, **common)
+                found.append(bracket.table())
+            else:
+                rates = _rates(package, pattern, routing)
+                curve = room.latency_curve(package, pattern, rates, threads=threads, progress=tell, **common)
+                found.append(curve.table())
+                if folder is not None:
+                    written += _curve(curve, folder)
+    for table in found:
+        show(table, as_json=as_json)
+    if folder is not None:
+        for k, table in enumerate(found):
+            name = "simulation" if len(found) == 1 else f"simulation-{k + 1}"
+            replace_file(folder / f"{name}.csv", table.csv())
+            written.append(f"{name}.csv")
+        errors.print(f"written to {folder}: {', '.join(written)}", markup=False, highlight=False)
+
+
+def _pattern(package: Package, name: str) -> Traffic | Pattern:
+    """Return the traffic of a name, over the experts of a package, or all its chiplets."""
+    from noptoolkit.simulate import uniform
+
+    among = "experts" if len(package.experts) > 1 else "terminals"
+    if name == "uniform":
+        return uniform(package)
+    if name == "all-to-all":
+        return all_to_all(package, 1.0, among=among)
+    if name == "transpose":
+        return transpose(package, 1.0, among=among)
+    if name == "hotspot":
+        return hotspot(package, 1.0, to=(package.experts or package.terminals)[0], among=among)
+    raise typer.BadParameter(f"no traffic {name!r}; known: {', '.join(PATTERNS)}", param_hint="--traffic")
+
+
+def _rates(package: Package, pattern: Traffic | Pattern, routing: str) -> list[float]:
+    """Return ten loads up to the highest that is of interest: that of the sources, or 1."""
+    return [float(x) for x in np.round(np.linspace(0.1, 1.0, 10), 3)]
+
+
+def _curve(curve: LatencyCurve, folder: Path) -> list[str]:
+    import noptoolkit.plot as draw
+
+    with draw.style("page"):
+        save_picture(draw.latency(curve), folder / "latency.png", folder / "latency.svg")
+    return ["latency.png", "latency.svg"]
+
+
+def _histogram(run: Simulation, folder: Path, name: str) -> list[str]:
+    import noptoolkit.plot as draw
+
+    with draw.style("page"):
+        save_picture(draw.latencies(run), folder / f"{name}.png", folder / f"{name}.svg")
+    return [f"{name}.png", f"{name}.svg"]
