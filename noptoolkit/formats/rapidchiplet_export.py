@@ -46,12 +46,16 @@ MILLI = 1e-3
 NEARLY_NONE = 1e-6
 """Cycles that stand for no latency."""
 
+MOST_ROUTED = 500
+"""Chiplets of the largest design that gets a routing table and traffic, which are files of all pairs."""
+
 PITCH, NON_DATA_WIRES, POWER_SHARE = 0.05, 12, 0.5
 """Bump pitch in mm, wires of a link that carry no data, share of power bumps: of RapidChiplet's examples."""
 
 POWER, PHY_POWER, WAFER_RADIUS = 20.0, 0.125, 150.0
 """W per chiplet and per PHY, mm: RapidChiplet's defaults (arXiv 2311.06081)."""
 
+PAIRS = ("routing_table", "traffic_by_chiplet", "traffic_by_unit")
 KEPT = ("names", "memory", "bandwidths", "parallel", "latency", "router latency", "lengths")
 
 
@@ -130,18 +134,24 @@ def save_rapidchiplet(package: Package, folder: Path) -> tuple[str, ...]:
         for name, of in radius.items()
     }
     topology = [{key: wire[key] for key in ("ep1", "ep2")} for wire in wires]
-    traffic = uniform_traffic(package, number)
+    large = len(dies) > MOST_ROUTED
+    if large:
+        lost.append(
+            f"routing table and traffic: {len(dies)} chiplets have too many pairs; let RapidChiplet's "
+            "generate_routing.py and generate_traffic.py make them"
+        )
     parts = {
         "chiplets": types,
         "placement": {"chiplets": placed, "interposer_routers": routers},
         "topology": topology,
         "packaging": packaging,
         "technologies": technologies,
-        "routing_table": routing_table(package, number),
-        "traffic_by_chiplet": traffic.by_chiplet,
-        "traffic_by_unit": traffic.by_unit,
         "booksim_config": booksim_config(),
     }
+    if not large:
+        traffic = uniform_traffic(package, number)
+        parts["routing_table"] = routing_table(package, number)
+        parts |= {"traffic_by_chiplet": traffic.by_chiplet, "traffic_by_unit": traffic.by_unit}
     (folder / "results").mkdir(parents=True, exist_ok=True)
     design = {
         "design_name": _file_name(package.name),
@@ -149,7 +159,7 @@ def save_rapidchiplet(package: Package, folder: Path) -> tuple[str, ...]:
         "trace": "none",
     }
     for name, content in {"design": design, **parts}.items():
-        replace_file(folder / f"{name}.json", json.dumps(content, indent=1) + "\n")
+        replace_file(folder / f"{name}.json", json.dumps(content, indent=None if name in PAIRS else 1) + "\n")
     return tuple(lost)
 
 

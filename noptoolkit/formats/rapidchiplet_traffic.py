@@ -36,38 +36,35 @@ def routing_table(package: Package, number: Mapping[str, tuple[str, int]]) -> di
         Kind (chiplet or irouter) and number of each node.
     """
     stacks = {memory.name for memory in package.memories}
-    neighbours: dict[str, set[str]] = {node.name: set() for node in package.nodes}
+    neighbours: dict[str, dict[str, None]] = {node.name: {} for node in package.nodes}
     for link in package.links:
-        neighbours[link.a].add(link.b)
-        neighbours[link.b].add(link.a)
-    table: dict[str, dict[str, Any]] = {_key(*number[node.name]): {} for node in package.nodes}
-    for destination in package.nodes:
-        if number[destination.name][0] != "chiplet":
-            continue
-        hops = {destination.name: 0}
-        queue = deque([destination.name])
+        neighbours[link.a][link.b] = neighbours[link.b][link.a] = None
+    keys = {name: _key(*pair) for name, pair in number.items()}
+    onward = {name: {"__tuple__": True, "items": list(pair)} for name, pair in number.items()}
+    preferred = {
+        name: sorted(others, key=lambda other: (number[other][0] == "chiplet", number[other][1]))
+        for name, others in neighbours.items()
+    }
+    table: dict[str, dict[str, Any]] = {keys[node.name]: {} for node in package.nodes}
+    for end in (node.name for node in package.nodes if number[node.name][0] == "chiplet"):
+        hops = {end: 0}
+        queue = deque([end])
         while queue:
             name = queue.popleft()
-            if name in stacks and name != destination.name:
+            if name in stacks and name != end:
                 continue
-            for other in neighbours[name]:
+            for other in preferred[name]:
                 if other not in hops:
                     hops[other] = hops[name] + 1
                     queue.append(other)
-        for node in package.nodes:
-            name = node.name
-            if name == destination.name or name not in hops:  # a switch behind a stack, say
-                continue
-            ways = [
-                number[other]
-                for other in neighbours[name]
-                if hops.get(other) == hops[name] - 1 and (other not in stacks or other == destination.name)
-            ]
-            kind, i = min(ways, key=lambda way: (way[0] == "chiplet", way[1]))
-            table[_key(*number[name])][_key(*number[destination.name])] = {
-                "__tuple__": True,
-                "items": [kind, i],
-            }
+        for name, distance in hops.items():  # a switch behind a stack is not among them
+            if distance:
+                way = next(
+                    other
+                    for other in preferred[name]
+                    if hops.get(other) == distance - 1 and (other not in stacks or other == end)
+                )
+                table[keys[name]][keys[end]] = onward[way]
     return {"type": "default", "table": table}
 
 

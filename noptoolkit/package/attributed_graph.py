@@ -23,7 +23,7 @@ from noptoolkit._names import did_you_mean
 from noptoolkit.errors import FormatError, NopError, raise_collected
 from noptoolkit.package.edge_bandwidth import EdgeBandwidth
 from noptoolkit.package.edge_directions import Direction, expand_edge, join_directions
-from noptoolkit.package.elements import Chiplet, Link, Memory, Node, Switch
+from noptoolkit.package.elements import ROLES, Chiplet, Link, LinkKind, Memory, Node, Switch
 from noptoolkit.package.graph import Package
 from noptoolkit.units import format_quantity, parse_quantity
 
@@ -174,7 +174,10 @@ def to_package(
     directions: list[Direction] = []
     without = 0
     for edge in graph.edges:
-        found, measured = _edge(edge, bandwidth, ignored, faults)
+        if edge.tail == edge.head:
+            ignored["edges from a node to itself"] = None
+            continue
+        found, measured = _edge(edge, bandwidth, typed, ignored, faults)
         directions += found
         without += not measured
     links, apart = join_directions(directions, faults)
@@ -208,13 +211,16 @@ def to_package(
 
 
 def _edge(
-    edge: Edge, bandwidth: EdgeBandwidth, ignored: dict[str, None], faults: list[str]
+    edge: Edge, bandwidth: EdgeBandwidth, typed: bool, ignored: dict[str, None], faults: list[str]
 ) -> tuple[list[Direction], bool]:
     """Return what an edge is made of, and whether it said its bandwidth itself."""
     tail, head, given, directed = edge
     place = f"link {tail!r}-{head!r}"
     own = {key: value for key, value in given.items() if key not in bandwidth.attributes}
     structure = {key: own.pop(key) for key in ("channels", "links") if own.get(key) is not None}
+    if not typed and own.get("kind") is not None and str(own["kind"]) not in list(LinkKind):
+        del own["kind"]
+        ignored["attribute 'kind' of a link"] = None
     values = _fields(Link, own, place, ignored, faults)
     measured = True
     try:
@@ -248,8 +254,12 @@ def _node(
     for field, (first, second) in PAIRS.items():
         if first in rest and second in rest:
             rest[field] = (rest.pop(first), rest.pop(second))
-    if not typed and rest.get("role") is None:
-        rest["role"] = "expert"
+    if not typed:  # another tool's words, perhaps
+        foreign = {key: value for key, value in rest.items() if _is_foreign(key, value)}
+        ignored |= {f"attribute {key!r} of a chiplet": None for key in foreign}
+        rest = {"role": "expert"} | {
+            key: value for key, value in rest.items() if key not in foreign and value is not None
+        }
     values = _fields(KINDS[kind], rest, f"{kind} {name!r}", ignored, faults)
     if kind == "memory" and "bandwidth" not in values:
         faults.append(f"memory {name!r}: a memory needs a bandwidth")
@@ -259,6 +269,13 @@ def _node(
     except NopError as error:
         faults.append(str(error))
         return None
+
+
+def _is_foreign(key: str, value: Any) -> bool:
+    """Return whether a value cannot be what a node's attribute means: a size of 10, a role of 'hub'."""
+    if key == "role":
+        return value is not None and value not in ROLES
+    return key in PAIRS and value is not None and not (isinstance(value, list | tuple) and len(value) == 2)
 
 
 def _fields(

@@ -248,6 +248,13 @@ def test_rapidchiplet_finds_room_for_phys(tmp_path: Path) -> None:
     assert all(sum(phy["fraction_bump_area"] for phy in kind["phys"]) <= 1 for kind in design.types.values())
 
 
+def test_rapidchiplet_leaves_out_files_of_very_many_pairs(tmp_path: Path) -> None:
+    lost = save_topology(mesh(23), tmp_path)
+    assert any("routing table and traffic: 529 chiplets" in text for text in lost)
+    assert not (tmp_path / "routing_table.json").exists()
+    assert len(import_topology(tmp_path).package.chiplets) == 529
+
+
 def memory_design(folder: Path, relay: bool) -> Path:
     side = {"x": 4, "y": 4}
     phys = [{"x": x, "y": 2, "fraction_bump_area": 0.4} for x in (0, 4)]

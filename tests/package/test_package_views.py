@@ -99,6 +99,10 @@ def test_half_duplex_of_directed_edges() -> None:
         (nx.les_miserables_graph(), (77, 254)),
         (nx.MultiGraph([(0, 1, {"weight": 2}), (0, 1, {"weight": 3})]), (2, 2)),
         (nx.DiGraph([("a", "b"), ("b", "a")]), (2, 1)),
+        (nx.Graph([(0, 0), (0, 1)]), (2, 1)),
+        (nx.davis_southern_women_graph(), (32, 89)),
+        (nx.stochastic_block_model([4, 4], [[1, 0.5], [0.5, 1]], seed=1), (8, 19)),
+        (nx.geographical_threshold_graph(9, 0, seed=3), (9, 36)),
     ],
     ids=str,
 )
@@ -107,6 +111,20 @@ def test_any_graph(graph: "nx.Graph[object]", size: tuple[int, int]) -> None:
     package = Package.from_networkx(graph, bandwidth="64 GB/s")
     assert (len(package.chiplets), len(package.links)) == size
     assert package.terminals == tuple(map(str, graph.nodes))
+
+
+def test_attributes_that_mean_something_else() -> None:
+    graph = nx.Graph([("a", "b", {"kind": "fibre", "length": 3.0})])
+    nx.set_node_attributes(graph, 10, "size")
+    nx.set_node_attributes(graph, "hub", "role")
+    with pytest.warns(
+        NopWarning, match="'size' of a chiplet, attribute 'role' of a chiplet, attribute 'kind'"
+    ):
+        package = Package.from_networkx(graph, bandwidth="64 GB/s")
+    assert package.links[0].length == 3.0
+    nx.set_node_attributes(graph, "chiplet", "kind")  # its attributes are ours, then
+    with pytest.raises(TopologyError, match="size = .10. does not fit"):
+        Package.from_networkx(graph, bandwidth="64 GB/s")
 
 
 def test_unknown_attributes_are_told_once() -> None:
