@@ -123,7 +123,7 @@ def test_attributes_that_mean_something_else() -> None:
         package = Package.from_networkx(graph, bandwidth="64 GB/s")
     assert package.links[0].length == 3.0
     nx.set_node_attributes(graph, "chiplet", "kind")  # its attributes are ours, then
-    with pytest.raises(TopologyError, match="size = .10. does not fit"):
+    with pytest.raises(TopologyError, match=r"size = .10. does not fit"):
         Package.from_networkx(graph, bandwidth="64 GB/s")
 
 
