@@ -12,7 +12,7 @@ A routing is one of four things, and the record holds the one that it is:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -98,7 +98,8 @@ class RoutingMethod:
     Raises
     ------
     RoutingError
-        If it is none of the four things that a routing can be, or more than one.
+        If it is none of the four things that a routing can be, or more than one, or a field is not of
+        its kind.
 
     Examples
     --------
@@ -139,6 +140,15 @@ class RoutingMethod:
         given = [name for name, present in kinds.items() if present]
         if self.route is not None and self.forward is not None:
             given = ["route"]  # a search of one's own whose result is a rule known beforehand
+        for name in ("forward", "route", "load"):
+            value = getattr(self, name)
+            if value is not None and not callable(value):
+                raise RoutingError(f"routing {self.name!r}: {name}={value!r} is not a function")
+        if self.paths is not None and not callable(self.paths) and not isinstance(self.paths, Mapping):
+            raise RoutingError(
+                f"routing {self.name!r}: paths={self.paths!r} is neither a table {{(source, destination): "
+                "nodes} nor a function (source, destination) -> nodes"
+            )
         if len(given) != 1:
             raise RoutingError(
                 f"routing {self.name!r} gives {' and '.join(given) or 'nothing to route by'}; "

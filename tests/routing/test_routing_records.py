@@ -96,6 +96,9 @@ def test_a_record_is_one_thing():
     for fields in ({}, {"forward": split_equally, "paths": {}}, {"relayed": True, "searches": True}):
         with pytest.raises(RoutingError, match="give one of forward, paths, relayed, route"):
             RoutingMethod("mine", **fields)
+    for fields in ({"forward": 3}, {"route": "ecmp"}, {"paths": 3}):
+        with pytest.raises(RoutingError, match=r"is not a function|neither a table"):
+            RoutingMethod("mine", **fields)
 
 
 @pytest.mark.parametrize(
