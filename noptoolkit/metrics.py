@@ -1,4 +1,4 @@
-"""Named metrics of a run: what each is, its unit, and whether more or less of it is better.
+"""Named metrics of a run: meaning, unit, and which direction is better.
 
 One line in `METRICS` makes a metric a column of every comparison, its CSV and its pictures.
 """
@@ -26,13 +26,13 @@ class Metric:
     Parameters
     ----------
     title
-        Heading of its column and axis.
+        Heading of the column and the axis.
     unit
-        Base unit of its values; empty for a pure number, a count or a name.
+        Base unit of the values; empty for a pure number, a count or a name.
     better
-        Which way is better, or ``""`` where neither is.
+        Direction that is better, or ``""`` where neither is.
     value
-        What it is of a run.
+        Function of a run: its value, or `Missing` with the reason.
     meaning
         One sentence for a reader who has not met it.
     bound

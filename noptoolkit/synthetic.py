@@ -5,10 +5,10 @@ Each token has one of ``topics`` topics, each expert belongs to one; the token t
     score(token, expert) = -zipf log(rank(expert)) + affinity [expert in the token's topic] + Gumbel noise,
 
 a Zipf popularity with a topic preference, sampled without replacement by the Gumbel top-k trick
-(Kool et al., arXiv 1903.06059). ``strided`` is the share of experts whose ids are dealt round the topics,
-as a load-balanced checkpoint spreads them; the others' ids are shuffled. The model and its fitted parameters
-are assumed: with one value of ``affinity`` and one of ``strided`` per model it reproduces the two C_T that
-Mozart (arXiv 2603.07006) publishes, which is calibration, not validation.
+(Kool et al., arXiv 1903.06059). ``strided`` is the share of experts whose ids are assigned to topics
+round-robin, as in a load-balanced checkpoint; the others' ids are shuffled. The model and its fitted
+parameters are assumed: with one value of ``affinity`` and one of ``strided`` per model it reproduces the two
+C_T that Mozart (arXiv 2603.07006) publishes, which is calibration, not validation.
 
 Where only the experts' loads are recorded, `draw_from_loads` draws tokens whose expected loads are exactly
 those, by randomised systematic sampling (Madow, Annals of Mathematical Statistics 20, 1949); co-activation
@@ -30,7 +30,7 @@ from noptoolkit.trace import RoutingTrace
 __all__ = ["SyntheticRouting", "draw_from_loads", "draw_trace"]
 
 MOST_SCORES = 10**9
-"""Tokens x experts of one drawn layer: beyond, memory would run out before the draw is done."""
+"""Limit on tokens x experts of one drawn layer: above it, memory would be exhausted."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,19 @@ class SyntheticRouting:
     Parameters
     ----------
     num_experts, top_k
-        Of the model.
+        Routed experts of the model, and experts per token.
     tokens, layers
-        How many to draw; layers are independent draws.
+        Numbers of tokens and of layers to draw; layers are independent draws.
     topics
-        How many topics; it divides ``num_experts``.
+        Number of topics; it divides ``num_experts``.
     affinity
-        What belonging to the token's topic adds to a score (fitted).
+        Bonus on the score of an expert of the token's topic (fitted).
     zipf
         Exponent of the experts' popularity.
     strided
-        Share of experts whose ids are dealt round the topics, 0 to 1 (fitted).
+        Share of experts whose ids are assigned to topics round-robin, 0 to 1 (fitted).
     seed
-        Of the generator; the same seed draws the same trace.
+        Seed of the generator; the same seed draws the same trace.
     """
 
     num_experts: int
@@ -117,7 +117,7 @@ def _draw_layer(routing: SyntheticRouting, rng: np.random.Generator) -> Ints:
 
 
 def _ids(topic_of_expert: Ints, routing: SyntheticRouting, rng: np.random.Generator) -> Ints:
-    """Return the id under which each expert is known: dealt round the topics for a share of them."""
+    """Return the id of each expert: assigned to topics round-robin for a share of them."""
     by_topic = np.argsort(topic_of_expert, kind="stable").reshape(routing.topics, -1)
     order = by_topic.T.ravel()
     loose = rng.random(routing.num_experts) >= routing.strided
@@ -145,9 +145,9 @@ def draw_from_loads(
     top_k
         Experts per token.
     tokens, seed
-        How many to draw, and the seed or the generator.
+        Number of tokens to draw, and the seed or the generator.
     source
-        Where the loads come from.
+        Origin of the loads.
 
     Raises
     ------

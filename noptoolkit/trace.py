@@ -1,4 +1,4 @@
-"""Which experts each token used: the routing trace, and the statistics that layouts are made from.
+"""The routing trace (experts of every token) and the statistics that layouts are made from.
 
 A trace is an array of expert ids, [layers, tokens, k]. From it come (Mozart, arXiv 2603.07006) the
 workload vector V (share of activations per expert), the co-activation matrix C (tokens that use both
@@ -26,7 +26,7 @@ from noptoolkit.hypergraph import Hypergraph, merge_sets
 __all__ = ["MOST_EXPERTS", "ORIGINS", "Origin", "RoutingTrace", "expect_trace"]
 
 MOST_EXPERTS = 65_536
-"""Larger numbers of experts are taken for damage: statistics hold experts x experts."""
+"""Limit on the number of experts: statistics hold experts x experts, and more is a damaged file."""
 
 Origin = Literal["recorded", "loads", "synthetic", "unstated"]
 ORIGINS: dict[Origin, str] = {
@@ -52,7 +52,7 @@ class RoutingTrace:
         ``recorded`` from a model, drawn from recorded ``loads`` alone (co-activation is then not known),
         ``synthetic``, or ``unstated`` if nobody says; shown wherever results of it appear.
     source
-        Where it comes from.
+        Origin of the trace in words.
     weights
         Router weight of each id, of the shape of ``topk``, or ``None``.
     domain, domains
@@ -147,7 +147,7 @@ class RoutingTrace:
         return int(self.topk.shape[2])
 
     def layer(self, index: int) -> RoutingTrace:
-        """Return one layer as a trace of its own."""
+        """Return one layer as a trace."""
         if not -self.num_layers <= index < self.num_layers:
             raise WorkloadError(f"no layer {index}: the trace has layers 0 to {self.num_layers - 1}")
         return self._part([index], slice(None))
@@ -199,8 +199,8 @@ class RoutingTrace:
         Parameters
         ----------
         normalised
-            Divide by the number of tokens (times layers), which makes an entry the probability that
-            a token uses both. The paper does not say how its P is normalised: this is our reading.
+            Whether to divide by the number of tokens (times layers), which makes an entry the probability
+            that a token uses both. The paper does not define the normalisation of its P; this is our reading.
 
         Returns
         -------
@@ -229,11 +229,11 @@ class RoutingTrace:
         Parameters
         ----------
         rng
-            Seed or generator that draws who is held out.
+            Seed or generator that draws the held-out tokens.
         by
-            ``token`` and ``document`` give one pair: a share of the tokens, or of the documents with all
-            their tokens, is held out. ``domain`` gives one pair per domain: fitted on that domain alone,
-            judged on all others.
+            Unit of the split. ``token`` and ``document`` give one pair: a share of the tokens, or of the
+            documents with all their tokens, is held out. ``domain`` gives one pair per domain: fitted on that
+            domain alone, judged on all others.
         held_out
             Share of the tokens or documents that is held out, between 0 and 1.
 

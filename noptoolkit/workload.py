@@ -1,4 +1,4 @@
-"""What runs on a package: a mixture-of-experts model, a batch of tokens and where its tokens go.
+"""Workloads: a mixture-of-experts model, a batch of tokens and the routing of its tokens to experts.
 
 Parameter counts follow the published architectures (source: the checkpoints' configuration files): with
 hidden width d, h heads, g key-value heads of width w, E routed and S shared experts of width f,
@@ -43,7 +43,7 @@ class MoEModel:
     Parameters
     ----------
     name
-        As published.
+        Name as published.
     hidden, layers, heads, kv_heads, head_dim, vocab
         Widths and counts of the transformer.
     expert_width
@@ -63,7 +63,7 @@ class MoEModel:
     biases, sinks, router_bias, tied_embeddings
         Terms that some architectures add or share.
     published_parameters
-        The total that its authors state; what `parameters` is tested against.
+        Total that its authors state; `parameters` is tested against it.
 
     Examples
     --------
@@ -141,7 +141,7 @@ class MoEModel:
 
     @property
     def attention_parameters(self) -> int:
-        """Of one layer, norms of the layer not counted."""
+        """Parameters of the attention of one layer, norms of the layer not counted."""
         if (mla := self.latent_attention) is not None:
             queries = self.hidden * mla.query_rank + mla.query_rank
             queries += mla.query_rank * self.heads * (mla.nope_dim + mla.rope_dim)
@@ -157,33 +157,33 @@ class MoEModel:
 
     @property
     def expert_parameters(self) -> int:
-        """Of one routed expert."""
+        """Parameters of one routed expert."""
         biases = 2 * self.expert_width + self.hidden if self.biases else 0
         return 3 * self.hidden * self.expert_width + biases
 
     @property
     def shared_parameters(self) -> int:
-        """Of all shared experts of one MoE layer."""
+        """Parameters of all shared experts of one MoE layer."""
         return self.shared_experts * 3 * self.hidden * (self.shared_width or self.expert_width)
 
     @property
     def router_parameters(self) -> int:
-        """Of the router of one MoE layer."""
+        """Parameters of the router of one MoE layer."""
         return self.hidden * self.experts + (self.experts if self.router_bias else 0)
 
     @property
     def dense_parameters(self) -> int:
-        """Of the feed-forward network of one dense layer."""
+        """Parameters of the feed-forward network of one dense layer."""
         return 3 * self.hidden * self.dense_width
 
     @property
     def embedding_parameters(self) -> int:
-        """Of the embedding and the output head."""
+        """Parameters of the embedding and the output head."""
         return self.vocab * self.hidden * (1 if self.tied_embeddings else 2)
 
     @property
     def parameters(self) -> int:
-        """Of the whole model, with two norms per layer and one at the end."""
+        """Parameters of the whole model, with two norms per layer and one at the end."""
         moe = self.experts * self.expert_parameters + self.shared_parameters + self.router_parameters
         every_layer = self.attention_parameters + 2 * self.hidden
         return (
@@ -196,7 +196,7 @@ class MoEModel:
 
     @property
     def active_parameters(self) -> int:
-        """Those that one token uses."""
+        """Parameters that one token uses."""
         unused = self.moe_layers * (self.experts - self.top_k) * self.expert_parameters
         return self.parameters - unused
 
@@ -211,11 +211,11 @@ class Batch:
         Of the whole step; for ``decode``, the length is that of the context and each sequence
         contributes one token.
     micro_batches
-        Into how many equal parts the sequences are cut.
+        Number of equal parts that the sequences are cut into.
     mode
         ``training`` (forward, backward, optimiser update), ``prefill`` or ``decode``.
     bytes_per_value
-        Of a parameter, an activation and a gradient, in B (2 for FP16).
+        Size of a parameter, an activation and a gradient, in B (2 for FP16).
     """
 
     sequences: int = 32
@@ -252,15 +252,15 @@ class Workload:
     Parameters
     ----------
     name
-        What tables call it.
+        Name in tables.
     model, batch
-        The shape of one step.
+        Shape of one step.
     routing
-        A trace, or the parameters of the synthetic generator (drawn once, when first asked for).
+        Trace, or the parameters of the synthetic generator (drawn once, when first asked for).
     source
-        Where its numbers come from.
+        Origin of its numbers.
     assumed
-        What no source gives and was assumed.
+        Assumptions that no source supports.
     """
 
     name: str

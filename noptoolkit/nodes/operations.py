@@ -47,7 +47,7 @@ Phase = Literal["forward", "backward"]
 
 @dataclass(frozen=True)
 class Work:
-    """What one operation asks of a node.
+    """Arithmetic and data movement of one operation on a node.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Optimiser:
-    """What an update costs per parameter.
+    """Cost of an update per parameter.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def linear_work(tokens: float, inputs: float, outputs: float, value: int = 2, co
     Parameters
     ----------
     tokens
-        Rows that pass through it.
+        Number of rows.
     inputs, outputs
         Features of a row before and after.
     value
@@ -129,7 +129,7 @@ def attention_work(model: MoEModel, batch: Batch, sequences: int | None = None) 
     model, batch
         Shape of the step; ``batch.mode`` decides which pairs are seen.
     sequences
-        How many of the sequences; all where ``None``.
+        Number of sequences; all where ``None``.
 
     Examples
     --------
@@ -166,7 +166,7 @@ def attention_work(model: MoEModel, batch: Batch, sequences: int | None = None) 
 
 
 def kv_bytes_per_token(model: MoEModel, batch: Batch) -> float:
-    """Return what one token adds to one layer's cache of keys and values, in B."""
+    """Return the bytes that one token adds to one layer's cache of keys and values."""
     if (mla := model.latent_attention) is not None:
         return float(batch.bytes_per_value * (mla.kv_rank + mla.rope_dim))
     return float(batch.bytes_per_value * 2 * model.kv_heads * model.head_dim)
@@ -252,7 +252,7 @@ def step_flops(model: MoEModel, batch: Batch, optimiser: Optimiser | None = None
     Parameters
     ----------
     optimiser
-        Of a training step; plain ``sgd`` where ``None``.
+        Optimiser of a training step; plain ``sgd`` where ``None``.
 
     Examples
     --------

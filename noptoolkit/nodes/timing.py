@@ -2,8 +2,8 @@
 
 A compute chiplet is a roofline (Williams et al., CACM 2009): the slowest of arithmetic at ``flops`` and data
 at the SRAM's bandwidth. A memory stack takes its latency once and then streams through its port. Peaks are
-what the package states; `Efficiency` says which share of them an implementation reaches, 1 where nothing
-is known.
+those that the package states; `Efficiency` is the share of them that an implementation reaches, 1 where
+nothing is known.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Efficiency:
     Parameters
     ----------
     compute, memory, network
-        Of arithmetic rate, memory bandwidth and channel bandwidth.
+        Share of the arithmetic rate, of memory bandwidth and of channel bandwidth.
     source
-        Where the shares come from.
+        Origin of the shares.
     """
 
     compute: float = 1.0
@@ -61,12 +61,12 @@ def array_flops(
 
 
 def compute_time(chiplet: Chiplet, work: Work, efficiency: float = 1.0) -> float:
-    """Return how long a chiplet takes for some work, in s.
+    """Return the time of some work on a chiplet, in s.
 
     Raises
     ------
     ScheduleError
-        If there is arithmetic to do and the chiplet does not say how fast it is.
+        If there is arithmetic to do and the chiplet has no ``flops``.
 
     Examples
     --------
@@ -80,18 +80,18 @@ def compute_time(chiplet: Chiplet, work: Work, efficiency: float = 1.0) -> float
 
 @dataclass(frozen=True)
 class RooflinePoint:
-    """Where an operation lies under a chiplet's roof.
+    """Position of an operation under a chiplet's roofline.
 
     Parameters
     ----------
     intensity
         FLOP per byte moved; infinite where nothing is moved.
     attainable
-        Rate that the roof allows at that intensity, in FLOP/s.
+        Rate that the roofline allows at that intensity, in FLOP/s.
     time
-        In s.
+        Time of the operation, in s.
     limit
-        ``compute`` or ``memory``.
+        Limiting resource: ``compute`` or ``memory``.
     """
 
     intensity: float
@@ -103,14 +103,14 @@ class RooflinePoint:
 def roofline(
     chiplet: Chiplet, work: Work, efficiency: float = 1.0, bandwidth: float | None = None
 ) -> RooflinePoint:
-    """Return where some work lies under the roofline of a chiplet.
+    """Return the position of some work under the roofline of a chiplet.
 
     Parameters
     ----------
     efficiency
         Share of the chiplet's ``flops`` that is reached.
     bandwidth
-        In B/s, of the memory that the bytes come from; the chiplet's SRAM where ``None``.
+        Bandwidth, in B/s, of the memory that the bytes come from; the chiplet's SRAM where ``None``.
 
     Examples
     --------
@@ -133,7 +133,7 @@ def roofline(
 
 
 def memory_time(memory: Memory, size: float, efficiency: float = 1.0) -> float:
-    """Return how long the port of a memory stack takes for ``size`` bytes, read or written, in s.
+    """Return the time of ``size`` bytes, read or written, through the port of a memory stack, in s.
 
     Examples
     --------

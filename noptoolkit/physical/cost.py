@@ -1,11 +1,11 @@
-"""What a package costs to make: dies by yield, a carrier by area, assembly by known good dies.
+"""Manufacturing cost of a package: dies by yield, a carrier by area, assembly by known good dies.
 
 Gross dies of area A on a wafer of radius r: pi r^2 / A - 2 pi r / sqrt(2 A) (the usual estimate, de Vries,
 IEEE Transactions on Semiconductor Manufacturing 18, 2005), at least one where the diagonal fits the wafer.
 Yield with defect density D: Poisson exp(-A D); Murphy ((1 - exp(-A D)) / (A D))^2; negative binomial
 (1 + A D / c)^-c with clustering c (Stapper, IBM Journal 27, 1983). A known good die costs (wafer / gross dies
 + test) / yield. A package of n dies, each placed with yield y, costs (dies + carrier + assembly) / y^n.
-Bandwidth has its price: every die is larger than its outline by the PHYs of its die-to-die links, bandwidth /
+Bandwidth costs area: every die is larger than its outline by the PHYs of its die-to-die links, bandwidth /
 areal density of the technology, and the carrier by all of them. The prices in `Process` are examples of
 RapidChiplet (arXiv 2311.06081) or assumed: compare packages with them, do not quote them.
 """
@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 PANEL_AREA = 0.510 * 0.515
-"""Of the usual panel of organic substrates, in m2."""
+"""Area of the usual panel of organic substrates, in m2."""
 
 YieldModel = Literal["poisson", "murphy", "negative binomial"]
 
@@ -52,15 +52,15 @@ class Process:
     Parameters
     ----------
     wafer_radius
-        In m.
+        Radius of a wafer, in m.
     wafer_cost
-        In any currency.
+        Cost of a processed wafer, in any currency.
     defect_density
         Defects per m2.
     clustering
-        Of the negative binomial.
+        Clustering parameter of the negative binomial.
     test_cost
-        Per die.
+        Cost of testing a die.
     """
 
     wafer_radius: Measured = measured("m", default=0.15)
@@ -94,16 +94,16 @@ def organic_panel() -> Process:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one good package, in the currency of the processes.
+    """Cost of one good package, in the currency of the processes.
 
     Parameters
     ----------
     dies, carrier, assembly
-        Known good dies, interposer or wafer, and putting them together.
+        Cost of the known good dies, of the interposer or substrate, and of assembly.
     yield_
         Share of assembled packages that work.
     total
-        Of a good one.
+        Cost of a working package.
     """
 
     dies: float
@@ -121,11 +121,11 @@ def die_yield(
     Parameters
     ----------
     die_area
-        In m2.
+        Area of a die, in m2.
     defect_density
         Defects per m2.
     model, clustering
-        How defects spread.
+        Distribution of defects.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def die_yield(
 
 
 def gross_dies(width: float, height: float, wafer_radius: float) -> float:
-    """Return about how many dies of an outline in m a wafer of a radius in m holds.
+    """Return the approximate number of dies of an outline, in m, on a wafer of a radius, in m.
 
     Examples
     --------
@@ -216,17 +216,17 @@ def package_cost(
     Parameters
     ----------
     package
-        Every node needs a size; memory stacks are bought like dies of their outline.
+        Package whose nodes all have a size; memory stacks cost as much as dies of their outline.
     technology
-        What joins the dies, a name in `TECHNOLOGIES` or a record: dies and carrier grow by the area of its
-        PHYs. Where ``None``, PHYs are within the outlines.
+        Technology that joins the dies, a name in `TECHNOLOGIES` or a record: dies and carrier grow by the
+        area of its PHYs. Where ``None``, PHYs are within the outlines.
     die_process, carrier_process
-        Of the dies, and of the carrier under the whole package: by default what the technology stands on,
+        Processes of the dies and of the carrier under the whole package: by default that of the technology,
         `organic_panel` or a silicon interposer of fewer defects than a die (100 per m2).
     assembly_cost_per_die, assembly_yield
-        Of placing each die.
+        Cost and yield of placing each die.
     model
-        How defects spread.
+        Distribution of defects.
 
     Raises
     ------

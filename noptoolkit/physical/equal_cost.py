@@ -2,8 +2,8 @@
 
 A tree and a mesh with equal links are not equal packages: they have different numbers of links, of
 different lengths, and a tree pays for its switches. Bandwidth, beachfront and wire are proportional to the
-links' bandwidth: one factor makes the totals equal. Cost is not: silicon, carrier and assembly have to be
-paid before the first byte per second, and yield falls as PHYs make dies larger. There the factor is the
+links' bandwidth: one factor makes the totals equal. Cost is not: silicon, carrier and assembly cost something
+without any bandwidth, and yield falls as PHYs make dies larger. There the factor is the
 root of a function that grows with it, where it has one; the price is the one of `package_cost` and `profile`.
 Whether the edges of the dies have room for what the money buys is another question: where they have not, a
 warning says so, and `noptoolkit.physical.violations` says where.
@@ -74,7 +74,7 @@ def normalise(
     packages
         The first stays as it is.
     by
-        A name in `MEASURES`, or a function of a package that grows with its bandwidth.
+        Name in `MEASURES`, or a function of a package that grows with its bandwidth.
 
     Warns
     -----
@@ -145,7 +145,7 @@ def _scaled(package: Package, measure: Callable[[Package], float], wanted: float
     if least > -EXACT * abs(wanted):
         raise TopologyError(
             f"package {package.name!r}: its {what} is {least + wanted:.4g} even without bandwidth, more than "
-            f"the {wanted:.4g} of the first package; compare it with a dearer one, or leave it out"
+            f"the {wanted:.4g} of the first; compare it with a more expensive package, or leave it out"
         )
     if not most > 0:
         raise TopologyError(

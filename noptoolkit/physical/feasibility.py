@@ -1,4 +1,4 @@
-"""Whether a package can be built at all, and by how much it cannot: a price is another question.
+"""Manufacturability rules, with the size of each violation; cost is another module.
 
 Rules. *Overlap*: outlines share no area (dies joined by a hybrid bond may). *Beachfront*: the bandwidth
 through each side of a die, both directions of its die-to-die links, fits the length of that side at the
@@ -28,7 +28,7 @@ SHARE_OF_PHYS = 0.5
 
 
 class Violation(NamedTuple):
-    """One rule that one thing breaks.
+    """One rule broken in one place.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Violation(NamedTuple):
     thing
         The die, side or link.
     needed, available
-        What it takes and what there is, in ``unit``.
+        Required and available amount, in ``unit``.
     unit
         m or m2.
     """
@@ -50,7 +50,7 @@ class Violation(NamedTuple):
 
     @property
     def excess(self) -> float:
-        """By what factor it is too much."""
+        """Required over available amount."""
         return self.needed / self.available if self.available > 0 else float("inf")
 
     def __str__(self) -> str:
@@ -90,16 +90,16 @@ def beachfront(package: Package, technology: str | Technology) -> float:
 def violations(
     package: Package, technology: str | Technology, *, wiring: Wiring = "manhattan"
 ) -> tuple[Violation, ...]:
-    """Return every rule that a package breaks; nothing where it can be built.
+    """Return every violation of a rule; none where the package can be built.
 
     Parameters
     ----------
     package
-        With positions and sizes.
+        Package with positions and sizes.
     technology
-        A name in `TECHNOLOGIES` or a record.
+        Name in `TECHNOLOGIES`, or a record.
     wiring
-        How wires run between dies.
+        Shape of the wires between dies.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Where links leave the dies and how long they are.
+"""Points where links leave the dies, and lengths of links.
 
 A link leaves a die through the side that faces the other die: the side where the line between the centres
 crosses the outline. Its length is measured between those points, Manhattan or Euclidean, unless the link
@@ -34,7 +34,7 @@ def is_of(package: Package, *kinds: LinkKind) -> Bools:
 
 @dataclass(frozen=True, eq=False)
 class Ports:
-    """Where both ends of every link are.
+    """Positions of both ends of every link.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Ports:
 
 @lru_cache(maxsize=4)
 def link_ports(package: Package) -> Ports:
-    """Return where every link leaves its dies.
+    """Return the points where every link leaves its dies.
 
     Raises
     ------

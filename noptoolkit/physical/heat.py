@@ -1,4 +1,4 @@
-"""Power and temperature: what links and dies burn, and how hot the package gets.
+"""Power of links and dies, and temperature of the package.
 
 Link power is bandwidth x utilisation x energy per bit. Temperature is the steady state of a resistor
 network on a grid: with power q per area, conductivity k in a sheet of thickness d, and a heat sink of
@@ -40,13 +40,13 @@ class Temperature:
     Parameters
     ----------
     cells
-        In K, [rows, columns], row 0 at the bottom.
+        Temperature of each cell, in K, [rows, columns], row 0 at the bottom.
     origin, cell
         Lower left corner and size of a cell, in m.
     hottest
-        The largest of ``cells``, in K.
+        Largest of ``cells``, in K.
     of_node
-        Mean over the outline of each node, in K.
+        Mean temperature over the outline of each node, in K.
     """
 
     cells: Floats
@@ -62,7 +62,7 @@ def link_power(package: Package, utilisation: ArrayLike = 1.0) -> Floats:
     Parameters
     ----------
     package
-        Every link needs an ``energy_per_bit``; ``physical.measured_links`` sets it.
+        Package whose links all have an ``energy_per_bit``; ``physical.measured_links`` sets it.
     utilisation
         Share of each channel's bandwidth that is used, [channels] or one number.
 
@@ -105,22 +105,22 @@ def temperature(
     Parameters
     ----------
     package
-        Nodes with power need a position and a size.
+        Package whose nodes with power have a position and a size.
     power
-        Of each node, in W; nodes left out have none.
+        Power of each node, in W; nodes left out have none.
     ambient
         Temperature of the coolant, in K (assumed: 45 degrees Celsius).
     sink
         Conductance of the heat sink per area, in W/(m2 K) (assumed).
     conductivity, thickness
-        Of the sheet that spreads the heat.
+        Conductivity, in W/(m K), and thickness, in m, of the sheet that spreads the heat.
     cell
         Side of a grid cell, in m; a hundredth of the package where ``None``.
 
     Raises
     ------
     TopologyError
-        If a node with power has no outline, or a number makes no sense.
+        If a node with power has no outline, or a number is out of range.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Where dies go when nobody said: on a grid, in hexagons, radially, or annealed for short wires.
+"""Placement of dies without given positions: on a grid, in hexagons, radially, or annealed for short wires.
 
 On grids all dies get cells of one size, so that nothing can overlap. `_anneal` starts from the grid and
 swaps the dies of two cells, or moves one to a free cell; a worse total wire length (Manhattan between
@@ -43,17 +43,17 @@ def place(
     Parameters
     ----------
     package
-        Its positions are replaced.
+        Package whose positions are replaced.
     method
         ``grid``: row by row in the order of the nodes; ``hexagonal``: every other row half a cell to the
         right; ``radial``: on circles round the attention chiplet, or the node with the most links;
         ``annealed``: on the grid, for short wires.
     spacing
-        Between outlines, in m.
+        Distance between outlines, in m.
     default_size
         Side of nodes without a size, in m.
     moves, rng
-        Of the annealing.
+        Number of moves, and seed or generator, of the annealing.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Everything that can be said of a package before anything runs on it, as one table.
+"""Measurements of a package without a workload, as one table.
 
 Structure from `noptoolkit.structure.profile`, latency from `noptoolkit.flow`, the rest from this room.
 """
@@ -27,7 +27,7 @@ from noptoolkit.units import format_quantity
 __all__ = ["Entry", "Profile", "profile"]
 
 SECONDS_FOR_BISECTION = 1.0
-"""What the best routing may take that is to prove the bisection, in s."""
+"""Time limit of the routing that proves the bisection, in s."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class Profile:
     Parameters
     ----------
     package, technology
-        What was measured, and how its dies are joined.
+        Package that was measured, and the technology that joins its dies.
     entries
-        By name.
+        Measurements by name.
     violations
-        What keeps it from being built.
+        Violations of manufacturability rules.
     remarks
-        What could not be measured, and why; which values are bounds.
+        Reasons for missing measurements; values that are bounds.
     """
 
     package: Package
@@ -89,7 +89,7 @@ class Profile:
         return self.table().cells()
 
     def notes(self) -> list[str]:
-        """Return what must be said with the table, a line each."""
+        """Return the notes below the table, a line each."""
         counts = Counter(violation.rule for violation in self.violations)
         worst: dict[str, Violation] = {}
         for violation in self.violations:
@@ -105,12 +105,12 @@ class Profile:
 
 
 def profile(package: Package, technology: str | Technology = "ucie-2d") -> Profile:
-    """Return what can be measured of a package: structure, latency, wires, area, power, cost.
+    """Return the measurements of a package: structure, latency, wires, area, power, cost.
 
     Parameters
     ----------
     package
-        Physical measurements need positions and sizes; without, they are left out and it is said.
+        Package to measure; without positions and sizes a remark replaces the physical measurements.
     technology
         A name in `TECHNOLOGIES` or a record.
 

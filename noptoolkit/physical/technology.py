@@ -1,11 +1,11 @@
-"""What a die-to-die link costs in edge, energy, time and reach: one record per packaging technology.
+"""Edge, energy, latency and reach of a die-to-die link: one record per packaging technology.
 
 Sources. UCIe: Das Sharma, Hot Interconnects 2025, as reported (edge density, energy, 2 ns round trip), and
 the UCIe 1.0 specification (reach 25 mm on standard, 2 mm on advanced packages) and white paper (bandwidth
 per area of die: up to 125 GB/s and 1.35 TB/s per mm2). Wires: Mozart (arXiv
 2603.07006) publishes 0.125 GB/s per wire at 50 um pitch. RapidChiplet (arXiv 2311.06081): 12 cycles per
-PHY, 0.25 cycle per mm, 0.85 mm2 per PHY. Densities are taken to count both directions; what a source does
-not say is ``None`` and then not checked.
+PHY, 0.25 cycle per mm, 0.85 mm2 per PHY. Densities are taken to count both directions; a value that a source
+does not state is ``None`` and not checked.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ class Technology:
     Parameters
     ----------
     name
-        As in `TECHNOLOGIES`.
+        Name in `TECHNOLOGIES`.
     edge_density
         Bandwidth, both directions together, per length of die edge, in B/s per m.
     energy_per_bit
-        In J/bit, or ``None``.
+        Energy per bit, in J/bit, or ``None``.
     reach
         Longest link, in m, or ``None``.
     phy_latency, latency_per_length
-        Of the PHYs at both ends together, in s, and of the wire, in s per m.
+        Latency of the PHYs at both ends together, in s, and of the wire, in s per m.
     phy_area
-        Of one PHY, in m2, or ``None``.
+        Area of one PHY, in m2, or ``None``.
     areal_density
         Bandwidth, both directions together, per die area that PHYs take, in B/s per m2; ``None`` where a PHY
         takes ``phy_area`` whatever its bandwidth.
     carrier
-        What the dies stand on: an ``organic`` substrate or ``silicon``.
+        Carrier of the dies: an ``organic`` substrate or ``silicon``.
     source, assumed
-        Where the numbers come from, and what was assumed.
+        Origin of the numbers, and assumptions.
     """
 
     name: str

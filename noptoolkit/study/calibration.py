@@ -10,7 +10,7 @@ x = 1 is a serial step, x = 0 one that hides all but its longest part. The three
 same for every model, batch and package of the measurements. They are found by least squares on the logarithms
 of modelled over measured values.
 
-A fit says how well the model can be bent to the measurements, not how well it predicts: `leave_one_out` fits
+A fit shows how closely the model can follow the measurements, not how well it predicts: `leave_one_out` fits
 without each group in turn and predicts it, beside a null model that predicts the geometric mean of the other
 groups. Results of a calibrated model are *calibrated to* its measurements.
 """
@@ -47,12 +47,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class StepTimes:
-    """What a serial step spends on each kind of thing at peak rates.
+    """Time that a serial step spends on each kind of work at peak rates.
 
     Parameters
     ----------
     load, compute, communication
-        In s.
+        Time of each kind, in s.
     """
 
     load: Measured = measured("s")
@@ -77,7 +77,7 @@ class StepTimes:
 def step_times(
     package: Package, workload: Workload, policy: str = "serial", allocation: Allocation | None = None
 ) -> StepTimes:
-    """Return what a serial step with a policy's copies per token and layout spends, at peak rates.
+    """Return the times of a serial step with a policy's copies per token and layout, at peak rates.
 
     Weights occupy the memory ports only, not the channels that tokens use.
     """
@@ -103,15 +103,15 @@ class Measurement:
     Parameters
     ----------
     name
-        What tables call it.
+        Name in tables.
     group
-        What is left out together, usually the model.
+        Group that is left out together, usually the model.
     policy
-        A name in `noptoolkit.step.POLICIES`.
+        Name in `noptoolkit.step.POLICIES`.
     times
-        Of the step under that policy, see `step_times`.
+        Times of the step under that policy, see `step_times`.
     value
-        Its time in s, or its speed-up if ``baseline`` is given.
+        Measured time in s, or its speed-up if ``baseline`` is given.
     baseline
         Times of the serial step that the speed-up is over.
     """
@@ -131,7 +131,7 @@ class Measurement:
             raise UnknownNameError(f"measurement {self.name!r}: no policy named {self.policy!r}; {hint}")
 
     def modelled(self, efficiency: Efficiency, exposed: Mapping[str, float]) -> float:
-        """Return what the model says for it."""
+        """Return the model's value for it."""
         time = self.times.under(efficiency, exposed[self.policy])
         return time if self.baseline is None else self.baseline.under(efficiency, 1.0) / time
 
@@ -147,9 +147,9 @@ class Calibration:
     exposed
         Share of what could be hidden that each policy leaves exposed, by its name.
     measurements
-        What was fitted.
+        Measurements that were fitted.
     free
-        How many parameters were fitted.
+        Number of parameters fitted.
     """
 
     efficiency: Efficiency
@@ -159,7 +159,7 @@ class Calibration:
 
     @property
     def modelled(self) -> Floats:
-        """What the model says for each measurement, [measurements]."""
+        """Value of the model for each measurement, [measurements]."""
         return np.array([m.modelled(self.efficiency, self.exposed) for m in self.measurements])
 
     @property
@@ -181,16 +181,17 @@ class Calibration:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """How well the other groups predict one.
+    """Errors in predicting one group from the others.
 
     Parameters
     ----------
     group
-        The one that was left out.
+        Group that was left out.
     names
-        Its measurements that the null model can predict too: those of a policy that others have as well.
+        Measurements of the group that the null model can predict too: those of a policy that others have as
+        well.
     errors, null_errors
-        Predicted over measured, minus 1, by the model and by the null model.
+        Predicted over measured values, minus 1, by the model and by the null model.
     """
 
     group: str
@@ -212,7 +213,7 @@ def calibrate(
     fixed_exposed
         Exposed shares that are given, by policy; ``serial`` is always 1.
     source
-        Where the measurements come from; kept in the efficiency.
+        Origin of the measurements; kept in the efficiency.
 
     Raises
     ------

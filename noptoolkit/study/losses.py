@@ -44,12 +44,12 @@ class Resilience:
     Parameters
     ----------
     intact
-        The result without loss.
+        Result without loss.
     lost
         Names of the channels (one direction stands for the link) or nodes of each trial.
     time, time_bound
-        Of each trial, infinite where a demand has no path (``time`` also where the routing has none), in s,
-        [trials].
+        Times of each trial, infinite where a demand has no path (``time`` also where the routing has none),
+        in s, [trials].
     """
 
     intact: FlowResult
@@ -162,22 +162,22 @@ def resilience(
     rng: int | np.random.Generator | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Resilience:
-    """Return the congestion after losing some links or nodes.
+    """Return the congestion after the loss of some links or nodes.
 
     Parameters
     ----------
     failures
-        How many are lost at a time.
+        Number of links or nodes lost at a time.
     of
-        ``links``, ``chiplets``, ``switches`` or ``memories``.
+        Kind of the parts lost: ``links``, ``chiplets``, ``switches`` or ``memories``.
     trials
         How many random sets to lose; every set where ``None`` (or where there are no more).
     routing, tol
-        Of `congestion`.
+        Options of `congestion`.
     rng
-        Draws those sets.
+        Seed or generator that draws those sets.
     report
-        Is told the progress, one line at a time; ``print`` will do.
+        Callable that is given the progress, one line at a time.
 
     Raises
     ------
@@ -241,7 +241,7 @@ def _after(
     routing: str | Routing,
     tol: float,
 ) -> tuple[float, float]:
-    """Return the time of the routing and of any routing after a loss."""
+    """Return the time of the routing, and the lower bound of any, after a loss."""
     try:
         try:
             left = package.without(*lost)
@@ -262,7 +262,7 @@ def _after(
 
 
 def _cut_off(package: Package, lost: tuple[str, ...], traffic: Traffic) -> list[str]:
-    """Return the nodes that a loss parts from those with traffic, if they have none themselves."""
+    """Return the nodes without traffic that a loss disconnects from those with traffic."""
     import networkx as nx
 
     links = {channel.link for channel in package.channels if channel.name in lost}

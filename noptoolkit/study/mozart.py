@@ -1,10 +1,10 @@
 """Mozart's published ablation beside what the model says (Luo et al., NeurIPS 2025, arXiv 2603.07006).
 
 Two presets, both data (``data/mozart.toml``). *Bottom-up* takes the paper's constants as published and
-schedules the steps: it says what those constants allow, and its seconds are an order of magnitude below the
-paper's, which therefore do not follow from them. *Calibrated* bends five global parameters to the published
-figures (`noptoolkit.study.calibration`); it is calibrated to them and validates nothing. What it predicts
-of a model that it was not fitted to is the leave-one-model-out error, printed beside a null model's.
+schedules the steps: it shows what those constants allow, and its times in s are an order of magnitude below
+the paper's, which therefore do not follow from them. *Calibrated* fits five global parameters to the
+published figures (`noptoolkit.study.calibration`); it is calibrated to them and validates nothing. What it
+predicts of a model that it was not fitted to is the leave-one-model-out error, printed beside a null model's.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class MozartRow:
     Parameters
     ----------
     figure
-        What it is; times end in ``(s)``, the others are speed-ups over the serial step.
+        Name of the figure; times end in ``(s)``, the others are speed-ups over the serial step.
     published
-        By the paper; ``None`` where only a direction is known.
+        Value in the paper; ``None`` where only a direction is known.
     bottom_up, calibrated
-        By the two presets.
+        Values of the two presets.
     """
 
     figure: str
@@ -78,11 +78,11 @@ class MozartReproduction:
     calibration
         Preset or fit, with all residuals.
     left_out
-        How well two models predict the third.
+        Errors in predicting each model from the other two.
     contradiction
-        How far the paper's own two tables are apart at worst, as a share.
+        Largest relative difference between the paper's own two tables.
     source
-        Of the published figures.
+        Origin of the published figures.
     """
 
     rows: tuple[MozartRow, ...]
@@ -130,7 +130,7 @@ class MozartReproduction:
         return self.table().cells()
 
     def notes(self) -> list[str]:
-        """Return what must be said with the table, a line each."""
+        """Return the notes below the table, a line each."""
         fit, (ours, null) = self.calibration, self.leave_one_out_rms
         seconds = [row for row in self.rows if row.figure.endswith("(s)") and row.published]
         faster = [(row.published or 0.0) / row.bottom_up for row in seconds]
@@ -158,7 +158,7 @@ def reproduce_mozart(*, refit: bool = False, progress: Progress | None = None) -
     refit
         Fit the parameters again instead of taking the preset's.
     progress
-        Called with a line of text before each part.
+        Callable that is given a line of text before each part.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NopWarning)  # the paper's package holds less than its models need
@@ -172,7 +172,7 @@ def mozart_data() -> dict[str, Any]:
 
 
 class _Reproduction:
-    """Makes the reproduction; keeps the times of steps that several figures share."""
+    """Computes the reproduction; keeps the times of steps that several figures share."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -231,7 +231,7 @@ class _Reproduction:
             yield Measurement(f"{title}, serial (s)", name, "serial", base, point["serial_seconds"])
 
     def bottom_up(self) -> Iterator[float]:
-        """Yield what the list scheduler says for each measurement, in the same order."""
+        """Yield the list scheduler's value for each measurement, in the same order."""
         for model in self.data["model"]:
             name = model["name"]
             self.progress(f"{name}: bottom-up schedules")
@@ -243,7 +243,7 @@ class _Reproduction:
             yield self.scheduled(name, "serial", length)
 
     def memory_trend(self, fit: Calibration) -> Iterator[MozartRow]:
-        """Yield the speed-up by overlap with either kind of memory: HBM2 profits more, says the paper."""
+        """Yield the speed-up by overlap with either kind of memory; in the paper HBM2 gains more."""
         ssd = with_memory(self.package, self.data["ssd_bandwidth"], "SSD")
         slower = self.package.memories[0].bandwidth / ssd.memories[0].bandwidth
         policy = self.policy["A"]

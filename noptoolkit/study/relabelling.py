@@ -1,6 +1,6 @@
 """Relabellings of a package that change nothing about a traffic: losses that differ by one cost the same.
 
-The model. Nodes, channels and links become the vertices of one graph, coloured by whatever a solver sees of
+The model. Nodes, channels and links become the vertices of one graph, coloured by what a solver knows of
 them (kind, capacities, bytes sent and received); a colour-keeping automorphism that also keeps the demand
 matrix carries every routing of one damaged package to one of the other, at the same time. Generators come
 from BLISS, through igraph.
