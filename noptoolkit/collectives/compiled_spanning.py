@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["greedy_trees", "matroid_trees", "spanning_cost"]
+__all__ = ["greedy_trees", "hang_trees", "matroid_trees", "spanning_cost"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[Any]
@@ -225,3 +225,72 @@ def matroid_trees(n: int, a: Ints, b: Ints, copies: Ints, count: int, most_work:
                 x, j = before, old
             placed += 1
     return placed == count * (n - 1), holds
+
+
+@njit(cache=True, nogil=True)
+def hang_trees(n: int, a: Ints, b: Ints, trees: Ints) -> tuple[Ints, Ints, Any]:
+    """Root spanning trees at their centres, and order their edges from the root out.
+
+    Parameters
+    ----------
+    trees
+        Edges of each tree, [trees, vertices - 1].
+
+    Returns
+    -------
+    root, order, forth
+        Root of each tree, [trees]; its edges in order, and whether each leads from ``a`` to ``b`` away from
+        the root, [trees, vertices - 1].
+    """
+    count = len(trees)
+    root = np.zeros(count, np.int64)
+    order = np.empty((count, n - 1), np.int64)
+    forth = np.empty((count, n - 1), np.bool_)
+    start = np.empty(n + 1, np.int64)
+    near = np.empty(2 * (n - 1), np.int64)
+    queue, came = np.empty(n, np.int64), np.empty(n, np.int64)
+    for t in range(count):
+        start[:] = 0
+        for e in trees[t]:
+            start[a[e] + 1] += 1
+            start[b[e] + 1] += 1
+        for v in range(n):
+            start[v + 1] += start[v]
+        fill = start[:-1].copy()
+        for e in trees[t]:
+            near[fill[a[e]]] = e
+            fill[a[e]] += 1
+            near[fill[b[e]]] = e
+            fill[b[e]] += 1
+        source = 0
+        for turn in range(3):  # to one end of a longest path, to the other, then from the middle
+            came[:] = -2
+            came[source] = -1
+            queue[0] = source
+            low, high = 0, 1
+            while low < high:
+                u = queue[low]
+                low += 1
+                for i in range(start[u], start[u + 1]):
+                    e = near[i]
+                    v = a[e] + b[e] - u
+                    if came[v] == -2:
+                        came[v] = e
+                        if turn == 2:
+                            order[t, high - 1] = e
+                            forth[t, high - 1] = a[e] == u
+                        queue[high] = v
+                        high += 1
+            if turn == 0:
+                source = queue[n - 1]
+            elif turn == 1:
+                length, v = 0, queue[n - 1]
+                while came[v] >= 0:
+                    v = a[came[v]] + b[came[v]] - v
+                    length += 1
+                v = queue[n - 1]
+                for _ in range(length // 2):
+                    v = a[came[v]] + b[came[v]] - v
+                source = v
+        root[t] = source
+    return root, order, forth

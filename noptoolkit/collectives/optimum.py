@@ -142,6 +142,8 @@ def _together(
         if time <= max(averaged.time, target * (1 + tol)) * (1 + 1e-9):
             schedule, use, method = laid, laid.use(), "trees laid and re-laid"
             break
+        if time > 1.1 * target:  # more trees would not close such a gap
+            break
     if schedule is None:
         notes = [*notes, "the loads are an average over many trees, which are not kept as a schedule"]
     limited = averaged.time > averaged.bound * (1 + tol)

@@ -14,7 +14,7 @@ from noptoolkit._seeds import generator_from
 from noptoolkit.collectives.answers import Answer, ProvedBound, partition_cut
 from noptoolkit.collectives.integer_graph import IntegerGraph, integer_graph, shares_halves
 from noptoolkit.collectives.requests import Request
-from noptoolkit.collectives.schedule import CollectiveSchedule, TreeRows, schedule_of_trees
+from noptoolkit.collectives.schedule import CollectiveSchedule
 from noptoolkit.collectives.spreading import member_nodes
 from noptoolkit.collectives.strength import strength_partition
 from noptoolkit.network import FlowNetwork
@@ -22,7 +22,8 @@ from noptoolkit.network import FlowNetwork
 __all__ = ["all_reduce_by_strength"]
 
 STRENGTH = 300  # vertices up to which capacities of all sorts are parted exactly
-MATROID_ELEMENTS = 70_000
+EXACT_TREES = 64  # vertices up to which trees are packed exactly, whatever it takes
+MATROID_ELEMENTS = {True: 70_000, False: 20_000}  # edges of all trees, up to and beyond that
 MATROID_WORK = 600_000_000
 
 TUTTE = "Tutte, Nash-Williams, Cunningham: spanning trees reach the strength; no uncoded schedule is faster"
@@ -67,7 +68,7 @@ def all_reduce_by_strength(network: FlowNetwork, request: Request, tol: float) -
         bounds = [ProvedBound(cut.time, "slowest of some partitions", cut=cut)]
     trees: Ints | None = None
     method = ""
-    if count and count * (n - 1) <= MATROID_ELEMENTS:
+    if count and count * (n - 1) <= MATROID_ELEMENTS[n <= EXACT_TREES]:
         from noptoolkit.collectives.compiled_spanning import matroid_trees
 
         success, holds = matroid_trees(n, a, b, multiple, count, MATROID_WORK)
@@ -83,7 +84,7 @@ def all_reduce_by_strength(network: FlowNetwork, request: Request, tol: float) -
         method = "spanning trees packed greedily"
     if not count:
         bounds.append(_tree_bound(network, graph, n, a, b, wide, trees, request.size, keep, back))
-    schedule = _up_and_down(network, graph, touched, trees, keep, back, request.size)
+    schedule = _up_and_down(network, graph, touched, (a, b), trees, keep, back, request.size)
     return Answer(schedule.use(), method, tuple(bounds), schedule, TUTTE)
 
 
@@ -148,48 +149,33 @@ def _tree_bound(
 
 
 def _up_and_down(
-    network: FlowNetwork, graph: IntegerGraph, touched: Ints, trees: Ints, keep: Ints, back: Ints, size: float
+    network: FlowNetwork,
+    graph: IntegerGraph,
+    touched: Ints,
+    ends: tuple[Ints, Ints],
+    trees: Ints,
+    keep: Ints,
+    back: Ints,
+    size: float,
 ) -> CollectiveSchedule:
     """Return spanning trees as pairs of a collecting and a spreading tree, rooted at their centres."""
-    amount = size / len(trees)
-    rows = TreeRows()
-    forth_arc, back_arc = graph.arc[keep].tolist(), graph.arc[back].tolist()
-    tail, head = graph.tail[keep].tolist(), graph.head[keep].tolist()
-    for tree in trees.tolist():
-        near: dict[int, list[tuple[int, int, int]]] = {}
-        for e in tree:
-            near.setdefault(tail[e], []).append((head[e], forth_arc[e], back_arc[e]))
-            near.setdefault(head[e], []).append((tail[e], back_arc[e], forth_arc[e]))
-        root = _centre(near, int(touched[0]))
-        order: list[tuple[int, int]] = []  # arc down, arc up
-        seen, queue = {root}, [root]
-        for u in queue:
-            for v, down, up in near.get(u, []):
-                if v not in seen:
-                    seen.add(v)
-                    queue.append(v)
-                    order.append((down, up))
-        first = rows.add(0, root, amount, [[up] for _, up in reversed(order)], collects=True)
-        rows.add(0, root, amount, [[down] for down, _ in order], after=first)
-    return schedule_of_trees(network, rows)
+    from noptoolkit.collectives.compiled_spanning import hang_trees
 
-
-def _centre(near: dict[int, list[tuple[int, int, int]]], start: int) -> int:
-    """Return the middle of a longest path of a tree."""
-
-    def farthest(source: int) -> tuple[int, dict[int, int]]:
-        before = {source: -1}
-        queue = [source]
-        for u in queue:
-            for v, _, _ in near.get(u, []):
-                if v not in before:
-                    before[v] = u
-                    queue.append(v)
-        return queue[-1], before
-
-    end, _ = farthest(start)
-    other, before = farthest(end)
-    path = [other]
-    while before[path[-1]] >= 0:
-        path.append(before[path[-1]])
-    return path[len(path) // 2]
+    count, hops = trees.shape
+    root, order, forth = hang_trees(hops + 1, *ends, trees)
+    there, again = graph.arc[keep][order], graph.arc[back][order]
+    down, up = np.where(forth, there, again), np.where(forth, again, there)
+    after = np.full(2 * count, -1, np.int64)
+    after[1::2] = np.arange(count) * 2
+    return CollectiveSchedule(
+        network,
+        request=np.zeros(2 * count, np.int64),
+        root=np.repeat(touched[root], 2),
+        part=np.full(2 * count, -1, np.int64),
+        collects=np.tile([True, False], count),
+        amount=np.full(2 * count, size / count),
+        after=after,
+        hop_start=np.arange(2 * count + 1, dtype=np.int64) * hops,
+        path_start=np.arange(2 * count * hops + 1, dtype=np.int64),
+        arcs=np.stack([up[:, ::-1], down], axis=1).ravel().astype(np.int64),
+    )
