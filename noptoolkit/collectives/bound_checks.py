@@ -21,19 +21,19 @@ MOST_NODES = 300
 def _split_graph(package: Package) -> list[tuple[str, str, float, str]]:
     """Return arcs between labels (nodes, cores, inputs), with their capacity and name."""
     arcs = []
-    entry = {
-        node.name: f"{node.name} input"
-        if getattr(node, "crossbar_bandwidth", None) is not None
-        else node.name
-        for node in package.nodes
-    }
+    entry = {}
+    for node in package.nodes:
+        if isinstance(node, Memory):
+            entry[node.name] = f"{node.name} (in)"
+        else:
+            entry[node.name] = node.name if node.crossbar_bandwidth is None else f"{node.name} input"
     for channel in package.channels:
         arcs.append((channel.tail, entry[channel.head], channel.bandwidth, channel.name))
     for node in package.nodes:
         name = node.name
         if isinstance(node, Memory):
             arcs.append((f"{name} reads", name, node.bandwidth, f"{name} port"))
-            arcs.append((name, f"{name} writes", node.bandwidth, f"{name} port"))
+            arcs.append((f"{name} (in)", f"{name} writes", node.bandwidth, f"{name} port"))
             continue
         if node.crossbar_bandwidth is not None:
             arcs.append((f"{name} input", name, node.crossbar_bandwidth, f"{name} crossbar"))

@@ -151,7 +151,7 @@ class _Master:
         shares = shares / np.bincount(commodity, shares, len(self.amounts))[commodity]
         rows = TreeRows()
         for column, share in zip(self.columns, shares.tolist(), strict=True):
-            if share == 0:
+            if share == 0 or self.amounts[column.commodity] == 0:
                 continue
             low = int(groups.start[column.group])
             motion = int(groups.motion[column.group])

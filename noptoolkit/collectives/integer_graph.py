@@ -174,7 +174,10 @@ def integer_graph(network: FlowNetwork, *, weight: int, cores: bool = True) -> I
     tail, head = network.tail.tolist(), network.head.tolist()
     resource, arc = network.own.tolist(), list(range(network.num_arcs))
     origin, destination = network.origin.tolist(), network.destination.tolist()
-    labels = [network.node_of_vertex(v) for v in range(network.num_vertices)]
+    nodes = len(network.origin)
+    labels = [
+        network.node_of_vertex(v) + (" (in)" if v >= nodes else "") for v in range(network.num_vertices)
+    ]
     names = {name: r for r, name in enumerate(network.names)}
 
     def vertex(label: str) -> int:
@@ -207,7 +210,7 @@ def integer_graph(network: FlowNetwork, *, weight: int, cores: bool = True) -> I
                 ):
                     if limit is not None:
                         join(a, b, f"{node.name} {port}")
-                    else:  # as wide as all its channels together
+                    else:  # twice as wide as all its channels: never what limits
                         tail.append(a)
                         head.append(b)
                         resource.append(-1)
@@ -218,7 +221,7 @@ def integer_graph(network: FlowNetwork, *, weight: int, cores: bool = True) -> I
     for k in np.flatnonzero(where < 0).tolist():
         router = min(tail[k], head[k])
         near = network.tail == router if head[k] == router else network.head == router
-        bandwidth[k] = network.arc_capacity[near].sum()
+        bandwidth[k] = 2 * network.arc_capacity[near].sum()
     most = 2 ** max(16, 60 - math.ceil(math.log2(max(weight, 2))) - math.ceil(math.log2(len(tail) + 2)))
     capacity, unit, exact = whole_numbers(bandwidth, min(most, 2**31))
     return IntegerGraph(

@@ -59,13 +59,32 @@ def solve_optimally(
     if len(capable) and reduces and len(requests) == 1:
         helped, why = all_reduce_at_switches(network, requests[0], capable, tol)
         if helped is not None:
-            return helped
+            return _better_of_both(network, requests, helped, tol=tol, deadline=deadline, report=report)
         if why:
             unused = (f"some relays add and copy, which time and bound leave out: {why}",)
     elif len(capable) and reduces:
         unused = ("some relays add and copy, which time and bound leave out: several groups at once",)
     answer = _without_switches(network, requests, tol=tol, deadline=deadline, report=report)
     return replace(answer, notes=(*answer.notes, *unused))
+
+
+def _better_of_both(
+    network: FlowNetwork,
+    requests: Sequence[Request],
+    helped: Answer,
+    *,
+    tol: float,
+    deadline: float,
+    report: Callable[[str], None] | None,
+) -> Answer:
+    """Return trees that branch at relays, or the members' own where those are faster; one bound for both."""
+    time = float((helped.use / network.capacity).max())
+    if time <= max(bound.time for bound in helped.bounds) * (1 + tol):
+        return helped
+    own = _without_switches(network, requests, tol=tol, deadline=deadline, report=report)
+    if float((own.use / network.capacity).max()) >= time:
+        return helped
+    return replace(own, bounds=helped.bounds, theorem=helped.theorem)
 
 
 def _without_switches(

@@ -170,6 +170,8 @@ def lay_groups(
     all_paths = [path[a:b].tolist() for a, b in pairwise(path_start.tolist())]
     for mine in np.split(np.arange(len(hops)), cuts):
         g, _, owner = (int(x) for x in hops[mine[0], :3])
+        if groups.requests[g].size == 0:
+            continue
         low, motion = int(groups.start[g]), int(groups.motion[g])
         if motion == 3:
             for h in mine.tolist():

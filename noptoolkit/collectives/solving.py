@@ -160,6 +160,12 @@ def collective(
     >>> best.time, best.time_bound, best.status
     (0.625, 0.625, 'exact')
     """
+    if not isinstance(algorithm, str):
+        raise UnknownNameError(
+            f"algorithm {algorithm!r} is not a name; {did_you_mean('', ['optimal', *ALGORITHMS])}"
+        )
+    if in_network not in (None, True, False):
+        raise RoutingError(f"in_network {in_network!r}: True, False, or None for relays that say so")
     if not tol > 0:
         raise RoutingError(f"tol {tol!r} must be above 0; write tol=0.01 for 1 %")
     if time_limit is not None and not time_limit > 0:

@@ -35,6 +35,7 @@ def stream_from_one(network: FlowNetwork, request: Request) -> Answer:
     nodes = member_nodes(network, request)
     others = np.flatnonzero(np.arange(len(nodes)) != root)
     start, targets = int(graph.origin[nodes[root]]), graph.destination[nodes[others]]
+    graph = graph.without_dead_ends(np.r_[start, targets])
     found, flow = scattering_cut(graph, start, targets, weights[others])
     outside = ~found.inside[targets]
     demand = float(shares[others][outside].sum())

@@ -249,7 +249,7 @@ class _Replay:
         served = self.served[i]
         wanted: dict[object, float] = {}
         if request.motion == "both":
-            wanted = {"": request.size}
+            wanted = {"": request.size} if request.size > 0 else {}
         elif request.motion == "exchange":
             pairs = request.pair_bytes()
             for a, u in enumerate(request.members):

@@ -299,3 +299,44 @@ def test_verification_sees_a_wrong_schedule() -> None:
     for faulty in wrong:
         with pytest.raises(RoutingError, match="does not hold"):
             faulty.verify()
+
+
+def test_ports_of_one_direction_and_packages_with_memory_are_recounted() -> None:
+    chiplets = [
+        Chiplet(f"c{i}", injection_bandwidth=1.0, ejection_bandwidth=2.0 if i else None) for i in range(4)
+    ]
+    links = [Link("s", f"c{i}", 2.0) for i in range(4)]
+    package = Package("ports", [Switch("s", crossbar_bandwidth=3.0), *chiplets], links)
+    for kind in (
+        "broadcast",
+        "scatter",
+        "gather",
+        "reduce-scatter",
+        "all-gather",
+        "all-reduce",
+        "all-to-all",
+    ):
+        assert collective(package, kind, 6.0).verify()
+    root = topology.nop_tree(2, 2, link_bandwidth=1.0).replace(name="tree")
+    with_memory = root.replace(
+        nodes=[*root.nodes, Memory("m", 1.0)], links=[*root.links, Link("attn", "m", 1.0)]
+    )
+    assert collective(with_memory, "send", 1.0, among=["attn", "e3"]).verify()
+
+
+def test_a_group_without_bytes_among_others() -> None:
+    package = grid(3, 3)
+    names = package.experts
+    requests = [Request("all-reduce", 0, names[:2]), Request("all-gather", 3.0, names[2:5])]
+    result = collective(package, groups=requests)
+    assert result.time == pytest.approx(collective(package, "all-gather", 3.0, among=names[2:5]).time)
+    assert result.verify()
+
+
+def test_relays_that_compute_never_make_it_slower() -> None:
+    package = topology.mesh(3, 3, attention=True, link_bandwidth=1.0)
+    without = collective(package, "all-reduce", 1.0, in_network=False)
+    helped = collective(package, "all-reduce", 1.0, in_network=True)
+    assert helped.time <= without.time * (1 + 1e-9)
+    assert helped.time_bound <= helped.time
+    assert helped.verify()
