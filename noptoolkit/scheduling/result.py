@@ -21,6 +21,7 @@ from noptoolkit.scheduling.critical_path import busy_share, critical_tasks
 from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
 from noptoolkit.scheduling.task_graph import TaskGraph
 from noptoolkit.scheduling.verify import occupancy_over_time, verify_schedule
+from noptoolkit.scheduling.verify_bounds import verify_bounds
 from noptoolkit.tables import Amount, Table
 from noptoolkit.units import Measured, format_quantity, measured
 
@@ -238,9 +239,15 @@ class Schedule:
 
         write_chrome_trace(self, path)
 
-    def verify(self, *, tol: float = 1e-9) -> None:
-        """Raise ScheduleError unless this is a schedule of its graph; see `verify_schedule`."""
+    def verify(self, *, tol: float = 1e-9) -> object:
+        """Raise ScheduleError unless this is a schedule of its graph, and the bounds hold.
+
+        See `verify_schedule` and `noptoolkit.scheduling.verify_bounds.verify_bounds`: they share nothing with
+        what made schedule and bounds.
+        """
         verify_schedule(self.graph, self.start, self.end, tol=tol)
+        verify_bounds(self.graph, self.bounds, tol=tol)
+        return None
 
 
 def schedule_graph(graph: TaskGraph, *, priority: str | Priority = "tail", rounds: int = 0) -> Schedule:

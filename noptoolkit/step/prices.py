@@ -30,7 +30,7 @@ from noptoolkit.step.path_program import PathPool, share_paths
 from noptoolkit.step.phases import Phases
 from noptoolkit.step.transfers import Pair, Transfer
 
-__all__ = ["PriceCosts", "prices_of"]
+__all__ = ["PriceCosts", "message_sets", "prices_of", "set_costs"]
 
 MOST_ENDS = 16
 """Endpoints up to which the trees of messages are priced exactly."""
@@ -149,10 +149,10 @@ def _message_costs(
         if not chosen:
             continue
         endpoints = chosen[0][1].endpoints
-        sets = [_sets(part) for _, part in chosen]
+        sets = [message_sets(part) for _, part in chosen]
         rows = np.concatenate(sets)
         distinct, which = np.unique(rows, axis=0, return_inverse=True)
-        cost = _set_costs(network, distance, injected, ejected, distinct, endpoints, reverse)
+        cost = set_costs(network, distance, injected, ejected, distinct, endpoints, reverse)
         begin = 0
         for (number, part), own in zip(chosen, sets, strict=True):
             mine = which.ravel()[begin : begin + len(own)]
@@ -162,7 +162,7 @@ def _message_costs(
     return total
 
 
-def _sets(part: Messages) -> Ints:
+def message_sets(part: Messages) -> Ints:
     """Return root and members of each message as a row of 0 and 1, [messages, 1 + endpoints]."""
     held = np.zeros((len(part.root), 1 + len(part.endpoints)), np.int64)
     held[:, 0] = part.root
@@ -171,7 +171,7 @@ def _sets(part: Messages) -> Ints:
     return held
 
 
-def _set_costs(
+def set_costs(
     network: FlowNetwork,
     distance: Floats,
     injected: Floats,

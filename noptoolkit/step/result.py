@@ -12,6 +12,7 @@ from noptoolkit.step.energy import StepEnergy
 from noptoolkit.step.policies import Policy
 from noptoolkit.step.routing_bound import RoutingBound, bound_of_routings, has_one_routing
 from noptoolkit.step.step import Step
+from noptoolkit.step.verification import StepVerification, verify_step
 from noptoolkit.tables import Amount, Missing, Table
 from noptoolkit.trace import ORIGINS
 from noptoolkit.units import format_quantity
@@ -107,6 +108,21 @@ class StepSchedule(Schedule):
         if self.workload.trace.origin != "recorded":
             lines.append(f"Tokens to experts: {ORIGINS[self.workload.trace.origin]}.")
         return lines
+
+    def verify(self, *, tol: float = 1e-9) -> StepVerification:
+        """Check the schedule, the routes and both bounds again, with code that shares nothing with theirs.
+
+        Returns
+        -------
+        StepVerification
+            What was checked; true if nothing was left out.
+
+        Raises
+        ------
+        ScheduleError
+            With every kind of fault found.
+        """
+        return verify_step(self, tol=tol)
 
     def to_chrome_trace(self, path: str | Path) -> None:
         """Write the schedule as a trace that Perfetto and chrome://tracing open."""
