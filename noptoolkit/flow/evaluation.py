@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
 from typing import cast
 
 import numpy as np
@@ -18,6 +17,7 @@ from noptoolkit.flow.result import Bottleneck, FlowResult, ResourceKind
 from noptoolkit.flow.routings import route
 from noptoolkit.network import FlowNetwork
 from noptoolkit.package import Package, expect_package
+from noptoolkit.progress import Progress
 from noptoolkit.routing.method import Effort, RoutingMethod
 from noptoolkit.routing.problem import RoutingProblem, routing_problem
 from noptoolkit.routing.rules import Routing, method_of
@@ -40,7 +40,7 @@ def congestion(
     tol: float = 0.01,
     time_limit: float | None = None,
     efficiency: float = 1.0,
-    report: Callable[[str], None] | None = None,
+    report: Progress | None = None,
 ) -> FlowResult:
     """Return the time of a traffic on a package, the load of every channel, and a lower bound on the time.
 

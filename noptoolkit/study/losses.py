@@ -13,7 +13,6 @@ the bound of the intact package is one of the damaged package too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import comb
@@ -28,6 +27,7 @@ from noptoolkit.flow.evaluation import congestion
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.formats.results import write_csv, write_json
 from noptoolkit.package import Package
+from noptoolkit.progress import Countdown, Progress
 from noptoolkit.routing.rules import Routing, method_of
 from noptoolkit.study.relabelling import alike, relabellings
 from noptoolkit.tables import Column, Table
@@ -98,7 +98,10 @@ class Resilience:
         ]
         if finite.any():
             mean, most = self.slowdown[finite].mean(), self.slowdown[finite].max()
-            lines.append(f"{len(self.lost)} losses: {mean:.3g} times as long on average, at most {most:.3g}")
+            those = f"{len(self.lost)} losses"
+            if not finite.all():
+                those = f"{int(finite.sum())} of {those} that complete"
+            lines.append(f"{those}: {mean:.3g} times as long on average, at most {most:.3g}")
         if {name for names in self.lost for name in names} & set(intact.traffic.endpoints):
             lines.append("what a lost chiplet sends and receives is lost with it")
         torn = int(np.isinf(self.time_bound).sum())
@@ -160,7 +163,7 @@ def resilience(
     routing: str | Routing = "optimal",
     tol: float = 0.01,
     rng: int | np.random.Generator | None = None,
-    report: Callable[[str], None] | None = None,
+    report: Progress | None = None,
 ) -> Resilience:
     """Return the congestion after the loss of some links or nodes.
 
@@ -215,21 +218,25 @@ def resilience(
     if trials is None or trials >= comb(len(pool), failures):
         losses = list(combinations(pool, failures))
     else:
-        losses = [
-            tuple(str(name) for name in generator.choice(pool, failures, replace=False))
-            for _ in range(trials)
-        ]
+        drawn: dict[frozenset[str], tuple[str, ...]] = {}
+        while len(drawn) < trials:  # no set twice
+            names = tuple(str(name) for name in generator.choice(pool, failures, replace=False))
+            drawn.setdefault(frozenset(names), names)
+        losses = list(drawn.values())
     intact = congestion(package, traffic, routing=routing, tol=tol)
     same = not method_of(routing).names_matter and len(losses) > 1
     maps = relabellings(package, traffic) if same else []
     chosen = alike(losses, maps)
     time, bound = np.full(len(losses), np.inf), np.full(len(losses), np.inf)
     distinct = np.unique(chosen)
-    for done, i in enumerate(distinct.tolist(), 1):
+    count = Countdown(len(distinct), "losses")
+    for i in distinct.tolist():
         time[i], bound[i] = _after(package, traffic, losses[i], intact, routing, tol)
+        count.finish_one()
         if report is not None:
             slow = time[i] / intact.time if intact.time > 0 else 1.0
-            report(f"{done} of {len(distinct)}: without {', '.join(losses[i])} {slow:.3g} times as long")
+            outcome = f"{slow:.3g} times as long" if slow < np.inf else "never completes"
+            report(f"{count.finished()}: without {', '.join(losses[i])} {outcome}")
     return Resilience(intact, tuple(losses), time[chosen], bound[chosen])
 
 

@@ -101,7 +101,8 @@ def test_optimal_after_every_loss_of_a_mesh():
     assert len(lines) == 4
     assert repr(after).startswith("Resilience('mesh-4x4', optimal: 24 losses, at worst 1.3")
     assert len(repr(after)) < 110
-    assert lines[0].startswith("1 of 4: without e0->e1 ")
+    assert lines[0].startswith("1 of 4 losses, ")
+    assert ": without e0->e1 " in lines[0]
     assert (after.time <= after.time_bound * 1.01).all()
     assert (after.time >= after.intact.time * (1 - 1e-9)).all()
     middle = after.lost.index(("e1->e2",))
@@ -206,3 +207,18 @@ def test_table_rows_and_files(tmp_path):
     path = mesh(1, 3)
     assert "at worst never completes, without e0->e1" in repr(resilience(path, all_to_all(path)))
     assert resilience(path, all_to_all(path)).notes()[1:] == ["2 of 2 losses leave a demand without a path"]
+
+
+def test_random_losses_are_different_sets():
+    ring = ring_of([1.0] * 5)
+    after = resilience(ring, all_to_all(ring), 2, trials=9, rng=0, routing="ecmp")
+    assert len({frozenset(names) for names in after.lost}) == 9
+
+
+def test_notes_say_of_how_many_losses_the_mean_is():
+    links = [Link(*pair, 1.0) for pair in ("ab", "bc", "ca", "cd")]
+    package = Package("loop with a tail", [Chiplet(name) for name in "abcd"], links)
+    after = resilience(package, all_to_all(package), routing="ecmp")
+    assert np.isinf(after.time).tolist() == [False, False, False, True]
+    assert after.notes()[1].startswith("3 of 4 losses that complete: ")
+    assert after.notes()[2] == "1 of 4 losses leave a demand without a path"
