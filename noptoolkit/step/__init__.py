@@ -1,7 +1,9 @@
 """The step of a mixture-of-experts model: its operations and transfers as tasks on a package."""
 
-from noptoolkit.step.costing import check_computes, step_of
+from noptoolkit.step.costing import step_of
 from noptoolkit.step.energy import StepEnergy, energy_of
+from noptoolkit.step.hosts import check_computes
+from noptoolkit.step.ledger import Holding, Ledger
 from noptoolkit.step.policies import ORDERS, POLICIES, Policy
 from noptoolkit.step.result import StepSchedule
 from noptoolkit.step.scheduler import schedule
@@ -10,6 +12,8 @@ from noptoolkit.step.step import Step, StepOptions
 __all__ = [
     "ORDERS",
     "POLICIES",
+    "Holding",
+    "Ledger",
     "Policy",
     "Step",
     "StepEnergy",

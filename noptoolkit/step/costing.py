@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import Allocation
-from noptoolkit.errors import ScheduleError, TopologyError, WorkloadError
+from noptoolkit.errors import NopWarning, ScheduleError, TopologyError, WorkloadError
 from noptoolkit.nodes import (
     OPTIMISERS,
     Work,
@@ -27,6 +28,8 @@ from noptoolkit.nodes import (
 )
 from noptoolkit.package import Chiplet, Package
 from noptoolkit.routing.problem import routing_problem
+from noptoolkit.step.holdings import ledger_of
+from noptoolkit.step.hosts import check_computes, hosts_of
 from noptoolkit.step.memory_stacks import MemoryStacks
 from noptoolkit.step.routes import ALONE, named_routing, pairs_of, routed_step
 from noptoolkit.step.step import Block, Slice, Step, StepOptions
@@ -36,7 +39,7 @@ from noptoolkit.traffic import Traffic, all_to_all, combine, dispatch, from_matr
 from noptoolkit.units import format_quantity
 from noptoolkit.workload import Workload
 
-__all__ = ["check_computes", "step_of", "unrouted_step"]
+__all__ = ["step_of", "unrouted_step"]
 
 
 def step_of(
@@ -49,12 +52,13 @@ def step_of(
     WorkloadError
         If allocation, trace and package do not fit, or the batch does not divide into the micro-batches.
     ScheduleError
-        If weights do not fit in a chiplet's SRAM as asked.
+        If weights do not fit in a chiplet's SRAM as asked, or a host is no chiplet that computes.
 
     Warns
     -----
     NopWarning
-        If the weights are more than the memory stacks hold.
+        If weights, activations and caches are more than the memory stacks hold, or a slice asked for fits in
+        SRAM once but not twice.
     """
     step = unrouted_step(package, workload, allocation, options)
     routing = step.options.routing
@@ -66,17 +70,6 @@ def unrouted_step(
 ) -> Step:
     """Return what `step_of` returns, before its transfers are routed."""
     return _Maker(package, workload, allocation, options or StepOptions()).step()
-
-
-def check_computes(package: Package) -> None:
-    """Raise ScheduleError if a chiplet that holds tokens or experts does not say how fast it computes."""
-    needed = dict.fromkeys((*package.with_role("attention"), *package.experts))
-    unknown = [name for name in needed if getattr(package[name], "flops", None) is None]
-    if unknown:
-        what = f"chiplet {unknown[0]!r} does not say how fast it computes"
-        if len(unknown) > 1:
-            what = f"{len(unknown)} chiplets, such as {unknown[0]!r}, do not say how fast they compute"
-        raise ScheduleError(f"package {package.name!r}: {what}; give flops='74 TFLOP/s', or what yours has")
 
 
 class _Maker:
@@ -96,8 +89,8 @@ class _Maker:
         self.package, self.workload, self.allocation = package, workload, allocation
         self.options = options
         self.model, self.batch = workload.model, workload.batch
-        self.hosts = package.with_role("attention") or package.experts
         check_computes(package)
+        self.hosts = hosts_of(package, options.hosts)
         self.count = options.micro_batches or self.batch.micro_batches
         if self.batch.sequences % self.count:
             raise WorkloadError(
@@ -107,17 +100,29 @@ class _Maker:
         self.tokens = self.batch.tokens / self.count
         self.stacks = MemoryStacks(package)
         self.slices, self.transfers = itertools.count(), itertools.count()
+        self.single: dict[str, float] = {}  # chiplets whose slices fit in SRAM once but not twice
 
     def step(self) -> Step:
         trace = self.workload.trace
         blocks = [self.moe_block(trace, i) for i in range(trace.num_layers)]
         if self.model.dense_layers:
             blocks.append(self.dense_block())
+        whole = trace.num_layers == self.model.layers  # a row for every layer, dense ones included
         turn = itertools.cycle(range(trace.num_layers))
-        layers = tuple(trace.num_layers if dense else next(turn) for dense in self.model.is_dense)
+        layers = tuple(
+            trace.num_layers if dense else i if whole else next(turn)
+            for i, dense in enumerate(self.model.is_dense)
+        )
         head = self.head_block()
-        held = [(p.chiplet, p.size) for b in (*(blocks[i] for i in layers), head) for p in b.slices]
-        self.stacks.warn_of_overrun(held)
+        self.stacks.warn_without()
+        self.warn_of_single_buffers()
+        parts = [part for block in (*(blocks[i] for i in layers), head) for part in block.slices]
+        ledger = ledger_of(
+            self.workload, self.allocation, self.options, self.stacks, self.hosts, layers, parts
+        )
+        keeps = self.batch.mode == "training" and not self.options.recompute
+        more = "recompute=True keeps less, " if keeps else ""
+        ledger.warn(f"{more}larger stacks, more of them or a smaller batch hold it", stacklevel=5)
         return Step(
             self.package,
             self.workload,
@@ -129,6 +134,24 @@ class _Maker:
             self.count,
             self.hosts,
             self.stacks,
+            ledger,
+        )
+
+    def warn_of_single_buffers(self) -> None:
+        """Warn, once, of slices of which SRAM holds one but not two: none loads while another is used."""
+        if not self.single:
+            return
+        name = max(self.single, key=lambda name: self.single[name])
+        size, room = (
+            format_quantity(self.single[name], "B"),
+            format_quantity(self.chiplet(name).sram or 0.0, "B"),
+        )
+        warnings.warn(
+            f"package {self.package.name!r}: {len(self.single)} chiplets, such as {name!r}, hold one slice "
+            f"of {size} in {room} of SRAM but not two: no slice loads while another is used; use more than "
+            f"slices={self.options.slices}, or leave it out",
+            NopWarning,
+            stacklevel=5,
         )
 
     def moe_block(self, trace: RoutingTrace, layer: int) -> Block:
@@ -143,7 +166,12 @@ class _Maker:
         for part in parts:
             for traffic, sent in ((dispatch, there), (combine, back)):
                 asked = traffic(
-                    self.package, part, layout, token_bytes=token_bytes, degree=self.options.degree
+                    self.package,
+                    part,
+                    layout,
+                    token_bytes=token_bytes,
+                    degree=self.options.degree,
+                    source=self.hosts,
                 )
                 sent.append(self.transfer(asked, "dispatch" if sent is there else "combine"))
         before = self.hosted(
@@ -276,6 +304,8 @@ class _Maker:
                     f"does not fit in {format_quantity(chiplet.sram, 'B')} of SRAM; use more than "
                     f"slices={asked}, or leave it out for as many as it takes"
                 )
+            if chiplet.sram is not None and 2 * largest > chiplet.sram:
+                self.single[chiplet.name] = largest
             return groups, split
         if chiplet.sram is None:
             return 1, 1

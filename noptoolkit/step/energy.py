@@ -5,12 +5,21 @@ The schedule does not change it; degree, layout and package do. Static power is 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 
 from noptoolkit.errors import ScheduleError
-from noptoolkit.nodes import OPTIMISERS, Work, access_energy, compute_energy, link_energy, step_flops
+from noptoolkit.nodes import (
+    OPTIMISERS,
+    Work,
+    access_energy,
+    compute_energy,
+    head_work,
+    link_energy,
+    step_flops,
+)
 from noptoolkit.package import LinkKind, Memory
 from noptoolkit.step.step import Block, Step
 from noptoolkit.step.transfers import Transfer
@@ -59,6 +68,12 @@ def energy_of(step: Step, energy_per_flop: Quantity | None = None) -> StepEnergy
         raise ScheduleError(f"energy_per_flop {each:g} J is negative")
     package, workload = step.package, step.workload
     flops = step_flops(workload.model, workload.batch, OPTIMISERS[step.options.optimiser])
+    if step.training and step.options.recompute:
+        forward = dataclasses.replace(workload.batch, mode="prefill")
+        last = head_work(
+            workload.model, forward.sequences
+        ).flops  # which prefill runs, and nobody computes again
+        flops += step_flops(workload.model, forward) - last
     per_block = [_moved(step, block) for block in step.blocks]
     parts = [per_block[i] for i in step.layers] + [_moved(step, step.head)]
     unknown = [] if energy_per_flop is not None else ["compute"]

@@ -7,11 +7,10 @@ The stacks are those that name the chiplet in ``serves``, else the nearest in ho
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from noptoolkit.errors import NopWarning
 from noptoolkit.package import Memory, Package
-from noptoolkit.units import format_quantity
 
 __all__ = ["MemoryStacks"]
 
@@ -65,8 +64,8 @@ class MemoryStacks:
             (need[m.name] / min(m.bandwidth, width[m.name]) for m in self.package.memories), default=0.0
         )
 
-    def warn_of_overrun(self, held: Iterable[tuple[str, float]]) -> None:
-        """Warn, once, if weights given as (chiplet, bytes) are more than their stacks hold, or none is."""
+    def warn_without(self) -> None:
+        """Warn if the package has no stacks at all."""
         if not self.package.memories:
             warnings.warn(
                 f"package {self.package.name!r} has no memory stacks: weights and caches take no time to "
@@ -74,22 +73,6 @@ class MemoryStacks:
                 NopWarning,
                 stacklevel=5,
             )
-        need = {memory.name: 0.0 for memory in self.package.memories}
-        for chiplet, size in held:
-            for memory, share in self.shares(chiplet):
-                need[memory.name] += share * size
-        over = [m for m in self.package.memories if m.capacity is not None and need[m.name] > m.capacity]
-        if not over:
-            return
-        worst = max(over, key=lambda memory: need[memory.name] / (memory.capacity or 1.0))
-        warnings.warn(
-            f"package {self.package.name!r}: the weights need more memory than there is in {len(over)} of "
-            f"{len(self.package.memories)} stacks, most in {worst.name!r}: "
-            f"{format_quantity(need[worst.name], 'B')} of {format_quantity(worst.capacity or 0.0, 'B')}; "
-            "times are as if they fitted",
-            NopWarning,
-            stacklevel=5,
-        )
 
 
 def _hops(package: Package, memory: str) -> dict[str, int]:

@@ -97,7 +97,7 @@ class _Writer:
         if before is None or not self.repeated(before, name, inputs):
             self.marked = {}
             first, places = len(self.tasks), {name: len(ring) for name, ring in self.ring.items()}
-            one = Visit(block, name, 2.0 if backward else 1.0)
+            one = Visit(block, name, self.step.backward_factor if backward else 1.0)
             (self.backward if backward else self.forward)(one)
             self.written[kind, backward] = Written(
                 name,

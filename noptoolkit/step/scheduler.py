@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.allocation import Allocation, allocate
@@ -36,6 +36,8 @@ def schedule(
     slices: int | None = None,
     optimiser: str = "sgd",
     weights_on_network: bool = True,
+    hosts: Literal["experts", "all"] | tuple[str, ...] | None = None,
+    recompute: bool = False,
     energy_per_flop: Quantity | None = None,
     **changes: Any,
 ) -> StepSchedule:
@@ -54,7 +56,7 @@ def schedule(
         chosen for all traffic together and of shortest, dor and ecmp, one path per transfer;
         ``optimal-split`` if transfers may be split over paths; ``optimal-alone`` for the best routes of each
         transfer alone; or a routing of `noptoolkit.flow.ROUTINGS` or of your own.
-    efficiency, slices, optimiser, weights_on_network
+    efficiency, slices, optimiser, weights_on_network, hosts, recompute
         See `StepOptions`.
     energy_per_flop
         In J, see `energy_of`.
@@ -92,6 +94,8 @@ def schedule(
                 efficiency=efficiency or Efficiency(),
                 optimiser=optimiser,
                 weights_on_network=weights_on_network,
+                hosts=hosts,
+                recompute=recompute,
             )
             unrouted = unrouted_step(package, workload, allocation, options)
             steps[count] = tuple(candidate_steps(unrouted, routing))

@@ -31,7 +31,7 @@ def serial_graph(step: Step) -> TaskGraph:
 
     def run(block: Block, name: str, backward: bool) -> None:
         where = f"{name} {'backward' if backward else 'forward'}"
-        factor = 2.0 if backward else 1.0
+        factor = step.backward_factor if backward else 1.0
         stage("load", f"load {where}", add_up(part.load.occupied for part in block.slices))
         stage("load", f"read cache {where}", cached(block.cache_read))
         hosts = add_up({p.chiplet: factor * p.forward.sum()} for p in (*block.before, *block.beside))

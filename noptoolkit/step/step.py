@@ -13,8 +13,10 @@ in training the n holders of an expert exchange its gradients likewise. A block 
 
 Weights come from the memory stacks that serve a chiplet (``Memory.serves``; else the nearest), split by
 bandwidth, through the stack's port and along the routing's paths. A chiplet's weights of one block
-are cut into *slices* that its SRAM can hold two at a time: one is used while the next loads. Activations
-stay on the package and are not counted against SRAM or memory bandwidth (assumed).
+are cut into *slices* that its SRAM can hold two at a time: one is used while the next loads. What lies where
+is counted in `noptoolkit.step.ledger` (`Step.ledger`): weights, optimiser state, caches, and in training the
+activations, whose movements take no time (assumed). With ``recompute`` only the inputs of attention and
+experts are kept, and backward computes forward again: three times its arithmetic instead of twice.
 
 Micro-batch b of n takes tokens b N / n to (b + 1) N / n of N tokens spread evenly over the trace.
 """
@@ -24,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -33,6 +36,7 @@ from noptoolkit.errors import ScheduleError
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Package
 from noptoolkit.routing.rules import Routing
+from noptoolkit.step.ledger import Ledger
 from noptoolkit.step.memory_stacks import MemoryStacks
 from noptoolkit.step.transfers import Transfer, used_towards
 from noptoolkit.traffic.routed import Degree
@@ -69,6 +73,12 @@ class StepOptions:
         A name in `noptoolkit.nodes.OPTIMISERS`; for training.
     weights_on_network
         Whether weights also occupy the channels between stack and chiplet, or only the stack's port.
+    hosts
+        Chiplets on which the tokens live and attention runs, data-parallel: ``None`` for the attention
+        chiplets, or the expert chiplets where there are none; ``experts`` for the expert chiplets, ``all``
+        for both; or their names.
+    recompute
+        Whether training keeps the inputs of attention and experts only, and computes the rest again.
     """
 
     degree: Degree = "in-network"
@@ -78,6 +88,8 @@ class StepOptions:
     efficiency: Efficiency = field(default_factory=Efficiency)
     optimiser: str = "sgd"
     weights_on_network: bool = True
+    hosts: Literal["experts", "all"] | tuple[str, ...] | None = None
+    recompute: bool = False
 
     def __post_init__(self) -> None:
         if self.slices is not None and (
@@ -202,6 +214,8 @@ class Step:
         Chiplets on which the tokens live.
     stacks
         The memory stacks of each chiplet.
+    ledger
+        What lies where.
     routing
         Name of the routing of its transfers, empty before they are routed.
     relaxed
@@ -218,6 +232,7 @@ class Step:
     micro_batches: int
     hosts: tuple[str, ...]
     stacks: MemoryStacks
+    ledger: Ledger
     routing: str = ""
     relaxed: bool = False
 
@@ -225,6 +240,11 @@ class Step:
     def training(self) -> bool:
         """Whether a backward pass and an update follow."""
         return self.workload.batch.mode == "training"
+
+    @property
+    def backward_factor(self) -> float:
+        """Arithmetic of a backward pass over that of a forward pass."""
+        return 3.0 if self.options.recompute else 2.0
 
     def with_transfers(self, change: Callable[[Transfer], Transfer]) -> Step:
         """Return the step with each transfer changed, in a fixed order."""

@@ -1,0 +1,48 @@
+"""The chiplets on which the tokens of a step live, and which chiplets have to compute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from noptoolkit.errors import ScheduleError
+from noptoolkit.package import Package
+
+__all__ = ["check_computes", "hosts_of"]
+
+
+def check_computes(package: Package) -> None:
+    """Raise ScheduleError if a chiplet that holds tokens or experts does not say how fast it computes."""
+    needed = dict.fromkeys((*package.with_role("attention"), *package.experts))
+    unknown = [name for name in needed if getattr(package[name], "flops", None) is None]
+    if unknown:
+        what = f"chiplet {unknown[0]!r} does not say how fast it computes"
+        if len(unknown) > 1:
+            what = f"{len(unknown)} chiplets, such as {unknown[0]!r}, do not say how fast they compute"
+        raise ScheduleError(f"package {package.name!r}: {what}; give flops='74 TFLOP/s', or what yours has")
+
+
+def hosts_of(package: Package, asked: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the chiplets on which the tokens live, see `StepOptions.hosts`.
+
+    Raises
+    ------
+    ScheduleError
+        If a name is no chiplet that computes, or occurs twice, or there is none.
+    """
+    attention = package.with_role("attention")
+    if asked is None:
+        return attention or package.experts
+    if asked == "experts":
+        return package.experts
+    if asked == "all":
+        return tuple(dict.fromkeys((*attention, *package.experts)))
+    names = (asked,) if isinstance(asked, str) else tuple(asked)
+    if not names or len(set(names)) < len(names):
+        raise ScheduleError(f"hosts={asked!r}: name one chiplet or more, each once")
+    for name in names:
+        if getattr(package[name], "flops", None) is None:
+            raise ScheduleError(
+                f"package {package.name!r}: host {name!r} does not say how fast it computes; name chiplets "
+                "with flops, or hosts='experts'"
+            )
+    return names
