@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.viewcode",
+    "sphinx_copybutton",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
     "equations",
@@ -39,6 +40,10 @@ html_math_renderer = "outlines"
 html_static_path = ["_static"]
 html_css_files = ["noptoolkit.css"]
 html_theme_options = {"navigation_with_keys": True, "top_of_page_buttons": []}
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
 
 myst_enable_extensions = ["deflist", "colon_fence"]
 myst_heading_anchors = 3

@@ -23,6 +23,11 @@ Made by `python docs/topologies_table.py`.
 |---|---:|---:|---:|---:|---:|---:|---:|"""
 
 
+def linked(name: str) -> str:
+    """Return the name of a family as a link to its builder; once, where its rows begin."""
+    return f"{{py:obj}}`{name} <noptoolkit.topology.{name}>`"
+
+
 def row(name: str, package: Package) -> str:
     degree = degrees(package).values()
     cut = proved_bisection(package, time_limit=15.0)
@@ -48,7 +53,7 @@ def main() -> None:
             if name == "fully_connected" and size > 256:
                 continue
             package = of_size(name, size, attention=False, link_bandwidth=1.0)
-            print(row(name, package), flush=True)
+            print(row(linked(name) if size == SIZES[0] else name, package), flush=True)
 
 
 if __name__ == "__main__":

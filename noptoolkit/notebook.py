@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
 
 from noptoolkit.flow import FlowResult
 from noptoolkit.package import Package
@@ -31,7 +32,7 @@ def package_svg(package: Package) -> str:
     from noptoolkit import plot
 
     with plot.style("page"):
-        return _svg(plot.topology(package))
+        return _svg(plot.topology(package), f"Topology: {package.name}, {package.describe()}")
 
 
 def flow_svg(flow: FlowResult) -> str:
@@ -39,10 +40,11 @@ def flow_svg(flow: FlowResult) -> str:
     from noptoolkit import plot
 
     with plot.style("page"):
-        return _svg(plot.load(flow))
+        return _svg(plot.load(flow), f"Load on each channel: {flow!r}")
 
 
-def _svg(picture: Axes) -> str:
+def _svg(picture: Axes, words: str) -> str:
+    """Return a picture as SVG, with words for those who do not see it."""
     import matplotlib.pyplot as plt
 
     figure = picture.get_figure(root=True)
@@ -52,7 +54,8 @@ def _svg(picture: Axes) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     finally:
         plt.close(figure)
-    return buffer.getvalue()
+    quoted = escape(words, {'"': "&quot;"})
+    return buffer.getvalue().replace("<svg ", f'<svg role="img" aria-label="{quoted}" ', 1)
 
 
 _PICTURES: dict[type, Callable[[Any], str]] = {Package: package_svg, FlowResult: flow_svg}

@@ -2,7 +2,8 @@
 
 A block of Python with ``>>>`` is a doctest; another is executed. The blocks of a page share their names and
 run in order in an empty folder. A block of TOML is a topology or a workload file. A line of shell that
-calls ``noptoolkit`` is run. Above a block that cannot run stands a comment ``<!-- not run: why -->``.
+calls ``noptoolkit`` is run; the output in a console block is what its command prints. Above a block that
+cannot run stands a comment ``<!-- not run: why -->``.
 """
 
 import contextlib
@@ -127,3 +128,18 @@ def test_every_page_is_in_the_table_of_contents() -> None:
     index = (DOCS / "index.md").read_text(encoding="utf-8")
     missing = [page for page in names(PAGES) if page != "index.md" and page.removesuffix(".md") not in index]
     assert not missing
+
+
+@pytest.mark.parametrize("page", with_kind("console"), ids=names(with_kind("console")))
+def test_a_console_shows_what_is_printed(page: Path) -> None:
+    from typer.testing import CliRunner
+
+    from noptoolkit.cli.application import app
+
+    for block in blocks(page):
+        if block.kind != "console":
+            continue
+        command, *shown = block.text.splitlines()
+        done = CliRunner().invoke(app, shlex.split(command)[2:], catch_exceptions=False)
+        printed = [line.rstrip() for line in done.stdout.splitlines()]
+        assert [line for line in printed if line] == [line.rstrip() for line in shown if line.strip()]
