@@ -284,7 +284,7 @@ def test_version(noptoolkit: Command) -> None:
         (("compare", "mesh-4x4", "--on", "stdlib-moe", "--allocator", "mosart"), "did you mean 'mozart'?"),
         (("compare", "mesh-4x4", "mesh-4x4", "--on", "stdlib-moe"), "2 packages are named 'mesh-4x4'"),
         (("allocate", "stdlibmoe", "--on", "mesh-4x4"), "did you mean 'stdlib-moe'?"),
-        (("allocate", "stdlib-moe", "--on", "mesh-4x4", "--experts", "3"), "says both itself"),
+        (("allocate", "stdlib-moe", "--on", "mesh-4x4", "--experts", "3"), "holds both"),
         (("allocate", "stdlib-moe", "--on", "mesh-4x4", "-o", "layout.txt"), ".toml or .json, not '.txt'"),
     ],
 )

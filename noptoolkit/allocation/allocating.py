@@ -50,7 +50,7 @@ def allocate(
     trace
         The routing that the layout is fitted to.
     package
-        Its ``experts`` hold the experts, its ``expert_groups`` are the groups.
+        Package whose ``experts`` hold the experts, in its ``expert_groups``.
     method
         A name in `ALLOCATORS`, or a callable of a `LayoutProblem` and a generator. ``auto`` is a portfolio
         that returns the best layout by the objective, and names the winner in ``method``.

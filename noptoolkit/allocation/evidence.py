@@ -39,7 +39,7 @@ class LayoutRow:
     method
         The allocator asked for.
     allocation
-        Its layout; ``allocation.method`` also names the winner of ``auto``.
+        Layout; ``allocation.method`` also names the winner of ``auto``.
     fitted, held_out
         C_T on the tokens it was fitted to, and on others.
     out_of_domain
@@ -50,7 +50,7 @@ class LayoutRow:
         Time of dispatch, experts and combine of one layer by the package's time model, in s per held-out
         token.
     seconds
-        What finding it took.
+        Run time of the allocator, in s.
     """
 
     method: str
@@ -73,11 +73,11 @@ class LayoutReport:
     rows
         One for each method.
     package, trace
-        What they were made for; ``trace`` is the whole trace.
+        Package and whole trace of the layouts.
     bound
         No layout without redundant experts has a smaller fitted C_T.
     random
-        Mean C_T of random layouts, whatever the routing.
+        Mean C_T of random layouts, for any routing.
     split
         How the held-out tokens were chosen.
     """
@@ -180,7 +180,7 @@ def compare_layouts(
     Parameters
     ----------
     trace, package, objective, layer_time
-        As for `noptoolkit.allocation.allocate`, which also takes the further ``options``.
+        Arguments of `noptoolkit.allocation.allocate`, which also takes the further ``options``.
     methods
         Names in `ALLOCATORS`.
     by
@@ -191,7 +191,7 @@ def compare_layouts(
         Redundant experts that every layout gets in each layer, by `replicate_by_traffic` or
         `replicate_by_load`.
     rng
-        Splits the trace and seeds every method alike.
+        Seed or generator of the split and of every method.
 
     Examples
     --------
@@ -276,7 +276,7 @@ def layouts_by_cap(
     Parameters
     ----------
     trace, package
-        As for `noptoolkit.allocation.allocate`, which takes the further ``options``; the objective of
+        Arguments of `noptoolkit.allocation.allocate`, which takes the further ``options``; the objective of
         ``auto`` is ``c_t`` if no other is given, because the curve is one of C_T.
     caps
         Multiples of the mean load; left out are those that no layout is found for, and those wider than one
@@ -285,7 +285,7 @@ def layouts_by_cap(
     Returns
     -------
     dict
-        From ``"cap 1.2"`` and the like to layouts, ready for ``noptoolkit.plot.pareto``.
+        Layouts by ``"cap 1.2"`` and the like, ready for ``noptoolkit.plot.pareto``.
     """
     layouts: dict[str, Allocation] = {}
     if options.get("method", "auto") == "auto":

@@ -45,20 +45,20 @@ class Allocation:
     groups
         Indices into ``experts`` of the chiplets of each group, as in ``package.expert_groups``.
     method
-        Which allocator made it; ``auto`` adds the winner.
+        Name of the allocator that made it; ``auto`` adds the winner.
     replicas
         Further copies of experts as pairs (expert, chiplet), [layers, copies, 2]; (-1, -1) is none. A
         chiplet may hold several copies of an expert, as maps of servers do: its share of the turns grows
         with them, its weights do not.
     choice
         Which copy an activation uses: the copies of an expert serve its activations in turn (``balanced``,
-        so that their numbers differ by one at most, whatever the order of the tokens), or a copy on a
+        so that their numbers differ by one at most, in any order of the tokens), or a copy on a
         chiplet that the token visits anyway, and the others in turn (``local``).
 
     Raises
     ------
     WorkloadError
-        If an index is no whole number or out of range, or a name or a group's member occurs twice.
+        If an index is not a whole number or out of range, or a name or a group's member occurs twice.
 
     Examples
     --------

@@ -30,7 +30,7 @@ class Limit:
     name
         The option that set it: ``cap_chiplet``, ``cap_group`` or ``capacity``.
     weight
-        Of each expert, [experts].
+        Weight of each expert, [experts].
     block
         Block of each chiplet, [chiplets].
     cap

@@ -35,7 +35,7 @@ def place_agglomerated(problem: LayoutProblem, rng: np.random.Generator) -> Ints
         between[a] += between[b]
         between[:, a] += between[:, b]
         size[a] += size[b]
-        size[b] = largest + 1  # gone: it merges with nobody
+        size[b] = largest + 1  # gone: it merges with none
 
 
 def place_matched(problem: LayoutProblem, rng: np.random.Generator) -> Ints:

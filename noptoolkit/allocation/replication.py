@@ -2,7 +2,7 @@
 
 A token needs one copy of each of its experts. Which one it uses is fixed by ``Allocation.choice``:
 
-* ``balanced``: the copies of an expert serve its tokens in turn, whatever that does to C_T;
+* ``balanced``: the copies of an expert serve its tokens in turn, regardless of C_T;
 * ``local``: a copy on a chiplet that the token visits anyway, else the copies in turn.
 
 Redundant experts fill the chiplets that hold the fewest experts first, so that all hold equally many (up to

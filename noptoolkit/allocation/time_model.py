@@ -109,7 +109,7 @@ def package_time(
     Parameters
     ----------
     package
-        Its attention chiplets, or all expert chiplets where there are none, are the sources.
+        Package; its attention chiplets, or all expert chiplets where there are none, are the sources.
     token_bytes
         Size of one token, in B.
     flops_per_choice

@@ -5,7 +5,7 @@ search anneals a smooth stand-in, the 16-norm of the times of all resources, and
 maxima. It moves
 
 1. whole clusters between equal chiplets, which places a layout without changing C_T;
-2. single experts, which also changes who shares a chiplet: load against copies against length of routes.
+2. single experts, which changes which experts share a chiplet: load against copies, against lengths.
 
 A swap's effect is counted exactly from the sets that hold one of the two experts.
 """
@@ -50,15 +50,15 @@ def search_time(
     Parameters
     ----------
     problem
-        Its limits are kept where the given layout keeps them.
+        Problem, whose limits are kept where the given layout keeps them.
     places
-        Where to start.
+        Initial layout.
     model
         The time that counts.
     proposals
         Swaps of experts that are tried; half as many swaps of clusters come first.
     rng
-        Draws the proposals.
+        Generator of the proposals.
     """
     kind = chiplet_kinds(problem)
     alike = [np.flatnonzero(kind == k) for k in np.unique(kind) if (kind == k).sum() > 1]

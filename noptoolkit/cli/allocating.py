@@ -139,5 +139,5 @@ def _routing(
             )
         return load_trace(reference, num_experts=experts, top_k=top_k)
     if experts is not None or top_k is not None:
-        raise typer.BadParameter(f"{reference} says both itself", param_hint="--experts, --top-k")
+        raise typer.BadParameter(f"{reference} holds both", param_hint="--experts, --top-k")
     return workload_of(reference, settings).trace

@@ -72,7 +72,7 @@ def main(words: Sequence[str] | None = None) -> None:
     Parameters
     ----------
     words
-        What stands behind ``noptoolkit``; the process's own arguments where ``None``.
+        Arguments of the command; those of the process where ``None``.
     """
     os.environ.setdefault("MPLBACKEND", "Agg")  # pictures go to files; no screen is needed
     for stream in (sys.stdout, sys.stderr):

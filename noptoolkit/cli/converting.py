@@ -18,7 +18,7 @@ KNOWN = ", ".join(FORMATS)
 
 def convert(
     source: Annotated[str, typer.Argument(help="A preset, or a file or folder of any format.")],
-    target: Annotated[Path, typer.Argument(help="What to write; its ending says the format.")],
+    target: Annotated[Path, typer.Argument(help="What to write; its ending gives the format.")],
     source_format: Annotated[str | None, typer.Option("--from", help=f"One of: {KNOWN}.")] = None,
     target_format: Annotated[str | None, typer.Option("--to", help=f"One of: {KNOWN}.")] = None,
     bandwidth: Annotated[

@@ -28,7 +28,7 @@ def save_picture(picture: Axes, *paths: Path) -> None:
     Raises
     ------
     FormatError
-        If an ending is no format of pictures, or a place cannot be written to.
+        If an ending is not a format of pictures, or a place cannot be written to.
     """
     import matplotlib.pyplot as plt
 
@@ -69,7 +69,7 @@ def write_comparison(result: Comparison, folder: Path) -> tuple[str, ...]:
             keep(draw.loads([one.dispatch for one in runs], titles=names)[0], f"load-{workload}")
             keep(draw.comparison(result, workload)[0], f"comparison-{workload}")
             for one in runs:
-                name = f"schedule-{one.package.name}-{workload}.png"  # an SVG of 40,000 tasks is no use
+                name = f"schedule-{one.package.name}-{workload}.png"  # an SVG of 40,000 tasks is of no use
                 save_picture(draw.schedule(one.plan), folder / name)
                 written.append(name)
     return tuple(written)

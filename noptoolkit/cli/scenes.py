@@ -52,7 +52,7 @@ class Scene:
     x, y
         Metrics of a scaling picture.
     tell
-        Is given the name of each stage.
+        Callable that is given the name of each stage.
     """
 
     references: Sequence[str]

@@ -56,7 +56,7 @@ def _channel_faults(package: Package) -> list[str]:
 
 
 def _warn_of_bare_numbers(package: Package) -> None:
-    """Warn of die-to-die links that nobody builds: a 128 that should have been 128 GB/s.
+    """Warn of die-to-die links too slow to be meant: a 128 that should have been 128 GB/s.
 
     One byte per second is taken for what it is in closed forms, the unit of capacity.
     """
@@ -80,12 +80,12 @@ def graph_faults(nodes: Sequence[Node], links: Sequence[Link], more: Collection[
     Parameters
     ----------
     nodes, links
-        Of the package, or as many of them as could be made.
+        Nodes and links of the package, or as many of them as could be made.
     more
         Names of nodes that could not be made: links to them are not to blame.
     """
     faults = [
-        f"{node!r} is no node; use Chiplet, Switch or Memory"
+        f"{node!r} is not a node; use Chiplet, Switch or Memory"
         for node in nodes
         if not isinstance(node, (Chiplet, Switch, Memory))
     ]

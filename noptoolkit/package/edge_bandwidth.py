@@ -137,7 +137,7 @@ class _Attribute:
         try:
             number = float(value)
         except (TypeError, ValueError):
-            raise FormatError(f"{place} is no number") from None
+            raise FormatError(f"{place} is not a number") from None
         return parse_quantity(number * _scale(unit, place), "B/s", place)
 
 

@@ -179,7 +179,7 @@ def join_directions(
     Parameters
     ----------
     directions
-        In the order of the edges.
+        Directions of the edges, in their order.
     faults
         Gets what cannot be one link.
 

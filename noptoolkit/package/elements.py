@@ -43,7 +43,7 @@ class Chiplet:
     Parameters
     ----------
     name
-        Unique in its package.
+        Name, unique in the package.
     role
         ``attention`` (the dispatcher), ``expert`` (holds experts), ``compute`` or ``io``.
     flops
@@ -51,9 +51,9 @@ class Chiplet:
     sram, sram_bandwidth
         On-chiplet memory in B and its bandwidth in B/s.
     injection_bandwidth, ejection_bandwidth
-        What the chiplet can send and receive in all, in B/s; ``None`` is unlimited.
+        Total bandwidth that the chiplet can send and receive, in B/s; ``None`` is unlimited.
     crossbar_bandwidth
-        What may pass through its router in all, in B/s; ``None`` is unlimited.
+        Total bandwidth through its router, in B/s; ``None`` is unlimited.
     replicates, reduces
         Whether its router can copy a packet to several outputs, or add partial results.
     latency
@@ -90,9 +90,9 @@ class Switch:
     Parameters
     ----------
     name
-        Unique in its package.
+        Name, unique in the package.
     crossbar_bandwidth
-        What may pass through it in all, in B/s; ``None`` is unlimited.
+        Total bandwidth through the switch, in B/s; ``None`` is unlimited.
     replicates, reduces
         Whether it can copy a packet to several outputs, or add partial results.
     latency
@@ -120,11 +120,11 @@ class Memory:
     Parameters
     ----------
     name
-        Unique in its package.
+        Name, unique in the package.
     bandwidth
-        What its port reads and writes in all, in B/s.
+        Bandwidth of its port, reads and writes together, in B/s.
     capacity
-        In B; ``None`` is not checked.
+        Capacity in B; ``None`` is not checked.
     kind
         ``HBM2``, ``SSD``, ...: a label.
     latency
@@ -164,19 +164,19 @@ class Link:
     a, b
         Names of its ends.
     bandwidth
-        From ``a`` to ``b``, in B/s.
+        Bandwidth from ``a`` to ``b``, in B/s.
     reverse_bandwidth
-        From ``b`` to ``a``; ``None`` is the same as ``bandwidth``, 0 makes the link one-way.
+        Bandwidth from ``b`` to ``a``; ``None`` is the same as ``bandwidth``, 0 makes the link one-way.
     kind
-        What it is made of.
+        Material of the link.
     latency
         Time of flight with both PHYs, in s.
     energy_per_bit
-        In J/bit.
+        Energy of the link, in J/bit.
     half_duplex
         Whether both directions share ``bandwidth``.
     length
-        In m; ``None`` lets `physical` measure it from the positions.
+        Length in m; ``None`` lets `physical` measure it from the positions.
     """
 
     a: str
@@ -218,7 +218,7 @@ class Channel:
     tail, head
         Names of the nodes it leaves and enters.
     bandwidth
-        In B/s.
+        Bandwidth of the channel, in B/s.
     link
         Index of its link in ``package.links``.
     """

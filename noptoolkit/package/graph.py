@@ -47,24 +47,24 @@ __all__ = ["Package", "expect_package"]
 
 @dataclass(frozen=True, repr=False)
 class Package:
-    """Chiplets, switches, memory stacks and links: the graph that everything else is asked about.
+    """Chiplets, switches, memory stacks and links: the graph that everything else works on.
 
     Parameters
     ----------
     name
-        What tables and pictures call it.
+        Name in tables and pictures.
     nodes, links
-        In the order that fixes every index.
+        Nodes and links, in the order that fixes every index.
     source
-        Where its numbers come from.
+        Source of its numbers.
     assumed
-        What no source gives and was assumed.
+        Assumptions: values that no source gives.
 
     Raises
     ------
     TopologyError
         Once, with every fault: unknown ends, duplicate names, zero or negative bandwidth, terminals
-        that cannot reach each other, memory that serves nobody known, ...
+        that cannot reach each other, memory that serves unknown chiplets, ...
 
     Examples
     --------

@@ -54,9 +54,9 @@ def coactivation(
     allocation
         The layout to order by; experts stay in native order where ``None``.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     layer
-        Which layer of the trace.
+        Index of a layer of the trace.
     vmax
         Share of the tokens at the dark end of the scale; the largest where ``None``.
     bar
@@ -136,13 +136,13 @@ def layout(
     Parameters
     ----------
     package, allocation
-        What to draw.
+        Package and allocation to draw.
     trace
         Whose activations colour the chiplets; none are coloured where ``None``.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     layer
-        Which layer of the layout and the trace.
+        Index of a layer of the layout and the trace.
     vmax
         Load over the mean chiplet's at the dark end of the scale; 2 or the largest where ``None``.
     bar

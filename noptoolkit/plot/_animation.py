@@ -49,7 +49,7 @@ def animate(
     path
         Ends in ``.gif`` or ``.mp4``; folders are made.
     window
-        From when to when, in s or text with a unit; the whole schedule where ``None``.
+        Start and end, in s or text with a unit; the whole schedule where ``None``.
     frames, fps
         How many, and how many per second.
     package

@@ -50,9 +50,9 @@ def breakdown(plans: Mapping[str, Schedule], ax: Axes | None = None, *, title: s
     plans
         Schedules by the name to call them: policies, packages, ...
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     title
-        Over the picture.
+        Title of the picture.
 
     Returns
     -------

@@ -47,9 +47,9 @@ def comparison(
     Parameters
     ----------
     result
-        What to draw.
+        Comparison to draw.
     workload
-        Its name; the first of the comparison where ``None``.
+        Name of the workload; the first of the comparison where ``None``.
     axes
         One for each metric; a new figure of the active `style` where ``None``.
     metrics

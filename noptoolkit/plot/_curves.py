@@ -56,7 +56,7 @@ def scaling(
     rows
         One mapping per run, as `noptoolkit.study.Comparison.rows` has them.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     x, y, by
         Keys: size, metric, and what distinguishes the lines.
     bound
@@ -66,7 +66,7 @@ def scaling(
     xlabel
         Label of the x axis, with its unit; that of the metric of that name where ``None``.
     title
-        Over the picture.
+        Title of the picture.
 
     Returns
     -------
@@ -134,9 +134,9 @@ def pareto(
     layouts
         Allocations by the name to call them, such as their load caps.
     trace
-        What they were fitted on.
+        Trace that they were fitted on.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     held_out
         Tokens that the layouts have not seen: hollow marks, joined to the full ones.
     title
@@ -195,9 +195,9 @@ def layouts(report: LayoutReport, ax: Axes | None = None, *, title: str | None =
     Parameters
     ----------
     report
-        Of `noptoolkit.allocation.compare_layouts`.
+        Result of `noptoolkit.allocation.compare_layouts`.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     title
         The package's name where ``None``; empty for none.
 

@@ -45,10 +45,10 @@ def degradation(
     Parameters
     ----------
     results
-        Of `noptoolkit.study.resilience`, one failure at a time; several (of links, of chiplets) share the
-        picture. Parts without a trial stay grey.
+        Results of `noptoolkit.study.resilience`, one failure at a time; several (of links, of chiplets)
+        share the picture. Parts without a trial stay grey.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     vmax
         Slowdown at the dark end of the scale; the largest finite one where ``None``.
     bar
@@ -107,7 +107,7 @@ def degradation(
             colour_bar(ax, "Time lost without the part (%)", top, below=True)
         handles: list[Artist] = []
         if len(finite) < len(lost):
-            handles.append(Patch(facecolor=MARK, label="without it the package falls apart"))
+            handles.append(Patch(facecolor=MARK, label="the package falls apart without it"))
         tried = {link_of.get(name, name) for name in lost}
         if any(i not in tried for i in range(len(package.links))):
             handles.append(Patch(facecolor=PALE, label="link not tried"))

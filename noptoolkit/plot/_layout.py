@@ -47,9 +47,9 @@ class Layout:
     kind
         ``physical`` (the package's own positions), ``tree``, ``layers`` or ``circle``.
     on_circle
-        Which nodes are on the circle itself, [nodes].
+        Flags of the nodes on the circle itself, [nodes].
     under
-        Which nodes are dies under another, [nodes]: a rim of them is seen.
+        Flags of the dies under another node, [nodes]: a rim of them is seen.
     crowded
         Whether two ways round share the space between two rows, so that lines must be thin.
     """

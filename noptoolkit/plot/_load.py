@@ -65,9 +65,9 @@ def load(
     Parameters
     ----------
     flow
-        What to draw.
+        Flow to draw.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     show
         ``time`` (how long the channel is busy: load over bandwidth), ``load`` (bytes) or ``utilisation``.
     vmax
@@ -144,13 +144,13 @@ def loads(
     Parameters
     ----------
     flows
-        What to draw; the darkest channel of all panels sets the scale.
+        Flows to draw; the darkest channel of all panels sets the scale.
     axes
         One for each flow; a new figure of the active `style` where ``None``.
     show, vmax, labels
         See `load`.
     titles
-        Over the panels; what tells them apart where ``None``, package or routing.
+        Titles of the panels; package or routing, whichever tells them apart, where ``None``.
     columns
         Panels beside each other on a new figure; 3 on a page, 2 in a column where ``None``.
 

@@ -31,9 +31,9 @@ def multicast(
     Parameters
     ----------
     flow
-        Of a traffic that is one multicast, one reduction, or copies of one message from or to one endpoint.
+        Congestion of one multicast, one reduction, or copies of one message from or to one endpoint.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     legend
         Whether to explain the colours.
     title
@@ -82,7 +82,7 @@ def multicast(
         handles = [
             Patch(facecolor=OKABE_ITO["vermilion"], label="where the token is"),
             Patch(facecolor=MANY, label="chiplet of one of its experts"),
-            Patch(facecolor=FEW, label="channel on its way"),
+            Patch(facecolor=FEW, label="channel on the path"),
         ]
         if legend:
             legend_below(ax, handles, grow=new)

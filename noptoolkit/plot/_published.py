@@ -47,13 +47,13 @@ def published(
     Parameters
     ----------
     rows
-        As ``reproduce_mozart().rows`` has them.
+        Rows as in ``reproduce_mozart().rows``.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     seconds
         Whether to draw the times (rows that end in ``(s)``) rather than the ratios.
     title, note
-        Over the picture, the note in small type.
+        Text over the picture, the note in small type.
 
     Returns
     -------

@@ -117,7 +117,7 @@ def arrange(
     Parameters
     ----------
     package
-        What to lay out.
+        Package to lay out.
     physical
         Whether to keep to the nodes' own positions; ``None``: unless the links would be tangled in them,
         be the boxes as small as they are drawn in any picture. All pictures of a package choose alike.

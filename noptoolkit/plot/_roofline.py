@@ -44,11 +44,11 @@ def roofline(
     Parameters
     ----------
     chiplet
-        Its ``flops`` are the flat part of the roof.
+        Chiplet whose ``flops`` are the flat part of the roof.
     works
         Operations by name.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     bandwidth
         Slopes of the roof by name, in B/s: ``{"HBM2": "256 GB/s"}``; the chiplet's SRAM where ``None``. The
         operations lie under the first.

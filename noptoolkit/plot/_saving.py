@@ -24,7 +24,7 @@ def save(picture: Axes | Figure, path: str | Path) -> Path:
     picture
         A figure, or axes of it.
     path
-        Where to; folders are made.
+        Path of the file; folders are made.
 
     Returns
     -------
@@ -34,7 +34,7 @@ def save(picture: Axes | Figure, path: str | Path) -> Path:
     Raises
     ------
     FormatError
-        If the ending is no format of pictures, or the place cannot be written to.
+        If the ending is not a format of pictures, or the place cannot be written to.
     """
     figure = figure_of(picture) if isinstance(picture, Axes) else picture
     target = Path(path)

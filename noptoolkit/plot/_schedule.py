@@ -65,11 +65,11 @@ def schedule(
     Parameters
     ----------
     plan
-        What to draw.
+        Plan to draw.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     window
-        From when to when, in s or text with a unit; the whole schedule where ``None``.
+        Start and end, in s or text with a unit; the whole schedule where ``None``.
     rows
         Names of the resources to show; all that are used where ``None``, or groups of them.
     critical

@@ -308,7 +308,7 @@ def legend_below(
     """Put a legend under the axes, in as many columns as their width takes.
 
     ``grow`` makes the figure higher by it; ``under`` is what else lies under the axes, in type sizes;
-    ``drawn_by`` draws handles of a type of one's own.
+    ``drawn_by`` draws handles of a type that the caller defines.
     """
     if not handles:
         return

@@ -31,9 +31,9 @@ def temperature(
     Parameters
     ----------
     package, found
-        What to draw: a package, and what `noptoolkit.physical.temperature` says of it.
+        Package, and its result of `noptoolkit.physical.temperature`.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     vmin, vmax
         Ends of the scale, in K; the coolest and the hottest cell where ``None``.
     title

@@ -75,9 +75,9 @@ def topology(
     Parameters
     ----------
     package
-        What to draw.
+        Package to draw.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     legend, labels
         Whether to explain kinds and widths, and to name nodes.
     title

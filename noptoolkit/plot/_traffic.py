@@ -32,9 +32,9 @@ def traffic(
     Parameters
     ----------
     traffic
-        What to draw.
+        Traffic to draw.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     vmax
         Bytes at the dark end of the scale; the largest entry where ``None``.
     title

@@ -31,15 +31,15 @@ def utilisation(
     Parameters
     ----------
     plan
-        What to draw.
+        Plan to draw.
     ax
-        Where; a new figure of the active `style` where ``None``.
+        Axes to draw on; a new figure of the active `style` where ``None``.
     rows
         Names of resources; all channels in use where ``None``, all resources where there is no package.
     window
-        From when to when, in s or text with a unit; the whole schedule where ``None``.
+        Start and end, in s or text with a unit; the whole schedule where ``None``.
     bins
-        Into how many equal parts the time is cut.
+        Number of equal parts of the time.
     vmax
         Dark end of the scale, in %; the next round figure above the largest share where ``None``.
     bar

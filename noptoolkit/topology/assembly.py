@@ -71,13 +71,13 @@ def assemble(
     Parameters
     ----------
     name
-        Of the package.
+        Name of the package.
     sketch, parts
-        What to build, and of what.
+        Graph and floor plan, and the parts that it is made of.
     in_network
         Whether the switches replicate and reduce.
     source
-        Of the topology.
+        Source of the topology.
     """
     group_of = {member: f"g{i}" for i, group in enumerate(sketch.groups) for member in group}
     nodes: list[Node] = []
@@ -100,7 +100,7 @@ def assemble(
 
 
 def split_groups(names: Sequence[str], groups: int | None) -> list[list[str]]:
-    """Return consecutive groups of equal size; about the square root of the count where not told.
+    """Return consecutive groups of equal size; about the square root of the count by default.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def grid_sketch(
     Parameters
     ----------
     positions, wires, parts
-        As in `Sketch`.
+        Fields of a `Sketch`.
     groups
         How many, where ``parts`` do not say.
     switches

@@ -36,15 +36,15 @@ def attach_memory(
     Parameters
     ----------
     package
-        Keeps its name.
+        Package to extend; it keeps its name.
     to
         The node it is linked to.
     bandwidth, capacity, kind, serves
-        Of the stack, see `noptoolkit.Memory`; the default is an HBM2 stack of Mozart (arXiv 2603.07006).
+        Fields of the stack, see `noptoolkit.Memory`; an HBM2 stack of Mozart (arXiv 2603.07006) by default.
     name
         ``mem0``, ``mem1``, ... where left out.
     size, spacing
-        Its outline and the gap to other dies, in m.
+        Outline and gap to other dies, in m.
     fields
         Further fields of the stack.
 
@@ -84,15 +84,15 @@ def attach_io(
     Parameters
     ----------
     package
-        Keeps its name.
+        Package to extend; it keeps its name.
     to
         The node, or nodes, it is linked to.
     bandwidth
-        Of each link, in B/s per direction.
+        Bandwidth of each link, in B/s per direction.
     name
         ``io0``, ``io1``, ... where left out.
     size, spacing
-        Its outline and the gap to other dies, in m.
+        Outline and gap to other dies, in m.
     fields
         Further fields of `noptoolkit.Chiplet`.
 
@@ -141,14 +141,14 @@ def stack_sram(
     Parameters
     ----------
     package
-        Keeps its name.
+        Package to extend; it keeps its name.
     capacity, bandwidth
-        Of each SRAM die, in B and B/s.
+        Capacity and bandwidth of each SRAM die, in B and B/s.
     under
         Names of the chiplets; all where ``None``. The die under ``e0`` is named ``sram under e0`` and lies
         at the same place.
     energy_per_bit
-        Of the bonds, in J/bit.
+        Energy of the bonds, in J/bit.
 
     Examples
     --------

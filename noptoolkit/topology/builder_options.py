@@ -1,4 +1,4 @@
-"""What a package is made of, whatever its topology: the options that every builder takes.
+"""What a package is made of, for any topology: the options that every builder takes.
 
 A builder draws a graph; `Parts` says which chiplets, links, attention chiplet and memory stacks it is made
 of. Quantities are in SI units or text with a unit. The defaults are round assumptions except where a source
@@ -68,29 +68,29 @@ class Parts:
     Parameters
     ----------
     link_bandwidth, link_latency, link_energy
-        Of each die-to-die link: B/s per direction, s, J/bit.
+        Bandwidth per direction, latency and energy of each die-to-die link, in B/s, s and J/bit.
     role
-        Of the chiplets.
+        Role of the chiplets.
     flops, sram, sram_bandwidth, injection_bandwidth, ejection_bandwidth, crossbar_bandwidth, router_latency
-        Of each chiplet, see `noptoolkit.Chiplet`.
+        Fields of each chiplet, see `noptoolkit.Chiplet`.
     replicates, reduces
         Whether the chiplets' routers copy packets and add partial results.
     chiplet_size, spacing
         Outline of a chiplet and the gap between neighbours, in m.
     switch_size, switch_crossbar, switch_latency
-        Of each switch: m, B/s, s.
+        Outline, crossbar and latency of each switch, in m, B/s and s.
     memory_groups
-        Into how many equal groups the chiplets fall (they share a memory stack); the family's own where
+        Number of equal groups of chiplets that share a memory stack; the family's own where
         ``None``.
     attention
         Whether there is an attention chiplet, linked to one chiplet (or switch) of each group.
     attention_flops, attention_sram, attention_size
-        Of the attention chiplet; as the other chiplets where ``None``.
+        Fields of the attention chiplet; those of the other chiplets where ``None``.
     memory
         Whether there are memory stacks: one for each group and ``attention_memories`` for the attention
         chiplet.
     memory_kind, memory_bandwidth, memory_capacity, memory_latency, memory_energy, memory_size
-        Of each stack, see `noptoolkit.Memory`. Its link is a half-duplex bus of the same bandwidth.
+        Fields of each stack, see `noptoolkit.Memory`. Its link is a half-duplex bus of the same bandwidth.
     attention_memories
         Stacks of the attention chiplet.
     """
@@ -223,7 +223,7 @@ class Parts:
         )
 
     def link(self, a: str, b: str, bandwidth: float | None = None, kind: LinkKind = LinkKind.D2D) -> Link:
-        """Return a link, of ``link_bandwidth`` where not told otherwise."""
+        """Return a link, of ``link_bandwidth`` unless another is given."""
         return Link(
             a,
             b,

@@ -24,11 +24,11 @@ def connect(package: Package, pairs: Iterable[Ends], bandwidth: Quantity, **fiel
     Parameters
     ----------
     package
-        Keeps its name and nodes.
+        Package to extend; it keeps its name and nodes.
     pairs
         The ends of each link.
     bandwidth
-        Of each, in B/s per direction.
+        Bandwidth of each link, in B/s per direction.
     fields
         Further fields of `noptoolkit.Link`: ``kind``, ``latency``, ...
 
@@ -60,15 +60,15 @@ def compose(
     Parameters
     ----------
     name
-        Of the whole.
+        Name of the whole.
     members
         Packages by the name that prefixes their nodes and groups.
     links
-        Between nodes of different members, by their prefixed names.
+        Links between nodes of different members, by their prefixed names.
     places
-        Where the middle of each member goes, in m; side by side where left out.
+        Centre of each member, in m; side by side where left out.
     spacing
-        Between members that are put side by side, in m.
+        Gap between members that are put side by side, in m.
 
     Raises
     ------
@@ -120,15 +120,15 @@ def replicate(
     Parameters
     ----------
     package
-        What is copied.
+        Package to copy.
     rows, columns
-        Of copies.
+        Numbers of copies.
     right, down
         Links to the next copy: pairs of a node of one copy and a node of the copy to its right (below it).
     bandwidth
-        Of those links, in B/s per direction.
+        Bandwidth of those links, in B/s per direction.
     spacing
-        Between copies, in m.
+        Gap between copies, in m.
     fields
         Further fields of those links.
 
@@ -177,9 +177,9 @@ def scale_bandwidth(
     Parameters
     ----------
     package
-        Keeps its name, nodes and wiring.
+        Package to change; it keeps its name and wiring.
     factor
-        Above 0.
+        Factor, above 0.
     kind
         Kind of the links; ``None`` is ``d2d``, or none at all where ``memories`` are given.
     where

@@ -23,7 +23,7 @@ class Plan:
     Parameters
     ----------
     width, height
-        In m.
+        Size in m.
     places
         Centre of each die by name, relative to the centre of the rectangle, in m.
     """
@@ -48,7 +48,7 @@ def pack(blocks: Sequence[Plan], strip: Sequence[Plan], spacing: float) -> Plan:
     strip
         Go side by side between the upper and the lower rows, in as many lines as they need.
     spacing
-        Between everything, in m.
+        Gap between all outlines, in m.
 
     Examples
     --------

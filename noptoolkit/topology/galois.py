@@ -18,7 +18,7 @@ __all__ = ["field_tables", "prime_power"]
 
 
 def prime_power(q: int) -> tuple[int, int] | None:
-    """Return p and m with q = p^m, or ``None`` where q is no power of a prime.
+    """Return p and m with q = p^m, or ``None`` where q is not a power of a prime.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def field_tables(q: int) -> tuple[Ints, Ints, list[int]]:
     Raises
     ------
     ValueError
-        If q is no power of a prime.
+        If q is not a power of a prime.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def field_tables(q: int) -> tuple[Ints, Ints, list[int]]:
     """
     found = prime_power(q)
     if found is None:
-        raise ValueError(f"{q} is no power of a prime")
+        raise ValueError(f"{q} is not a power of a prime")
     p, m = found
     powers = _powers(p, m)
     digits = np.array([[a // p**i % p for i in range(m)] for a in range(q)])

@@ -54,7 +54,7 @@ def mesh(rows: int = 4, columns: int | None = None, **options: Unpack[PartsOptio
     Parameters
     ----------
     rows, columns
-        Of the grid; square where ``columns`` is not given.
+        Size of the grid; square where ``columns`` is not given.
     options
         See `noptoolkit.topology.Parts`. Rows are the groups: the attention chiplet stands left of the grid
         with one link per row, each row's memory stack at its right end.
@@ -161,7 +161,7 @@ def sparse_hamming_graph(
     Parameters
     ----------
     rows, columns
-        Of the grid; square where ``columns`` is not given.
+        Size of the grid; square where ``columns`` is not given.
     row_strides, column_strides
         Distances, 2 or more, over which the chiplets of a row (column) are linked besides neighbours.
     options
@@ -193,7 +193,7 @@ def mesh_3d(rows: int = 4, columns: int = 2, layers: int = 2, **options: Unpack[
     Parameters
     ----------
     rows, columns, layers
-        Of the grid; the floor plan shows the layers side by side.
+        Size of the grid; the floor plan shows the layers side by side.
     options
         See `noptoolkit.topology.Parts`; the rows of all layers are the groups.
 
@@ -236,7 +236,7 @@ def wafer_mesh(
     rows, columns
         Dies in each reticle.
     stitch_bandwidth
-        Of the links between reticles, in B/s; ``link_bandwidth`` where ``None``.
+        Bandwidth of the links between reticles, in B/s; ``link_bandwidth`` where ``None``.
     options
         See `noptoolkit.topology.Parts`; groups and ports as in a `mesh`.
 

@@ -44,7 +44,7 @@ def hierarchical(
     outer_params, inner_params
         Their own arguments; where both are left out, a ring of 4 meshes of 2 x 2.
     outer_bandwidth
-        Of the outer links, in B/s; ``link_bandwidth`` where ``None``.
+        Bandwidth of the outer links, in B/s; ``link_bandwidth`` where ``None``.
     options
         See `noptoolkit.topology.Parts`, for the whole; each inner package is a group.
 

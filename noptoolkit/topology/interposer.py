@@ -50,7 +50,7 @@ def kite(
     Parameters
     ----------
     rows, columns
-        Of the grid, at least 2; square where ``columns`` is not given.
+        Size of the grid, at least 2; square where ``columns`` is not given.
     reach
         Longest links: diagonal neighbours, two places, or a knight's move.
     options
@@ -129,7 +129,7 @@ def cluscross(
     Parameters
     ----------
     rows, columns
-        Of the grid, even, at least 4; square where ``columns`` is not given.
+        Size of the grid, even, at least 4; square where ``columns`` is not given.
     version
         1 joins four clusters at their outer corners, 2 an upper and a lower half.
     options
@@ -161,7 +161,7 @@ def sid_mesh(rows: int = 4, columns: int | None = None, **options: Unpack[PartsO
     Parameters
     ----------
     rows, columns
-        Of the grid, at least 2; square where ``columns`` is not given.
+        Size of the grid, at least 2; square where ``columns`` is not given.
     options
         See `noptoolkit.topology.Parts`; groups and ports as in a mesh.
 
@@ -252,7 +252,7 @@ def _need_power(family: str, size: int, columns: int | None) -> None:
         )
     if size & (size - 1):
         near = nearest_sizes(size, lambda n: n > 1 and n & (n - 1) == 0, count=2)
-        raise TopologyError(f"{family}: size {size} is no power of 2; nearest: {near}")
+        raise TopologyError(f"{family}: size {size} is not a power of 2; nearest: {near}")
 
 
 def _package(

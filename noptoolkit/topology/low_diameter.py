@@ -70,7 +70,7 @@ def slim_noc(q: int = 3, **options: Unpack[PartsOptions]) -> Package:
     need("slim_noc", "q", q, 3, 181)
     if prime_power(q) is None:
         near = nearest_sizes(q, lambda n: n >= 3 and prime_power(n) is not None)
-        raise TopologyError(f"slim_noc: q {q} is no power of a prime; nearest: {near}")
+        raise TopologyError(f"slim_noc: q {q} is not a power of a prime; nearest: {near}")
     check_links("slim_noc", 3 * q**3 // 2)
     parts = parts_of(options)
     difference, multiple, powers = field_tables(q)

@@ -31,7 +31,7 @@ class Outlines:
     Parameters
     ----------
     centre, size
-        In m, [rectangles, 2].
+        Centres and sizes in m, [rectangles, 2].
     """
 
     centre: Floats

@@ -9,7 +9,7 @@ from noptoolkit.errors import TopologyError
 __all__ = ["MOST_CHIPLETS", "MOST_LINKS", "check_count", "check_links", "nearest_sizes", "need"]
 
 MOST_CHIPLETS = 65536
-"""Builders refuse to draw more: a typing error in a size should not eat the machine."""
+"""Builders refuse to draw more: a typo in a size must not exhaust memory."""
 
 MOST_LINKS = 2**21
 """Likewise; a link takes about 0.2 kB."""

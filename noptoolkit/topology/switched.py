@@ -110,8 +110,8 @@ def fat_tree(ports: int = 4, *, in_network: bool = False, **options: Unpack[Part
     Parameters
     ----------
     ports
-        Of each switch, even. There are k pods of k/2 edge and k/2 aggregation switches, and (k/2)^2 core
-        switches.
+        Number of ports of each switch, even. There are k pods of k/2 edge and k/2 aggregation switches, and
+        (k/2)^2 core switches.
     in_network
         Whether the switches replicate and reduce.
     options
@@ -162,7 +162,7 @@ def concentrated_mesh(
     Parameters
     ----------
     rows, columns
-        Of the switches; square where ``columns`` is not given.
+        Size of the grid of switches; square where ``columns`` is not given.
     concentration
         Chiplets at each switch.
     in_network

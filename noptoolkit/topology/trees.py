@@ -45,7 +45,7 @@ def nop_tree(
     groups, experts_per_group
         Switches, and leaves of each.
     uplink_bandwidth
-        Of the links between root and switches, in B/s; ``link_bandwidth`` where ``None``.
+        Bandwidth of the links between root and switches, in B/s; ``link_bandwidth`` where ``None``.
     in_network
         Whether the switches replicate and reduce.
     options

@@ -77,7 +77,7 @@ class Traffic:
     multicast, reduction
         Messages that the network may copy or add on the way, or ``None``.
     name
-        What tables and pictures call it.
+        Name in tables and pictures.
     origin
         ``recorded``, ``loads``, ``synthetic`` or ``unstated`` where it comes from a trace, else empty.
     wiring

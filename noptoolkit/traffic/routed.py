@@ -4,7 +4,7 @@ Token t at source s goes to the chiplets D_t of its top-k experts. How many mess
 on what the hardware can do, in three degrees:
 
 * ``copies``: one per expert, k per token, even where two experts share a chiplet;
-* ``chiplets``: one per distinct chiplet, |D_t| per token, C_T in the mean;
+* ``chiplets``: one per distinct chiplet, |D_t| per token, C_T on average;
 * ``in-network``: one per token, a multicast to D_t that nodes with ``replicates`` copy on the way.
 
 Combine is dispatch backwards: results return to the source, and in the third degree nodes with ``reduces``
@@ -58,9 +58,9 @@ def dispatch(
     package
         Package whose chiplets hold the experts.
     trace
-        Where the tokens go; ``trace.tokens(slice)`` gives the traffic of a micro-batch.
+        Routing of the tokens; ``trace.tokens(slice)`` gives the traffic of a micro-batch.
     allocation
-        Where the experts are.
+        Layout of the experts.
     token_bytes
         Size of one token, in B: hidden width times bytes per value.
     degree

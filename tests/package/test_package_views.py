@@ -161,7 +161,7 @@ def test_where_the_bandwidth_stands() -> None:
         with pytest.raises(TopologyError, match=reason):
             Package.from_networkx(graph, bandwidth=choice)
     graph.edges["a", "b"]["capacity"] = "fast"
-    with pytest.raises(TopologyError, match="'fast' is no number"):
+    with pytest.raises(TopologyError, match="'fast' is not a number"):
         Package.from_networkx(graph, bandwidth=("capacity", "GB/s"))
 
 
