@@ -190,7 +190,7 @@ def _layers(path: Path, devices: int) -> list[list[Ints]]:
 
 def _device(value: Any, path: Path) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise FormatError(f"{path}: device_id {str(value)[:20]!r} is no whole number")
+        raise FormatError(f"{path}: device_id {str(value)[:20]!r} is not a whole number")
     return value
 
 

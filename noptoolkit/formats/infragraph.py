@@ -260,6 +260,6 @@ def _count(entry: Mapping[str, Any], place: str) -> int:
     text = str(entry.get("count", "1"))
     if not text.isdecimal() or len(text) > 9:
         raise FormatError(
-            f"{place}: count {text[:20]!r} of {str(entry.get('name'))[:40]!r} is no whole number"
+            f"{place}: count {text[:20]!r} of {str(entry.get('name'))[:40]!r} is not a whole number"
         )
     return int(text)

@@ -172,7 +172,7 @@ def _agreed(said: int | None, asked: int | None, what: str, place: str) -> int |
 def _whole(value: Any, what: str, place: str) -> int:
     number = np.asarray(value)
     if number.size != 1 or not np.issubdtype(number.dtype, np.integer):
-        raise FormatError(f"{place}: {what} {value!r} is no whole number")
+        raise FormatError(f"{place}: {what} {value!r} is not a whole number")
     if not 0 < number.item() <= MOST_EXPERTS:
         raise FormatError(f"{place}: {what} {number.item()} is not between 1 and {MOST_EXPERTS}")
     return int(number.item())

@@ -47,12 +47,12 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "a workload number": (lambda: nop.load_workload(3), "neither a name nor a path"),
     "a trace of nothing": (lambda: nop.load_trace(None), "no path of a trace"),
     "more bytes than floats hold": (lambda: traffic.all_to_all(PACKAGE, 1e308), "finite in total"),
-    "text as a matrix": (lambda: traffic.from_matrix(PACKAGE, [["a"] * 10] * 10), "no matrix of numbers"),
+    "text as a matrix": (lambda: traffic.from_matrix(PACKAGE, [["a"] * 10] * 10), "not a matrix of numbers"),
     "complex bytes": (
         lambda: traffic.from_matrix(PACKAGE, np.ones((10, 10), complex)),
-        "no matrix of numbers",
+        "not a matrix of numbers",
     ),
-    "a ragged matrix": (lambda: traffic.from_matrix(PACKAGE, [[1], [1, 2]]), "no matrix of numbers"),
+    "a ragged matrix": (lambda: traffic.from_matrix(PACKAGE, [[1], [1, 2]]), "not a matrix of numbers"),
     "negative traffic": (lambda: nop.Traffic(("e0", "e1"), np.array([[0.0, -1.0], [1, 0]])), "not negative"),
     "traffic of NaN": (
         lambda: nop.Traffic(("e0", "e1"), np.array([[0.0, NAN], [1, 0]])),
