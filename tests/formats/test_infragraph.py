@@ -69,7 +69,7 @@ def test_devices_in_instances(tmp_path: Path) -> None:
     ("old", "new", "reason"),
     [
         ("count: 2}]", "count: 99999}]", "at most 10000"),
-        ("count: 2}]", "count: -1}]", "no whole number"),
+        ("count: 2}]", "count: -1}]", "not a whole number"),
         ("choice: memory}", "choice: memory, count: 3}", "twice"),
         ("{name: gpu, count: 2, choice: xpu}", "{name: board, count: 2, choice: device}", "holds itself"),
         ("device: board", "device: bored", "not as InfraGraph has it|no chiplet"),
