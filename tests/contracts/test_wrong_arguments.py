@@ -35,7 +35,7 @@ def all_to_all() -> nop.Traffic:
 
 WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "congestion on a name": (lambda: nop.congestion("mesh-4x4", all_to_all()), "load_topology"),
-    "congestion of a package": (lambda: nop.congestion(PACKAGE, PACKAGE), "is no Traffic"),
+    "congestion of a package": (lambda: nop.congestion(PACKAGE, PACKAGE), "is not a Traffic"),
     "all-to-all on a name": (lambda: traffic.all_to_all("mesh-4x4", 1.0), "load_topology"),
     "allocation on a name": (lambda: nop.allocate(TRACE, "mesh-4x4"), "load_topology"),
     "schedule on a name": (lambda: nop.schedule("mesh-4x4", WORKLOAD), "load_topology"),
