@@ -1,5 +1,6 @@
 """What routers with buffers and virtual channels do, cycle by cycle: latency, saturation, runs until done."""
 
+from noptoolkit.simulate.booksim import read_booksim_config, write_booksim
 from noptoolkit.simulate.curves import LatencyCurve, Saturation, latency_curve, repeat, saturation
 from noptoolkit.simulate.injection import Bursts, Pattern, uniform
 from noptoolkit.simulate.packet_trace import write_packet_trace
@@ -24,9 +25,11 @@ __all__ = [
     "Transfers",
     "check",
     "latency_curve",
+    "read_booksim_config",
     "repeat",
     "saturation",
     "simulate",
     "uniform",
+    "write_booksim",
     "write_packet_trace",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -49,7 +49,7 @@ class Classes:
 
 def classes_for(
     ports: Ports,
-    options: Options | None,
+    options: Options | Sequence[Options] | None,
     sends: tuple[Ints, Ints],
     others: tuple[Ints, Ints],
     *,
@@ -64,7 +64,7 @@ def classes_for(
     Parameters
     ----------
     options
-        Of a routing by destination, if there is one.
+        Of a routing by destination, if there is one; or one for each source.
     sends
         Terminal and destination of what is sent by it.
     others
@@ -143,7 +143,11 @@ def dateline_ties(ports: Ports) -> Ints:
 
 
 def _follow(
-    ports: Ports, options: Options, sends: tuple[Ints, Ints], rule: ClassRule, classes: int
+    ports: Ports,
+    options: Options | Sequence[Options],
+    sends: tuple[Ints, Ints],
+    rule: ClassRule,
+    classes: int,
 ) -> tuple[Ints, Ints, int]:
     def class_of(ip: Ints, out: Ints, to: Ints, before: Ints) -> Ints:
         after = rule(ip, out, to)
@@ -152,16 +156,28 @@ def _follow(
         return np.where(after == NEXT_CLASS, before + 1, after)
 
     count = len(ports.endpoints)
-    return follow_routes(
-        (ports.terminal_in[sends[0]], sends[1]),
-        (options.begin, options.port),
-        options.state_of_in * count,
-        ports.to_input,
-        ports.from_output,
-        class_of,
-        classes,
-        count,
+    parts = (
+        [(options, np.ones(len(sends[0]), bool))]
+        if isinstance(options, Options)
+        else [(own, sends[0] == source) for source, own in enumerate(options)]
     )
+    size = len(ports.to_input) * classes
+    pairs, highest = [], 0
+    for own, mine in parts:
+        holds, asks, top = follow_routes(
+            (ports.terminal_in[sends[0][mine]], sends[1][mine]),
+            (own.begin, own.port),
+            own.state_of_in * count,
+            ports.to_input,
+            ports.from_output,
+            class_of,
+            classes,
+            count,
+        )
+        pairs.append(holds * size + asks)
+        highest = max(highest, top)
+    together = np.unique(np.concatenate(pairs))
+    return together // size, together % size, highest
 
 
 def _one_class(ports: Ports) -> ClassRule:
@@ -187,7 +203,7 @@ def _ordered(ports: Ports, rank: Ints) -> ClassRule:
 
 def _ordered_classes(
     ports: Ports,
-    options: Options | None,
+    options: Options | Sequence[Options] | None,
     sends: tuple[Ints, Ints],
     holds: Ints,
     asks: Ints,

@@ -20,7 +20,7 @@ __all__ = ["FRACTION", "Network", "Sources", "State"]
 FRACTION = 20  # bits of the fraction of a cycle
 
 # what a packet is, and with it how its head is routed
-UNICAST, PATH, VALIANT, ADAPTIVE, MULTICAST, REDUCTION = range(6)
+UNICAST, PATH, VALIANT, ADAPTIVE, BY_SOURCE, MULTICAST, REDUCTION = range(7)
 # states of an input virtual channel
 IDLE, WAIT, ACTIVE, MULTI, ABSORB, HOLD, STALL = range(7)
 # classes of virtual channels that a route gives relative to the packet's own

@@ -70,8 +70,11 @@ __all__ = ["allocate_switch", "allocate_vcs", "pass_flit"]
 
 
 @inlined
-def allocate_switch(net: Any, st: Any, r: Any, can_in: Any, can_out: Any) -> Any:
-    """Match inputs to outputs; return the number of matches, in s1 (input), s2 (output) and s3 (VC)."""
+def allocate_switch(net: Any, st: Any, r: Any, can_in: Any, can_out: Any, narrow_in: Any) -> Any:
+    """Match inputs to outputs; return the number of matches, in s1 (input), s2 (output) and s3 (VC).
+
+    An output of width 1 takes of the inputs ``narrow_in`` alone: in later sub-steps only the wide ones.
+    """
     one = np.int64(1)
     in0, out0 = st.rt[at(r), IN0], st.rt[at(r), OUT0]
     wanted = st.rt[at(r), ASKING] & can_out
@@ -85,6 +88,8 @@ def allocate_switch(net: Any, st: Any, r: Any, can_in: Any, can_out: Any) -> Any
             o = lowest(left)
             left &= left - 1
             candidates = st.op[at(out0 + o), REQUESTS] & can_in & ~matched_in
+            if narrow_in != -1 and net.width_out[out0 + o] == 1:
+                candidates &= narrow_in
             if candidates != 0:
                 i = first_from(candidates, st.op[at(out0 + o), GRANT_SW])
                 if (granted >> i) & 1:

@@ -22,6 +22,7 @@ from noptoolkit.simulate.columns import (
     FRACTION,
     GSTEP,
     IN0,
+    INS,
     LANES,
     LIMITED,
     LISTED,
@@ -67,10 +68,20 @@ def _cross(st: Any, r: Any, now: Any) -> None:
     st.rt[r, CROSSING] = end
 
 
+@called
+def _wide_inputs(net: Any, st: Any, r: Any) -> Any:
+    """Return the inputs of a router that are wider than 1, as bits: two of width 1 meet in a step once."""
+    wide = np.int64(0)
+    for i in range(st.rt[r, INS]):
+        if net.width_in[st.rt[r, IN0] + i] > 1:
+            wide |= np.int64(1) << i
+    return wide
+
+
 @inlined
 def _step(net: Any, st: Any, key: Any, r: Any, now: Any, ready: Any) -> None:
     """Take an internal step of a router; where ports are wide, one of width w takes part in w sub-steps."""
-    can_in, can_out = np.int64(-1), np.int64(-1)
+    can_in, can_out, narrow_in = np.int64(-1), np.int64(-1), np.int64(-1)
     lanes = st.rt[at(r), LANES]
     if lanes > 1:
         st.s6[:] = 0
@@ -81,7 +92,7 @@ def _step(net: Any, st: Any, key: Any, r: Any, now: Any, ready: Any) -> None:
             limit = can_in
             if st.rt[at(r), LIMITED] != 0 and st.rt[at(r), CROSSING] >= (now + 1) << FRACTION:
                 limit &= ~st.rt[at(r), LIMITED]
-            matches = allocate_switch(net, st, r, limit, can_out)
+            matches = allocate_switch(net, st, r, limit, can_out, narrow_in)
         if lane == 0:
             allocate_vcs(net, st, r)
         for k in range(matches):
@@ -99,6 +110,8 @@ def _step(net: Any, st: Any, key: Any, r: Any, now: Any, ready: Any) -> None:
             pass_flit(net, st, key, r, i, o, v, now, ready)
         if matches == 0:
             break
+        if lane == 0 and lanes > 1:
+            narrow_in = _wide_inputs(net, st, r)
 
 
 def _compiled(digest: int) -> Any:

@@ -17,6 +17,7 @@ from noptoolkit.simulate.columns import (
     ABSORBED,
     ADAPTIVE,
     BASE,
+    BY_SOURCE,
     COUNT,
     DEPTH,
     DEST,
@@ -116,6 +117,11 @@ def _special(net: Any, st: Any, key: Any, r: Any, ip: Any, v: Any, p: Any, now: 
         st.pk[p, HOP] += 1
     elif kind == VALIANT:
         entry = _towards(net, st, key, r, ip, p)
+    elif kind == BY_SOURCE:
+        row = st.ip[ip, ROW] + st.pk[p, SRC] * net.phase_rows
+        entry = np.int64(net.routes[row, st.pk[p, DEST]])
+        if entry < 0:
+            entry = choose(net, key, entry, st.pk[p, SRC], st.pk[p, SEQ])
     elif kind == ADAPTIVE:
         entry = _adapt(net, st, key, r, ip, v, p)
     elif kind == MULTICAST:

@@ -24,7 +24,7 @@ from noptoolkit.simulate import columns as c
 from noptoolkit.simulate.classes import Classes, class_masks, classes_for, dateline_ties
 from noptoolkit.simulate.ports import Ports, ports_of
 from noptoolkit.simulate.router import Router
-from noptoolkit.simulate.routes import Choice, options_of, table_of
+from noptoolkit.simulate.routes import Choice, options_by_source, options_of, stacked, table_of
 from noptoolkit.simulate.state import new_network, new_state
 from noptoolkit.simulate.trees import Forest
 
@@ -111,16 +111,24 @@ def plan_of(
         count = len(endpoints)
         source, to = np.repeat(np.arange(count), count), np.tile(np.arange(count), count)
     grid = rule is dimension_order and trees is None
-    classes = decide(options, (source, to), tree_pairs, datelines=grid, phases=2 if method.relayed else 1)
+    own = None if options.one_state else options_by_source(ports, options)
+    classes = decide(
+        own or options, (source, to), tree_pairs, datelines=grid, phases=2 if method.relayed else 1
+    )
     trees, needed = _with_trees(ports, trees, classes, method.name)
     masks = class_masks(needed, router.vcs)
-    choice = table_of(ports, options, classes.rule, len(masks) - 1, dateline_ties(ports) if grid else None)
-    rows = 0
+    every = len(masks) - 1
+    ties = dateline_ties(ports) if grid else None
+    if own:
+        choice = stacked([table_of(ports, part, classes.rule, every, ties) for part in own])
+    else:
+        choice = table_of(ports, options, classes.rule, every, ties)
+    rows = ports.inputs if own else 0
     if method.relayed:
         rows = len(choice.table)
         choice = _second_phase(choice, classes.count)
     arrays = new_network(ports, choice, masks=masks, phase_rows=rows, group_mask=trees and trees.masks)
-    kind = c.VALIANT if method.relayed else c.UNICAST
+    kind = c.VALIANT if method.relayed else c.BY_SOURCE if own else c.UNICAST
     return Plan(ports, classes, choice, method.name, kind, arrays, trees)
 
 

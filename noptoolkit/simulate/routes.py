@@ -9,18 +9,19 @@ output. Classes of VCs keep a routing free of deadlock (`noptoolkit.simulate.ord
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit._arrays import Bits, Ints
+from noptoolkit.errors import RoutingError
 from noptoolkit.routing.forwarding import ForwardingRule, in_parts
 from noptoolkit.simulate.columns import ANY_CLASS
 from noptoolkit.simulate.ports import Ports
 
-__all__ = ["Choice", "Options", "options_of", "table_of"]
+__all__ = ["Choice", "Options", "options_by_source", "options_of", "stacked", "table_of"]
 
 CODE = 1 << 20  # entries to be chosen from are keyed below this
 
@@ -36,12 +37,18 @@ class Options:
         destination is ``state * terminals + destination``.
     state_of_in
         State of a packet at each input port, [inputs].
+    head
+        State that each option leads to, -1 at the terminal.
+    one_state
+        Whether the input port alone tells the state; else the source does too.
     """
 
     begin: Ints
     port: Ints
     share: NDArray[np.float64]
     state_of_in: Ints
+    head: Ints
+    one_state: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,16 +87,18 @@ def options_of(ports: Ports, rule: ForwardingRule) -> Options:
     ends = network.destination[nodes]
     count = len(ends)
     state = np.full(network.num_arcs, -1)
-    tails, tos, arcs, shares = [], [], [], []
+    tails, tos, arcs, shares, heads = [], [], [], [], []
     states = network.num_vertices
     for part, forwarding in in_parts(network, rule, ends):
         state[forwarding.arc] = forwarding.head
+        heads.append(forwarding.head)
         states = forwarding.num_states
         tails.append(forwarding.tail)
         tos.append(np.arange(count)[part][forwarding.to])
         arcs.append(forwarding.arc)
         shares.append(forwarding.share)
-    tail, to, arc, share = (np.concatenate(x) for x in (tails, tos, arcs, shares))
+    tail, to, arc, share, head = (np.concatenate(x) for x in (tails, tos, arcs, shares, heads))
+    one_state = bool((state[arc] == head).all())
     state = np.where(state < 0, network.head, state)
     width = np.array([len(x) for x in ports.out_of_arc], np.int64)
     first = np.cumsum(width) - width
@@ -97,21 +106,79 @@ def options_of(ports: Ports, rule: ForwardingRule) -> Options:
     flat_share = np.array([float(p) for x in ports.share_of_arc for p in x])
     many = width[arc]
     at = np.repeat(first[arc] - (np.cumsum(many) - many), many) + np.arange(many.sum())
-    tail, to, share = (np.repeat(x, many) for x in (tail, to, share))
+    tail, to, share, head = (np.repeat(x, many) for x in (tail, to, share, head))
     port, share = flat_port[at], share * flat_share[at]
     for copy in range(states // network.num_vertices):  # arrived: to the terminal
         tail = np.r_[tail, ends + copy * network.num_vertices]
         to, port, share = np.r_[to, np.arange(count)], np.r_[port, ports.eject], np.r_[share, np.ones(count)]
+        head = np.r_[head, np.full(count, -1)]
     memory = ends != network.origin[nodes]
     tail = np.r_[tail, network.origin[nodes][memory]]  # a stack reads its own without the network
     to = np.r_[to, np.flatnonzero(memory)]
     port, share = np.r_[port, ports.eject[memory]], np.r_[share, np.ones(int(memory.sum()))]
+    head = np.r_[head, np.full(int(memory.sum()), -1)]
     cell = tail * count + to
     order = np.lexsort((-port, cell))
     begin = np.searchsorted(cell[order], np.arange(states * count + 1))
     state_of_in = np.where(ports.arc_in >= 0, state[ports.arc_in], 0)
     state_of_in[ports.terminal_in] = network.origin[nodes]
-    return Options(begin, port[order], share[order], state_of_in)
+    return Options(begin, port[order], share[order], state_of_in, head[order], one_state)
+
+
+def options_by_source(ports: Ports, options: Options) -> list[Options]:
+    """Return the options of each end point's packets, where the state at an input port depends on the source.
+
+    Raises
+    ------
+    RoutingError
+        If it depends on more than that.
+    """
+    count = len(ports.endpoints)
+    cell_of = np.repeat(np.arange(len(options.begin) - 1), np.diff(options.begin)) // count
+    inner = np.flatnonzero(options.head >= 0)
+    tail, head, ip = cell_of[inner], options.head[inner], ports.to_input[options.port[inner]]
+    _, first = np.unique(np.stack([tail, head, ip]), axis=1, return_index=True)
+    tail, head, ip = tail[first], head[first], ip[first]
+    found = []
+    for terminal in ports.terminal_in.tolist():
+        reached = np.zeros((len(options.begin) - 1) // count, bool)
+        reached[options.state_of_in[terminal]] = True
+        while True:
+            fresh = head[reached[tail] & ~reached[head]]
+            if len(fresh) == 0:
+                break
+            reached[fresh] = True
+        mine = np.flatnonzero(reached[tail])
+        state = options.state_of_in.copy()
+        state[ip[mine]] = head[mine]
+        if (state[ip[mine]] != head[mine]).any():
+            raise RoutingError(
+                f"package {ports.network.package.name!r}: the shares depend on more than where a packet is, "
+                "comes from and goes to; simulate a routing by destination, or a table of paths"
+            )
+        found.append(replace(options, state_of_in=state))
+    return found
+
+
+def stacked(choices: Sequence[Choice]) -> Choice:
+    """Return the rows of several tables one below the other, each with a row for every input port."""
+    tables: list[Ints] = []
+    rows: list[Ints] = []
+    entries: list[NDArray[np.int32]] = []
+    limits: list[Bits] = []
+    for part in choices:
+        shift = sum(map(len, rows))
+        table = part.table[part.row_of_in]
+        tables.append(np.where(table < 0, table - shift, table))
+        moved = part.choices.copy()
+        moved[:, 0] += sum(map(len, entries))
+        rows.append(moved)
+        entries.append(part.entry)
+        limits.append(part.limit)
+    return Choice(
+        np.concatenate(tables).astype(np.int32), np.arange(len(choices[0].row_of_in)), np.concatenate(rows),
+        np.concatenate(entries), np.concatenate(limits),
+    )  # fmt: skip
 
 
 def table_of(
