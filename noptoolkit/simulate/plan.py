@@ -12,7 +12,7 @@ import numpy as np
 
 from noptoolkit._arrays import Bools, Ints
 from noptoolkit.errors import RoutingError
-from noptoolkit.network import flow_network
+from noptoolkit.network import Sharing, flow_network
 from noptoolkit.package import Package
 from noptoolkit.routing.dimension_order_routing import dimension_order
 from noptoolkit.routing.forwarding import ForwardingRule, climb_then_descend, split_equally
@@ -49,6 +49,8 @@ class Plan:
         Groups of the trees of messages, if there are any.
     paths, path_first
         Where the entries of the path of each pair begin, for a routing by given paths.
+    sharing
+        How parallel channels share a load.
     """
 
     ports: Ports
@@ -60,6 +62,7 @@ class Plan:
     forest: Forest | None = None
     paths: Ints | None = None
     path_first: Ints | None = None
+    sharing: Sharing = "by bandwidth"
 
     def fresh(self, listing: Any = None) -> Any:
         """Return the state of an empty network."""
@@ -90,13 +93,14 @@ def plan_of(
     RoutingError
         If the routing can deadlock and there are too few VCs, or does not apply to the package.
     """
-    ports = ports_of(flow_network(package), router, endpoints)
+    method = None if routing == "adaptive" else method_of(routing)
+    sharing: Sharing = getattr(method, "sharing", "by bandwidth")
+    ports = ports_of(flow_network(package), router, endpoints, sharing)
     trees = forest(ports) if forest is not None else None
     tree_pairs = trees.pairs() if trees is not None else (np.zeros(0, np.int64),) * 2
     source, to = (x.astype(np.int64) for x in np.nonzero(sends))
-    if routing == "adaptive":
+    if method is None:
         return _adaptive(ports, (source, to), trees, allow_deadlock)
-    method = method_of(routing)
     decide = partial(classes_for, ports, name=method.name, vcs=router.vcs, allow_deadlock=allow_deadlock)
     if method.paths is not None:
         return _along_paths(ports, method, (source, to), trees, decide)
@@ -129,7 +133,7 @@ def plan_of(
         choice = _second_phase(choice, classes.count)
     arrays = new_network(ports, choice, masks=masks, phase_rows=rows, group_mask=trees and trees.masks)
     kind = c.VALIANT if method.relayed else c.BY_SOURCE if own else c.UNICAST
-    return Plan(ports, classes, choice, method.name, kind, arrays, trees)
+    return Plan(ports, classes, choice, method.name, kind, arrays, trees, sharing=sharing)
 
 
 def _with_trees(ports: Ports, trees: Forest | None, classes: Classes, name: str) -> tuple[Forest | None, int]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from noptoolkit._arrays import Bools, Ints
 from noptoolkit.errors import RoutingError, TopologyError, WorkloadError
-from noptoolkit.network import FlowNetwork
+from noptoolkit.network import FlowNetwork, Sharing
 from noptoolkit.package import Chiplet, Memory
 from noptoolkit.routing.lattice import Grid, find_grid
 from noptoolkit.simulate.router import Router
@@ -115,8 +115,15 @@ class Ports:
         return self.network.package.channel_names[channel]
 
 
-def ports_of(network: FlowNetwork, router: Router, endpoints: tuple[str, ...]) -> Ports:
+def ports_of(
+    network: FlowNetwork, router: Router, endpoints: tuple[str, ...], sharing: Sharing = "by bandwidth"
+) -> Ports:
     """Return the ports of a network for a router design, with a terminal for each end point.
+
+    Parameters
+    ----------
+    sharing
+        How a routing splits what goes over parallel channels: by bandwidth, equally, or all on the first.
 
     Raises
     ------
@@ -129,7 +136,7 @@ def ports_of(network: FlowNetwork, router: Router, endpoints: tuple[str, ...]) -
     nodes = len(package.nodes)
     _check_endpoints(network, endpoints)
     flit = router.flit_bytes(network)
-    lanes = _lanes(network, router, flit)
+    lanes = _lanes(network, router, flit, sharing)
     node_of = {name: package.index[name] for name in endpoints}
     east = _directions(network) if router.port_order == "grid" else None
 
@@ -180,7 +187,8 @@ def ports_of(network: FlowNetwork, router: Router, endpoints: tuple[str, ...]) -
         rate[o], latency[o] = lane.rate, lane.latency
         out_of_arc[lane.arc].append(o)
         medium[o] = lead.setdefault(lane.medium, o)
-    share = [tuple(rate[o] / sum(rate[p] for p in ports) for o in ports) for ports in out_of_arc]
+    weight = [Fraction(1)] * len(rate) if sharing == "equally" else rate
+    share = [tuple(weight[o] / sum(weight[p] for p in ports) for o in ports) for ports in out_of_arc]
     at_router, eject = np.zeros(terminals, np.int64), np.zeros(terminals, np.int64)
     for n, name in enumerate(endpoints):
         node = node_of[name]
@@ -224,15 +232,19 @@ class _Lane:
     medium: int
 
 
-def _lanes(network: FlowNetwork, router: Router, flit: float) -> list[_Lane]:
+def _lanes(network: FlowNetwork, router: Router, flit: float, sharing: Sharing) -> list[_Lane]:
     package, nodes = network.package, len(network.origin)
     memory_of = [package.index[stack.name] for stack in package.memories]
     node_of = [*range(nodes), *memory_of]
     lanes = []
     channels = network.arc_of_channel
     groups = [[c] for c in range(len(channels))]
-    if router.parallel == "merged":
+    if router.parallel == "merged" or sharing == "first":
         groups = [np.flatnonzero(channels == arc).tolist() for arc in range(network.num_arcs)]
+    if sharing == "first":
+        groups = [group[:1] for group in groups]
+    elif sharing == "equally":
+        groups = [[c] for c in range(len(channels))]
     bandwidth = np.array([channel.bandwidth for channel in package.channels])
     for group in groups:
         arc = int(channels[group[0]])

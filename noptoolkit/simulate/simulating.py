@@ -185,9 +185,12 @@ def result_of(plan: Plan, found: Measured, traffic: str, offered: float, **more:
     per_input = state.ip[:, c.OCCUPANCY] + now * state.vc[:, c.COUNT].reshape(ports.inputs, -1).sum(axis=1)
     for channel, arc in enumerate(ports.network.arc_of_channel.tolist()):
         outs = ports.out_of_arc[arc]
-        alone = len(outs) == 1
-        out = outs[0] if alone else next(o for o in outs if ports.channel_out[o] == channel)
-        flits[channel] = carried[out] * (shares[channel] if alone else 1.0)
+        merged = len(outs) == 1 and plan.sharing == "by bandwidth"
+        mine = [o for o in outs if merged or ports.channel_out[o] == channel]
+        if not mine:
+            continue
+        out = mine[0]
+        flits[channel] = carried[out] * (shares[channel] if merged else 1.0)
         use[channel] = carried[out] / (rate[out] * window)
         held[channel] = per_input[ports.to_input[out]] / window
     turns = state.tm[:, c.TURN]
