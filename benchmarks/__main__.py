@@ -11,6 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ASKED = {
     "allocation": (["quality"], ["seconds"], ["time"]),
+    "collectives": (["cuts"], ["schedules"], ["groups"]),
     "flow": (["cells"], ["highs"], ["routings"], ["multicast"]),
 }
 
