@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time as clock
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from noptoolkit.collectives.integer_graph import shares_halves
 from noptoolkit.collectives.pricing import Groups, groups_of
 from noptoolkit.collectives.relaying import lay_groups
 from noptoolkit.collectives.requests import Request
+from noptoolkit.collectives.reweighing import reweigh
 from noptoolkit.collectives.spanning import all_reduce_by_strength
 from noptoolkit.collectives.spreading import member_nodes, spread_or_collect
 from noptoolkit.collectives.steiner import all_reduce_at_switches, capable_relays
@@ -27,6 +29,8 @@ from noptoolkit.network import FlowNetwork
 __all__ = ["solve_optimally"]
 
 SMALL = 80  # vertices up to which column generation is quicker than the first-order method
+COPIES = (8, 16)  # trees of each share in a schedule of large groups
+MOST_SECONDS = 120.0  # of the linear program that weighs them
 MANY = 1_500  # commodities beyond which it is not
 
 TREES = "duality: trees of the members, relays that copy and add nothing"
@@ -156,19 +160,35 @@ def _together(
     ]
     target = max(bound.time for bound in bounds)
     schedule, use, method = None, averaged.use, "average of trees (volume algorithm)"
-    for copies in (8, 32):
-        laid, time = lay_groups(groups, target, goal=0.9 * tol, reversible=symmetry.reversible, copies=copies)
-        if time <= max(averaged.time, target * (1 + tol)) * (1 + 1e-9):
-            schedule, use, method = laid, laid.use(), "trees laid and re-laid"
+    best_time = max(averaged.time, target * (1 + tol)) * (1 + 1e-9)
+    for copies in COPIES:
+        if clock.perf_counter() > deadline:
             break
-        if time > 1.1 * target:  # more trees would not close such a gap
+        laid, time = lay_groups(groups, target, goal=0.1 * tol, reversible=symmetry.reversible, copies=copies)
+        name = "trees laid and re-laid"
+        if time > target * (1 + 0.1 * tol):
+            limit = min(max(deadline - clock.perf_counter(), 1e-3), MOST_SECONDS)
+            weighed = reweigh(laid, time_limit=limit)
+            if weighed is not None and _time(groups, weighed.use()) < time:
+                laid, time, name = (
+                    weighed,
+                    _time(groups, weighed.use()),
+                    "trees laid, weighed by a linear program",
+                )
+        if time <= best_time:
+            schedule, use, method, best_time = laid, laid.use(), name, time
+        if time <= target * (1 + tol):
             break
     if schedule is None:
         notes = [*notes, "the loads are an average over many trees, which are not kept as a schedule"]
-    limited = averaged.time > averaged.bound * (1 + tol)
+    limited = schedule is None and averaged.time > averaged.bound * (1 + tol)
     theorem = _theorem(groups, bounds, tol)
     best = Answer(use, method, tuple(bounds), schedule, theorem, tuple(notes), limited)
     return _plainer(groups, best, tol, slack=0.0 if schedule is not None else 0.5 * tol)
+
+
+def _time(groups: Groups, use: Floats) -> float:
+    return float((use / groups.network.capacity).max(initial=0.0))
 
 
 def _plainer(groups: Groups, best: Answer, tol: float, *, slack: float) -> Answer:

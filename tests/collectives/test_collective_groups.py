@@ -340,3 +340,16 @@ def test_relays_that_compute_never_make_it_slower() -> None:
     assert helped.time <= without.time * (1 + 1e-9)
     assert helped.time_bound <= helped.time
     assert helped.verify()
+
+
+def test_schedules_of_many_groups_reach_the_bound() -> None:
+    package = topology.torus(10, 10, link_bandwidth=1.0)
+    names = package.experts
+    groups = [[names[i] for i in block] for block in blocks(10, 2)]
+    mixed = [Request("all-reduce", 1.0, group) for group in groups]
+    mixed += [Request("all-to-all", 1.0, [names[i] for i in block]) for block in strided(10, 5)]
+    for requests in (mixed[:25], mixed):
+        result = collective(package, groups=requests)
+        assert result.schedule is not None
+        assert result.gap < 0.01
+        assert result.verify()
