@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from noptoolkit.step import POLICIES, Policy, StepSchedule, check_computes
 from noptoolkit.step.routing_choice import check_routing
 from noptoolkit.traffic import Traffic
 from noptoolkit.traffic.routed import Degree
-from noptoolkit.workload import Workload
+from noptoolkit.workload import Batch, Workload
 
 __all__ = ["Progress", "Run", "dispatch_of_step", "halves", "plan_step", "run"]
 
@@ -40,6 +41,7 @@ def run(
     routing: str | Routing = "optimal",
     policy: str | Policy = "streaming",
     degree: Degree | None = None,
+    batch: int | Mapping[str, Any] | Batch | None = None,
     objective: Objective | None = None,
     tol: float = 0.01,
     rng: int | np.random.Generator | None = 0,
@@ -64,6 +66,9 @@ def run(
     degree
         Copies of a token: one for each expert (``copies``) or each chiplet (``chiplets``), or as few as the
         network's own replication and reduction need (``in-network``); the policy's where ``None``.
+    batch
+        Batch in place of the workload's: a number of sequences, fields such as ``{"mode": "decode"}``, or a
+        `Batch`.
     objective
         Objective of the allocator ``auto``: ``time`` (where ``None``) of dispatch, experts and combine on
         this package, or ``c_t``.
@@ -94,7 +99,7 @@ def run(
     >>> result
     Run('olmoe-1b-7b' on 'mozart-nop-tree', layout by contiguous, ...; computed: allocation, dispatch)
     """
-    place, load = load_topology(package), load_workload(workload)
+    place, load = load_topology(package), load_workload(workload).with_batch(batch)
     check_computes(place)
     load.check_routed()
     chosen = resolve(policy, POLICIES, "policy")

@@ -10,6 +10,7 @@ hidden width d, h heads, g key-value heads of width w, E routed and S shared exp
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -315,6 +316,28 @@ class Workload:
         routing = self.routing.digest() if isinstance(self.routing, RoutingTrace) else self.routing
         model = fields_of(self.model, without=("name", "published_parameters"))
         return digest("workload", {"model": model, "batch": self.batch, "routing": routing})
+
+    def with_batch(self, batch: int | Mapping[str, Any] | Batch | None) -> Workload:
+        """Return a workload with another batch: a number of sequences, some other fields, or a whole `Batch`.
+
+        Examples
+        --------
+        >>> import noptoolkit as nop
+        >>> workload = nop.load_workload("qwen3-30b-a3b")
+        >>> workload.with_batch(64).batch.sequences, workload.with_batch({"mode": "decode"}).batch.mode
+        (64, 'decode')
+        """
+        if batch is None:
+            return self
+        if isinstance(batch, Batch):
+            return self.replace(batch=batch)
+        if isinstance(batch, Mapping):
+            return self.replace(**{f"batch.{key}": value for key, value in batch.items()})
+        if isinstance(batch, int) and not isinstance(batch, bool):
+            return self.replace(sequences=batch)
+        raise WorkloadError(
+            f"batch={batch!r}: give a number of sequences, fields such as {{'sequences': 64}}, or a Batch"
+        )
 
     def replace(self, **changes: Any) -> Workload:
         """Return a workload with some fields replaced, its own or those of its parts.

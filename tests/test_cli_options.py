@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import noptoolkit as nop
 from noptoolkit import load_topology, load_workload, plot, save_trace
 from noptoolkit.cli.application import app
 from noptoolkit.cli.plotting import KINDS, SEVERAL
@@ -207,3 +208,18 @@ def test_the_shell_completes_presets_and_names(words, expected):
         [sys.executable, "-c", line], env=environment, capture_output=True, text=True, check=False
     )
     assert (expected in done.stdout.split()) if expected else not done.stdout.strip()
+
+
+def test_run_and_compare_take_a_batch():
+    options = {"allocator": "contiguous", "routing": "shortest"}
+    run = nop.run("mesh-4x4", "stdlib-moe", batch={"sequences": 64, "mode": "decode"}, **options)
+    assert (run.given.batch.sequences, run.given.batch.mode) == (64, "decode")
+    assert nop.run("mesh-4x4", "stdlib-moe", batch=8, **options).given.batch.sequences == 8
+    result = nop.compare("mesh-4x4", "stdlib-moe", batch=nop.Batch(16), metrics=["links"], **options)
+    assert result.runs[0].given.batch == nop.Batch(16)
+    with pytest.raises(WorkloadError, match="3 sequences do not divide into 4 micro-batches"):
+        nop.run("mesh-4x4", "stdlib-moe", batch=3)
+    with pytest.raises(WorkloadError, match="batch='8': give a number of sequences"):
+        nop.run("mesh-4x4", "stdlib-moe", batch="8")
+    with pytest.raises(UnknownNameError, match=r"no field 'batch\.sequenses'; did you mean"):
+        nop.run("mesh-4x4", "stdlib-moe", batch={"sequenses": 8})

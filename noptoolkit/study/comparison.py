@@ -27,7 +27,7 @@ from noptoolkit.step import Policy
 from noptoolkit.tables import Column, Missing, Table
 from noptoolkit.trace import ORIGINS
 from noptoolkit.traffic.routed import Degree
-from noptoolkit.workload import Workload
+from noptoolkit.workload import Batch, Workload
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -179,6 +179,7 @@ def compare(
     policy: str | Policy = "streaming",
     normalise: str | Callable[[Package], float] | None = None,
     degree: Degree | None = None,
+    batch: int | Mapping[str, Any] | Batch | None = None,
     objective: Objective | None = None,
     tol: float = 0.01,
     rng: int | None = 0,
@@ -198,7 +199,7 @@ def compare(
     metrics
         Names in `noptoolkit.metrics.METRICS`, or `Metric` records; the bound of a metric comes with it. Only
         the stages that they need are computed. All where ``None``.
-    allocator, routing, policy, degree, objective, tol, rng, progress, report
+    allocator, routing, policy, degree, batch, objective, tol, rng, progress, report
         As `run` takes them.
     normalise
         Total that the links of every package are scaled to, that of the first package: ``beachfront``,
@@ -245,7 +246,7 @@ def compare(
         by = normalise if isinstance(normalise, str) else getattr(normalise, "__name__", "a callable")
         factors = [(by, _factor(*pair)) for pair in zip(places, level, strict=True)]
         places = list(level)
-    loads: list[Workload] = [load_workload(workload) for workload in asked]
+    loads: list[Workload] = [load_workload(workload).with_batch(batch) for workload in asked]
     _check_names("packages", [place.name for place in places])
     _check_names("workloads", [load.name for load in loads])
     layouts: dict[LayoutKey, Allocation] = {}
