@@ -198,7 +198,8 @@ class FlowResult:
         Of a fixed routing, its rule for the vertices that receive something. Of ``optimal``, the split of the
         flow found; where the flow is by source, the rule has a state for each vertex and source
         (`noptoolkit.routing.flow_shares`). Given paths have a state for each source too. Messages to sets
-        follow trees instead, ``routed.trees``.
+        follow trees instead, ``routed.trees``. Used as a routing, parallel channels share a load in
+        proportion to bandwidth, which only `noptoolkit.routing.RoutingMethod` can say otherwise.
 
         Raises
         ------
