@@ -14,6 +14,7 @@ from noptoolkit._seeds import generator_from
 from noptoolkit.collectives.answers import Answer, ProvedBound, partition_cut
 from noptoolkit.collectives.integer_graph import IntegerGraph, integer_graph, shares_halves
 from noptoolkit.collectives.requests import Request
+from noptoolkit.collectives.reweighing import reweigh
 from noptoolkit.collectives.schedule import CollectiveSchedule
 from noptoolkit.collectives.spreading import member_nodes
 from noptoolkit.collectives.strength import strength_partition
@@ -26,6 +27,7 @@ EXACT_TREES = 64  # vertices up to which trees are packed exactly, whatever it t
 MATROID_ELEMENTS = {True: 70_000, False: 20_000}  # edges of all trees, up to and beyond that
 MATROID_WORK = 600_000_000
 
+GREEDY = "spanning trees packed greedily"
 TUTTE = "Tutte, Nash-Williams, Cunningham: spanning trees reach the strength; no uncoded schedule is faster"
 
 
@@ -81,11 +83,19 @@ def all_reduce_by_strength(network: FlowNetwork, request: Request, tol: float) -
         target = cut.time / request.size if request.size else 1.0
         noise = generator_from(0).random(997)
         trees, _ = greedy_trees(n, a, b, wide, target, 0.9 * tol, 4000, noise)
-        method = "spanning trees packed greedily"
+        method = GREEDY
     if not count:
         bounds.append(_tree_bound(network, graph, n, a, b, wide, trees, request.size, keep, back))
     schedule = _up_and_down(network, graph, touched, (a, b), trees, keep, back, request.size)
+    if n <= EXACT_TREES and method == GREEDY:
+        weighed = reweigh(schedule)
+        if weighed is not None and _worst(weighed) < _worst(schedule):
+            schedule, method = weighed, "spanning trees weighed by a linear program"
     return Answer(schedule.use(), method, tuple(bounds), schedule, TUTTE)
+
+
+def _worst(schedule: CollectiveSchedule) -> float:
+    return float((schedule.use() / schedule.network.capacity).max())
 
 
 def _multiples(p: int, q: int, capacity: Ints) -> tuple[int, Ints]:
