@@ -27,7 +27,9 @@ Buffers and the sharing of rates only make schedules longer, so the bounds hold 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,26 +49,49 @@ MEMBERS = 64
 """Members of a front that are looked at."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LowerBound:
     """The lower bounds of a task graph, in s.
 
     Parameters
     ----------
-    critical_path, load, head_load_tail, fronts
+    critical_path, load, head_load_tail
         As in the module's text.
     resource
         The resource with the largest load or head + load + tail, empty if there is none.
-    stages
-        The fronts that give the bound of the fronts, in order: its certificate.
+    prove
+        Called for the bound of the fronts and these fronts when first asked for: on graphs of a million tasks
+        it takes longer than the schedule.
     """
 
     critical_path: float
     load: float
     head_load_tail: float
-    fronts: float
     resource: str = ""
-    stages: tuple[Ints, ...] = field(default=(), repr=False, compare=False)
+    prove: Callable[[], tuple[float, tuple[Ints, ...]]] | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        return (
+            f"LowerBound(critical_path={self.critical_path}, load={self.load}, "
+            f"head_load_tail={self.head_load_tail}, fronts={self.fronts}, resource={self.resource!r})"
+        )
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_proof": self._proof, "prove": None}
+
+    @cached_property
+    def _proof(self) -> tuple[float, tuple[Ints, ...]]:
+        return (0.0, ()) if self.prove is None else self.prove()
+
+    @property
+    def fronts(self) -> float:
+        """Bound of the fronts, as in the module's text, in s."""
+        return self._proof[0]
+
+    @property
+    def stages(self) -> tuple[Ints, ...]:
+        """The fronts that give the bound of the fronts, in order: its certificate."""
+        return self._proof[1]
 
     @property
     def value(self) -> float:
@@ -96,7 +121,7 @@ def lower_bound(graph: TaskGraph, order: Ints, head: Floats, tail: Floats) -> Lo
     LowerBound(critical_path=5.0, load=12.0, head_load_tail=14.0, fronts=12.0, resource='pe')
     """
     if len(graph) == 0:
-        return LowerBound(0.0, 0.0, 0.0, 0.0)
+        return LowerBound(0.0, 0.0, 0.0)
     time = lone_times(graph)
     critical = float((head + time + tail).max())
     load = graph.load
@@ -118,9 +143,8 @@ def lower_bound(graph: TaskGraph, order: Ints, head: Floats, tail: Floats) -> Lo
     heaviest = float(load.max(initial=0.0))
     if heaviest > best:
         where = int(load.argmax())
-    fronts, stages = _front_bound(graph, order, time, head, tail, (owner, resource, work))
-    name = graph.resources[where] if where >= 0 else ""
-    return LowerBound(critical, heaviest, best, fronts, name, stages)
+    prove = partial(_front_bound, graph, order, time, head, tail, (owner, resource, work))
+    return LowerBound(critical, heaviest, best, graph.resources[where] if where >= 0 else "", prove)
 
 
 def lone_times(graph: TaskGraph) -> Floats:

@@ -270,12 +270,14 @@ class TaskGraphBuilder:
         pred_ptr, pred = frozen(self._pred_ptr, np.int64), frozen(self._pred, np.int64)
         if not self._late_task:
             return pred_ptr, pred
-        late = np.array(self._late_task, np.int64)
-        owner = np.concatenate([np.repeat(np.arange(len(self)), np.diff(pred_ptr)), late])
-        counts = np.bincount(owner, minlength=len(self))
-        by_task = np.argsort(owner, kind="stable")
-        pred = np.concatenate([pred, np.array(self._late_pred, np.int64)])[by_task]
-        return frozen(np.concatenate([[0], np.cumsum(counts)]), np.int64), frozen(pred, np.int64)
+        by_task = np.argsort(np.array(self._late_task, np.int64), kind="stable")
+        task = np.array(self._late_task, np.int64)[by_task]
+        more = np.cumsum(np.bincount(task, minlength=len(self)))  # late ones of each task and those before
+        counts = np.diff(pred_ptr)
+        merged = np.empty(len(pred) + len(task), np.int64)
+        merged[np.arange(len(pred)) + np.repeat(np.r_[0, more[:-1]], counts)] = pred
+        merged[np.arange(len(task)) + pred_ptr[1:][task]] = np.array(self._late_pred, np.int64)[by_task]
+        return frozen(pred_ptr + np.r_[0, more], np.int64), frozen(merged, np.int64)
 
     def _new_need(self, resource: str | tuple[str, ...] | None, buffer: str | None, label: str) -> int:
         names = (resource,) if isinstance(resource, str) else resource or ()

@@ -33,6 +33,10 @@ REACHED = 1 + 1e-4
 """Makespan over lower bound below which a schedule is not improved any more."""
 
 
+MANY = 300_000
+"""Tasks beyond which the bound of the fronts takes longer than the rounds that it might save."""
+
+
 @dataclass(frozen=True, eq=False)
 class Timeline:
     """When each task runs.
@@ -91,7 +95,8 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail", rounds
     if done < len(graph):
         raise ScheduleError(_name_stuck(graph, end))
     bounds = lower_bound(graph, order, head, tail)
-    start, end = _improved(graph, start, end, bounds.value, rounds)
+    known = bounds.value if len(graph) <= MANY else bounds.load
+    start, end = _improved(graph, start, end, known, rounds)
     start.flags.writeable = end.flags.writeable = False
     return Timeline(start, end, bounds)
 

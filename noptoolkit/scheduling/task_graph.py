@@ -94,11 +94,14 @@ class TaskGraph:
     @cached_property
     def successors(self) -> tuple[Ints, Ints]:
         """Pointers and indices of each task's successors, as ``pred_ptr`` and ``pred``."""
-        counts = np.bincount(self.pred, minlength=len(self))
-        pointers = np.zeros(len(self) + 1, np.int64)
-        np.cumsum(counts, out=pointers[1:])
-        owner = np.repeat(np.arange(len(self)), np.diff(self.pred_ptr))
-        return pointers, owner[np.argsort(self.pred, kind="stable")]
+        from scipy.sparse import csr_array
+
+        shape = (len(self), len(self))
+        entries = np.zeros(len(self.pred), np.int8)
+        turned = csr_array(
+            (entries, self.pred, self.pred_ptr), shape=shape
+        ).tocsc()  # keeps the order of tasks
+        return turned.indptr.astype(np.int64), turned.indices.astype(np.int64)
 
     @cached_property
     def reversed(self) -> TaskGraph:
