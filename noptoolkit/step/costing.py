@@ -35,7 +35,7 @@ from noptoolkit.step.routes import ALONE, named_routing, pairs_of, routed_step
 from noptoolkit.step.step import Block, Slice, Step, StepOptions
 from noptoolkit.step.transfers import Pair, Transfer
 from noptoolkit.trace import RoutingTrace
-from noptoolkit.traffic import Traffic, all_to_all, combine, dispatch, from_matrix
+from noptoolkit.traffic import DestinationSets, Traffic, all_to_all, combine, dispatch, from_matrix
 from noptoolkit.units import format_quantity
 from noptoolkit.workload import Workload
 
@@ -201,8 +201,48 @@ class _Maker:
         model = self.model
         width = self.batch.bytes_per_value
         share = 1.0 / self.batch.sequence_length if self.batch.mode == "prefill" else 1.0  # last tokens only
+        if self.options.split_head:
+            return self.split_head_block(self.tokens * share)
         head = self.hosted("head", model.vocab * model.hidden, lambda n: head_work(model, n * share, width))
         return Block(head, exchange=self.exchange(head))
+
+    def split_head_block(self, tokens: float) -> Block:
+        """Return the head with its vocabulary spread over the expert chiplets, for some tokens at a time."""
+        model, width, names = self.model, self.batch.bytes_per_value, self.package.experts
+        work = (1.0 / len(names)) * head_work(model, tokens, width)
+        parameters = model.vocab * model.hidden / len(names)
+        made: list[Slice] = []
+        for name in names:
+            chiplet = self.chiplet(name)
+            room = chiplet.sram
+            parts = 1 if room is None else math.ceil(2 * parameters * width / room)
+            forward = np.full(
+                self.count, compute_time(chiplet, work, self.options.efficiency.compute) / parts
+            )
+            made += [self.slice(name, "head", parameters / parts, forward, None) for _ in range(parts)]
+        there, back = tokens * model.hidden * width, tokens * 8.0
+        if self.batch.mode == "training":
+            back = there
+        sent = [self.transfer(self.everywhere(there, back=False), "dispatch") for _ in range(self.count)]
+        returned = [self.transfer(self.everywhere(back, back=True), "combine") for _ in range(self.count)]
+        return Block((), (), tuple(made), tuple(sent), tuple(returned))
+
+    def everywhere(self, size: float, *, back: bool) -> Traffic:
+        """Return bytes of the hosts' tokens, an equal part each, to every expert chiplet, or summed back."""
+        names = self.package.terminals
+        root = np.array([names.index(host) for host in self.hosts])
+        part = size / len(root)
+        if self.options.degree == "in-network":
+            words = np.zeros((1, -(-len(names) // 64)), np.uint64)
+            for index in map(names.index, self.package.experts):
+                words[0, index // 64] |= np.uint64(1) << np.uint64(index % 64)
+            sets = DestinationSets(root, np.repeat(words, len(root), axis=0), np.full(len(root), part))
+            nothing = np.zeros((len(names), len(names)))
+            return Traffic(names, nothing, reduction=sets) if back else Traffic(names, nothing, sets)
+        pairs = np.zeros((len(names), len(names)))
+        pairs[np.ix_(root, np.array([names.index(name) for name in self.package.experts]))] = part
+        np.fill_diagonal(pairs, 0.0)
+        return from_matrix(self.package, pairs.T if back else pairs)
 
     @property
     def attention_parameters(self) -> int:

@@ -181,10 +181,10 @@ class _Writer:
         self.release(visit)
 
     def head(self, visit: Visit) -> None:
-        self.load(visit, visit.block.before)
+        self.load(visit, [*visit.block.before, *visit.block.experts])
         for b in range(self.step.micro_batches):
             computed = self.compute(visit, visit.block.before, b, self.ready[b])
-            self.ready[b] = self.join(computed, f"head m{b}")
+            self.ready[b] = self.join(self.middle(visit, b, computed), f"head m{b}")
         self.name_stage("head", [task for tasks in self.ready for task in tasks])
         if self.step.training:
             self.update(visit)
@@ -207,7 +207,7 @@ class _Writer:
         for part in block.experts:
             gate = [*before[part.chiplet], *visit.loaded[part.index]]
             time = visit.factor * float(part.forward[b])
-            task = self.tasks.add(time, part.chiplet, gate, kind="expert", label=text)
+            task = self.tasks.add(time, part.chiplet, gate, kind=part.kind, label=text)
             visit.done.setdefault(part.index, []).append(task)
             finished[part.chiplet].append(task)
         gates: dict[str, Ids] = {}

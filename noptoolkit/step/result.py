@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from noptoolkit.package import Package
 from noptoolkit.scheduling import Schedule
 from noptoolkit.step.energy import StepEnergy
@@ -13,12 +15,14 @@ from noptoolkit.step.policies import Policy
 from noptoolkit.step.routing_bound import RoutingBound, bound_of_routings, has_one_routing
 from noptoolkit.step.step import Step
 from noptoolkit.step.verification import StepVerification, verify_step
-from noptoolkit.tables import Amount, Missing, Table
+from noptoolkit.tables import Amount, Column, Missing, Table
 from noptoolkit.trace import ORIGINS
 from noptoolkit.units import format_quantity
 from noptoolkit.workload import Workload
 
 __all__ = ["StepSchedule"]
+
+WORTH_TELLING = 0.05  # share of the makespan
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -80,6 +84,41 @@ class StepSchedule(Schedule):
         """Name of the routing of everything that crosses the network."""
         return self.step.routing
 
+    @cached_property
+    def busy_by_kind(self) -> dict[str, dict[str, float]]:
+        """How long each resource is held by each kind of task, in s; flows that share are left out."""
+        graph = self.graph
+        found: dict[str, dict[str, float]] = {}
+        key = graph.need * len(graph.kinds) + graph.kind
+        total = np.bincount(key, graph.duration, len(graph.needs) * len(graph.kinds))
+        for place in np.flatnonzero(total > 0).tolist():
+            need, kind = divmod(place, len(graph.kinds))
+            for resource in graph.needs[need][0]:
+                kinds = found.setdefault(graph.resources[resource], {})
+                name = graph.kinds[kind]
+                kinds[name] = kinds.get(name, 0.0) + float(total[place])
+        return found
+
+    def table_by_resource(self, busiest: int = 12) -> Table:
+        """Return the busiest resources, a row each: how long each kind of task holds them.
+
+        What limits a step is here a row that is busy all the time, or a column that one row alone has.
+        """
+        order = sorted(self.busy_by_kind.items(), key=lambda row: -sum(row[1].values()))[:busiest]
+        kinds = list(dict.fromkeys(kind for _, held in order for kind in held))
+        columns = [Column("resource"), *(Column(kind, unit="s") for kind in (*kinds, "busy"))]
+        columns.append(Column("share", "of the makespan", form=".1f %"))
+        rows = [
+            (
+                name,
+                *(held.get(kind) for kind in kinds),
+                sum(held.values()),
+                sum(held.values()) / self.makespan,
+            )
+            for name, held in order
+        ]
+        return Table(columns, rows, title="Busiest resources by kind of task")
+
     def table(self, busiest: int = 8) -> Table:
         """Return the schedule as a table: times, energy, SRAM, busiest resources."""
         table = super().table(busiest)
@@ -105,6 +144,18 @@ class StepSchedule(Schedule):
             f"Policy: {self.policy.graph.__name__}, {self.policy}.",
             f"Network routing: {self.routing}.",
         ]
+        busy = self.busy_by_kind
+        head = {name: kinds["head"] for name, kinds in busy.items() if "head" in kinds}
+        if head and max(head.values()) > WORTH_TELLING * self.makespan:
+            longest = max(head.values())
+            computing = sum(node.flops is not None for node in self.package.chiplets)
+            split = self.step.options.split_head
+            spread = "" if split else "; split_head=True spreads it over the experts' own"
+            share = f"{longest / self.makespan:.1%} of the makespan"
+            lines.append(
+                f"The head takes {format_quantity(longest, 's')}, {share}, on {len(head)} of {computing} "
+                f"chiplets that compute{spread}."
+            )
         if self.workload.trace.origin != "recorded":
             lines.append(f"Tokens to experts: {ORIGINS[self.workload.trace.origin]}.")
         return lines

@@ -37,6 +37,7 @@ def schedule(
     optimiser: str = "sgd",
     weights_on_network: bool = True,
     hosts: Literal["experts", "all"] | tuple[str, ...] | None = None,
+    split_head: bool = False,
     recompute: bool = False,
     energy_per_flop: Quantity | None = None,
     **changes: Any,
@@ -56,7 +57,7 @@ def schedule(
         chosen for all traffic together and of shortest, dor and ecmp, one path per transfer;
         ``optimal-split`` if transfers may be split over paths; ``optimal-alone`` for the best routes of each
         transfer alone; or a routing of `noptoolkit.flow.ROUTINGS` or of your own.
-    efficiency, slices, optimiser, weights_on_network, hosts, recompute
+    efficiency, slices, optimiser, weights_on_network, hosts, split_head, recompute
         See `StepOptions`.
     energy_per_flop
         In J, see `energy_of`.
@@ -95,6 +96,7 @@ def schedule(
                 optimiser=optimiser,
                 weights_on_network=weights_on_network,
                 hosts=hosts,
+                split_head=split_head,
                 recompute=recompute,
             )
             unrouted = unrouted_step(package, workload, allocation, options)

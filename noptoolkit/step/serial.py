@@ -59,7 +59,9 @@ def serial_graph(step: Step) -> TaskGraph:
         run(block, f"L{layer}", backward=False)
     stage("load", "load head", add_up(part.load.occupied for part in step.head.slices))
     factor = 3.0 if step.training else 1.0
-    stage("head", "head", add_up({p.chiplet: factor * p.forward.sum()} for p in step.head.before))
+    stage("dispatch", "dispatch head", add_up(t.uses for t in step.head.dispatch))
+    stage("head", "head", add_up({p.chiplet: factor * p.forward.sum()} for p in step.head.slices))
+    stage("combine", "combine head", add_up(t.uses for t in step.head.combine))
     if step.training:
         finish(step.head, "head")
         for layer, block in reversed(list(enumerate(blocks))):

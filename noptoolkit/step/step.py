@@ -77,6 +77,10 @@ class StepOptions:
         Chiplets on which the tokens live and attention runs, data-parallel: ``None`` for the attention
         chiplets, or the expert chiplets where there are none; ``experts`` for the expert chiplets, ``all``
         for both; or their names.
+    split_head
+        Whether the output head's vocabulary is spread evenly over the expert chiplets, instead of the whole
+        head on every host: each token goes to all of them, and in training its gradient is summed on the way
+        back (in prefill and decode, 8 B per token come back from each: its largest logit and where).
     recompute
         Whether training keeps the inputs of attention and experts only, and computes the rest again.
     """
@@ -89,6 +93,7 @@ class StepOptions:
     optimiser: str = "sgd"
     weights_on_network: bool = True
     hosts: Literal["experts", "all"] | tuple[str, ...] | None = None
+    split_head: bool = False
     recompute: bool = False
 
     def __post_init__(self) -> None:
@@ -267,7 +272,7 @@ class Step:
         """What each expert chiplet waits for: the network resources that lead to it in any dispatch."""
         if self.relaxed:
             return {name: frozenset([f"to {name}"]) for name in self.package.experts}
-        loads = [t.load for block in self.blocks for t in block.dispatch]
+        loads = [t.load for block in (*self.blocks, self.head) for t in block.dispatch]
         return self._reach(loads, backward=True)
 
     @cached_property
@@ -275,7 +280,7 @@ class Step:
         """The network resources that each expert chiplet leads to in any combine."""
         if self.relaxed:
             return {name: frozenset([f"from {name}"]) for name in self.package.experts}
-        loads = [t.load for block in self.blocks for t in block.combine]
+        loads = [t.load for block in (*self.blocks, self.head) for t in block.combine]
         return self._reach(loads, backward=False)
 
     @cached_property
