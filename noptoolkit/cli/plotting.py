@@ -40,7 +40,7 @@ __all__ = ["KINDS", "plot"]
 KINDS: dict[str, Literal["nothing", "topology", "workload"]] = {
     "topology": "topology",
     **dict.fromkeys(("load", "loads", "traffic", "multicast"), "workload"),
-    **dict.fromkeys(("schedule", "utilisation", "breakdown", "animate"), "workload"),
+    **dict.fromkeys(("schedule", "utilisation", "breakdown", "step_bounds", "animate"), "workload"),
     **dict.fromkeys(("comparison", "scaling"), "workload"),
     **dict.fromkeys(("layout", "layouts", "coactivation", "pareto"), "workload"),
     **dict.fromkeys(("roofline", "degradation"), "workload"),

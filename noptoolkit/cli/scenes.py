@@ -162,6 +162,10 @@ def _breakdown(scene: Scene) -> Axes:
     return draw.breakdown({run.package.name: run.plan for run in scene.result.runs})
 
 
+def _step_bounds(scene: Scene) -> Axes:
+    return draw.step_bounds(scene.run.plan)
+
+
 def _comparison(scene: Scene) -> Axes:
     return draw.comparison(scene.result)[0]
 
@@ -227,6 +231,7 @@ PICTURES: dict[str, Callable[[Scene], Axes]] = {
     "schedule": _schedule,
     "utilisation": _utilisation,
     "breakdown": _breakdown,
+    "step_bounds": _step_bounds,
     "comparison": _comparison,
     "scaling": _scaling,
     "layout": _layout,
