@@ -234,7 +234,7 @@ def tables() -> str:
         "Allocators": ALLOCATORS,
     }
     text = [heading("Everything that goes by name", "=")]
-    text.append("An option that chooses an algorithm takes one of these names, or a callable of one's own.\n")
+    text.append("An option that chooses an algorithm takes one of these names, or a user's own callable.\n")
     for title, table in families.items():
         rows = [(f"``{name}``", first_line(value)) for name, value in table.items()]
         text += [heading(title, "-"), list_table(("name", "what it does"), rows)]
