@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from noptoolkit.plot._schedule import schedule
 from noptoolkit.plot._style import INK, OKABE_ITO, legend_below, multiple_of, quantity
@@ -49,10 +51,15 @@ def step_bounds(
         ("lower bound of these routes", plan.bound_of_routes, "-.", OKABE_ITO["blue"]),
         ("makespan", plan.makespan, "-", INK),
     ]
-    handles = []
+    handles: list[Artist] = []
+    kinds = ax.get_legend()
     for name, at, style, colour in lines:
         label = f"{name}: {quantity(at, 's')}"
         ax.axvline(at * factor, color=colour, linewidth=1.0, linestyle=style, zorder=5, clip_on=False)
         handles.append(Line2D([], [], color=colour, linestyle=style, linewidth=1.0, label=label))
+    if kinds is not None:  # one legend for lines and bars
+        for patch, text in zip(kinds.legend_handles, kinds.get_texts(), strict=True):
+            if isinstance(patch, Patch):
+                handles.append(Patch(facecolor=patch.get_facecolor(), label=text.get_text()))
     legend_below(ax, handles, grow=new, under=2.9)
     return ax

@@ -133,6 +133,24 @@ def test_tree_by_hand() -> None:
     assert 198.0e-3 <= plan.lower_bound <= plan.makespan
 
 
+def test_one_path_for_each_transfer_beats_a_table_with_two_attention_chiplets() -> None:
+    """Weights and tokens of both cross the mesh: tables cannot balance them, turns of transfers can."""
+    mesh, workload = load_topology("mesh-4x4"), load_workload("qwen3-30b-a3b")
+    nodes = [*mesh.nodes, dataclasses.replace(mesh["attn"], name="attn2", position=None)]
+    links = [*mesh.links, *(Link("attn2", f"e{i}", "128 GB/s") for i in range(12, 16))]
+    for memory in [memory for memory in mesh.memories if memory.serves == ("attn",)]:
+        link = next(link for link in mesh.links if memory.name in (link.a, link.b))
+        name = f"{memory.name}b"
+        nodes.append(dataclasses.replace(memory, name=name, serves=("attn2",), position=None))
+        links.append(Link(name, "attn2", link.bandwidth))
+    package = Package("two", nodes, links)
+    layout = nop.allocate(workload.trace, package, method="contiguous")
+    plans = {r: nop.schedule(package, workload, layout, routing=r) for r in ("shortest", "optimal")}
+    assert plans["optimal"].routing == "joint, by transfer"
+    assert plans["optimal"].gap < 0.02
+    assert plans["shortest"].gap > 0.06
+
+
 def test_the_step_is_never_longer_than_with_a_fixed_routing() -> None:
     for name in ("mesh-4x4", "torus-4x4"):
         best = qwen(name).makespan
