@@ -49,8 +49,11 @@ def joint_routings(pool: PathPool, phases: Phases, trees: Trees | None, *, split
     """
     network, found = pool.network, []
     for name, groups in (("joint", TWO), ("joint, 7 phases", SEVEN)):
-        shares = share_paths(pool, *phases.of(*groups)).shares
-        chosen = choose_paths(pool, *phases.of(*groups))
+        amounts, base = phases.of(*groups)
+        if not amounts:  # messages to sets only
+            continue
+        shares = share_paths(pool, amounts, base).shares
+        chosen = choose_paths(pool, amounts, base)
         if chosen is not None:
             table = {ends: _arcs(network, path) for ends, path in zip(pool.pairs, chosen, strict=True)}
             found.append(StepRouting(name, partial(_looked_up, table), trees))

@@ -80,6 +80,15 @@ def test_a_free_network_is_no_network(seed: int) -> None:
     assert free.makespan == pytest.approx(apart.makespan, rel=1e-6)
 
 
+@pytest.mark.parametrize("policy", ["serial", "streaming"])
+def test_where_only_messages_cross_the_network_there_is_nothing_to_share(policy: str) -> None:
+    rng = np.random.default_rng(5)
+    package = small_package(rng, tree=True)
+    workload = small_workload(rng, package)
+    plan = nop.schedule(package, workload, policy=policy, weights_on_network=False)
+    assert plan.lower_bound <= plan.makespan * (1 + 1e-9)
+
+
 def same_work(package: Package, seed: int) -> float:
     workload = small_workload(np.random.default_rng(seed), package)
     layout = nop.allocate(workload.trace, package, method="contiguous")
