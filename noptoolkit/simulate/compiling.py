@@ -42,5 +42,6 @@ def source_digest() -> int:
     numba keeps what it compiled under the text of one file alone, and its closure: this number in it makes
     a change to any of the other files compile the engine anew.
     """
-    texts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("co*.py"))]
+    here = Path(__file__).parent
+    texts = [path.read_bytes() for path in (here / "columns.py", *sorted(here.glob("compil*.py")))]
     return 1 + zlib.crc32(b"".join(texts))

@@ -38,10 +38,13 @@ NEVER = 1 << 60
 
 
 class Completed:
-    """The state at the end of a run until done."""
+    """The state at the end of a run until done, and what a reader of its numbers must know."""
 
-    def __init__(self, plan: Plan, listing: Listing, measured: Measured, rows: Ints) -> None:
+    def __init__(
+        self, plan: Plan, listing: Listing, measured: Measured, rows: Ints, notes: tuple[str, ...]
+    ) -> None:
         self.plan, self.listing, self.measured, self.rows = plan, listing, measured, rows
+        self.notes = notes
 
     @property
     def finished(self) -> Ints:
@@ -118,9 +121,14 @@ def complete(
     )
     if plan.forest is not None:
         _check_buffers(plan, allow_deadlock)
+        along = {
+            number: [(k, share * part) for tree, share in rows for k, part in plan.forest.planes[tree]]
+            for number, rows in along.items()
+        }
     listing = listing_of(plan, transfers, along, token_window)
     sources = sources_for(no_list(plan.ports), listing, key, len(endpoints))._replace(window=window)
-    return _run(plan, listing, sources, checked, most_cycles, report)
+    note = _note(routing) if found else ()
+    return _run(plan, listing, sources, checked, most_cycles, report, note)
 
 
 def _run(
@@ -130,6 +138,7 @@ def _run(
     checked: bool,
     most_cycles: int,
     report: Callable[[float, str], None] | None,
+    notes: tuple[str, ...],
 ) -> Completed:
     state = plan.fresh(listing)
     count = state.cnt
@@ -171,7 +180,19 @@ def _run(
     accepted = float(state.tm[:, c.ACCEPTED].sum()) / cycles / plan.arrays.terminals
     series = np.zeros((0, 4))
     measured = Measured(state, True, "", accepted, series, 0, 0, np.zeros_like(state.op[:, c.FLITS]))
-    return Completed(plan, listing, measured, sources.li)
+    return Completed(plan, listing, measured, sources.li, notes)
+
+
+def _note(routing: str | Routing) -> tuple[str, ...]:
+    """Return what has to be said where multicasts and reductions do not follow the routing itself."""
+    if routing == "adaptive":
+        return ("multicasts and reductions follow the trees of up*/down* routing: adaptive routing has none",)
+    if method_of(routing).relayed:
+        return (
+            "multicasts and reductions follow minimum-hop trees (ecmp), not by way of a random chiplet: only "
+            "messages between two end points do",
+        )
+    return ()
 
 
 def _numbers(transfers: Transfers) -> dict[bool, list[int]]:

@@ -12,6 +12,7 @@ from noptoolkit._arrays import Bools, Floats, Ints
 from noptoolkit.errors import RoutingError, WorkloadError
 from noptoolkit.simulate import columns as c
 from noptoolkit.simulate.plan import Plan
+from noptoolkit.simulate.planes import GOLDEN, in_proportion
 from noptoolkit.simulate.transfers import Transfer, Transfers
 from noptoolkit.traffic import Traffic
 
@@ -19,7 +20,6 @@ __all__ = ["Listing", "listing_of", "transfers_of"]
 
 MOST_PACKETS = 20_000_000
 MOST_SUMS = 200_000_000
-GOLDEN = 0.6180339887498949  # whose multiples are spread evenly over the unit interval
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,9 +171,19 @@ class _Maker:
             rows[:, c.L_KIND], rows[:, c.L_EVENT] = self.plan.kind, events[k]
             rows[:, c.L_GROUP] = 0
             if self.plan.kind == c.PATH:
-                assert self.plan.path_first is not None
-                rows[:, c.L_PATH] = self.plan.path_first[a * len(self.transfers.endpoints) + b]
+                rows[:, c.L_PATH] = self._paths(number, a * len(self.transfers.endpoints) + b, count)
             self._append(number, rows, item.after[k])
+
+    def _paths(self, number: int, pair: int, count: int) -> Ints:
+        """Return where the path of each packet of a pair begins, the parallel channels in proportion."""
+        plan = self.plan
+        assert plan.paths is not None
+        assert plan.path_share is not None
+        assert plan.path_first is not None
+        first, last = plan.path_first[pair : pair + 2].tolist()
+        shares = plan.path_share[first:last].tolist()
+        chosen: Ints = plan.paths[first + in_proportion(shares, count, number)]
+        return chosen
 
     def _add_message(self, number: int, item: Transfer) -> None:
         """Add the packets of a message along its trees."""
@@ -189,7 +199,8 @@ class _Maker:
         for member in item.members:
             self.event_of[number, member] = (base,) if backward else (base + rank[member],)
         left = np.zeros(events, np.int64)
-        tree_of = _spread(self.trees[number], count)
+        trees = self.trees[number]
+        tree_of = np.array([tree for tree, _ in trees])[in_proportion([x for _, x in trees], count, number)]
         for tree in np.unique(tree_of).tolist():
             mine = np.flatnonzero(tree_of == tree)
             first = int(forest.first[tree])
@@ -314,15 +325,6 @@ def _turns(rows: Ints, of: Ints, turns: list[Floats]) -> Ints:
         return np.zeros(0, np.int64)
     order: Ints = np.argsort(np.lexsort((of, np.concatenate(turns), rows[:, c.L_TIME])), kind="stable")
     return order
-
-
-def _spread(trees: list[tuple[int, float]], count: int) -> Ints:
-    """Return the tree of each packet of a message, by shares, the largest remainder first."""
-    if len(trees) == 1:
-        return np.full(count, trees[0][0])
-    share = np.array([part for _, part in trees])
-    edges = np.round(np.cumsum(share) / share.sum() * count).astype(np.int64)
-    return np.repeat([tree for tree, _ in trees], np.diff(np.r_[0, edges]))
 
 
 def sources_for(sources: Any, listing: Listing, key: Any, terminals: int) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from noptoolkit._arrays import Bools, Ints
+from noptoolkit._arrays import Bits, Bools, Floats, Ints
 from noptoolkit.errors import RoutingError
 from noptoolkit.network import Sharing, flow_network
 from noptoolkit.package import Package
@@ -22,6 +22,7 @@ from noptoolkit.routing.method import RoutingMethod
 from noptoolkit.routing.rules import Routing, method_of
 from noptoolkit.simulate import columns as c
 from noptoolkit.simulate.classes import Classes, class_masks, classes_for, dateline_ties
+from noptoolkit.simulate.planes import planes_of
 from noptoolkit.simulate.ports import Ports, ports_of
 from noptoolkit.simulate.router import Router
 from noptoolkit.simulate.routes import Choice, options_by_source, options_of, stacked, table_of
@@ -47,8 +48,11 @@ class Plan:
         What does not change in a run.
     forest
         Groups of the trees of messages, if there are any.
-    paths, path_first
-        Where the entries of the path of each pair begin, for a routing by given paths.
+    paths, path_share
+        For a routing by given paths: where the entries of each variant of a path begin, and its share of the
+        packets of its pair; the variants differ in the parallel channels that they use.
+    path_first
+        First variant of the path of each pair, and one past the last, [endpoints^2 + 1].
     sharing
         How parallel channels share a load.
     """
@@ -61,8 +65,18 @@ class Plan:
     arrays: Any
     forest: Forest | None = None
     paths: Ints | None = None
+    path_share: Floats | None = None
     path_first: Ints | None = None
     sharing: Sharing = "by bandwidth"
+
+    def path_limits(self) -> Bits:
+        """Return the hash below which a packet takes each variant of a path, or one before it, [variants]."""
+        assert self.path_share is not None
+        assert self.path_first is not None
+        before = np.r_[0.0, np.cumsum(self.path_share)]
+        pair = np.repeat(self.path_first[:-1], np.diff(self.path_first))
+        edge = (before[1:] - before[pair]).tolist()
+        return np.array([min(int(x * 2.0**64), 2**64 - 1) for x in edge] or [0], np.uint64)
 
     def fresh(self, listing: Any = None) -> Any:
         """Return the state of an empty network."""
@@ -177,9 +191,14 @@ def _along_paths(
     walk = path_walker(ports.network, method.paths)
     names, count = ports.endpoints, len(ports.endpoints)
     found: list[list[int]] = []
+    share: list[float] = []
+    pairs: list[tuple[int, int]] = []
     for a, b in zip(*(x.tolist() for x in sends), strict=True):
         arcs = walk(names[a], names[b]) if a != b else []
-        found.append([ports.out_of_arc[arc][0] for arc in arcs])
+        for port_of, part in planes_of(ports, arcs):
+            found.append([port_of[arc] for arc in arcs])
+            share.append(float(part))
+            pairs.append((a, b))
     holds, asks = pairs_along(found)
     if trees is not None:
         more = trees.pairs()
@@ -187,10 +206,10 @@ def _along_paths(
     classes = decide(None, sends, (holds, asks))
     needed = 1
     codes: list[int] = []
-    first = np.full(count * count, -1)
+    begin: list[int] = []
     first_out = ports.first_out[ports.router_of_out]
-    for a, b, path in zip(sends[0].tolist(), sends[1].tolist(), found, strict=True):
-        first[a * count + b] = len(codes)
+    for (_, b), path in zip(pairs, found, strict=True):
+        begin.append(len(codes))
         cls = 0
         for k, port in enumerate(path):
             if classes.rank is not None and k and classes.rank[port] <= classes.rank[path[k - 1]]:
@@ -207,7 +226,12 @@ def _along_paths(
     hops = np.array([x if x >> 8 != 127 else x & 255 | (len(masks) - 1) << 8 for x in codes], np.int32)
     choice = Choice(np.zeros((1, count), np.int32), np.zeros(ports.inputs, np.int64))
     arrays = new_network(ports, choice, masks=masks, hops=hops, group_mask=trees and trees.masks)
-    return Plan(ports, classes, choice, method.name, c.PATH, arrays, trees, paths=first, path_first=first)
+    number = np.array([a * count + b for a, b in pairs], np.int64)  # in rising order, as sends are
+    return Plan(
+        ports, classes, choice, method.name, c.PATH, arrays, trees, paths=np.array(begin or [0], np.int64),
+        path_share=np.array(share), path_first=np.searchsorted(number, np.arange(count * count + 1)),
+        sharing=method.sharing,
+    )  # fmt: skip
 
 
 def _check_count(ports: Ports, name: str, classes: Classes, needed: int) -> None:

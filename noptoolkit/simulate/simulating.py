@@ -160,19 +160,18 @@ def simulate_plan(
         )
     sources = drawn_sources(plan.ports, pattern, rate, key, kind=plan.kind, bursts=bursts, window=window)
     if plan.kind == c.PATH:
-        assert plan.path_first is not None
-        first = plan.path_first
+        assert plan.paths is not None
         sources = sources._replace(
-            paths=np.maximum(first, 0),
-            path_first=np.arange(len(first) + 1),
-            path_limit=np.zeros(len(first), np.uint64),
+            paths=plan.paths, path_first=plan.path_first, path_limit=plan.path_limits()
         )
     found = measure(plan, sources, sampling or Sampling(), checked=checked, report=report)
     load = loads_of(pattern, rate)
     return result_of(plan, found, pattern.name, float(load[load > 0].mean()))
 
 
-def result_of(plan: Plan, found: Measured, traffic: str, offered: float, **more: Any) -> Simulation:
+def result_of(
+    plan: Plan, found: Measured, traffic: str, offered: float, said: tuple[str, ...] = (), **more: Any
+) -> Simulation:
     """Return what was measured as a value of the public type."""
     state, ports, count = found.state, plan.ports, found.state.cnt
     package = ports.network.package
@@ -202,7 +201,7 @@ def result_of(plan: Plan, found: Measured, traffic: str, offered: float, **more:
         else math.nan
     )
     deeper = depths_of(ports).max() > ports.router.depth
-    notes = [plan.classes.how]
+    notes = [plan.classes.how, *said]
     if deeper:
         notes.append(
             f"buffers of up to {int(depths_of(ports).max())} flits for each VC, as the round trip needs"
@@ -227,7 +226,7 @@ def result_of(plan: Plan, found: Measured, traffic: str, offered: float, **more:
 
 def completed_result(run: Completed, traffic: str) -> Simulation:
     """Return a run until done as a value of the public type."""
-    return result_of(run.plan, run.measured, traffic, 0.0, finished=run.finished, trace=run.trace)
+    return result_of(run.plan, run.measured, traffic, 0.0, run.notes, finished=run.finished, trace=run.trace)
 
 
 def _shares(progress: Progress) -> Callable[[float, str], None]:

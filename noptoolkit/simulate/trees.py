@@ -19,6 +19,7 @@ from noptoolkit.errors import RoutingError
 from noptoolkit.routing.problem import Messages
 from noptoolkit.routing.solution import Tree
 from noptoolkit.simulate import columns as c
+from noptoolkit.simulate.planes import planes_of
 from noptoolkit.simulate.ports import Ports
 
 __all__ = ["Forest", "forest_of"]
@@ -46,6 +47,9 @@ class Forest:
         How many groups stand at the root of each tree, the first of it, [trees].
     leaf
         Group of each end point in each tree, -1 without, [trees, endpoints].
+    planes
+        For each tree that was given, those made of it, one for each plane of parallel channels, with its
+        share.
     classes
         Classes of VCs that the groups need.
     """
@@ -57,6 +61,7 @@ class Forest:
     first: Ints
     roots: Ints
     leaf: Ints
+    planes: tuple[tuple[tuple[int, float], ...], ...] = ()
     classes: int = 1
 
     @property
@@ -122,10 +127,16 @@ def forest_of(ports: Ports, trees: Sequence[tuple[Tree, Messages, int]]) -> Fore
     outs: list[int] = []
     reverse: list[bool] = []
     first, roots = [0], []
-    leaf = np.full((len(trees), count), -1)
     first_out = np.r_[ports.first_out[ports.router_of_out], 0]
-    for number, (tree, part, root) in enumerate(trees):
-        top = _grow(ports, tree, part, root)
+    planes: list[tuple[tuple[int, float], ...]] = []
+    grown: list[tuple[list[_Group], Messages]] = []
+    for tree, part, root in trees:
+        at = len(grown)
+        split = planes_of(ports, tree.arc[1:].tolist())
+        grown += [(_grow(ports, tree, part, root, port), part) for port, _ in split]
+        planes.append(tuple((at + k, float(share)) for k, (_, share) in enumerate(split)))
+    leaf = np.full((len(grown), count), -1)
+    for number, (top, part) in enumerate(grown):
         queue: list[tuple[_Group, int]] = [(group, -1) for group in top]
         roots.append(len(top))
         at = len(rows)
@@ -159,11 +170,12 @@ def forest_of(ports: Ports, trees: Sequence[tuple[Tree, Messages, int]]) -> Fore
         first=np.array(first, np.int64),
         roots=np.array(roots, np.int64),
         leaf=leaf,
+        planes=tuple(planes),
     )
 
 
-def _grow(ports: Ports, tree: Tree, part: Messages, root: int) -> list[_Group]:
-    """Return the groups at the root of a tree, with those below."""
+def _grow(ports: Ports, tree: Tree, part: Messages, root: int, port: dict[int, int]) -> list[_Group]:
+    """Return the groups at the root of a tree, with those below, over given ports of its arcs."""
     network = ports.network
     far = network.tail if part.reverse else network.head
     below: list[list[_Group]] = [[] for _ in tree.arc]
@@ -173,7 +185,7 @@ def _grow(ports: Ports, tree: Tree, part: Messages, root: int) -> list[_Group]:
     for node in range(len(tree.arc) - 1, -1, -1):
         arc = int(tree.arc[node])
         vertex = int(far[arc]) if node else tree.start
-        out = ports.out_of_arc[arc][0] if node else int(ports.eject[root]) if part.reverse else -1
+        out = port[arc] if node else int(ports.eject[root]) if part.reverse else -1
         groups = below[node]
         if len(groups) > 1 and part.helps[vertex]:
             union = 0

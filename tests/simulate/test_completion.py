@@ -108,6 +108,73 @@ def test_a_combine_waits_for_the_copy_of_its_expert_and_for_its_work() -> None:
     assert run.finished[back] - run.finished[there] == pytest.approx(1000 + 9, abs=3)
 
 
+def doubled() -> Package:
+    """A chain of three switches, with unequal parallel links on both hops."""
+    nodes = [Switch(n, replicates=True, reduces=True) for n in "abc"]
+    nodes += [Chiplet(f"{n}{i}", replicates=False) for n in "abc" for i in range(2)]
+    links = [Link("a", "b", f"{rate} GB/s") for rate in (128, 64, 64)]
+    links += [Link("b", "c", f"{rate} GB/s") for rate in (128, 256)]
+    return Package("doubled", nodes, links + [Link(n.name[0], n.name, "128 GB/s") for n in nodes[3:]])
+
+
+@pytest.mark.parametrize("routing", ["table", "ecmp", "up-down", "booksim-min", "shortest"])
+@pytest.mark.parametrize("parallel", ["merged", "hashed"])
+def test_parallel_channels_are_used_as_the_routing_shares_them(routing: str, parallel: str) -> None:
+    package = doubled()
+    names = package.terminals
+    moves = Transfers(names)
+    for a in names:
+        for b in names:
+            if a != b:
+                moves.send(a, b, 240 * FLIT)
+    for _ in range(60):
+        moves.multicast("a0", ["a1", "b1", "c0", "c1"], 4 * FLIT)
+        moves.reduce("c0", ["a1", "a0", "b1"], 3 * FLIT)
+    table = {}
+    for a in names:
+        for b in names:
+            low, high = sorted((a[0], b[0]))
+            way = [chr(x) for x in range(ord(low), ord(high) + 1)]
+            table[a, b] = [a, *(way if a[0] <= b[0] else way[::-1]), b]
+    follow = table if routing == "table" else routing
+    flow = nop.congestion(package, moves.traffic(), routing=follow)
+    run = simulate(
+        package,
+        moves,
+        until="done",
+        router=Router(flit=FLIT, parallel=parallel),
+        routing=follow,
+        checked=True,
+    )
+    exact = routing == "table" or (parallel == "merged" and routing in ("booksim-min", "shortest"))
+    assert np.allclose(run.flits, flow.load / FLIT, rtol=0.01 if exact else 0.08, atol=3)
+    loads = {name: run.flits[k] for k, name in enumerate(package.channel_names) if name[:4] == "a->b"}
+    assert len(loads) == 3
+    even = nop.traffic.from_matrix(package, np.ones((6, 6)) - np.eye(6))
+    pattern = simulate(
+        package,
+        even,
+        rate=0.2,
+        routing=follow,
+        router=Router(flit=FLIT, parallel=parallel),
+        sampling=nop.simulate.Sampling(period=2000),
+    )
+    wanted = nop.congestion(package, even, routing=follow).load
+    assert np.allclose(pattern.flits / pattern.flits.sum(), wanted / wanted.sum(), atol=0.02)
+
+
+@pytest.mark.parametrize(("routing", "what"), [("valiant", "minimum-hop trees"), ("adaptive", "up*/down*")])
+def test_it_is_said_where_multicasts_do_not_follow_the_routing(routing: str, what: str) -> None:
+    moves = Transfers(("e0", "e1", "e2"))
+    moves.multicast("e0", ["e1", "e2"], FLIT)
+    run = simulate(star(), moves, until="done", router=Router(flit=FLIT), routing=routing)
+    assert any(what in note for note in run.notes)
+    alone = Transfers(("e0", "e1", "e2"))
+    alone.send("e0", "e1", FLIT)
+    run = simulate(star(), alone, until="done", router=Router(flit=FLIT), routing=routing)
+    assert not any(what in note for note in run.notes)
+
+
 def test_packets_that_are_copied_must_fit_into_a_buffer() -> None:
     moves = Transfers(("e0", "e1", "e2"))
     moves.multicast("e0", ["e1", "e2"], 10 * FLIT)
