@@ -33,7 +33,7 @@ from noptoolkit.routing.latency_routing import booksim_min, cycles_of
 from noptoolkit.routing.method import RoutingMethod
 from noptoolkit.units import Quantity, format_quantity, parse_quantity
 
-__all__ = ["ANYNET", "BookSimOptions", "anynet_losses", "dump_anynet", "dump_anynet_config"]
+__all__ = ["ANYNET", "BookSimOptions", "anynet_losses", "dump_anynet", "dump_anynet_config", "node_numbers"]
 
 ANYNET = "BookSim2 anynet file"
 """Source of a package that was read from one."""
@@ -246,7 +246,7 @@ def _network(package: Package, options: BookSimOptions) -> _Network:
     if not links:
         raise TopologyError(f"package {package.name!r}: one router alone is no network for BookSim")
     nodes: dict[str, list[int]] = {}
-    for number, name in zip(_node_numbers(package), package.terminals, strict=True):
+    for number, name in zip(node_numbers(package), package.terminals, strict=True):
         nodes.setdefault(hosted.get(name, name), []).append(number)
     delays = cycles_of(np.array([link.latency for link in links]), options.clock).tolist()
     if max(delays) > MOST_CYCLES:
@@ -303,7 +303,7 @@ def _cycles_between(package: Package, name: str, hub: str, options: BookSimOptio
     return [int(delay) for delay in cycles_of(np.array(delays), options.clock)]
 
 
-def _node_numbers(package: Package) -> list[int]:
+def node_numbers(package: Package) -> list[int]:
     """Return the number of each terminal: its place, or what an anynet file called it."""
     count = len(package.terminals)
     if package.source == ANYNET:

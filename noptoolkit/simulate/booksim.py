@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from noptoolkit._arrays import Floats
 from noptoolkit.errors import FormatError
-from noptoolkit.formats.booksim_export import BookSimOptions, anynet_losses, dump_anynet
+from noptoolkit.formats.booksim_export import BookSimOptions, anynet_losses, dump_anynet, node_numbers
 from noptoolkit.formats.results import made_folder, replace_file
 from noptoolkit.package import Package
+from noptoolkit.simulate.booksim_traffic import words_of
 from noptoolkit.simulate.injection import Pattern, pattern_of
 from noptoolkit.simulate.protocol import Sampling
 from noptoolkit.simulate.router import Router
@@ -54,7 +56,8 @@ def write_booksim(
     Raises
     ------
     FormatError
-        If the traffic is neither uniform nor to one end point: BookSim2 has no words for it.
+        If BookSim2 has no words for the traffic (`noptoolkit.simulate.booksim_traffic`), or an end point is
+        no node there.
     """
     router, sampling = router or Router(), sampling or Sampling()
     pattern = pattern_of(package, traffic)
@@ -63,17 +66,19 @@ def write_booksim(
         injection_rate=min(1.0, rate / router.packet), concentration=False,
     )  # fmt: skip
     lost = [*anynet_losses(package, options)]
-    weight = pattern.weight
-    others = weight[~np.eye(len(weight), dtype=bool)]
-    if len(others) and (others == others[0]).all():
-        words = "uniform"
-        if not weight.diagonal().all():
-            lost.append("traffic without what nodes send to themselves: BookSim2's uniform includes it")
-    elif len(np.unique(hot := weight.argmax(axis=1)[weight.any(axis=1)])) == 1:
-        words = f"hotspot({{{int(hot[0])}}})"
-    else:
+    words, unit, themselves = words_of(_by_node(package, pattern), pattern.name)
+    sends = pattern.weight.sum(axis=1)
+    load = float(f"{rate * unit / float(sends[sends > 0].mean()):.12g}")  # without the noise of sums
+    if themselves:
+        lost.append(
+            f"traffic between different nodes only: in BookSim2 {themselves} send to themselves too, at a "
+            f"rate of {load:.6g} instead of {rate:g}, with which every pair has its own load"
+        )
+    if load > router.packet:
         raise FormatError(
-            f"pattern {pattern.name!r}: BookSim2 is given uniform traffic or one hot node here; use 'uniform'"
+            f"pattern {pattern.name!r}: a rate of {rate:g} needs {load:.4g} flits per cycle and node in "
+            f"BookSim2, and {router.packet} are the most; give a rate of "
+            f"{rate * router.packet / load:.4g} or less"
         )
     if router.pipeline:
         lost.append(f"{router.pipeline} cycles of pipeline: BookSim2's delays above one are not pipelined")
@@ -84,7 +89,7 @@ def write_booksim(
         "network_file": "network.anynet",
         "routing_function": "min",
         "traffic": words,
-        "injection_rate": repr(rate / router.packet),
+        "injection_rate": repr(load / router.packet),
         "sw_allocator": f"islip({router.iterations})" if router.iterations > 1 else "islip",
         "internal_speedup": repr(float(router.speedup)),
         "sim_type": "latency",
@@ -99,6 +104,21 @@ def write_booksim(
     replace_file(place / "network.anynet", dump_anynet(package, options))
     replace_file(place / "booksim.cfg", "".join(f"{key} = {value};\n" for key, value in values.items()))
     return tuple(lost)
+
+
+def _by_node(package: Package, pattern: Pattern) -> Floats:
+    """Return a pattern's weights by the numbers that BookSim2's nodes get, [nodes, nodes]."""
+    number = dict(zip(package.terminals, node_numbers(package), strict=True))
+    foreign = [name for name in pattern.endpoints if name not in number]
+    if foreign:
+        raise FormatError(
+            f"pattern {pattern.name!r}: {foreign[0]!r} is no chiplet, and only "
+            "chiplets are nodes in BookSim2; leave it out of the traffic"
+        )
+    place = [number[name] for name in pattern.endpoints]
+    weight = np.zeros((len(number), len(number)))
+    weight[np.ix_(place, place)] = pattern.weight
+    return weight
 
 
 def read_booksim_config(text: str, place: str = "configuration") -> tuple[Router, Sampling, tuple[str, ...]]:

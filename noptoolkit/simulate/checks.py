@@ -40,6 +40,13 @@ def check_state(plan: Plan, state: Any) -> None:
     total = credit + returning + flits[place] + held[place]
     wrong = np.flatnonzero(total != np.repeat(depths_of(ports), stride))
     _hold(len(wrong) == 0, f"output port {wrong[:1] // stride}: credits, flits and buffer do not add up")
+    _hold(
+        bool((state.ip[:, c.HELD] == count.reshape(-1, stride).sum(axis=1)).all()),
+        "flits held are miscounted",
+    )
+    _hold(
+        bool((state.ip[:, c.PEAK] >= state.ip[:, c.HELD]).all()), "the fullest that a buffer was is too low"
+    )
     inside = int(count.sum() + flits.sum())
     _hold(inside == state.cnt[c.INSIDE], f"{inside} flits inside, {state.cnt[c.INSIDE]} counted")
     owner = state.ov[: ports.outputs * stride, c.OWNER].reshape(-1, stride)[:, : ports.router.vcs]

@@ -33,6 +33,7 @@ from noptoolkit.simulate.columns import (
     GRANT_VC,
     GROUP,
     HEAD,
+    HELD,
     HOPS,
     IDLE,
     IN0,
@@ -313,6 +314,7 @@ def pass_flit(net: Any, st: Any, key: Any, r: Any, i: Any, o: Any, v: Any, now: 
     left = st.vc[at(ivc), COUNT] - 1
     st.vc[at(ivc), COUNT] = left
     st.ip[at(ip), OCCUPANCY] += now
+    st.ip[at(ip), HELD] -= 1
     ov = np.int64(st.vc[at(ivc), OVC])
     ovc = (op << net.bits) + ov
     credit = st.ov[at(ovc), CREDIT] - 1

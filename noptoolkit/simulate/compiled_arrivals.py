@@ -31,6 +31,7 @@ from noptoolkit.simulate.columns import (
     G_OUT,
     HEAD,
     HEAP,
+    HELD,
     HOPS,
     HOPS_SUM,
     IDLE,
@@ -65,6 +66,7 @@ from noptoolkit.simulate.columns import (
     OVC,
     OVERFLOW,
     OWNER,
+    PEAK,
     RECORD,
     ROUTER,
     SIZE,
@@ -105,6 +107,10 @@ def arrive(net: Any, st: Any, src: Any, slot: Any, now: Any, counting: Any) -> N
         st.fifo[at(st.ip[at(ip), BASE] + v * depth + place)] = flit
         st.vc[at(ivc), COUNT] = count + 1
         st.ip[at(ip), OCCUPANCY] -= now
+        held = st.ip[at(ip), HELD] + 1
+        st.ip[at(ip), HELD] = held
+        if held > st.ip[at(ip), PEAK]:
+            st.ip[at(ip), PEAK] = held
         if count >= depth:
             st.cnt[ERRORS] |= OVERFLOW
         state = st.vc[at(ivc), STATE]

@@ -24,6 +24,7 @@ from noptoolkit.simulate.columns import (
     FRACTION,
     GRANT_SW,
     HEAD,
+    HELD,
     IN0,
     INSIDE,
     LATENCY,
@@ -148,6 +149,7 @@ def drop_flit(net: Any, st: Any, ip: Any, v: Any, now: Any) -> Any:
     st.vc[ivc, HEAD] = head if head < depth else 0
     st.vc[ivc, COUNT] -= 1
     st.ip[ip, OCCUPANCY] += now
+    st.ip[ip, HELD] -= 1
     p = flit >> 2
     st.cnt[INSIDE] -= 1
     st.cnt[ALIVE] -= 1

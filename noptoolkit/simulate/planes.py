@@ -64,7 +64,7 @@ def in_proportion(shares: Sequence[float], count: int, number: int) -> Ints:
     >>> in_proportion([0.75, 0.25], 8, 0).tolist()
     [0, 0, 1, 0, 0, 0, 1, 0]
     >>> np.bincount([int(in_proportion([0.5, 0.5], 1, k)[0]) for k in range(100)]).tolist()
-    [50, 50]
+    [49, 51]
     """
     if len(shares) == 1:
         return np.zeros(count, np.int64)

@@ -172,7 +172,8 @@ class _Run:
             count[k] = 0
         self.state.tm[:, [c.ACCEPTED, c.INJECTED, c.DELIVERED, c.DELAY, c.TURN]] = 0
         self.state.hist[:] = 0
-        self.state.ip[:, c.OCCUPANCY] = -self.now * _held(self.state)
+        self.state.ip[:, c.OCCUPANCY] = -self.now * self.state.ip[:, c.HELD]
+        self.state.ip[:, c.PEAK] = self.state.ip[:, c.HELD]
         self.state.rt[:, c.PEAK_SUMS] = self.state.rt[:, c.SUMS]
 
     def advance(self, cycles: int, mark_from: int, mark_to: int, counting: bool, stop: int = 0) -> None:
@@ -211,10 +212,3 @@ class _Run:
         errors = int(self.state.cnt[c.ERRORS])
         if errors:
             raise AssertionError(f"fault in the simulator: error bits {errors:b} at cycle {self.now}")
-
-
-def _held(state: Any) -> Ints:
-    """Return the flits in the buffers of each input port, [inputs]."""
-    count = state.vc[:, c.COUNT].astype(np.int64)
-    held: Ints = count.reshape(len(state.ip), -1).sum(axis=1)
-    return held

@@ -59,6 +59,9 @@ class Simulation:
         Flits carried / (rate x measured cycles) of each channel, [channels].
     occupancy : array
         Mean flits in the buffers behind each channel, [channels].
+    peak_occupancy : array
+        Most flits that stood in the buffers behind each channel at a time, of all its VCs, [channels];
+        parallel channels merged into one port share its buffers.
     sent_by_source, latency_by_source : array
         Flits per cycle delivered and mean latency of the packets of each end point, [endpoints].
     peak_sums : dict
@@ -96,6 +99,7 @@ class Simulation:
     flits: Floats
     utilisation: Floats
     occupancy: Floats
+    peak_occupancy: Ints
     sent_by_source: Floats
     latency_by_source: Floats
     peak_sums: dict[str, int]
@@ -184,6 +188,7 @@ class Simulation:
             ["cycles simulated", self.cycles, ""],
             ["time simulated", Amount(self.time, "s"), ""],
             ["utilisation", Amount(float(self.utilisation.max(initial=0.0)), form=".1%"), self.busiest],
+            ["fullest buffer", f"{int(self.peak_occupancy.max(initial=0))} flits", self.fullest],
             ["fairness", Amount(self.fairness, form=".4f"), "Jain's index"],
             ["checksum", str(self.checksum), ""],
         ]
@@ -195,6 +200,12 @@ class Simulation:
     @staticmethod
     def _cycles(value: float, why: str) -> Amount | Missing:
         return Amount(value, form=".2f") if np.isfinite(value) else Missing(why)
+
+    @property
+    def fullest(self) -> str:
+        """Name of the channel behind which most flits stood at a time."""
+        names = self.package.channel_names
+        return names[int(np.argmax(self.peak_occupancy))] if len(self.peak_occupancy) else ""
 
     @property
     def busiest(self) -> str:

@@ -180,8 +180,9 @@ def result_of(
     carried = (state.op[: ports.outputs, c.FLITS] - found.flits_before[: ports.outputs]).astype(float)
     rate = np.array([float(x) for x in ports.rate[: ports.outputs]])
     flits, use, held = (np.zeros(len(package.channels)) for _ in range(3))
+    peak = np.zeros(len(package.channels), np.int64)
     shares = ports.network.share_of_channel
-    per_input = state.ip[:, c.OCCUPANCY] + now * state.vc[:, c.COUNT].reshape(ports.inputs, -1).sum(axis=1)
+    per_input = state.ip[:, c.OCCUPANCY] + now * state.ip[:, c.HELD]
     for channel, arc in enumerate(ports.network.arc_of_channel.tolist()):
         outs = ports.out_of_arc[arc]
         merged = len(outs) == 1 and plan.sharing == "by bandwidth"
@@ -192,6 +193,7 @@ def result_of(
         flits[channel] = carried[out] * (shares[channel] if merged else 1.0)
         use[channel] = carried[out] / (rate[out] * window)
         held[channel] = per_input[ports.to_input[out]] / window
+        peak[channel] = state.ip[ports.to_input[out], c.PEAK]
     turns = state.tm[:, c.TURN]
     by_source = np.where(turns > 0, state.tm[:, c.DELAY] / np.maximum(turns, 1), math.nan)
     hops = int(count[c.HOPS_SUM]) / packets if packets else math.nan
@@ -209,7 +211,7 @@ def result_of(
     if not found.agrees:
         notes.append("the sampled periods did not agree: near saturation, or too short")
     peaks = state.rt[:, c.PEAK_SUMS]
-    for array in (flits, use, held, by_source, found.series):
+    for array in (flits, use, held, peak, by_source, found.series):
         array.flags.writeable = False
     return Simulation(
         package=package, endpoints=ports.endpoints, router=ports.router, routing=plan.name, traffic=traffic,
@@ -218,6 +220,7 @@ def result_of(
         histogram=_trimmed(state.hist), highest=int(count[c.LATENCY_MOST]), zero_load=zero, hops=hops,
         cycles=now, checksum=int(count[c.CHECKSUM]) % 2**64, series=found.series,
         warmup=_warmup(found.series), discarded=found.discarded, flits=flits, utilisation=use, occupancy=held,
+        peak_occupancy=peak,
         sent_by_source=state.tm[:, c.DELIVERED] / window, latency_by_source=by_source,
         peak_sums={package.nodes[r].name: int(peaks[r]) for r in np.flatnonzero(peaks).tolist()},
         notes=tuple(notes), flit_bytes=ports.flit_bytes, clock=float(ports.router.clock), **more,

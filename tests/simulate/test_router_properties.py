@@ -10,6 +10,7 @@ from noptoolkit.errors import NopError, RoutingError
 from noptoolkit.simulate import (
     BOOKSIM,
     Bursts,
+    Pattern,
     Router,
     Sampling,
     Transfers,
@@ -170,3 +171,62 @@ def test_booksim2_gets_the_same_experiment(tmp_path) -> None:  # type: ignore[no
     router, sampling, left = read_booksim_config((tmp_path / "booksim.cfg").read_text())
     assert (router.vcs, router.packet, router.speedup, sampling) == (4, 2, 1.0, Sampling())
     assert "injection_rate = 0.15" in left
+
+
+def rules_of_traffic_cpp(count: int) -> dict[str, np.ndarray]:  # type: ignore[type-arg]
+    """Destinations as BookSim2's traffic.cpp computes them, bit by bit, for 16 nodes."""
+    here = range(count)
+    turned = [int(f"{k:04b}"[::-1], 2) for k in here]
+    return {
+        "transpose": np.array([(k >> 2 & 3) | (k << 2 & 12) for k in here]),
+        "bitcomp": np.array([~k & 15 for k in here]),
+        "bitrev": np.array(turned),
+        "shuffle": np.array([(k << 1 & 15) | (k << 1 >> 4 & 1) for k in here]),
+        "tornado(16,1,1)": np.array([(k + 7) % 16 for k in here]),
+        "tornado(4,2,1)": np.array([(k + 1) % 4 + 4 * ((k // 4 + 1) % 4) for k in here]),
+    }
+
+
+@pytest.mark.parametrize("words", rules_of_traffic_cpp(16))
+@pytest.mark.parametrize("itself", [False, True])
+def test_permutations_are_said_in_booksim2s_words(words: str, itself: bool, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    mesh = nop.topology.mesh(4)
+    to = rules_of_traffic_cpp(16)[words]
+    weight = np.zeros((16, 16))
+    weight[np.arange(16), to] = 3.0
+    if not itself:
+        np.fill_diagonal(weight, 0.0)
+    left = write_booksim(mesh, Pattern(mesh.terminals, weight, "mine"), 0.1, tmp_path)
+    text = (tmp_path / "booksim.cfg").read_text()
+    assert f"traffic = {words};" in text
+    assert "injection_rate = 0.1;" in text
+    fixed = int((to == np.arange(16)).sum())
+    said = [note for note in left if "send to themselves" in note]
+    assert len(said) == (1 if fixed and not itself else 0)
+
+
+def test_hot_nodes_and_what_no_word_says(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    mesh = nop.topology.mesh(3)
+    names = mesh.terminals
+    weight = np.zeros((9, 9))
+    weight[:, 2], weight[:, 5] = 1.5, 0.5
+    order = [4, 0, 1, 2, 3, 5, 6, 7, 8]  # the numbers of BookSim2 are those of the package
+    shuffled = Pattern([names[k] for k in order], weight[np.ix_(order, order)], "hot")
+    assert write_booksim(mesh, shuffled, 0.05, tmp_path) == write_booksim(mesh, "uniform", 0.05, tmp_path)
+    write_booksim(mesh, shuffled, 0.05, tmp_path)
+    assert "traffic = hotspot({2,5},{3,1});" in (tmp_path / "booksim.cfg").read_text()
+    one = nop.traffic.hotspot(mesh, "1 kB", to=names[4], among="terminals")
+    (note,) = (x for x in write_booksim(mesh, one, 0.05, tmp_path) if "themselves" in x)
+    assert "1 send to themselves" in note
+    write_booksim(mesh, nop.simulate.uniform(mesh, itself=False), 0.4, tmp_path)
+    text = (tmp_path / "booksim.cfg").read_text()
+    assert "traffic = uniform;" in text
+    assert "injection_rate = 0.45;" in text  # of which an eighth stays at home
+    with pytest.raises(NopError, match=r"needs 1\.125 flits"):
+        write_booksim(mesh, nop.simulate.uniform(mesh, itself=False), 1.0, tmp_path)
+    for bad, why in (
+        (np.eye(9)[[1, 2, 0, 4, 5, 3, 7, 8, 6]], "no word"),
+        (np.triu(np.ones((9, 9)), 1), "same load"),
+    ):
+        with pytest.raises(NopError, match=why):
+            write_booksim(mesh, Pattern(names, bad, "odd"), 0.05, tmp_path)
