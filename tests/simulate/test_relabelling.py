@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import noptoolkit as nop
-from noptoolkit import Package
+from noptoolkit import Memory, Package
 from noptoolkit.simulate import Router, Sampling, Transfers, simulate, uniform
 
 FLIT = 128.0
@@ -21,7 +21,12 @@ def relabelled(package: Package, seed: int) -> tuple[Package, dict[str, str]]:
     rng = np.random.default_rng(seed)
     names = [node.name for node in package.nodes]
     new = dict(zip(names, [f"x{k}" for k in rng.permutation(len(names)).tolist()], strict=True))
-    nodes = [replace(node, name=new[node.name]) for node in package.nodes]
+    nodes = [
+        replace(node, name=new[node.name], serves=tuple(new[name] for name in node.serves))
+        if isinstance(node, Memory)
+        else replace(node, name=new[node.name])
+        for node in package.nodes
+    ]
     links = [replace(link, a=new[link.a], b=new[link.b]) for link in package.links]
     return (
         Package(
