@@ -49,6 +49,72 @@ def test_a100_all_gather(boxes: int, bandwidth: float, inside: int) -> None:
     assert result.verify()
 
 
+MI250_LINKS = [  # (die, die, Infinity Fabric links of 50 GB/s) of a server of eight MI250, two dies each
+    *((0, 1, 4), (2, 3, 4), (4, 5, 4), (6, 7, 4), (8, 9, 4), (10, 11, 4), (12, 13, 4), (14, 15, 4)),
+    *((0, 4, 2), (3, 7, 2), (8, 12, 2), (11, 15, 2), (0, 8, 1), (1, 5, 1), (1, 9, 1), (1, 10, 1)),
+    *((2, 6, 1), (2, 9, 1), (2, 10, 1), (3, 11, 1), (4, 6, 1), (5, 6, 1), (5, 7, 1), (9, 13, 1)),
+    *((10, 14, 1), (12, 14, 1), (13, 14, 1), (13, 15, 1)),
+]
+
+
+def mi250(boxes: int, dies: int) -> Package:
+    """Return servers of the first dies of an MI250 server, 16 GB/s each to an InfiniBand switch."""
+    nodes: list[Chiplet | Switch] = [Chiplet(f"{b}.{i}") for b in range(boxes) for i in range(dies)]
+    links = [
+        Link(f"{b}.{i}", f"{b}.{j}", 50 * GB * count)
+        for b in range(boxes)
+        for i, j, count in MI250_LINKS
+        if j < dies
+    ]
+    if boxes > 1:
+        nodes.append(Switch("ib"))
+        links += [Link(f"{b}.{i}", "ib", 16 * GB) for b in range(boxes) for i in range(dies)]
+    return Package(f"MI250 {boxes} x {dies}", nodes, links)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "dies", "bandwidth", "ratio", "inside"),
+    [
+        (1, 16, 342.857, (7, 150), 14),
+        (2, 16, 354.133, (15, 166), 30),
+        (1, 8, 200.0, (1, 25), None),
+        (2, 8, 208.0, (1, 13), None),
+    ],
+)
+def test_mi250_all_gather(
+    boxes: int, dies: int, bandwidth: float, ratio: tuple[int, int], inside: int | None
+) -> None:
+    """ForestColl's optimum: bandwidth, and the slowest cut's members per GB/s, as its own program prints."""
+    package = mi250(boxes, dies)
+    for kind in ("all-gather", "reduce-scatter"):
+        result = collective(package, kind, GB)
+        assert round(result.bandwidth / GB, 3) == bandwidth
+        assert result.time_bound == pytest.approx(ratio[0] / ratio[1] / len(package.terminals), rel=1e-12)
+        assert result.status == "exact"
+        assert result.cut is not None
+        if inside is not None and kind == "all-gather":
+            assert sum(name in package.terminals for name in result.cut.inside) == inside
+        assert result.verify()
+
+
+def test_dgx2_all_gather() -> None:
+    """Two DGX-2 as in TE-CCL's files: 125 GB/s to the switch, 12.5 GB/s from every odd GPU to an even one."""
+    nodes: list[Chiplet | Switch] = []
+    links = []
+    for b in range(2):
+        nodes += [Switch(f"switch{b}"), *(Chiplet(f"gpu{b}.{g}") for g in range(16))]
+        links += [Link(f"gpu{b}.{g}", f"switch{b}", 125 * GB) for g in range(16)]
+        links += [
+            Link(f"gpu{b}.{g}", f"gpu{1 - b}.{g - 1}", 12.5 * GB, reverse_bandwidth=0.0)
+            for g in range(1, 16, 2)
+        ]
+    result = collective(Package("DGX-2 x 2", nodes, links), "all-gather", GB)
+    assert round(result.bandwidth / GB, 2) == 129.03  # an odd GPU takes in 31 shares at 125 GB/s
+    assert result.time_bound == pytest.approx(31 / 125 / 32, rel=1e-12)
+    assert result.status == "exact"
+    assert result.verify()
+
+
 def test_a100_all_reduce_is_two_phases() -> None:
     result = collective(a100(2), "all-reduce", GB)
     assert result.time == pytest.approx(0.0057692, rel=1e-4) or result.time == pytest.approx(
