@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from noptoolkit.collectives.requests import Request
     from noptoolkit.collectives.result import CollectiveResult
 
-__all__ = ["cheapest_tree", "cut_faults", "price_faults"]
+__all__ = ["cheapest_tree", "cut_faults", "least_cost", "price_faults"]
 
 MOST_MEMBERS = 40  # of a group whose arborescences are found again
 MOST_NODES = 300
@@ -143,7 +143,7 @@ def price_faults(result: CollectiveResult, tolerance: float) -> tuple[list[str],
                     for name in (u, v):
                         ports += price.get(f"{name} port", 0.0)
                     cost[i, j] = reached[to] + ports
-        total += _least(request, cost)
+        total += least_cost(request, cost)
     faults = []
     if total / worth < result.time_bound * (1 - max(tolerance, 1e-6)):
         faults.append(f"the prices prove {total / worth!r} s, less than {result.time_bound!r} s")
@@ -171,7 +171,7 @@ def _uses(result: CollectiveResult, arc: int) -> list[int]:
     return used
 
 
-def _least(request: Request, cost: dict[tuple[int, int], float]) -> float:
+def least_cost(request: Request, cost: dict[tuple[int, int], float]) -> float:
     """Return what any schedule must pay for a request under costs between its members."""
     count = len(request.members)
     if request.motion == "exchange":

@@ -6,12 +6,14 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import Allocation
+from noptoolkit.collectives import CollectiveResult
 from noptoolkit.errors import NopWarning, ScheduleError, TopologyError, WorkloadError
 from noptoolkit.nodes import (
     OPTIMISERS,
@@ -28,6 +30,7 @@ from noptoolkit.nodes import (
 )
 from noptoolkit.package import Chiplet, Package
 from noptoolkit.routing.problem import routing_problem
+from noptoolkit.step.gradients import GradientSum, all_reduce_among
 from noptoolkit.step.holdings import ledger_of
 from noptoolkit.step.hosts import check_computes, hosts_of
 from noptoolkit.step.memory_stacks import MemoryStacks
@@ -363,11 +366,17 @@ class _Maker:
         n = len(self.hosts)
         if n == 1 or self.batch.mode != "training":
             return {}
-        one_of_each = {part.kind: part.size for parts in operations for part in parts}
-        return {
-            kind: self.transfer(all_to_all(self.package, 2 * size / n, among=self.hosts), "exchange")
-            for kind, size in one_of_each.items()
-        }
+        sizes = {part.kind: part.size for parts in operations for part in parts}
+        if n == 2:
+            asked = {kind: all_to_all(self.package, size, among=self.hosts) for kind, size in sizes.items()}
+            return {kind: self.transfer(pair, "exchange") for kind, pair in asked.items()}
+        sums = {kind: GradientSum(self.all_reduce, size) for kind, size in sizes.items()}
+        return {k: Transfer(next(self.transfers), "exchange", {}, summed=s) for k, s in sums.items()}
+
+    @cached_property
+    def all_reduce(self) -> CollectiveResult:
+        """All-reduce among the hosts."""
+        return all_reduce_among(self.package, self.hosts)
 
     def exchange_of_copies(self, layout: Allocation) -> dict[str, Transfer]:
         """Return the exchange of gradients among chiplets that hold copies of the same experts, if any."""

@@ -79,7 +79,9 @@ def phases_of(step: Step) -> Phases:
         if kind == "load":
             listed += [("load", sent) for _, sent in _caches(block) for _ in range(step.micro_batches)]
         for name, sent in listed:
-            if name == kind and (step.options.weights_on_network or sent.problem is not None):
+            if name == kind and sent.summed is not None:
+                base += sent.summed.use
+            elif name == kind and (step.options.weights_on_network or sent.problem is not None):
                 for ends, size in sent.pairs.items():
                     amount[pairs[ends]] += size
                 if sent.trees is not None:

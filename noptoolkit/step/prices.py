@@ -94,7 +94,7 @@ class PriceCosts:
     pairs
         Cost of each byte by pair, in s/B, [prices].
     messages
-        Cost of a transfer's messages, in s, by the transfer's index, [prices].
+        Cost of a transfer's messages or of its sum, in s, by the transfer's index, [prices].
     """
 
     prices: Floats
@@ -117,7 +117,7 @@ class PriceCosts:
             costs[:, p] = (
                 distance[:, network.origin[s], network.destination[t]] + injected[:, s] + ejected[:, t]
             )
-        of_messages = _message_costs(network, distance, injected, ejected, sent)
+        of_messages = _message_costs(network, prices, distance, injected, ejected, sent)
         together = np.column_stack([costs, *of_messages.values()])
         scale = together.max(axis=0, initial=0.0)
         rounded = np.round(together / np.where(scale > 0, scale, 1.0), 9)
@@ -139,10 +139,16 @@ def _distances(network: FlowNetwork, prices: Floats) -> Floats:
 
 
 def _message_costs(
-    network: FlowNetwork, distance: Floats, injected: Floats, ejected: Floats, sent: Sequence[Transfer]
+    network: FlowNetwork,
+    prices: Floats,
+    distance: Floats,
+    injected: Floats,
+    ejected: Floats,
+    sent: Sequence[Transfer],
 ) -> dict[int, Floats]:
-    """Return the least cost of each transfer's messages, in s, by its index, [prices]."""
+    """Return the least cost of each transfer's messages or sum, in s, by its index, [prices]."""
     total: dict[int, Floats] = {}
+    total |= {one.index: one.summed.costs(prices) for one in sent if one.summed is not None}
     parts = [(one.index, part) for one in sent if one.problem is not None for part in one.problem.messages]
     for reverse in (False, True):
         chosen = [(number, part) for number, part in parts if part.reverse == reverse]

@@ -74,7 +74,7 @@ def _relaxed(step: Step, sent: Transfer, costs: PriceCosts, alone: _Alone) -> Tr
     def named(cost: Floats) -> dict[str, float]:
         return {f"price {k}": float(cost[k]) / efficiency for k in np.flatnonzero(cost > 0).tolist()}
 
-    if sent.problem is None:
+    if sent.problem is None and sent.summed is None:
         ports = _ports(step, sent, alone.network)
         if not step.options.weights_on_network:
             return replace(sent, ports=ports, uses={}, paths=None, least=max(ports.values(), default=0.0))
@@ -92,6 +92,8 @@ def _relaxed(step: Step, sent: Transfer, costs: PriceCosts, alone: _Alone) -> Tr
     if sent.index in costs.messages:
         amount["all"] = amount.get("all", 0.0) + costs.messages[sent.index]
     longest: dict[str, float] = {}
+    if sent.summed is not None:
+        longest["all"] = sent.summed.time_bound / efficiency
     for ends, size in alike.items():
         name = "all" if sent.kind == "exchange" else f"{word} {ends[side]}"
         longest[name] = max(longest.get(name, 0.0), size * alone.time(ends))

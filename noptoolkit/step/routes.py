@@ -128,6 +128,8 @@ class _Costs:
 
 def _routed(step: Step, sent: Transfer, routing: StepRouting, costs: _Costs) -> Transfer:
     network = costs.network
+    if sent.summed is not None:
+        return replace(sent, uses=_named(network, sent.summed.use * costs.rate), load=sent.summed.load)
     if sent.problem is not None and routing.whole is not None:
         routed = route(routing.whole, sent.problem, Effort())
         time = routed.use(network, sent.problem.ports) * costs.rate

@@ -78,19 +78,23 @@ def bound_of_routings(
     network, phases = flow_network(step.package), phases_of(step)
     if pool is None:
         pool = PathPool(network, phases.pairs)
-    costs = PriceCosts.of(network, prices_of(pool, phases), phases.pairs, step.transfers())
+    sums = {
+        id(sent.summed.result): sent.summed.result for sent in step.transfers() if sent.summed is not None
+    }
+    prices = np.vstack([prices_of(pool, phases), *(result.prices for result in sums.values())])
+    costs = PriceCosts.of(network, prices, phases.pairs, step.transfers())
     relaxed = relaxed_step(step, costs)
     graph = graph_of(relaxed)
     return RoutingBound(bounds_of(graph), costs.prices, graph, relaxed)
 
 
 def has_one_routing(step: Step) -> bool:
-    """Return whether every transfer has one path only: no cycle, and every node between copies and adds.
+    """Return whether every transfer has one path only: no cycle, no all-reduce, all nodes copy and add.
 
     Where some nodes copy and others do not, a message may pass a node twice, even on a tree.
     """
     network = flow_network(step.package)
-    if has_cycle(network):
+    if has_cycle(network) or any(sent.summed is not None for sent in step.transfers()):
         return False
     onward = np.isin(network.head, network.origin)  # nothing passes through a memory stack
     between = np.bincount(network.tail[onward], minlength=network.num_vertices) > 1

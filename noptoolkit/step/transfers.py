@@ -21,6 +21,7 @@ from noptoolkit.network import flow_network
 from noptoolkit.package import Package
 from noptoolkit.routing.problem import RoutingProblem
 from noptoolkit.routing.solution import TreeLoads
+from noptoolkit.step.gradients import GradientSum
 
 __all__ = ["Lane", "Pair", "Transfer", "add_up", "used_towards"]
 
@@ -57,7 +58,9 @@ class Transfer:
     pairs
         Bytes by source and sink, messages apart.
     problem
-        The same as a routing sees it, with the messages; ``None`` for movements of memory.
+        The same as a routing sees it, with the messages; ``None`` for movements of memory and sums.
+    summed
+        All-reduce that the transfer is, along trees of its own instead of between pairs; ``None`` for others.
     ports
         Time that it occupies each memory stack's port, which the stack's own link may narrow, in s, by stack.
     uses
@@ -78,6 +81,7 @@ class Transfer:
     kind: str
     pairs: Mapping[Pair, float]
     problem: RoutingProblem | None = None
+    summed: GradientSum | None = None
     ports: Mapping[str, float] = field(default_factory=dict)
     uses: Mapping[str, float] = field(default_factory=dict)
     load: Floats = field(default_factory=lambda: np.zeros(0))
@@ -89,6 +93,8 @@ class Transfer:
     @property
     def size(self) -> float:
         """Bytes that are sent in all; those of a message once."""
+        if self.summed is not None:
+            return self.summed.sent
         messages = () if self.problem is None else self.problem.messages
         return sum(self.pairs.values()) + sum(float(part.bytes.sum()) for part in messages)
 

@@ -30,6 +30,7 @@ from noptoolkit.routing.rules import ROUTINGS
 from noptoolkit.scheduling.verify import verify_schedule
 from noptoolkit.scheduling.verify_bounds import verify_bounds
 from noptoolkit.step.step import Block, Step
+from noptoolkit.step.sum_checks import MOST_HOSTS, sum_faults, sum_price_faults
 from noptoolkit.step.transfers import Pair, Transfer
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def verify_step(plan: StepSchedule, *, tol: float = 1e-9) -> StepVerification:
     problems = [sent.problem for sent in plan.step.transfers() if sent.problem is not None]
     if any(problem.messages for problem in problems):
         unchecked.append(f"cheapest trees of all but {SAMPLE} sets of up to {MOST_MEMBERS} members")
+    if any(sent.summed is not None for sent in plan.step.transfers()) and len(plan.step.hosts) > MOST_HOSTS:
+        unchecked.append(f"costs of all-reduces among more than {MOST_HOSTS} hosts under most prices")
     raise_collected(ScheduleError, "step", faults)
     return StepVerification(tuple(checked), tuple(unchecked))
 
@@ -109,6 +112,9 @@ def _route_faults(step: Step) -> Iterator[str]:
             yield f"no channel leads from {a!r} to {b!r}"
     for sent in step.transfers():
         name = f"{sent.kind} {sent.index}"
+        if sent.summed is not None:
+            yield from sum_faults(step, sent, name)
+            continue
         if sent.paths is None:
             yield from _whole_faults(step, sent, name)
             continue
@@ -238,6 +244,9 @@ def _price_faults(step: Step, relaxed: Step, prices: Floats) -> Iterator[str]:
                 known[pair] = cost(pair)
             total += size * known[pair]
         if sent.problem is not None and sent.problem.messages:
+            continue
+        if sent.summed is not None:
+            yield from sum_price_faults(step, sent, priced, len(prices), cost)
             continue
         claimed = np.array([priced.uses.get(f"price {k}", 0.0) for k in range(len(prices))]) * efficiency
         if (claimed > total * (1 + 1e-6) + 1e-15).any():
