@@ -28,3 +28,8 @@ for router in (BOOKSIM, BOOKSIM_SPEEDUP):
 # How the latencies of single packets are spread at a high load.
 
 plot.latencies(curve.runs[-2])
+
+# %%
+# Which channels are busy at that load.
+
+plot.busy_channels(curve.runs[-2])

@@ -28,7 +28,7 @@ def called(*words: object) -> str:
 
 
 def test_every_plot_has_a_picture_on_the_command_line():
-    of_other_results = {"collective", "latency", "latencies"}  # of a collective, of the simulator
+    of_other_results = {"collective", "latency", "latencies", "busy_channels", "saturations"}
     assert set(KINDS) == set(plot.__all__) - {"save", "style"} - of_other_results
     assert set(PICTURES) == set(KINDS) - {"animate"}
 

@@ -17,7 +17,7 @@ from noptoolkit.plot._published import published
 from noptoolkit.plot._roofline import roofline
 from noptoolkit.plot._saving import save
 from noptoolkit.plot._schedule import schedule
-from noptoolkit.plot._simulation import latencies, latency
+from noptoolkit.plot._simulation import busy_channels, latencies, latency, saturations
 from noptoolkit.plot._step_bounds import step_bounds
 from noptoolkit.plot._style import style
 from noptoolkit.plot._temperature import temperature
@@ -28,6 +28,7 @@ from noptoolkit.plot._utilisation import utilisation
 __all__ = [
     "animate",
     "breakdown",
+    "busy_channels",
     "coactivation",
     "collective",
     "comparison",
@@ -42,6 +43,7 @@ __all__ = [
     "pareto",
     "published",
     "roofline",
+    "saturations",
     "save",
     "scaling",
     "schedule",

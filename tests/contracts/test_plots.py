@@ -87,6 +87,11 @@ def curve() -> nop.simulate.LatencyCurve:
     return nop.simulate.latency_curve(package(), "uniform", [0.1, 0.3], sampling=quick)
 
 
+@cache
+def saturation() -> nop.simulate.Saturation:
+    return nop.simulate.saturation(package(), "uniform", sampling=nop.simulate.Sampling(period=100))
+
+
 METHODS = ("contiguous", "round-robin")
 
 EXAMPLES: dict[str, Callable[[], Any]] = {
@@ -100,12 +105,14 @@ EXAMPLES: dict[str, Callable[[], Any]] = {
     ),
     "LatencyCurve": curve,
     "Mapping[str, Allocation]": lambda: {"contiguous": allocation()},
+    "Mapping[str, Sequence[Saturation]]": lambda: {"8 VCs": [saturation()]},
     "Mapping[str, Schedule]": lambda: {"mesh": schedule()},
     "Mapping[str, Work]": _work,
     "Package": package,
     "Resilience | Sequence[Resilience]": lambda: nop.resilience(package(), flow().traffic),
     "RoutingTrace": lambda: workload().trace,
     "Schedule": schedule,
+    "Sequence[float]": lambda: [1.0],
     "StepSchedule": schedule,
     "Simulation": lambda: curve().runs[0],
     "Sequence[FlowResult]": lambda: [flow(), flow()],
