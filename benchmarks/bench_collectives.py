@@ -2,14 +2,16 @@
 
 Run from the checkout, for instance::
 
-    python benchmarks/bench_collectives.py cuts --seed 41           # exact cuts, ratio to networkx at 64
-    chiplets python benchmarks/bench_collectives.py schedules --seed 41      # all-gather and all-reduce
-    with their trees python benchmarks/bench_collectives.py groups                   # tensor-parallel
-    groups, experts among them
+    python benchmarks/bench_collectives.py cuts --seed 41        # exact cuts, ratio to networkx
+    python benchmarks/bench_collectives.py schedules --seed 41   # all-gather and all-reduce with trees
+    python benchmarks/bench_collectives.py groups                # tensor-parallel groups, experts among them
+    python benchmarks/bench_collectives.py programs --seed 41    # small sets of groups, ratio to HiGHS
 
 Times are processor seconds of this process, which a busy machine changes less than wall time, without
 numba's one-off compilation. The baseline of ``cuts`` is kind to networkx: it is given the optimal ratio,
-and only has to confirm it by one maximum flow per member.
+and only has to confirm it by one maximum flow per member. The baseline of ``programs`` is the compact linear
+program of the same all-reduces (a budget of each group in and out, and a flow to every member inside it), as
+one call of HiGHS.
 """
 
 from __future__ import annotations
@@ -127,7 +129,95 @@ def groups(seed: int) -> None:
                         show(package.name, title, found, took)
 
 
-COMMANDS = {"cuts": cuts, "schedules": schedules, "groups": groups}
+def programs(seed: int) -> None:
+    """Print small sets of all-reduces, to a gap of 1e-4, beside the compact program."""
+    rng = np.random.default_rng(seed)
+    print(
+        f"{'package':34s} {'groups':>7s} {'time':>9s} {'HiGHS':>9s} {'cpu ms':>8s} {'HiGHS ms':>9s}   ratio"
+    )
+    for repeat in ("(compiles)", ""):
+        for k in (3, 4, 5, 6):
+            for package in (mesh(k, k, link_bandwidth="1 GB/s"), torus(k, k, link_bandwidth="1 GB/s")):
+                order = rng.permutation(k * k)[: k * k - k * k % 3]
+                groups = [sorted(group.tolist()) for group in order.reshape(3, -1)]
+                named = [[package.experts[i] for i in group] for group in groups]
+                found, ours = seconds(
+                    lambda p=package, g=named: collective(p, "all-reduce", 1e9, groups=g, tol=1e-4)
+                )
+                if repeat:
+                    continue
+                optimum, theirs = seconds(lambda p=package, g=groups: compact(p, g))
+                assert isinstance(found, CollectiveResult)
+                assert isinstance(optimum, float)
+                assert abs(found.time / optimum - 1) < 2e-4
+                print(
+                    f"{package.name:34s} {len(groups):7d} {found.time:9.6f} {optimum:9.6f} {1e3 * ours:8.1f} "
+                    f"{1e3 * theirs:9.1f} {theirs / ours:6.1f}x",
+                    flush=True,
+                )
+
+
+def compact(package: Package, groups: list[list[int]]) -> float:
+    """Return the least time of all-reduces of 1 GB at the same time, among members with links of 1 GB/s."""
+    from scipy.optimize import linprog
+    from scipy.sparse import bmat, csr_array
+
+    network = flow_network(package)
+    n, m = network.num_vertices, network.num_arcs
+    arcs = np.arange(m)
+    balance = csr_array(
+        (np.r_[np.ones(m), -np.ones(m)], (np.r_[network.head, network.tail], np.r_[arcs, arcs])), (n, m)
+    )
+    width = 1 + sum(len(group) + 2 * m * (1 + len(group)) + 2 * len(group) ** 2 for group in groups)
+    equal, right, below = [], [], []
+    total = [csr_array((m, 1))]
+    for group in groups:
+        k = len(group)
+        relays = np.setdiff1d(np.arange(n), group)
+        place = csr_array((np.ones(k), (group, np.arange(k))), (n, k))
+        shares = [csr_array(np.ones((1, k)))]
+        size = k + 2 * (m + k * (m + k))
+        rows, limits, rhs = [], [], [1.0]
+        at = k
+        first = bmat([[*shares, csr_array((1, size - k))]])
+        rows.append(first)
+        used = csr_array((m, size))
+        for sign in (1.0, -1.0):
+            budget = csr_array((np.ones(m), (arcs, at + arcs)), (m, size))
+            used = used + budget
+            rows.append(csr_array(balance[relays] @ budget))
+            rhs += [0.0] * len(relays)
+            at += m
+            for t in group:
+                flow = csr_array((np.ones(m), (arcs, at + arcs)), (m, size))
+                sent = csr_array((np.ones(k), (np.arange(k), at + m + np.arange(k))), (k, size))
+                share = csr_array((np.ones(k), (np.arange(k), np.arange(k))), (k, size))
+                limits += [flow - budget, sent - share]
+                rows.append(csr_array(sign * (balance @ flow) + place @ sent))
+                rhs += (np.arange(n) == t).astype(float).tolist()
+                at += m + k
+        equal.append(bmat([[row] for row in rows]))
+        below.append(bmat([[row] for row in limits]))
+        right += rhs
+        total.append(used)
+    none = np.zeros(1 + sum(block.shape[1] for block in equal))
+    none[0] = 1.0
+    assert len(none) == width
+    blocks = [[None] * len(groups) for _ in groups]
+    for i in range(len(groups)):
+        blocks[i][i] = equal[i]
+    equals = bmat([[csr_array((len(right), 1)), bmat(blocks)]])
+    for i in range(len(groups)):
+        blocks[i][i] = below[i]
+    inside = bmat(blocks)
+    channels = bmat([[-csr_array(np.ones((m, 1))), *total[1:]]])
+    limits = bmat([[bmat([[csr_array((inside.shape[0], 1)), inside]])], [channels]])
+    found = linprog(none, limits, np.zeros(limits.shape[0]), equals, np.array(right), method="highs")
+    assert found.status == 0
+    return float(found.fun)
+
+
+COMMANDS = {"cuts": cuts, "schedules": schedules, "groups": groups, "programs": programs}
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ is always reached (max-flow min-cut).
 
 Newton: r := the ratio of some cut. If every member can receive w(T) over capacities r B from all sources
 together, r is the optimum; if not, a minimum cut S has a higher ratio, which replaces r. Members that
-passed stay passed, since r only grows. Everything is int64 and `fractions.Fraction`: no tolerance.
+passed stay passed, since r only grows. Everything is int64 and ``fractions.Fraction``: no tolerance.
 """
 
 from __future__ import annotations

@@ -4,10 +4,9 @@ Given the optimum r = p/q of equation (1) in `noptoolkit.collectives.cuts`, capa
 unit trees c p / d that an arc may carry, d = gcd(q, all c p), and a source of weight w sends w q / d unit
 trees. Two steps, both in integers:
 
-1. *Splitting off.* At a balanced relay w, arcs u -> w and w -> t can be replaced by an arc u -> t, some
-pair and
-   some amount at a time, while every member stays able to receive everything (Mader, A reduction method for
-   edge-connectivity in graphs, 1978; Bang-Jensen, Frank and Jackson 1995). The relays copy nothing: every
+1. *Splitting off.* At a balanced relay w, arcs u -> w and w -> t can be replaced by an arc u -> t, some pair
+   and some amount at a time, while every member stays able to receive everything (Mader, A reduction method
+   for edge-connectivity in graphs, 1978; Bang-Jensen, Frank and Jackson 1995). The relays copy nothing: every
    new arc is a set of physical paths.
 2. *Packing.* Edge-disjoint arborescences of the wanted roots that all span the members exist (Edmonds 1973)
    and are grown in batches of equal trees, one maximum flow per arc that joins.

@@ -4,13 +4,13 @@ From the package, the requests and the trees alone it asks:
 
 * Do all paths run along channels of the package, each from where the one before ended?
 * Does every tree do what it claims? Hops are replayed in order: a spreading hop starts where the data is
-already
-  and ends where it is not yet, and all members are reached; a collecting member sends once, after which it
-  receives nothing, and all members but the root have sent. Only members, and switches that can, copy or add.
+  already and ends where it is not yet, and all members are reached; a collecting member sends once, after
+  which it receives nothing, and all members but the root have sent. Only members, and switches that can, copy
+  or add.
 * Do the bytes of all trees add up to every share, pair and buffer that was asked?
 * Are the loads, the use of every half-duplex link, crossbar and port, and ``time`` what follows?
 * Does the cut, recounted by names, or do the prices, by networkx and a recursive arborescence, prove
-``time_bound``?
+  ``time_bound``?
 
 What is too much to check is named in the `CollectiveVerification`.
 """

@@ -1,13 +1,15 @@
 """An independent check of a step's schedule, routes and bounds.
 
-* schedule: precedence, capacities, buffers (`noptoolkit.scheduling.verify_schedule`); * both bounds: computed
-again from their task graphs and stages (`noptoolkit.scheduling.verify_bounds`); * routes: the flow of each
-pair leaves its source, arrives at its sink, is conserved between, and follows links of
-  the package; times are bytes over bandwidths of links. Transfers that a routing by name routed as a whole
-  are routed again and checked by ``FlowResult.verify()``;
-* tasks: for each kind and resource, the time in the graph is that of the step's transfers; * prices: capacity
-@ prices = 1, and no transfer of the relaxed graph takes more than its bytes cost by shortest
-  paths (networkx), or, for messages to sets, by the cheapest tree of a recursion over subsets, on a sample.
+* schedule: precedence, capacities, buffers (`noptoolkit.scheduling.verify_schedule`);
+* both bounds: computed again from their task graphs and stages (`noptoolkit.scheduling.verify_bounds`);
+* routes: the flow of each pair leaves its source, arrives at its sink, is conserved between, and follows
+  links of the package; times are bytes over bandwidths of links. Transfers that a routing by name routed as a
+  whole are routed again and checked by ``FlowResult.verify()``, all-reduces of gradients by
+  ``CollectiveResult.verify()``;
+* tasks: for each kind and resource, the time in the graph is that of the step's transfers;
+* prices: capacity @ prices = 1, and no transfer of the relaxed graph takes more than its bytes cost by
+  shortest paths (networkx), or, for messages to sets, by the cheapest tree of a recursion over subsets, on a
+  sample; an all-reduce no more than its cheapest parties and trees.
 """
 
 from __future__ import annotations
