@@ -22,10 +22,10 @@ check: $(VENV)/.developer
 
 # what is too long for every change: long proofs, coverage, the lowest versions declared, other Pythons
 long: check coverage lowest pythons
-	MPLBACKEND=Agg $(BIN)/python -m pytest -q -m long
+	MPLBACKEND=Agg HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -q -m long
 
 coverage: $(VENV)/.developer
-	MPLBACKEND=Agg $(BIN)/python -m pytest -q --cov --cov-report=term
+	MPLBACKEND=Agg HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -q --cov --cov-report=term
 
 lowest: $(VENV)/.developer
 	$(BIN)/python .ci/other_versions.py --lowest

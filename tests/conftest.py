@@ -1,15 +1,22 @@
 """What the whole suite shares: each layout by search is found once in a session."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from noptoolkit import stages
 from noptoolkit.allocation import Allocation, PackageTime
 from noptoolkit.package import Package
 from noptoolkit.trace import RoutingTrace
+
+# The gate draws the same examples every time: what fails there fails again. `make long` draws new ones.
+settings.register_profile("gate", derandomize=True)
+settings.register_profile("random")
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -180,6 +180,8 @@ class _Square:
     def corner(self, index: int) -> Point:
         """Return a place at a corner outside the chiplets: opposite corners first, then further out."""
         x, y = ((-1, 1), (1, -1), (1, 1), (-1, -1))[index % 4]
-        reach = self.radius + self.die / 2 + self.gap + self.stack / 2
+        beside_dies = self.radius + self.die / 2 + self.gap + self.stack / 2
+        beside_stacks = (self.side - 1) / 2 * self.pitch + self.stack + self.gap  # those at the end of a side
+        reach = max(beside_dies, beside_stacks)
         reach += index // 4 * (self.stack + self.gap)
         return x * reach, y * reach

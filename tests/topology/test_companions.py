@@ -1,7 +1,7 @@
 """Memory stacks and the attention chiplet: beside what they serve, over nothing else."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from noptoolkit import Memory, Package
@@ -49,6 +49,7 @@ def test_stacks_are_beside_what_they_serve(family: str, size: int) -> None:
             assert gap(memory, port) < near, memory.name
 
 
+@example("star", 16, (2.0, 2.0), (1.0, 28.0), (2.0, 2.0), None, 3)  # a stack at the end of a side
 @settings(max_examples=60, deadline=None)
 @given(
     family=st.sampled_from([name for name in BUILDERS if name not in ("nop_tree", "tree")]),
