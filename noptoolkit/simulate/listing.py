@@ -249,7 +249,7 @@ class _Maker:
         """Return the arrays, with the packets in the order in which sources take them."""
         rows = np.concatenate(self.rows) if self.rows else np.zeros((0, 16), np.int64)
         of = np.concatenate(self.of) if self.of else np.zeros(0, np.int64)
-        order = _turns(rows, of, self.turns)
+        order = _turns(of, self.turns, *_stages(self.transfers))
         rows[:, c.L_ORDER] = order
         messages = np.concatenate(self.messages) if self.messages else np.zeros((1, 8), np.int64)
         words = -(-len(self.transfers.endpoints) // 64)
@@ -319,11 +319,26 @@ class _Maker:
         return places
 
 
-def _turns(rows: Ints, of: Ints, turns: list[Floats]) -> Ints:
-    """Return the place of each packet: by start, then evenly mixed over the transfers that start together."""
+def _stages(transfers: Transfers) -> tuple[Floats, Ints]:
+    """Return when each transfer can start, in s, if nothing takes time, and how many wait one for the other.
+
+    In the order of both, no transfer stands before one that it waits for: so a window that goes by this order
+    never keeps back what is waited for.
+    """
+    start, stage = np.zeros(len(transfers.items)), np.zeros(len(transfers.items), np.int64)
+    for number, item in enumerate(transfers.items):
+        before = [other for waits in item.after for other, _ in waits]
+        start[number] = max([item.at, *(start[other] + item.delay for other in before)])
+        stage[number] = max((stage[other] + 1 for other in before), default=0)
+    return start, stage
+
+
+def _turns(of: Ints, turns: list[Floats], start: Floats, stage: Ints) -> Ints:
+    """Return the place of each packet: by start and stage, then evenly mixed over the transfers."""
     if not turns:
         return np.zeros(0, np.int64)
-    order: Ints = np.argsort(np.lexsort((of, np.concatenate(turns), rows[:, c.L_TIME])), kind="stable")
+    keys = (of, np.concatenate(turns), stage[of], start[of])
+    order: Ints = np.argsort(np.lexsort(keys), kind="stable")
     return order
 
 

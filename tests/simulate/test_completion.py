@@ -108,6 +108,17 @@ def test_a_combine_waits_for_the_copy_of_its_expert_and_for_its_work() -> None:
     assert run.finished[back] - run.finished[there] == pytest.approx(1000 + 9, abs=3)
 
 
+def test_a_window_never_keeps_back_what_a_sum_waits_for() -> None:
+    tree = nop.load_topology("mozart-nop-tree")
+    moves = Transfers(tree.terminals)
+    for k in range(40):
+        root, *members = (tree.terminals[(k * 5 + j) % len(tree.terminals)] for j in range(4))
+        first = moves.multicast(root, members, 500)
+        moves.reduce(root, members, 300, after=[first])
+    run = simulate(tree, moves, until="done", router=Router(flit=FLIT, packet=2), token_window=1)
+    assert (run.finished[1::2] > run.finished[::2]).all()
+
+
 def doubled() -> Package:
     """A chain of three switches, with unequal parallel links on both hops."""
     nodes = [Switch(n, replicates=True, reduces=True) for n in "abc"]
