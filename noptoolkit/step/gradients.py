@@ -27,8 +27,8 @@ __all__ = ["GradientSum", "all_reduce_among"]
 UNIT = 2.0**30
 """Bytes for which the all-reduce is solved."""
 
-MOST_HOSTS = 64
-"""Hosts up to which the all-reduce is priced under every price vector, beyond under its own only."""
+MOST_HOSTS = 16
+"""Hosts up to which trees and parties price the all-reduce under all prices; beyond, under its own only."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +79,33 @@ class GradientSum:
         prices : ndarray
             Price vectors, in s/B, [prices, resources].
         """
-        groups = groups_of(self.result.network, self.result.requests)
-        small = len(self.result.requests[0].members) <= MOST_HOSTS
-        own = [np.array_equal(y, self.result.prices) for y in prices]
+        network = self.result.network
+        groups = groups_of(network, self.result.requests)
+        small = len(groups.nodes) <= MOST_HOSTS
         return self.scale * np.array(
-            [groups.bounds(y)[1] if small or mine else 0.0 for y, mine in zip(prices, own, strict=True)]
+            [
+                groups.bounds(y)[1] if small or np.array_equal(y, self.result.prices) else self._nearest(y)
+                for y in prices
+            ]
         )
+
+    def _nearest(self, y: Floats) -> float:
+        """Return what every host but one must pay: a byte out to its nearest host, and a byte in from one.
+
+        In an arborescence every member but its root has an arc of its own.
+        """
+        from noptoolkit.flow.bounds.certificate import shortest_distances
+
+        network, request = self.result.network, self.result.requests[0]
+        nodes = np.array([network.package.index[name] for name in request.members])
+        length = np.asarray(network.on_arcs.T @ y, dtype=float)
+        far = shortest_distances(
+            network.num_vertices, network.tail, network.head, length, network.origin[nodes]
+        )[0][:, network.destination[nodes]]
+        far = far + (network.on_injected.T @ y)[nodes, None] + (network.on_ejected.T @ y)[None, nodes]
+        np.fill_diagonal(far, np.inf)
+        each = far.min(axis=0) + far.min(axis=1)
+        return float(each.sum() - each.max()) * request.size
 
 
 def all_reduce_among(package: Package, hosts: Sequence[str]) -> CollectiveResult:

@@ -148,7 +148,13 @@ def _message_costs(
 ) -> dict[int, Floats]:
     """Return the least cost of each transfer's messages or sum, in s, by its index, [prices]."""
     total: dict[int, Floats] = {}
-    total |= {one.index: one.summed.costs(prices) for one in sent if one.summed is not None}
+    known: dict[int, Floats] = {}  # of one byte: all-reduces of all sizes share one result
+    for one in sent:
+        if one.summed is not None:
+            key = id(one.summed.result)
+            if key not in known:
+                known[key] = one.summed.costs(prices) / one.summed.size
+            total[one.index] = known[key] * one.summed.size
     parts = [(one.index, part) for one in sent if one.problem is not None for part in one.problem.messages]
     for reverse in (False, True):
         chosen = [(number, part) for number, part in parts if part.reverse == reverse]

@@ -20,9 +20,7 @@ from noptoolkit.step.transfers import Pair, Transfer
 __all__ = ["MOST_HOSTS", "sum_faults", "sum_price_faults"]
 
 MOST_HOSTS = 8
-"""Hosts up to which every price vector is checked, and beyond which only the first few are."""
-
-FEW = 4
+"""Hosts up to which the cheapest schedule is found again; beyond, the one taken must cost no less."""
 
 
 def sum_faults(step: Step, sent: Transfer, name: str) -> Iterator[str]:
@@ -45,14 +43,14 @@ def sum_faults(step: Step, sent: Transfer, name: str) -> Iterator[str]:
 
 
 def sum_price_faults(
-    step: Step, sent: Transfer, priced: Transfer, count: int, cost: Callable[[Pair], Floats]
+    step: Step, sent: Transfer, priced: Transfer, prices: Floats, cost: Callable[[Pair], Floats]
 ) -> Iterator[str]:
     """Yield where an all-reduce costs more under prices, or alone on the network, than is proved.
 
     Parameters
     ----------
-    count : int
-        Number of price vectors.
+    prices : ndarray
+        Price vectors, in s/B, [prices, resources].
     cost : callable
         Gives what a byte of a pair costs under each of them, [prices].
     """
@@ -60,14 +58,18 @@ def sum_price_faults(
     name, efficiency = f"{sent.kind} {sent.index}", step.options.efficiency.network
     (request,) = sent.summed.result.requests
     members = request.members
-    pairs = [(i, j) for i in range(len(members)) for j in range(len(members)) if i != j]
+    known = range(len(members) if len(members) <= MOST_HOSTS else 0)
+    pairs = [(i, j) for i in known for j in known if i != j]
     costs = {pair: cost((members[pair[0]], members[pair[1]])) for pair in pairs}
-    for k in range(count if len(members) <= MOST_HOSTS else min(count, FEW)):
-        least = least_cost(request, {pair: float(costs[pair][k]) for pair in pairs})
+    for k, y in enumerate(prices):
+        if len(members) <= MOST_HOSTS:
+            least = least_cost(request, {pair: float(costs[pair][k]) for pair in pairs})
+        else:
+            least = float(y @ sent.summed.result.use)
         least *= sent.summed.size / request.size
         claimed = priced.uses.get(f"price {k}", 0.0) * efficiency
         if claimed > least * (1 + 1e-6) + 1e-15:
-            yield f"{name}: costs {claimed:.6g} under price {k}, its cheapest schedule {least:.6g}"
+            yield f"{name}: costs {claimed:.6g} under price {k}, a schedule {least:.6g}"
     proved = sent.summed.result.time_bound * sent.summed.size / request.size / efficiency
     if max(lane.least for lane in priced.parts.values()) > proved * (1 + 1e-9):
         yield f"{name}: takes longer alone than its bound of {proved:.6g} s"

@@ -11,6 +11,7 @@ from noptoolkit.allocation import Allocation
 from noptoolkit.collectives import collective
 from noptoolkit.errors import ScheduleError
 from noptoolkit.network import flow_network
+from noptoolkit.step import gradients
 from noptoolkit.step.gradients import GradientSum, all_reduce_among
 from noptoolkit.workload import Batch, MoEModel
 
@@ -72,9 +73,13 @@ def test_a_step_of_gradients_alone_meets_the_bound_of_the_all_reduce(wide: bool)
     plan.verify()
 
 
+@pytest.mark.parametrize("most", [16, 0])
 @pytest.mark.parametrize("seed", range(6))
-def test_prices_never_cost_more_than_any_schedule(seed: int) -> None:
+def test_prices_never_cost_more_than_any_schedule(
+    seed: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Prices of all kinds, zeros among them, prove no more than what the best schedule takes."""
+    monkeypatch.setattr(gradients, "MOST_HOSTS", most)
     rng = np.random.default_rng(seed)
     grid = package(2, int(rng.integers(2, 5)), wide=seed % 2 == 1)
     hosts = rng.permutation(grid.experts)[: int(rng.integers(3, len(grid.experts) + 1))].tolist()
@@ -88,6 +93,9 @@ def test_prices_never_cost_more_than_any_schedule(seed: int) -> None:
     assert (prices @ found.use >= costs[:-1] * (1 - 1e-9)).all()
     assert found.time_bound <= time * (1 + 1e-9)
     assert costs[-1] <= time * (1 + 1e-9)
+    monkeypatch.setattr(gradients, "MOST_HOSTS", 16)
+    assert (costs <= found.costs(np.vstack([prices, found.result.prices])) * (1 + 1e-9)).all()
+    assert costs.max() > 0.1 * time
 
 
 def test_two_hosts_send_their_gradients_to_each_other() -> None:
