@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from noptoolkit.allocation.compiled_best import best_swap, bound_swaps, change_of_swap, update_bounds
+
 __all__ = ["anneal_swaps", "build_state", "change_of_swap", "descend_swaps", "make_swap", "tabu_swaps"]
 
 PRICE_STEP, PRICE_RANGE = 1.2, 1e4  # of the penalty in tabu search, per swap and in all
@@ -44,23 +46,6 @@ def build_state(
             else:
                 connectivity[0] += weight[t]
     return members, weight, starts, sets_of, places.copy(), inside, alone, anew, connectivity, movable
-
-
-@njit(cache=True)
-def change_of_swap(state: State, limits: Array, a: int, b: int) -> Any:
-    """Return what swapping a and b adds to connectivity and penalty."""
-    _, _, _, _, places, _, alone, anew, _, _ = state
-    p, q = places[a], places[b]
-    change = anew[b, p] - alone[a, a] + alone[a, b] + anew[a, q] - alone[b, b] + alone[b, a]
-    weights, blocks, room, price = limits
-    for m in range(len(price)):
-        x, y = blocks[m, p], blocks[m, q]
-        if x != y:
-            more = weights[m, b] - weights[m, a]  # what the block of a gains
-            before = max(-room[m, x], 0.0) + max(-room[m, y], 0.0)
-            after = max(more - room[m, x], 0.0) + max(-more - room[m, y], 0.0)
-            change += price[m] * (after - before)
-    return change
 
 
 @njit(cache=True)
@@ -132,18 +117,16 @@ def _excess(limits: Array) -> float:
 def descend_swaps(state: State, limits: Array, rounding: float) -> int:
     """Make the best swap until none gains; return how many were made."""
     places, movable = state[4], state[9]
+    bounds, free_from = bound_swaps(places, movable, state[6].shape[0], state[7].shape[1])
+    update_bounds(state, bounds, free_from, 0, -1, -1)
     made = 0
     while True:
-        best, best_a, best_b = -rounding, -1, -1
-        for a in range(movable):
-            for b in range(a):
-                if places[a] != places[b]:
-                    change = change_of_swap(state, limits, a, b)
-                    if change < best:
-                        best, best_a, best_b = change, a, b
-        if best_a < 0:
+        change, a, b = best_swap(state, limits, bounds, free_from, 0, -np.inf, rounding)
+        if a < 0 or change >= -rounding:
             return made
-        make_swap(state, limits, best_a, best_b)
+        p, q = places[a], places[b]
+        make_swap(state, limits, a, b)
+        update_bounds(state, bounds, free_from, 0, p, q)
         made += 1
 
 
@@ -160,10 +143,11 @@ def tabu_swaps(state: State, limits: Array, patience: int, tenures: Array, round
     A swapped expert is barred for one of ``tenures`` turns. Prices rise while a limit is broken and fall
     while all are kept, so that the search crosses the border of the feasible layouts again and again.
     """
-    places, connectivity, count = state[4], state[8], state[9]
+    places, connectivity = state[4], state[8]
     price = limits[3]
     first_price = price.copy()
-    free_from = np.zeros(count, dtype=np.int64)
+    bounds, free_from = bound_swaps(places, state[9], state[6].shape[0], state[7].shape[1])
+    update_bounds(state, bounds, free_from, 0, -1, -1)
     excess = _excess(limits)
     best_kept = excess <= rounding
     best = connectivity[0] if best_kept else excess
@@ -171,22 +155,18 @@ def tabu_swaps(state: State, limits: Array, patience: int, tenures: Array, round
     turn, since, dearness = 0, 0, 1.0
     while since < patience:
         here = connectivity[0] + _excess(limits)
-        least, least_a, least_b = np.inf, -1, -1
-        for a in range(count):
-            for b in range(a):
-                if places[a] == places[b]:
-                    continue
-                change = change_of_swap(state, limits, a, b)
-                barred = free_from[a] > turn or free_from[b] > turn
-                if change < least and (not barred or (best_kept and here + change < best - rounding)):
-                    least, least_a, least_b = change, a, b
+        aspired = best - rounding - here if best_kept else -np.inf
+        _, least_a, least_b = best_swap(state, limits, bounds, free_from, turn, aspired, rounding)
         turn += 1
         since += 1
         if least_a < 0:
+            update_bounds(state, bounds, free_from, turn, -1, -1)
             continue  # everything is barred: let time pass
+        p, q = places[least_a], places[least_b]
         make_swap(state, limits, least_a, least_b)
         free_from[least_a] = turn + tenures[2 * turn % len(tenures)]
         free_from[least_b] = turn + tenures[(2 * turn + 1) % len(tenures)]
+        update_bounds(state, bounds, free_from, turn, p, q)
         excess = _excess(limits) / dearness
         kept = excess <= rounding
         value = connectivity[0] if kept else excess
