@@ -3,8 +3,9 @@
 In BookSim2 every node sends the same load, and a pattern is a rule from a source to its destination: a
 stochastic matrix P. A pattern here is the same if its weights are in proportion to P; or if they are but for
 what a node sends to itself, of which traffics of this toolkit have none. Then the rate written is the one at
-which every pair of two nodes has its own load, and what nodes send to themselves in BookSim2 is reported. The
-rules are those of ``traffic.cpp`` (BookSim2, 2017).
+which every pair of two nodes has its own load, and what nodes send to themselves in BookSim2 is reported. Several parameters of a rule are one
+list in braces: without the outer ones BookSim2 takes the first number of a list for all of it. The rules are
+those of ``traffic.cpp`` (BookSim2, 2017).
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def words_of(weight: Floats, name: str) -> tuple[str, float, int]:
     >>> words_of(np.ones((4, 4)), "all")
     ('uniform', 4.0, 0)
     >>> words_of(np.array([[0, 2, 1], [0, 2, 1], [0, 2, 1]]), "hot")
-    ('hotspot({1,2},{2,1})', 3.0, 0)
+    ('hotspot({{1,2},{2,1}})', 3.0, 0)
     """
     count = len(weight)
     off = ~np.eye(count, dtype=bool)
@@ -86,14 +87,14 @@ def _rules(weight: Floats) -> Iterator[tuple[str, Floats]]:
     hot = np.flatnonzero(towards)
     if (towards[hot] == towards[hot[0]]).all() and 2 * len(hot) > count:
         cold = np.setdiff1d(here, hot).tolist()
-        yield f"background({_listed(cold)})", np.tile(towards / towards.sum(), (count, 1))
+        yield f"background({{{_listed(cold)}}})", np.tile(towards / towards.sum(), (count, 1))
     parts = _shares(towards[hot])
     if parts:
         alike = len(set(parts)) == 1
         words = (
-            f"hotspot({_listed(hot.tolist())})"
+            f"hotspot({{{_listed(hot.tolist())}}})"
             if alike
-            else f"hotspot({_listed(hot.tolist())},{_listed(parts)})"
+            else f"hotspot({{{_listed(hot.tolist())},{_listed(parts)}}})"
         )
         yield words, np.tile(towards / towards.sum(), (count, 1))
     for words, to in _permutations(count):
@@ -127,7 +128,7 @@ def _permutations(count: int) -> Iterator[tuple[str, Ints]]:
             continue
         for name, step in (("tornado", (radix + 1) // 2 - 1), ("neighbor", 1)):
             to = sum((here // radix**k + step) % radix * radix**k for k in range(digits))
-            yield f"{name}({radix},{digits},1)", np.asarray(to)
+            yield f"{name}({{{radix},{digits},1}})", np.asarray(to)
 
 
 def _shares(weight: Floats) -> list[int]:

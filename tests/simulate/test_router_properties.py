@@ -182,8 +182,8 @@ def rules_of_traffic_cpp(count: int) -> dict[str, np.ndarray]:  # type: ignore[t
         "bitcomp": np.array([~k & 15 for k in here]),
         "bitrev": np.array(turned),
         "shuffle": np.array([(k << 1 & 15) | (k << 1 >> 4 & 1) for k in here]),
-        "tornado(16,1,1)": np.array([(k + 7) % 16 for k in here]),
-        "tornado(4,2,1)": np.array([(k + 1) % 4 + 4 * ((k // 4 + 1) % 4) for k in here]),
+        "tornado({16,1,1})": np.array([(k + 7) % 16 for k in here]),
+        "tornado({4,2,1})": np.array([(k + 1) % 4 + 4 * ((k // 4 + 1) % 4) for k in here]),
     }
 
 
@@ -214,7 +214,7 @@ def test_hot_nodes_and_what_no_word_says(tmp_path) -> None:  # type: ignore[no-u
     shuffled = Pattern([names[k] for k in order], weight[np.ix_(order, order)], "hot")
     assert write_booksim(mesh, shuffled, 0.05, tmp_path) == write_booksim(mesh, "uniform", 0.05, tmp_path)
     write_booksim(mesh, shuffled, 0.05, tmp_path)
-    assert "traffic = hotspot({2,5},{3,1});" in (tmp_path / "booksim.cfg").read_text()
+    assert "traffic = hotspot({{2,5},{3,1}});" in (tmp_path / "booksim.cfg").read_text()
     one = nop.traffic.hotspot(mesh, "1 kB", to=names[4], among="terminals")
     (note,) = (x for x in write_booksim(mesh, one, 0.05, tmp_path) if "themselves" in x)
     assert "1 send to themselves" in note
