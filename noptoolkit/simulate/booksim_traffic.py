@@ -3,9 +3,9 @@
 In BookSim2 every node sends the same load, and a pattern is a rule from a source to its destination: a
 stochastic matrix P. A pattern here is the same if its weights are in proportion to P; or if they are but for
 what a node sends to itself, of which traffics of this toolkit have none. Then the rate written is the one at
-which every pair of two nodes has its own load, and what nodes send to themselves in BookSim2 is reported. Several parameters of a rule are one
-list in braces: without the outer ones BookSim2 takes the first number of a list for all of it. The rules are
-those of ``traffic.cpp`` (BookSim2, 2017).
+which every pair of two nodes has its own load, and what nodes send to themselves in BookSim2 is reported.
+Several parameters of a rule are one list in braces: without the outer ones BookSim2 takes the first number of
+a list for all of it. The rules are those of ``traffic.cpp`` (BookSim2, 2017).
 """
 
 from __future__ import annotations
