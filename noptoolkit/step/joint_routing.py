@@ -7,7 +7,9 @@ splits a pair's bytes over several paths; each transfer takes one of them, the o
 in their path. ``joint, split``: the optimum itself, each transfer split over the paths. The first two give
 every transfer one path, which is what hardware with routing tables can be given.
 
-Messages to sets follow shortest paths from their root, each copy made where two paths part.
+Messages to sets follow shortest paths from their root, each copy made where two paths part. Where a name
+begins with ``joint with trees``, each message follows one tree of `noptoolkit.step.joint_trees`, and paths
+are chosen for what those trees leave.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from noptoolkit.step.phases import Phases
 from noptoolkit.step.routes import StepRouting
 from noptoolkit.step.transfers import Pair, Transfer
 
-__all__ = ["joint_routings"]
+__all__ = ["joint_routings", "tree_routings"]
 
 Trees = Callable[[Transfer], TreeLoads]
 
@@ -47,8 +49,28 @@ def joint_routings(pool: PathPool, phases: Phases, trees: Trees | None, *, split
     split : bool
         Whether transfers may be split over several paths.
     """
+    return _routings(pool, phases, trees, (("joint", TWO), ("joint, 7 phases", SEVEN)), split)
+
+
+def tree_routings(pool: PathPool, phases: Phases, trees: Trees, *, split: bool) -> list[StepRouting]:
+    """Return routings of a step whose messages follow given trees; parameters as of `joint_routings`.
+
+    ``phases`` hold what messages use along those trees.
+    """
+    if not pool.pairs:
+        return [StepRouting("joint with trees", partial(_looked_up, {}), trees)]
+    return _routings(pool, phases, trees, (("joint with trees", TWO),), split)
+
+
+def _routings(
+    pool: PathPool,
+    phases: Phases,
+    trees: Trees | None,
+    tried: Sequence[tuple[str, Sequence[str]]],
+    split: bool,
+) -> list[StepRouting]:
     network, found = pool.network, []
-    for name, groups in (("joint", TWO), ("joint, 7 phases", SEVEN)):
+    for name, groups in tried:
         amounts, base = phases.of(*groups)
         if not amounts:  # messages to sets only
             continue
@@ -64,10 +86,10 @@ def joint_routings(pool: PathPool, phases: Phases, trees: Trees | None, *, split
             for ends, known, share in zip(pool.pairs, pool.paths, shares, strict=True)
         }
         if any(len(parts) > 1 for parts in splits.values()):
-            found.append(StepRouting("joint, by transfer", _Turns(network, splits), trees))
+            found.append(StepRouting(f"{name}, by transfer", _Turns(network, splits), trees))
             if split:
                 mixed = {ends: _mixed(network, parts) for ends, parts in splits.items()}
-                found.append(StepRouting("joint, split", partial(_looked_up, mixed), trees))
+                found.append(StepRouting(f"{name}, split", partial(_looked_up, mixed), trees))
     return found
 
 

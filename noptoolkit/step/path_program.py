@@ -7,6 +7,9 @@ the resources then::
     with     sum over p, c of q_gp x_pc use_r(c) + base_gr <= z_g C_r     for each phase g, resource r
              sum over c of x_pc = 1                                       for each pair p
 
+What a choice among given options adds (the trees of messages, `noptoolkit.step.joint_trees`) enters the same
+rows, with shares that add up to 1 as well.
+
 Paths are generated as they are needed (Dantzig and Wolfe, Operations Research 1960): the prices of a
 restricted program make arcs long or short, and a pair's shortest path joins if it is shorter than what the
 pair pays. All programs of a step share one pool of paths. The prices of the capacity rows, scaled so that
@@ -109,14 +112,19 @@ class PathShares:
         Time of each phase, in s.
     prices
         Prices of each phase, scaled so that capacity @ prices = 1, in s/B, [resources] each.
+    options
+        Share of each option, by choice.
     """
 
     shares: tuple[Floats, ...]
     times: tuple[float, ...]
     prices: tuple[Floats, ...]
+    options: tuple[Floats, ...] = ()
 
 
-def share_paths(pool: PathPool, amounts: Sequence[Floats], base: Sequence[Floats]) -> PathShares:
+def share_paths(
+    pool: PathPool, amounts: Sequence[Floats], base: Sequence[Floats], choices: Sequence[Floats] = ()
+) -> PathShares:
     """Return the shares of paths that minimise the sum of the phases' times; the pool grows by what it takes.
 
     Parameters
@@ -125,8 +133,11 @@ def share_paths(pool: PathPool, amounts: Sequence[Floats], base: Sequence[Floats
         Bytes of each pair in each phase, [pairs] each.
     base
         What else each phase uses of each resource, in B, [resources] each.
+    choices
+        What each option of a choice uses in each phase, in B, [options, phases, resources] each; shares of
+        the options of a choice add up to 1, as those of a pair's paths do.
     """
-    program = _Program(pool, amounts, base)
+    program = _Program(pool, amounts, base, choices)
     for _ in range(ROUNDS):
         columns, matrix = program.assembled()
         solved = run_program(matrix, program.cost(columns), lower=program.lower, upper=program.upper)
@@ -142,7 +153,7 @@ def choose_paths(
 ) -> list[Ints] | None:
     """Return one path for each pair, chosen from the pool, or ``None`` if the time did not suffice.
 
-    Parameters are those of `share_paths`.
+    Parameters are those of `share_paths`, without choices.
     """
     program = _Program(pool, amounts, base)
     columns, matrix = program.assembled()
@@ -172,20 +183,33 @@ class _Columns:
 class _Program:
     """A program over the paths of a pool, in scaled units."""
 
-    def __init__(self, pool: PathPool, amounts: Sequence[Floats], base: Sequence[Floats]) -> None:
+    def __init__(
+        self,
+        pool: PathPool,
+        amounts: Sequence[Floats],
+        base: Sequence[Floats],
+        choices: Sequence[Floats] = (),
+    ) -> None:
         network = pool.network
         self.pool, self.network = pool, network
-        self.byte = max(sum(float(amount.sum()) for amount in amounts) / 100, 1e-300)
+        sizes = [amount.sum() for amount in amounts] + [uses[0].max(axis=1).sum() for uses in choices]
+        self.byte = max(float(sum(sizes)) / 100, 1e-300)
+        self.choices = [uses / self.byte for uses in choices]
         finite = np.minimum(network.capacity, WIDEST * network.capacity.min(initial=np.inf))
         self.rate = float(finite.max(initial=1.0))
         self.capacity = finite / self.rate
         self.amounts = [amount / self.byte for amount in amounts]
-        self.lower = np.r_[np.full(len(amounts) * network.num_resources, -np.inf), np.ones(len(pool.pairs))]
+        self.lower = np.r_[np.full(len(amounts) * network.num_resources, -np.inf), np.ones(self.ones)]
         fixed = [
             self.ports(amount) + part / self.byte for amount, part in zip(self.amounts, base, strict=True)
         ]
-        self.upper = np.r_[-np.concatenate(fixed), np.ones(len(pool.pairs))]
+        self.upper = np.r_[-np.concatenate(fixed), np.ones(self.ones)]
         self.hop = HOPS / network.num_arcs / self.capacity[network.own]
+
+    @property
+    def ones(self) -> int:
+        """Number of the rows that say that shares add up to 1: of pairs, then of choices."""
+        return len(self.pool.pairs) + len(self.choices)
 
     def ports(self, amount: Floats) -> Floats:
         """Return what a phase uses of ports, whatever the paths, [resources]."""
@@ -210,17 +234,20 @@ class _Program:
         for g, amount in enumerate(self.amounts):
             times = np.zeros((network.num_resources, groups))
             times[:, g] = -self.capacity
-            blocks.append(_beside(use * amount[owner], csr_array(times)))
-        one = csr_array(
-            (np.ones(len(paths)), (owner, np.arange(len(paths)))), shape=(len(self.pool.pairs), len(paths))
-        )
-        blocks.append(_beside(one, csr_array((len(self.pool.pairs), groups))))
+            chosen = [csr_array(uses[:, g].T) for uses in self.choices]
+            blocks.append(_beside(use * amount[owner], *chosen, csr_array(times)))
+        number = np.arange(len(self.choices)) + len(self.pool.pairs)
+        row = np.r_[owner, np.repeat(number, [len(uses) for uses in self.choices])]
+        one = csr_array((np.ones(len(row)), (row, np.arange(len(row)))), shape=(self.ones, len(row)))
+        blocks.append(_beside(one, csr_array((self.ones, groups))))
         return _Columns(owner, arcs), csc_array(vstack(blocks))
 
     def cost(self, columns: _Columns) -> Floats:
         total = np.sum(self.amounts, axis=0)
         of_paths = (self.hop @ columns.arcs) * total[columns.owner]
-        return np.concatenate([of_paths, np.ones(len(self.amounts))])
+        room = HOPS / self.network.num_arcs / self.capacity
+        of_options = [uses.sum(axis=1) @ room for uses in self.choices]
+        return np.concatenate([of_paths, *of_options, np.ones(len(self.amounts))])
 
     def add_paths(self, rows: Floats) -> bool:
         """Add the paths that would lower the cost under some row prices; return whether there were any."""
@@ -251,14 +278,16 @@ class _Program:
         scale = prices @ self.network.capacity
         scaled = [y / s if s > 0 else y for y, s in zip(prices, scale, strict=True)]
         ends = np.cumsum(np.bincount(columns.owner, minlength=len(self.pool.pairs)))
+        options = np.split(values[paths : len(values) - groups], np.cumsum([len(u) for u in self.choices]))
         return PathShares(
             tuple(np.split(values[:paths], ends[:-1])),
-            tuple(float(z) * self.byte / self.rate for z in values[paths:]),
+            tuple(float(z) * self.byte / self.rate for z in values[len(values) - groups :]),
             tuple(scaled),
+            tuple(options[:-1]),
         )
 
 
-def _beside(left: csr_array[Any], right: csr_array[Any]) -> csr_array[Any]:
+def _beside(*parts: csr_array[Any]) -> csr_array[Any]:
     from scipy.sparse import hstack
 
-    return csr_array(hstack([left, right]))
+    return csr_array(hstack(parts))

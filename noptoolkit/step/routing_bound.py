@@ -14,9 +14,13 @@ import numpy as np
 
 from noptoolkit._arrays import Floats
 from noptoolkit.flow.bounds.program import has_cycle
+from noptoolkit.flow.routings import route
 from noptoolkit.network import flow_network
+from noptoolkit.routing.method import Effort
+from noptoolkit.routing.rules import method_of
 from noptoolkit.scheduling import LowerBound, TaskGraph
 from noptoolkit.scheduling.list_scheduling import bounds_of
+from noptoolkit.step.joint_trees import with_trees
 from noptoolkit.step.path_program import PathPool
 from noptoolkit.step.phases import phases_of
 from noptoolkit.step.prices import PriceCosts, prices_of
@@ -75,7 +79,7 @@ def bound_of_routings(
     pool : PathPool, optional
         Paths known so far; it grows.
     """
-    network, phases = flow_network(step.package), phases_of(step)
+    network, phases = flow_network(step.package), phases_of(_along_shortest_trees(step))
     if pool is None:
         pool = PathPool(network, phases.pairs)
     sums = {
@@ -86,6 +90,17 @@ def bound_of_routings(
     relaxed = relaxed_step(step, costs)
     graph = graph_of(relaxed)
     return RoutingBound(bounds_of(graph), costs.prices, graph, relaxed)
+
+
+def _along_shortest_trees(step: Step) -> Step:
+    """Return a step for the prices, which are then the same whichever trees were chosen with the paths."""
+    trees = {}
+    for sent in step.transfers():
+        if sent.trees is not None:
+            trees[sent.index] = sent.trees
+            if sent.paths is not None and sent.problem is not None:
+                trees[sent.index] = route(method_of("shortest"), sent.problem, Effort()).trees
+    return with_trees(step, trees)
 
 
 def has_one_routing(step: Step) -> bool:

@@ -1,9 +1,10 @@
 """Which routing a step takes: one by name, or the best of several candidates, each scheduled.
 
 The candidates for ``optimal`` are shortest, dor and ecmp paths, where they apply, and routings found for all
-traffic of the step together (`noptoolkit.step.joint_routing`), so that the step is never longer than with one
-of the fixed routings. ``optimal-split`` also tries splitting each transfer over several paths. Candidates
-that put the same load on the same resources are scheduled once.
+traffic of the step together (`noptoolkit.step.joint_routing`), with trees of shortest paths for messages to
+sets and with trees chosen together with the paths (`noptoolkit.step.joint_trees`), so that the step is never
+longer than with one of the fixed routings. ``optimal-split`` also tries splitting each transfer over several
+paths. Candidates that put the same load on the same resources are scheduled once.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from noptoolkit.errors import RoutingError
 from noptoolkit.network import flow_network
 from noptoolkit.routing.rules import Routing, method_of
 from noptoolkit.routing.solution import TreeLoads
-from noptoolkit.step.joint_routing import joint_routings
+from noptoolkit.step.joint_routing import joint_routings, tree_routings
+from noptoolkit.step.joint_trees import joint_trees, with_trees
 from noptoolkit.step.path_program import PathPool
 from noptoolkit.step.phases import phases_of
 from noptoolkit.step.routes import ALONE, named_routing, routed_step
+from noptoolkit.step.routing_bound import has_one_routing
 from noptoolkit.step.step import Step
 from noptoolkit.step.transfers import Transfer
 
@@ -80,11 +83,16 @@ def _fixed(step: Step) -> Iterator[Step]:
 
 def _joint(step: Step, shortest: Step, split: bool) -> Iterator[Step]:
     phases = phases_of(shortest)
-    if not phases.pairs:
-        return
     pool = PathPool(flow_network(step.package), phases.pairs)
     trees = {sent.index: sent.trees for sent in shortest.transfers() if sent.trees is not None}
     for routing in joint_routings(pool, phases, partial(_tree, trees), split=split):
+        yield routed_step(step, routing)
+    dealt = None if has_one_routing(step) else joint_trees(shortest, pool)
+    if dealt is None:
+        return
+    trees = {sent.index: dealt(sent) for sent in shortest.transfers() if sent.trees is not None}
+    phases = phases_of(with_trees(shortest, trees))
+    for routing in tree_routings(pool, phases, partial(_tree, trees), split=split):
         yield routed_step(step, routing)
 
 

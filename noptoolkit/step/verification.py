@@ -3,9 +3,9 @@
 * schedule: precedence, capacities, buffers (`noptoolkit.scheduling.verify_schedule`);
 * both bounds: computed again from their task graphs and stages (`noptoolkit.scheduling.verify_bounds`);
 * routes: the flow of each pair leaves its source, arrives at its sink, is conserved between, and follows
-  links of the package; times are bytes over bandwidths of links. Transfers that a routing by name routed as a
-  whole are routed again and checked by ``FlowResult.verify()``, all-reduces of gradients by
-  ``CollectiveResult.verify()``;
+  links of the package; every message reaches its members along its tree, copied only where a node can; times
+  are bytes over bandwidths of links. Transfers that a routing by name routed as a whole are routed again and
+  checked by ``FlowResult.verify()``, all-reduces of gradients by ``CollectiveResult.verify()``;
 * tasks: for each kind and resource, the time in the graph is that of the step's transfers;
 * prices: capacity @ prices = 1, and no transfer of the relaxed graph takes more than its bytes cost by
   shortest paths (networkx), or, for messages to sets, by the cheapest tree of a recursion over subsets, on a
@@ -25,6 +25,7 @@ import numpy as np
 from noptoolkit._arrays import Floats
 from noptoolkit.errors import NopError, ScheduleError, raise_collected
 from noptoolkit.flow import congestion
+from noptoolkit.flow.verification import message_faults
 from noptoolkit.network import FlowNetwork, flow_network
 from noptoolkit.package import Memory
 from noptoolkit.routing.problem import Messages
@@ -138,10 +139,8 @@ def _route_faults(step: Step) -> Iterator[str]:
         if sent.trees is not None:
             assert sent.problem is not None
             flow = congestion(package, sent.problem.traffic, routing="shortest")
-            flow.verify()
-            assert flow.routed is not None
-            if not np.allclose(flow.routed.trees.arc_load, sent.trees.arc_load):
-                yield f"{name}: its messages do not follow shortest paths"
+            for fault in message_faults(flow, sent.trees, tolerance=1e-6):
+                yield f"{name}: {fault}"
             load += sent.trees.arc_load
         if not np.allclose(network.channel_load(load), sent.load, rtol=1e-9, atol=1e-6):
             yield f"{name}: the loads of its channels are not those of its flows"

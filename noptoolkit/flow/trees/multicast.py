@@ -19,7 +19,7 @@ Whatever the trees, prices y cost a message at least its farthest member's dista
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -33,9 +33,11 @@ from noptoolkit.routing.problem import Messages, RoutingProblem, membership
 from noptoolkit.routing.solution import Tree, TreeLoads
 
 __all__ = [
+    "by_root",
     "path_tree_loads",
     "relayed_tree_loads",
     "tree_loads",
+    "tree_of_paths",
     "without_roots",
 ]
 
@@ -53,14 +55,14 @@ def tree_loads(problem: RoutingProblem, rule: ForwardingRule) -> TreeLoads:
     for part in problem.messages:
         bits = _used_bits(part)
         nodes = part.endpoints[bits]
-        roots, by_root = _by_root(part)
+        roots, of_root = by_root(part)
         if not part.reverse:
             forwarding = rule(network, network.destination[nodes])
         else:
             forwarding = rule(network, network.destination[roots])
         if splits(forwarding):
             most = most_parts(len(roots), len(part.root))
-            for number, (root, rows) in enumerate(zip(roots, by_root, strict=True)):
+            for number, (root, rows) in enumerate(zip(roots, of_root, strict=True)):
                 way = (forwarding, number) if part.reverse else (forwarding, None)
                 for tree, share in _parts(problem, part, way, int(root), bits, most):
                     loads.add(part, tree, rows, np.full(len(rows), root), share)
@@ -76,7 +78,7 @@ def tree_loads(problem: RoutingProblem, rule: ForwardingRule) -> TreeLoads:
             away = some[owner] != nodes[column]
             ends = bits[column[away]]
             trees = _grow(problem, part, owner[away], paths[away], ends, _starts(problem, part)[some])
-            for root, tree, rows in zip(some, trees, by_root[begin : begin + ROOTS], strict=True):
+            for root, tree, rows in zip(some, trees, of_root[begin : begin + ROOTS], strict=True):
                 loads.add(part, tree, rows, np.full(len(rows), root), 1.0)
     return loads.total()
 
@@ -92,22 +94,38 @@ def path_tree_loads(problem: RoutingProblem, path_arcs: Callable[[str, str], Seq
     names = [node.name for node in problem.network.package.nodes]
     loads = LoadSum(problem)
     for part in problem.messages:
-        for root, rows in zip(*_by_root(part), strict=True):
+        for root, rows in zip(*by_root(part), strict=True):
             bits = _used_bits(part, rows)
-            bits = bits[part.endpoints[bits] != root]
-            found = []
-            for node in part.endpoints[bits]:
+            found = {}
+            for node in part.endpoints[bits].tolist():
                 a, b = (node, root) if part.reverse else (root, node)
-                found.append(path_arcs(names[a], names[b]))
-            paths = np.full((len(bits), max(map(len, found), default=0)), -1)
-            for row, arcs in enumerate(found):
-                paths[row, : len(arcs)] = arcs
-            if part.reverse:
-                paths = turned_round(paths)
-            start = _starts(problem, part)[[root]]
-            (tree,) = _grow(problem, part, np.zeros(len(bits), np.int64), paths, bits, start)
+                if node != root:
+                    found[node] = path_arcs(names[a], names[b])
+            tree = tree_of_paths(problem, part, int(root), found)
             loads.add(part, tree, rows, np.full(len(rows), root), 1.0)
     return loads.total()
+
+
+def tree_of_paths(
+    problem: RoutingProblem, part: Messages, root: int, paths: Mapping[int, Sequence[int] | Ints]
+) -> Tree:
+    """Return the tree along which the messages of a root follow given paths.
+
+    Parameters
+    ----------
+    paths
+        Arcs from the root to each node (for reductions, from the node to the root), by node.
+    """
+    bits = np.array([bit for bit, node in enumerate(part.endpoints.tolist()) if node in paths], np.int64)
+    found = [paths[node] for node in part.endpoints[bits].tolist()]
+    steps = np.full((len(bits), max(map(len, found), default=0)), -1)
+    for row, arcs in enumerate(found):
+        steps[row, : len(arcs)] = arcs
+    if part.reverse:
+        steps = turned_round(steps)
+    start = _starts(problem, part)[[root]]
+    (tree,) = _grow(problem, part, np.zeros(len(bits), np.int64), steps, bits, start)
+    return tree
 
 
 def relayed_tree_loads(
@@ -214,7 +232,7 @@ def _used_bits(part: Messages, rows: Ints | None = None) -> Ints:
     return np.array([bit for bit in range(len(part.endpoints)) if membership(union[None], bit)[0]], np.int64)
 
 
-def _by_root(part: Messages) -> tuple[Ints, list[Ints]]:
+def by_root(part: Messages) -> tuple[Ints, list[Ints]]:
     """Return the nodes that messages have as roots, and the messages of each that go anywhere."""
     rows = np.flatnonzero(part.members.any(axis=1))
     count = np.bincount(part.root[rows])

@@ -16,6 +16,7 @@ What is too much to follow or to price again is named in the `Verification`.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,12 @@ from noptoolkit.flow.verification.flows import FlowCheck, Given, split_load
 from noptoolkit.flow.verification.messages import MessageFollower
 from noptoolkit.flow.verification.prices import PricedMessages
 from noptoolkit.package import Chiplet, Memory
-from noptoolkit.routing.solution import TwoTrips
+from noptoolkit.routing.solution import TreeLoads, TwoTrips
 
 if TYPE_CHECKING:
     from noptoolkit.flow.result import FlowResult
 
-__all__ = ["Verification", "verify_flow"]
+__all__ = ["Verification", "message_faults", "verify_flow"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,30 @@ def verify_flow(result: FlowResult, tolerance: float = 1e-7) -> Verification:
     check.prices_prove_bound()
     raise_collected(RoutingError, f"{result!r} does not hold", check.faults)
     return Verification(check.followed, tuple(check.unchecked))
+
+
+def message_faults(result: FlowResult, trees: TreeLoads, *, tolerance: float = 1e-9) -> list[str]:
+    """Return what is wrong with other trees for the messages of a result's traffic, one line for each fault.
+
+    Parameters
+    ----------
+    result : FlowResult
+        Result whose package, network and traffic are meant.
+    trees : TreeLoads
+        Trees, and what they put on the network.
+    tolerance : float
+        Relative difference that is no fault.
+    """
+    routed = dataclasses.replace(result.routed, trees=trees, proof=None)
+    given = Given(dataclasses.replace(result, routed=routed), tolerance)
+    check = _Check(given)
+    check.sent, check.received = dict.fromkeys(check.sent, 0.0), dict.fromkeys(check.received, 0.0)
+    check.messages_arrive()
+    names = [node.name for node in given.package.nodes]
+    for claimed, followed in ((trees.injected, check.sent), (trees.ejected, check.received)):
+        if given.differ(claimed, np.array([followed[name] for name in names])):
+            check.faults.append("what nodes send or receive is not what their messages need")
+    return [*check.faults, *check.unchecked]
 
 
 class _Check:
