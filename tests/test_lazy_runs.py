@@ -210,7 +210,7 @@ def test_a_normalised_comparison_says_so_everywhere() -> None:
     factor = result.runs[1].package.links[0].bandwidth / given.links[0].bandwidth
     assert mesh["normalised_factor"] == pytest.approx(factor)
     assert factor != 1
-    assert "links scaled to equal bandwidth" in result.title(OLMOE)
+    assert "die-to-die links scaled to equal bandwidth" in result.title(OLMOE)
     assert re.search(rf"link bandwidth factor +1 +{factor:.4g}", str(result))
     assert "normalised_factor" in result.table().csv()
     plain = nop.compare(names, OLMOE, metrics=["links"])

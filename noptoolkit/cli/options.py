@@ -104,7 +104,7 @@ def _metrics(given: list[str] | None) -> list[str] | None:
 
 ON = "Workload: preset or TOML file, or WORKLOAD@TRACE to use a trace of your own."
 LAYOUT = f"Placement of experts: {', '.join(ALLOCATORS)}."
-STEP_ROUTINGS = (*ROUTINGS, "optimal-alone")
+STEP_ROUTINGS = (*ROUTINGS, "optimal-split", "optimal-alone")
 
 Topology = Annotated[str, typer.Argument(help="Topology: preset or file.", autocompletion=complete_topology)]
 Topologies = Annotated[

@@ -30,10 +30,14 @@ PATTERNS = ("uniform", "all-to-all", "transpose", "hotspot")
 def simulate(
     topology: Topology,
     traffic: Annotated[
-        str, typer.Option(help=f"Traffic: {', '.join(PATTERNS)}; a hotspot is the first chiplet.")
+        str,
+        typer.Option(
+            help=f"Traffic: {', '.join(PATTERNS)}. uniform: every packet to any chiplet, the sender's own "
+            "included, as in BookSim2; a hotspot is the first chiplet."
+        ),
     ] = "uniform",
     rate: Annotated[
-        float | None, typer.Option(help="Load, in flits per cycle and source; until done if not given.")
+        float | None, typer.Option(help="Run at one load, in flits per cycle and source.")
     ] = None,
     sweep: Annotated[bool, typer.Option("--sweep", help="Show the latency at rising loads.")] = False,
     saturate: Annotated[bool, typer.Option("--saturation", help="Find the load of saturation.")] = False,
@@ -64,6 +68,7 @@ def simulate(
 
     package = load_topology(topology)
     router = room.Router(vcs=vcs, depth=depth, packet=packet, flit=flit, speedup=speedup)
+    pattern = _pattern(package, traffic)
     asked = [rate is not None, sweep, saturate, on is not None]
     if sum(asked) != 1:
         raise typer.BadParameter("give one of --rate, --sweep, --saturation or --on", param_hint="--rate")
@@ -90,7 +95,6 @@ def simulate(
                     room.write_packet_trace(seen.run, folder / f"{name}.trace.json")
                     written += [f"{name}.trace.json", *_histogram(seen.run, folder, name)]
         else:
-            pattern = _pattern(package, traffic)
             if rate is not None:
                 run = room.simulate(package, pattern, rate=rate, progress=tell, **common)
                 found.append(run.table())

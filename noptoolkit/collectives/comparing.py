@@ -8,7 +8,7 @@ from noptoolkit.collectives.classic import ALGORITHMS
 from noptoolkit.collectives.result import CollectiveResult
 from noptoolkit.collectives.solving import collective
 from noptoolkit.errors import RoutingError
-from noptoolkit.tables import Column, Missing, Table
+from noptoolkit.tables import Column, Table
 
 __all__ = ["AlgorithmComparison", "compare_algorithms"]
 
@@ -49,12 +49,14 @@ class AlgorithmComparison:
             return time / best.time_bound if best.time_bound > 0 else None
 
         rows: list[list[object]] = [["optimal", best.time, ratio(best.time), None, best.bottleneck]]
+        refused: dict[str, list[str]] = {}
         for name, result in self.others.items():
             if isinstance(result, str):
-                rows.append([name, Missing(result), None, None, ""])
+                refused.setdefault(result, []).append(name)
             else:
                 rows.append([name, result.time, ratio(result.time), result.steps, result.bottleneck])
-        return Table(columns, rows, title=repr(best), notes=best.notes())
+        reasons = [f"{', '.join(names)}: {reason}" for reason, names in refused.items()]
+        return Table(columns, rows, title=repr(best), notes=[*best.notes(), *reasons])
 
 
 def compare_algorithms(

@@ -142,9 +142,11 @@ def load_topology(
     >>> load_topology("mozart-nop-tree").experts[:3]
     ('e0', 'e1', 'e2')
     """
-    return (
-        ref if isinstance(ref, Package) else import_topology(ref, format=format, bandwidth=bandwidth).package
-    )
+    if isinstance(ref, Package):
+        return ref
+    read = import_topology(ref, format=format, bandwidth=bandwidth)
+    assumed = (*read.package.assumed, *read.assumed)
+    return read.package.replace(assumed=assumed) if read.assumed else read.package
 
 
 def topology_toml(ref: str | Path) -> str:

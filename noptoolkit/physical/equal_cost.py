@@ -137,7 +137,9 @@ def _scaled(package: Package, measure: Callable[[Package], float], wanted: float
 
     def excess(exponent: float) -> float:
         try:
-            return measure(scale_bandwidth(package, 10.0**exponent)) - wanted
+            with warnings.catch_warnings():  # a trial bandwidth may be absurdly small
+                warnings.simplefilter("ignore", NopWarning)
+                return measure(scale_bandwidth(package, 10.0**exponent)) - wanted
         except TopologyError:  # a die has outgrown the wafer
             return math.inf
 

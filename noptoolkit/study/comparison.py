@@ -95,7 +95,7 @@ class Comparison:
             first.settings(),
         ]
         if first.normalised is not None:
-            parts.append(f"links scaled to equal {first.normalised[0]}")
+            parts.append(f"die-to-die links scaled to equal {first.normalised[0]}")
         return ", ".join(parts)
 
     def cells(self, workload: str) -> tuple[list[str], list[list[str]]]:
