@@ -193,7 +193,8 @@ class _Program:
         network = pool.network
         self.pool, self.network = pool, network
         sizes = [amount.sum() for amount in amounts] + [uses[0].max(axis=1).sum() for uses in choices]
-        self.byte = max(float(sum(sizes)) / 100, 1e-300)
+        moved = float(sum(sizes)) or float(sum(part.max(initial=0.0) for part in base))
+        self.byte = moved / 100 or 1.0  # HiGHS wants demands near 1; a step may have nothing to route
         self.choices = [uses / self.byte for uses in choices]
         finite = np.minimum(network.capacity, WIDEST * network.capacity.min(initial=np.inf))
         self.rate = float(finite.max(initial=1.0))
