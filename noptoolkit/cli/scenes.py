@@ -15,7 +15,7 @@ import noptoolkit.plot as draw
 from noptoolkit import study, traffic
 from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import compare_layouts, layouts_by_cap
-from noptoolkit.errors import UnknownNameError
+from noptoolkit.errors import UnknownNameError, WorkloadError
 from noptoolkit.flow import FlowResult, congestion
 from noptoolkit.formats import load_topology
 from noptoolkit.nodes import expert_work
@@ -94,6 +94,9 @@ class Scene:
     def one_token(self) -> FlowResult:
         """Return the congestion of one token's dispatch, copied where the network can."""
         run = self.run
+        count = run.trace.num_tokens
+        if self.token >= count:
+            raise WorkloadError(f"--token {self.token}: the trace has {count} tokens; give 0 to {count - 1}")
         trace = run.trace.layer(self.layer).tokens([self.token])
         message = traffic.dispatch(
             run.package,

@@ -15,7 +15,7 @@ from noptoolkit.errors import RoutingError
 from noptoolkit.network import Sharing, flow_network
 from noptoolkit.package import Package
 from noptoolkit.routing.dimension_order_routing import dimension_order
-from noptoolkit.routing.forwarding import ForwardingRule, climb_then_descend, split_equally
+from noptoolkit.routing.forwarding import ForwardingRule, split_equally
 from noptoolkit.routing.given_paths import path_walker
 from noptoolkit.routing.lattice import find_grid
 from noptoolkit.routing.method import RoutingMethod
@@ -247,20 +247,23 @@ def _check_count(ports: Ports, name: str, classes: Classes, needed: int) -> None
 def _adaptive(ports: Ports, sends: tuple[Ints, Ints], trees: Forest | None, allow: bool) -> Plan:
     """Return the plan of minimal adaptive routing: every VC but the first, with that one to escape by.
 
-    The escape channel follows dimension order on a mesh and up*/down* elsewhere.
+    The escape channel follows dimension order, so the package must be a mesh.
     """
     router, network = ports.router, ports.network
     if router.vcs < 2:
         raise RoutingError(
             "routing 'adaptive' needs a VC to escape by and another one; give Router(vcs=2) or more"
         )
-    rule: ForwardingRule = climb_then_descend
     try:
         grid = find_grid(network.package)
-        if grid.rows == grid.columns == "path":
-            rule = dimension_order
     except RoutingError:
-        pass
+        grid = None
+    if grid is None or not grid.rows == grid.columns == "path":
+        raise RoutingError(
+            f"package {network.package.name!r}: routing 'adaptive' escapes by dimension order, which needs a "
+            "mesh; use 'ecmp' or 'up-down'"
+        )
+    rule: ForwardingRule = dimension_order
     count = len(ports.endpoints)
     pairs = np.repeat(np.arange(count), count), np.tile(np.arange(count), count)
     none = (np.zeros(0, np.int64),) * 2

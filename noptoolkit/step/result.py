@@ -57,7 +57,8 @@ class StepSchedule(Schedule):
 
     @cached_property
     def _one_routing(self) -> bool:
-        return has_one_routing(self.step)
+        named = self.step.routing  # valiant, or a user's rule, may take detours even on a tree
+        return isinstance(named, str) and named != "valiant" and has_one_routing(self.step)
 
     @property
     def bound_of_routes(self) -> float:

@@ -8,6 +8,7 @@ backwards: a set of sources, one root, partial results that switches may add on 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -216,6 +217,12 @@ def from_matrix(
     Traffic('matrix': 2 endpoints, 1.5 kB in 2 demands)
     """
     names = package.terminals if endpoints is None else tuple(endpoints)
+    twice = [endpoint for endpoint, count in Counter(names).items() if count > 1]
+    if twice:
+        raise WorkloadError(
+            f"traffic {name!r}: endpoint {twice[0]!r} stands {Counter(names)[twice[0]]} times; add up its "
+            "rows and columns, and name it once"
+        )
     for name_ in names:
         package[name_]
     try:

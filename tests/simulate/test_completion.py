@@ -1,5 +1,6 @@
 """Dispatch, combine and lists of transfers until everything is delivered."""
 
+import dataclasses
 from dataclasses import replace
 
 import numpy as np
@@ -176,13 +177,16 @@ def test_parallel_channels_are_used_as_the_routing_shares_them(routing: str, par
 
 @pytest.mark.parametrize(("routing", "what"), [("valiant", "minimum-hop trees"), ("adaptive", "up*/down*")])
 def test_it_is_said_where_multicasts_do_not_follow_the_routing(routing: str, what: str) -> None:
+    mesh = nop.topology.mesh(2)
+    copying = [dataclasses.replace(node, replicates=True) for node in mesh.chiplets]
+    package = star() if routing == "valiant" else mesh.replace(nodes=copying)
     moves = Transfers(("e0", "e1", "e2"))
     moves.multicast("e0", ["e1", "e2"], FLIT)
-    run = simulate(star(), moves, until="done", router=Router(flit=FLIT), routing=routing)
+    run = simulate(package, moves, until="done", router=Router(flit=FLIT), routing=routing)
     assert any(what in note for note in run.notes)
     alone = Transfers(("e0", "e1", "e2"))
     alone.send("e0", "e1", FLIT)
-    run = simulate(star(), alone, until="done", router=Router(flit=FLIT), routing=routing)
+    run = simulate(package, alone, until="done", router=Router(flit=FLIT), routing=routing)
     assert not any(what in note for note in run.notes)
 
 

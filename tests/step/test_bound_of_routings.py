@@ -65,6 +65,17 @@ def test_on_a_tree_joint_and_alone_are_the_same_and_both_bounds_are_one(seed: in
     assert joint.lower_bound == pytest.approx(joint.bound_of_routes, rel=1e-9)
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_detours_of_valiant_do_not_raise_the_bound_over_any_routing(seed: int) -> None:
+    """On a tree too, where every other routing is the only one."""
+    rng = np.random.default_rng(seed)
+    package = small_package(rng, tree=True)
+    workload = small_workload(rng, package)
+    layout = nop.allocate(workload.trace, package, method="contiguous")
+    direct, relayed = (nop.schedule(package, workload, layout, routing=r) for r in ("optimal", "valiant"))
+    assert relayed.lower_bound <= direct.makespan * (1 + 1e-9)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_a_free_network_is_no_network(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from noptoolkit import Chiplet, Link, Memory, Package
+from noptoolkit import Chiplet, Link, Memory, Package, topology
 from noptoolkit.errors import FormatError, NopError, UnknownNameError, WorkloadError
 from noptoolkit.traffic import DestinationSets, all_to_all, from_matrix, hotspot, permutation, transpose
 
@@ -89,3 +89,9 @@ def test_destination_sets_over_several_words() -> None:
     sets = DestinationSets(np.array([0]), members, np.array([8.0]))
     assert np.flatnonzero(sets.contains(128)[0]).tolist() == [67]
     assert repr(sets) == "DestinationSets(1 messages, 8 B)"
+
+
+def test_a_matrix_names_each_endpoint_once() -> None:
+    package = topology.mesh(3)
+    with pytest.raises(WorkloadError, match="endpoint 'e0' stands 2 times"):
+        from_matrix(package, [[0, 1, 1], [1, 0, 1], [1, 1, 0]], endpoints=("e0", "e0", "e8"))
