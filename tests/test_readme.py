@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from noptoolkit.cli import screen
 from noptoolkit.cli.application import app
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
@@ -20,8 +21,9 @@ def rows(text):
 @pytest.mark.filterwarnings("ignore::noptoolkit.errors.NopWarning")
 def test_first_table_is_what_the_command_prints(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(screen.output, "_width", 120)  # not that of the test that imported it first
     command = re.search(r"noptoolkit (compare .* --on qwen3-30b-a3b) --on", README).group(1)
-    printed = CliRunner().invoke(app, command.split(), env={"COLUMNS": "120"}).stdout
+    printed = CliRunner().invoke(app, command.split()).stdout
     shown = README.split("```text\n", 1)[1].split("```", 1)[0]
     assert len(rows(shown)) == 17
     assert rows(printed) == rows(shown)
