@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from noptoolkit.collectives.claim_checks import capacities_of
 from noptoolkit.package import Chiplet, Memory, Package
 
 if TYPE_CHECKING:
@@ -53,31 +54,73 @@ def _home(package: Package, name: str, *, reads: bool) -> str:
 
 
 def cut_faults(result: CollectiveResult, tolerance: float) -> list[str]:
-    """Return what is wrong with a cut: its capacity, what must cross it, or its time."""
+    """Return what is wrong with a cut: its parts, its channels, what must cross it, or its time."""
     cut, package = result.cut, result.package
     assert cut is not None
     if len(result.requests) != 1:
         return ["a cut stands for several requests"]
     request = result.requests[0]
+    arcs = _split_graph(package)
+    labels = {label for tail, head, _, _ in arcs for label in (tail, head)}
+    placed = [label for part in cut.parts for label in part]
+    faults = [f"{label!r} of the cut is no node of the package" for label in sorted(set(placed) - labels)]
+    if len(set(placed)) < len(placed) or len(cut.parts) < 2 or not all(cut.parts):
+        faults.append("a part of the cut is empty, or a node is in two parts")
     part_of = {label: p for p, part in enumerate(cut.parts) for label in part}
+    arcs = _live_arcs(package, request, arcs)
+    lost = {label for tail, head, _, _ in arcs for label in (tail, head)} - set(part_of)
+    if lost:
+        return [*faults, f"{sorted(lost)[0]!r} is in no part of the cut"]
     capacity = 0.0
-    used = set()
-    for u, v, width, _name in _split_graph(package):
-        a, b = part_of.get(u), part_of.get(v)
-        if a is None or b is None or a == b:
-            continue
-        if cut.way == "between" or (a, b) == ((0, 1) if cut.way == "out of" else (1, 0)):
+    crossing: dict[tuple[str, str], str] = {}  # parallel channels stand under the first one's name
+    for u, v, width, name in arcs:
+        a, b = part_of[u], part_of[v]
+        if a != b and (cut.way == "between" or (a, b) == ((0, 1) if cut.way == "out of" else (1, 0))):
             capacity += width
-            used.add((u, v))
-    faults = []
-    if abs(capacity - cut.capacity) > tolerance * max(capacity, cut.capacity):
-        faults.append(f"the cut has {capacity!r} B/s, not {cut.capacity!r} B/s")
+            crossing.setdefault((u, v), name)
+    if cut.way not in ("out of", "into", "between"):
+        faults.append(f"a cut goes out of, into or between parts, not {cut.way!r}")
+    if sorted(crossing.values()) != sorted(cut.resources):
+        faults.append("the cut names other channels than those that cross it")
     demand = _must_cross(package, request, part_of, cut.way, len(cut.parts))
-    if abs(demand - cut.demand) > tolerance * max(demand, cut.demand):
-        faults.append(f"{demand!r} B must cross the cut, not {cut.demand!r} B")
-    if capacity > 0 and abs(demand / capacity - result.time_bound) > tolerance * result.time_bound:
-        faults.append(f"the cut proves {demand / capacity!r} s, not {result.time_bound!r} s")
+    if not (capacity > 0 and demand > 0 and math.isfinite(capacity)):
+        return [*faults, f"the cut proves nothing: {demand!r} B over {capacity!r} B/s"]
+    for what, mine, given in (
+        ("B/s wide", capacity, cut.capacity),
+        ("B that must cross", demand, cut.demand),
+        ("s", demand / capacity, cut.time),
+        ("s of bound", demand / capacity, result.time_bound),
+    ):
+        if not math.isclose(mine, given, rel_tol=tolerance):
+            faults.append(f"the cut proves {mine!r} {what}, not {given!r}")
     return faults
+
+
+def _live_arcs(
+    package: Package, request: Request, arcs: list[tuple[str, str, float, str]]
+) -> list[tuple[str, str, float, str]]:
+    """Return the arcs on a walk from a member to a member: what ends elsewhere can carry nothing."""
+
+    def reached(start: set[str], forward: bool) -> set[str]:
+        after: dict[str, list[str]] = defaultdict(list)
+        for tail, head, _, _ in arcs:
+            after[tail if forward else head].append(head if forward else tail)
+        queue = list(start)
+        for label in queue:
+            for other in after[label]:
+                if other not in start:
+                    start.add(other)
+                    queue.append(other)
+        return start
+
+    senders, receivers = set(request.members), set(request.members)
+    for name in request.members:  # a memory stack stands at one end only
+        if isinstance(package[name], Memory):
+            first = request.kind in ("broadcast", "scatter") or name == request.members[0]
+            (receivers if first and request.kind not in ("reduce", "gather") else senders).discard(name)
+    ahead = reached({_home(package, name, reads=True) for name in senders}, True)
+    behind = reached({_home(package, name, reads=False) for name in receivers}, False)
+    return [arc for arc in arcs if arc[0] in ahead and arc[1] in behind]
 
 
 def _must_cross(package: Package, request: Request, part_of: dict[str, int], way: str, parts: int) -> float:
@@ -112,72 +155,96 @@ def _must_cross(package: Package, request: Request, part_of: dict[str, int], way
     )
 
 
-def price_faults(result: CollectiveResult, tolerance: float) -> tuple[list[str], list[str]]:
-    """Return what is wrong with the prices, and what was too much to check."""
+def price_faults(
+    result: CollectiveResult, tolerance: float, *, trees: bool = False
+) -> tuple[list[str], list[str]]:
+    """Return what is wrong with the prices behind a bound, and what was too much to check.
+
+    Parameters
+    ----------
+    trees
+        Whether the bound is that on schedules in trees, which must then be no more and no less.
+    """
     import networkx as nx
 
     package = result.package
+    bound = result.time_bound_trees if trees else result.time_bound
+    given = result.prices_trees if trees else result.prices
+    if given is None:
+        return ["the bound in trees has no prices"], []
     largest = max(len(request.members) for request in result.requests)
-    trees = any(request.motion != "exchange" for request in result.requests)
-    if len(package.nodes) > MOST_NODES or (trees and largest > MOST_MEMBERS):
+    grown = any(request.motion != "exchange" for request in result.requests)
+    if len(package.nodes) > MOST_NODES or (grown and largest > MOST_MEMBERS):
         return [], ["the prices behind the bound: too many nodes or members to price again"]
-    price = {name: float(p) for name, p in zip(result.network.names, result.prices, strict=True)}
-    capacity = dict(zip(result.network.names, result.network.capacity.tolist(), strict=True))
-    least = 1e-12 * sum(p * capacity[name] for name, p in price.items()) / max(len(price), 1)
+    capacity = capacities_of(package)
+    price = {name: float(p) for name, p in zip(result.network.names, given, strict=True)}
+    worth = sum(p * capacity[name] for name, p in price.items())
+    if not (worth > 0 and min(price.values()) >= 0):
+        return ["the prices are all 0, or some are negative: they prove nothing"], []
+    least = 1e-12 * worth / len(price)
     price = {name: max(p, least / capacity[name]) for name, p in price.items()}
     worth = sum(p * capacity[name] for name, p in price.items())
-    graph: nx.DiGraph[Any] = nx.DiGraph()
-    for arc, (tail, head) in enumerate(_arc_ends(result)):
-        length = sum(price[result.network.names[r]] for r in _uses(result, arc))
-        graph.add_edge(tail, head, length=length)
+    graph = _priced_graph(package, price)
     total = 0.0
     for request in result.requests:
         members = list(request.members)
         cost: dict[tuple[int, int], float] = {}
         for i, u in enumerate(members):
-            reached = nx.single_source_dijkstra_path_length(graph, _vertex(package, u, True), weight="length")
+            reached = nx.single_source_dijkstra_path_length(graph, (u, "out"), weight="length")
             for j, v in enumerate(members):
-                to = _vertex(package, v, False)
-                if i != j and to in reached:
+                if i != j and (v, "in") in reached:
                     ports = price.get(f"{u} injection", 0.0) + price.get(f"{v} ejection", 0.0)
                     for name in (u, v):
                         ports += price.get(f"{name} port", 0.0)
-                    cost[i, j] = reached[to] + ports
-        total += least_cost(request, cost)
-    faults = []
-    if total / worth < result.time_bound * (1 - max(tolerance, 1e-6)):
-        faults.append(f"the prices prove {total / worth!r} s, less than {result.time_bound!r} s")
-    return faults, []
+                    cost[i, j] = reached[v, "in"] + ports
+        total += least_cost(request, cost, trees=trees)
+    slack = max(tolerance, 1e-6)
+    where = " in trees" if trees else ""
+    if not total / worth >= bound * (1 - slack):
+        return [f"the prices prove {total / worth!r} s, less than {bound!r} s{where}"], []
+    if trees and not total / worth <= bound * (1 + 10 * slack):
+        return [f"the prices prove {total / worth!r} s, not only {bound!r} s{where}"], []
+    return [], []
 
 
-def _arc_ends(result: CollectiveResult) -> list[tuple[int, int]]:
-    network = result.network
-    return list(zip(network.tail.tolist(), network.head.tolist(), strict=True))
+def _priced_graph(package: Package, price: dict[str, float]) -> Any:
+    """Return nodes as (name, "in") and (name, "out"), joined where a node forwards; arcs as long as dear."""
+    import networkx as nx
+
+    graph: nx.DiGraph[Any] = nx.DiGraph()
+    lead: dict[object, str] = {}
+    for node in package.nodes:
+        if not isinstance(node, Memory):
+            graph.add_edge((node.name, "in"), (node.name, "out"), length=0.0)
+        else:
+            graph.add_nodes_from([(node.name, "in"), (node.name, "out")])
+    channels = iter(package.channels)
+    for link in package.links:
+        for tail, head, width in (
+            (link.a, link.b, link.bandwidth),
+            (link.b, link.a, link.backward_bandwidth),
+        ):
+            if width <= 0:
+                continue
+            name = next(channels).name
+            name = lead.setdefault(frozenset((tail, head)) if link.half_duplex else (tail, head), name)
+            length = price[name] + price.get(f"{head} crossbar", 0.0)
+            ends = (tail, "out"), (head, "in")
+            if not graph.has_edge(*ends) or graph.edges[ends]["length"] > length:
+                graph.add_edge(*ends, length=length)
+    return graph
 
 
-def _vertex(package: Package, name: str, reads: bool) -> int:
-    memories = [memory.name for memory in package.memories]
-    if name in memories and not reads:
-        return len(package.nodes) + memories.index(name)
-    return package.index[name]
-
-
-def _uses(result: CollectiveResult, arc: int) -> list[int]:
-    package, network = result.package, result.network
-    used = [int(network.own[arc])]
-    head = int(network.head[arc])
-    if head < len(package.nodes) and getattr(package.nodes[head], "crossbar_bandwidth", None) is not None:
-        used.append(network.names.index(f"{package.nodes[head].name} crossbar"))
-    return used
-
-
-def least_cost(request: Request, cost: dict[tuple[int, int], float]) -> float:
-    """Return what any schedule must pay for a request under costs between its members."""
+def least_cost(request: Request, cost: dict[tuple[int, int], float], *, trees: bool = False) -> float:
+    """Return what any schedule (or any in trees) must pay for a request under costs between its members."""
     count = len(request.members)
     if request.motion == "exchange":
         pairs = request.pair_bytes()
         return float(sum(float(pairs[i, j]) * c for (i, j), c in cost.items() if pairs[i, j] > 0))
     back = {(j, i): c for (i, j), c in cost.items()}
+    if request.motion == "both" and trees:
+        pairs_of_trees = (cheapest_tree(count, v, back) + cheapest_tree(count, v, cost) for v in range(count))
+        return request.size * min(pairs_of_trees)
     if request.motion == "both":
         levels = sorted({min(c, back[pair]) for pair, c in cost.items()})
         return request.size * max(_least_of_parties(*_parties(count, cost, x)) for x in [-1.0, *levels])

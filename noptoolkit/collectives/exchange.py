@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from noptoolkit._arrays import Floats, Ints
 from noptoolkit.collectives.answers import Answer, ProvedBound
 from noptoolkit.collectives.requests import Request
 from noptoolkit.collectives.schedule import CollectiveSchedule, TreeRows, schedule_of_trees
+from noptoolkit.collectives.theorems import CONCURRENT
 from noptoolkit.flow import FlowResult, congestion
 from noptoolkit.network import FlowNetwork
 from noptoolkit.traffic import from_matrix
@@ -18,7 +18,6 @@ from noptoolkit.traffic import from_matrix
 __all__ = ["exchange_all"]
 
 MOST_PATHS = 300_000
-FLOW = "duality of concurrent flows: no routing, and so no schedule, is faster"
 
 
 def exchange_all(network: FlowNetwork, request: Request, tol: float) -> Answer:
@@ -41,7 +40,7 @@ def exchange_all(network: FlowNetwork, request: Request, tol: float) -> Answer:
             schedule, use = None, flow.use
     if schedule is None:
         notes = ("the flow is kept by commodity, not as paths: no schedule",)
-    return Answer(use, flow.method, (bound,), schedule, FLOW, notes)
+    return Answer(use, flow.method, (bound,), schedule, CONCURRENT, notes)
 
 
 def _paths(network: FlowNetwork, request: Request, flow: FlowResult) -> CollectiveSchedule | None:
@@ -117,10 +116,14 @@ def _serve(
     assert isinstance(kept, CommodityFlow)
     forward = kept.by_source
     start, end = int(kept.anchor[own]), int(kept.anchor[far])
+    source, sink = (own, far) if forward else (far, own)
+    if start == end:  # both hang in one tree, whose only path need not pass the anchor
+        rows.add(0, source, amount, [_walk(network, into, source, sink, leaves=True)], part=sink)
+        return True
     choices = into["in" if forward else "out"]
     back: Ints = network.tail if forward else network.head
-    first = _up(network, into, own, start, kept.by_source)
-    last = _up(network, into, far, end, not kept.by_source)
+    first = _walk(network, into, own, start, leaves=kept.by_source)
+    last = _walk(network, into, far, end, leaves=not kept.by_source)
     owed, floor = amount, 1e-12 * amount
     while owed > floor:
         path: list[int] = []
@@ -148,37 +151,26 @@ def _serve(
         whole = [*first, *(path[::-1] if forward else path), *last]
         if not forward:
             whole = [*last, *path, *first]
-        while (turn := _turning(network, whole)) >= 0:  # in one tree the pair parts before its anchor
-            del whole[turn : turn + 2]
-        source, sink = (own, far) if forward else (far, own)
         rows.add(0, source, part, [whole], part=sink)
     return True
 
 
-def _turning(network: FlowNetwork, path: list[int]) -> int:
-    """Return where a path goes straight back, -1 if nowhere."""
-    for i, (a, b) in enumerate(pairwise(path)):
-        if network.tail[a] == network.head[b]:
-            return i
-    return -1
-
-
-def _up(
-    network: FlowNetwork, into: dict[str, list[list[int]]], vertex: int, anchor: int, leaves: bool
+def _walk(
+    network: FlowNetwork, into: dict[str, list[list[int]]], vertex: int, goal: int, *, leaves: bool
 ) -> list[int]:
-    """Return the arcs of the only path between a vertex in a stripped tree and where the tree hangs."""
-    if vertex == anchor:
-        return []
+    """Return the arcs of the only path from a vertex in a stripped tree to another, or (not leaving) back."""
     before: dict[int, int] = {vertex: -1}
     queue = [vertex]
     for v in queue:
+        if v == goal:
+            break
         for arc in into["out" if leaves else "in"][v]:
             w = int(network.head[arc] if leaves else network.tail[arc])
             if w not in before:
                 before[w] = arc
                 queue.append(w)
     path = []
-    v = anchor
+    v = goal
     while v != vertex:
         arc = before[v]
         path.append(arc)

@@ -25,6 +25,7 @@ from noptoolkit.collectives.requests import Request, check_members
 from noptoolkit.collectives.result import CollectiveResult
 from noptoolkit.collectives.schedule import CollectiveSchedule, TreeRows, schedule_of_trees
 from noptoolkit.collectives.solving import assemble, bounds_of
+from noptoolkit.collectives.theorems import GIVEN
 from noptoolkit.errors import FormatError, RoutingError
 from noptoolkit.network import FlowNetwork, flow_network
 from noptoolkit.package import Package
@@ -159,7 +160,7 @@ def from_data(package: Package, data: Mapping[str, Any], *, place: str = "schedu
         f"schedule of {place}",
         bounds_of(network, requests),
         schedule,
-        "a schedule that was given",
+        GIVEN,
         computing=computing,
     )
     result = assemble(

@@ -73,6 +73,10 @@ class CollectiveResult:
         trees move at the same time.
     computing
         Names of the relays that add and copy in the schedule.
+    tol
+        Gap that was asked for: what ``certified`` means.
+    prices_trees
+        Prices that prove ``time_bound_trees``, scaled alike, in s/B, [resources].
     """
 
     package: Package
@@ -96,6 +100,8 @@ class CollectiveResult:
     remarks: tuple[str, ...] = ()
     steps: int | None = None
     computing: tuple[str, ...] = ()
+    tol: float = 0.01
+    prices_trees: Floats | None = field(default=None, metadata={"unit": "s/B"})
 
     def __repr__(self) -> str:
         return (

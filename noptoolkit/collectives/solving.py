@@ -9,12 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from noptoolkit._arrays import Floats
 from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.collectives.answers import Answer, ProvedBound
 from noptoolkit.collectives.classic import ALGORITHMS, steps_of
 from noptoolkit.collectives.optimum import solve_optimally
 from noptoolkit.collectives.requests import Request, Shares, check_members, kind_of
 from noptoolkit.collectives.result import CollectiveResult, CollectiveStatus
+from noptoolkit.collectives.theorems import NOTHING
 from noptoolkit.errors import RoutingError, UnknownNameError, WorkloadError
 from noptoolkit.network import FlowNetwork, flow_network
 from noptoolkit.package import Package, expect_package
@@ -239,7 +241,7 @@ def _bound_of(optimum: CollectiveResult) -> ProvedBound:
 
 def _nothing(network: FlowNetwork) -> Answer:
     use = np.zeros(network.num_resources)
-    return Answer(use, "nothing to carry", (), None, "no bytes, no time")
+    return Answer(use, "nothing to carry", (), None, NOTHING)
 
 
 def assemble(
@@ -258,7 +260,8 @@ def assemble(
     none = ProvedBound(0.0, "nothing to carry", np.zeros(network.num_resources))
     for_any = [bound for bound in answer.bounds if not bound.trees_only]
     best = max([none, *for_any], key=lambda bound: bound.time)
-    trees = max(best.time, *(bound.time for bound in answer.bounds), 0.0)
+    top = max([best, *answer.bounds], key=lambda bound: bound.time)
+    trees = top.time
     proved = achieved if math.isclose(best.time, achieved, rel_tol=ALIKE) else best.time
     trees = achieved if math.isclose(trees, achieved, rel_tol=ALIKE) else trees
     gap = achieved / proved - 1 if proved > 0 else 0.0
@@ -275,6 +278,7 @@ def assemble(
         status = "time limit"
     load = _channel_load(network, answer)
     prices = _prices(network, best)
+    top = top if trees > proved else best
     for array in (load, prices, answer.use):
         array.flags.writeable = False
     worst = int(np.flatnonzero(ratio >= busiest * (1 - ALIKE))[0]) if len(ratio) else 0
@@ -298,21 +302,22 @@ def assemble(
         network=network,
         seconds=seconds,
         remarks=answer.notes,
+        tol=tol,
+        prices_trees=_prices(network, top),
         steps=answer.steps,
         computing=answer.computing,
     )
 
 
-def _channel_load(network: FlowNetwork, answer: Answer) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _channel_load(network: FlowNetwork, answer: Answer) -> Floats:
     if answer.schedule is not None:
         return np.asarray(network.channel_load(answer.schedule.arc_load()))
     return np.asarray(network.channel_load(answer.use[network.own]))
 
 
-def _prices(network: FlowNetwork, bound: ProvedBound) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _prices(network: FlowNetwork, bound: ProvedBound) -> Floats:
     if bound.prices is not None:
-        worth = float(bound.prices @ network.capacity)
-        return bound.prices / worth if worth > 0 else np.zeros(network.num_resources)
+        return _worth_one(network, bound.prices)
     prices = np.zeros(network.num_resources)
     if bound.cut is not None and bound.cut.capacity > 0:
         place = {name: r for r, name in enumerate(network.names)}
@@ -320,3 +325,8 @@ def _prices(network: FlowNetwork, bound: ProvedBound) -> np.ndarray[tuple[int], 
             if name in place:
                 prices[place[name]] = 1 / bound.cut.capacity
     return prices
+
+
+def _worth_one(network: FlowNetwork, prices: Floats) -> Floats:
+    worth = float(prices @ network.capacity)
+    return prices / worth if worth > 0 else np.zeros(network.num_resources)

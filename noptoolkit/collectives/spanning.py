@@ -18,6 +18,7 @@ from noptoolkit.collectives.reweighing import reweigh
 from noptoolkit.collectives.schedule import CollectiveSchedule
 from noptoolkit.collectives.spreading import member_nodes
 from noptoolkit.collectives.strength import strength_partition
+from noptoolkit.collectives.theorems import TUTTE
 from noptoolkit.network import FlowNetwork
 
 __all__ = ["all_reduce_by_strength"]
@@ -28,7 +29,6 @@ MATROID_ELEMENTS = {True: 70_000, False: 20_000}  # edges of all trees, up to an
 MATROID_WORK = 600_000_000
 
 GREEDY = "spanning trees packed greedily"
-TUTTE = "Tutte, Nash-Williams, Cunningham: spanning trees reach the strength; no uncoded schedule is faster"
 
 
 def all_reduce_by_strength(network: FlowNetwork, request: Request, tol: float) -> Answer | None:

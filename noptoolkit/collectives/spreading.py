@@ -19,14 +19,13 @@ from noptoolkit.collectives.integer_graph import IntegerGraph, integer_graph, wh
 from noptoolkit.collectives.relaying import lay_spreading
 from noptoolkit.collectives.requests import Request
 from noptoolkit.collectives.schedule import CollectiveSchedule, TreeRows, schedule_of_trees
+from noptoolkit.collectives.theorems import EDMONDS
 from noptoolkit.network import FlowNetwork
 
-__all__ = ["EDMONDS", "member_nodes", "spread_or_collect"]
+__all__ = ["member_nodes", "spread_or_collect"]
 
 EXACT_TREES = 64  # members up to which trees are exact; beyond, re-laid to within the tolerance first
 MOST_EXACT_TREES = 150  # vertices
-
-EDMONDS = "Edmonds: trees reach the slowest cut, which no schedule undercuts, copying or coding included"
 
 
 def spread_or_collect(

@@ -28,13 +28,13 @@ from noptoolkit.collectives.integer_graph import IntegerGraph, integer_graph, sh
 from noptoolkit.collectives.requests import Request
 from noptoolkit.collectives.schedule import CollectiveSchedule, TreeRows, schedule_of_trees
 from noptoolkit.collectives.spreading import member_nodes
+from noptoolkit.collectives.theorems import PARTITIONS
 from noptoolkit.network import FlowNetwork
 from noptoolkit.package import Memory
 
-__all__ = ["THEOREM", "all_reduce_at_switches", "capable_relays"]
+__all__ = ["all_reduce_at_switches", "capable_relays"]
 
 MOST_TREES = 300
-THEOREM = "partitions: every part with a member sends one partial sum and receives one result"
 
 
 def capable_relays(network: FlowNetwork, in_network: bool | None) -> Ints:
@@ -84,7 +84,7 @@ def all_reduce_at_switches(
     bound = ProvedBound(cut.time, "slowest of some partitions of the members", cut=cut)
     computing = tuple(graph.labels[v] for v in touched.tolist() if not member[v])
     method = "trees that branch at switches, packed greedily"
-    return Answer(schedule.use(), method, (bound,), schedule, THEOREM, computing=computing), ""
+    return Answer(schedule.use(), method, (bound,), schedule, PARTITIONS, computing=computing), ""
 
 
 def _pack(

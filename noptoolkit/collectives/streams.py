@@ -15,11 +15,10 @@ from noptoolkit.collectives.integer_graph import IntegerGraph, integer_graph, wh
 from noptoolkit.collectives.requests import Request
 from noptoolkit.collectives.schedule import TreeRows, schedule_of_trees
 from noptoolkit.collectives.spreading import member_nodes
+from noptoolkit.collectives.theorems import STREAM
 from noptoolkit.network import FlowNetwork
 
 __all__ = ["stream_from_one"]
-
-FLOW = "max-flow min-cut: one source (or sink), so a flow reaches the slowest cut"
 
 
 def stream_from_one(network: FlowNetwork, request: Request) -> Answer:
@@ -58,7 +57,7 @@ def stream_from_one(network: FlowNetwork, request: Request) -> Answer:
             part=int(network.destination[to]),
         )
     schedule = schedule_of_trees(network, rows)
-    return Answer(schedule.use(), "maximum flow, parted into paths", (bound,), schedule, FLOW)
+    return Answer(schedule.use(), "maximum flow, parted into paths", (bound,), schedule, STREAM)
 
 
 def _parted(

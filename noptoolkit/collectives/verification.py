@@ -10,7 +10,8 @@ From the package, the requests and the trees alone it asks:
 * Do the bytes of all trees add up to every share, pair and buffer that was asked?
 * Are the loads, the use of every half-duplex link, crossbar and port, and ``time`` what follows?
 * Does the cut, recounted by names, or do the prices, by networkx and a recursive arborescence, prove
-  ``time_bound``?
+  ``time_bound``, and other prices ``time_bound_trees``?
+* Do status, theorem and bottleneck follow from the rest, and are all numbers finite?
 
 What is too much to check is named in the `CollectiveVerification`.
 """
@@ -23,6 +24,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from noptoolkit.collectives.bound_checks import cut_faults, price_faults
+from noptoolkit.collectives.claim_checks import claim_faults, number_faults
 from noptoolkit.errors import RoutingError, raise_collected
 from noptoolkit.package import Chiplet, Memory
 
@@ -69,7 +71,8 @@ def verify_collective(result: CollectiveResult, tolerance: float = 1e-7) -> Coll
     RoutingError
         With every fault found.
     """
-    faults: list[str] = []
+    faults = number_faults(result)
+    raise_collected(RoutingError, f"{result!r} does not hold", faults)
     unchecked: list[str] = []
     replay = _Replay(result, tolerance, faults)
     schedule = result.schedule
@@ -92,8 +95,11 @@ def verify_collective(result: CollectiveResult, tolerance: float = 1e-7) -> Coll
         found, left = price_faults(result, tolerance)
         faults += found
         unchecked += left
-    if result.time < result.time_bound * (1 - tolerance):
-        faults.append(f"time {result.time!r} is below the bound {result.time_bound!r}")
+    if result.time_bound_trees > result.time_bound * (1 + 1e-9):
+        found, left = price_faults(result, tolerance, trees=True)
+        faults += found
+        unchecked += [sentence for sentence in left if sentence not in unchecked]
+    faults += claim_faults(result, tolerance)
     raise_collected(RoutingError, f"{result!r} does not hold", faults)
     return CollectiveVerification(0 if schedule is None else len(schedule), hops, bound, tuple(unchecked))
 
@@ -186,7 +192,7 @@ class _Replay:
         root, part = names[int(schedule.root[t])], int(schedule.part[t])
         members, amount = set(request.members), float(schedule.amount[t])
         served = self.served[int(schedule.request[t])]
-        if amount <= 0:
+        if not amount > 0:
             self.faults.append(f"tree {t} carries {amount!r} B")
         if request.motion == "exchange":
             if len(hops) != 1 or hops[0] != (root, names[part]):
@@ -267,7 +273,7 @@ class _Replay:
                 self.faults.append(f"{request}: {key!r} has {served[key]!r} B, not {amount!r} B")
 
     def _differ(self, a: float, b: float) -> bool:
-        return abs(a - b) > self.tolerance * max(abs(a), abs(b), 1e-300)
+        return not abs(a - b) <= self.tolerance * max(abs(a), abs(b), 1e-300)
 
     def compare_use(self) -> None:
         """Recount channels, crossbars and ports, and compare loads and time."""
@@ -305,7 +311,7 @@ class _Replay:
             mine[u, v] += load
         top = max(by_pair.values(), default=0.0)
         for pair in by_pair.keys() | mine.keys():
-            if abs(by_pair[pair] - mine[pair]) > self.tolerance * max(top, 1e-300):
+            if not abs(by_pair[pair] - mine[pair]) <= self.tolerance * max(top, 1e-300):
                 self.faults.append(
                     f"channel {'->'.join(pair)} carries {mine[pair]!r} B, not {by_pair[pair]!r} B"
                 )
