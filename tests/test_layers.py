@@ -24,6 +24,7 @@ LAYERS = [
     {"physical", "scheduling", "simulate"},
     {"collectives"},
     {"step"},
+    {"plans"},
     {"stages"},
     {"pipeline"},
     {"metrics"},
