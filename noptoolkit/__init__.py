@@ -15,7 +15,7 @@ from noptoolkit._pictures import name_artist
 from noptoolkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from noptoolkit import formats, physical, plot, simulate, study, topology, traffic
+    from noptoolkit import formats, physical, plans, plot, simulate, study, topology, traffic
     from noptoolkit._threads import limit_threads
     from noptoolkit.allocation import Allocation, allocate, compare_layouts
     from noptoolkit.collectives import CollectiveResult, collective
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from noptoolkit.package import Channel, Chiplet, Link, LinkKind, Memory, Package, Switch
     from noptoolkit.pipeline import Run, run
+    from noptoolkit.plans import ParallelPlan
     from noptoolkit.routing import check_deadlock, zero_load_latency
     from noptoolkit.scheduling import Schedule, TaskGraph, TaskGraphBuilder, schedule_graph
     from noptoolkit.step import schedule
@@ -49,6 +50,7 @@ _ROOMS = {
     "formats": ["convert", "load_topology", "load_trace", "load_workload", "save_topology", "save_trace"],
     "package": ["Channel", "Chiplet", "Link", "LinkKind", "Memory", "Package", "Switch"],
     "pipeline": ["Run", "run"],
+    "plans": ["ParallelPlan"],
     "routing": ["check_deadlock", "zero_load_latency"],
     "scheduling": ["Schedule", "TaskGraph", "TaskGraphBuilder", "schedule_graph"],
     "step": ["schedule"],
@@ -74,6 +76,7 @@ __all__ = [
     "Memory",
     "MoEModel",
     "Package",
+    "ParallelPlan",
     "RoutingTrace",
     "Run",
     "Schedule",
@@ -96,6 +99,7 @@ __all__ = [
     "load_trace",
     "load_workload",
     "physical",
+    "plans",
     "plot",
     "resilience",
     "run",

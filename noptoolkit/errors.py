@@ -16,6 +16,7 @@ __all__ = [
     "InfeasibleError",
     "NopError",
     "NopWarning",
+    "PlanError",
     "RoutingError",
     "ScheduleError",
     "TopologyError",
@@ -55,6 +56,10 @@ class TopologyError(NopError):
 
 class WorkloadError(NopError):
     """A model, batch, trace or traffic that contradicts itself or its package."""
+
+
+class PlanError(NopError):
+    """A parallel plan that does not divide its model, its batch or its package."""
 
 
 class RoutingError(NopError):

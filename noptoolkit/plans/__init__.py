@@ -1,14 +1,32 @@
 """Parallel plans: how a model is spread over a package, and what each rank then holds, sends and computes."""
 
+from noptoolkit.plans.checks import check_plan, faults_of, micro_batch_size, micro_batches_of, nearest_plan
+from noptoolkit.plans.groups import DIMENSIONS, coordinates, groups
 from noptoolkit.plans.pipeline_orders import ORDERS, Order, Pass, PipelineShape
 from noptoolkit.plans.pipelines import PipelineRun, Stage, pipeline
+from noptoolkit.plans.plan import RECOMPUTES, SCHEDULES, ParallelPlan
+from noptoolkit.plans.stages import Chunk, chunks_of, stage_layers
 
 __all__ = [
+    "DIMENSIONS",
     "ORDERS",
+    "RECOMPUTES",
+    "SCHEDULES",
+    "Chunk",
     "Order",
+    "ParallelPlan",
     "Pass",
     "PipelineRun",
     "PipelineShape",
     "Stage",
+    "check_plan",
+    "chunks_of",
+    "coordinates",
+    "faults_of",
+    "groups",
+    "micro_batch_size",
+    "micro_batches_of",
+    "nearest_plan",
     "pipeline",
+    "stage_layers",
 ]
