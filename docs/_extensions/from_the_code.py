@@ -45,6 +45,7 @@ ROOMS = {
     "collectives": "Collectives",
     "scheduling": "Schedules",
     "step": "The step of a mixture-of-experts model",
+    "plans": "Parallel plans",
     "simulate": "Simulation",
     "stages": "The stages of a run",
     "pipeline": "The pipeline",
