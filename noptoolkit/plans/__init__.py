@@ -4,14 +4,13 @@ from noptoolkit.plans.checks import check_plan, faults_of, micro_batch_size, mic
 from noptoolkit.plans.groups import DIMENSIONS, coordinates, groups
 from noptoolkit.plans.pipeline_orders import ORDERS, Order, Pass, PipelineShape
 from noptoolkit.plans.pipelines import PipelineRun, Stage, pipeline
-from noptoolkit.plans.plan import RECOMPUTES, SCHEDULES, ParallelPlan
+from noptoolkit.plans.plan import RECOMPUTES, ParallelPlan
 from noptoolkit.plans.stages import Chunk, chunks_of, stage_layers
 
 __all__ = [
     "DIMENSIONS",
     "ORDERS",
     "RECOMPUTES",
-    "SCHEDULES",
     "Chunk",
     "Order",
     "ParallelPlan",

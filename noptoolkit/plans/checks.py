@@ -6,7 +6,8 @@ import itertools
 import math
 from collections.abc import Iterator
 
-from noptoolkit.errors import MOST_SHOWN, NopError, PlanError
+from noptoolkit.errors import MOST_SHOWN, NopError, PlanError, ScheduleError
+from noptoolkit.plans.pipeline_orders import ORDERS, PipelineShape
 from noptoolkit.plans.plan import ParallelPlan
 from noptoolkit.workload import Batch, MoEModel
 
@@ -90,10 +91,10 @@ def _faults_of_batch(plan: ParallelPlan, batch: Batch) -> list[str]:
             f"sequences % (DP x micro-batches): {batch.sequences} sequences are not divided by "
             f"dp = {dp} x {count} micro-batches"
         )
-    if plan.schedule == "interleaved" and count % plan.pp:
-        faults.append(f"schedule 'interleaved' needs micro-batches % PP = 0: {count} % {plan.pp}")
-    if plan.schedule == "dualpipe" and (count % 2 or count < 2 * plan.pp):
-        faults.append(f"schedule 'dualpipe' needs an even number of micro-batches, 2 PP or more: {count}")
+    try:
+        ORDERS[plan.schedule or "1f1b"].check(PipelineShape(plan.pp, count, plan.vpp))
+    except ScheduleError as error:
+        faults.append(str(error))
     return faults
 
 
@@ -197,8 +198,6 @@ def nearest_plan(
             len(plan.layers) != pp * vpp or (model and sum(plan.layers) != model.layers)
         ):
             changes["layers"] = None  # type: ignore[assignment]
-        if plan.schedule == "dualpipe" and pp % 2:
-            continue
         try:
             candidate = plan.replace(**changes, edp=None)
         except NopError:

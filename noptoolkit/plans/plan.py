@@ -14,14 +14,12 @@ from typing import Any, Literal, get_args
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import PlanError, raise_collected
+from noptoolkit.plans.pipeline_orders import ORDERS
 
-__all__ = ["RECOMPUTES", "SCHEDULES", "ParallelPlan", "Recompute", "ScheduleName"]
+__all__ = ["RECOMPUTES", "ParallelPlan", "Recompute"]
 
 Recompute = Literal["none", "selective", "full"]
 RECOMPUTES: tuple[Recompute, ...] = get_args(Recompute)
-
-ScheduleName = Literal["gpipe", "1f1b", "interleaved", "zb-h1", "zb-h2", "dualpipe"]
-SCHEDULES: tuple[ScheduleName, ...] = get_args(ScheduleName)
 
 COUNTS = ("tp", "cp", "pp", "vpp", "ep", "etp")
 SHOWN = ("tp", "cp", "ep", "etp", "pp", "vpp")
@@ -55,7 +53,8 @@ class ParallelPlan:
     micro_batches
         Micro-batches of one replica in a step; ``None`` is the batch's own number.
     schedule
-        Order of the pipeline, one of `SCHEDULES`; ``None`` is ``1f1b``, and ``interleaved`` where vpp > 1.
+        Order of the pipeline, a key of `ORDERS`; ``None`` is ``1f1b``, and ``interleaved`` where
+        vpp > 1.
     layers
         Layers of each virtual stage in forward order, pp x vpp numbers; ``None`` spreads them evenly, see
         `noptoolkit.plans.stage_layers`.
@@ -92,7 +91,7 @@ class ParallelPlan:
     zero: int = 1
     recompute: Recompute = "none"
     micro_batches: int | None = None
-    schedule: ScheduleName | None = None
+    schedule: str | None = None
     layers: tuple[int, ...] | None = None
     folded: bool = True
 
@@ -198,13 +197,14 @@ def _faults_of_choices(plan: ParallelPlan) -> list[str]:
         faults.append(f"zero = {plan.zero!r}: the stages of ZeRO are 0, 1, 2 and 3")
     if plan.recompute not in RECOMPUTES:
         faults.append(f"recompute = {plan.recompute!r}: {did_you_mean(str(plan.recompute), RECOMPUTES)}")
-    if plan.schedule is not None and plan.schedule not in SCHEDULES:
-        faults.append(f"schedule = {plan.schedule!r}: {did_you_mean(str(plan.schedule), SCHEDULES)}")
+    if plan.schedule is not None and plan.schedule not in ORDERS:
+        faults.append(f"schedule = {plan.schedule!r}: {did_you_mean(str(plan.schedule), ORDERS)}")
     elif _is_count(plan.vpp, optional=False) and plan.schedule is not None:
-        if plan.vpp > 1 and plan.schedule != "interleaved":
+        order = ORDERS[plan.schedule]
+        if plan.vpp > 1 and not order.chunked:
             faults.append(f"vpp = {plan.vpp} goes with schedule 'interleaved', not {plan.schedule!r}")
-        if plan.schedule == "dualpipe" and _is_count(plan.pp, optional=False) and plan.pp % 2:
-            faults.append(f"schedule 'dualpipe' runs from both ends: pp = {plan.pp} must be even")
+        if order.two_way and _is_count(plan.pp, optional=False) and plan.pp % 2:
+            faults.append(f"schedule {plan.schedule!r} runs from both ends: pp = {plan.pp} must be even")
     if plan.layers is not None:
         given = plan.layers
         if isinstance(given, str) or not all(_is_count(count, optional=False) for count in given):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from noptoolkit.plans.pipeline_orders import ORDERS
 from noptoolkit.plans.plan import ParallelPlan
 from noptoolkit.workload import MoEModel
 
@@ -93,6 +94,6 @@ def chunks_of(plan: ParallelPlan, model: MoEModel) -> tuple[tuple[Chunk, ...], .
             )
         )
         start = stop
-    if plan.schedule == "dualpipe":
+    if ORDERS[plan.schedule or "1f1b"].two_way:
         return tuple((chunks[rank], chunks[plan.pp - 1 - rank]) for rank in range(plan.pp))
     return tuple(tuple(chunks[rank :: plan.pp]) for rank in range(plan.pp))

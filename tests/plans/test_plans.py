@@ -167,10 +167,11 @@ def test_unknown_names() -> None:
             "sequences % \\(DP x micro-batches\\): 32 sequences are not divided by dp = 3 x 4",
         ),
         (
-            ParallelPlan(pp=3, vpp=1, schedule="interleaved", dp=1),
-            "'interleaved' needs micro-batches % PP = 0: 4 % 3",
+            ParallelPlan(pp=2, vpp=2, micro_batches=1, dp=1),
+            "the devices must divide the micro-batches; take 2",
         ),
-        (ParallelPlan(pp=4, schedule="dualpipe", dp=1), "'dualpipe' needs an even number"),
+        (ParallelPlan(pp=3, vpp=2, dp=1), "layers >= PP x VPP: 6 virtual stages"),
+        (ParallelPlan(pp=4, schedule="dualpipe", dp=1), "at least twice the devices; take 8"),
     ],
 )
 def test_each_rule_names_itself_and_the_offer_breaks_none(plan: ParallelPlan, rule: str) -> None:
@@ -185,7 +186,7 @@ def test_each_rule_names_itself_and_the_offer_breaks_none(plan: ParallelPlan, ru
 def test_the_nearest_plan_is_the_nearest_by_brute_force() -> None:
     def distance(one: ParallelPlan, other: ParallelPlan) -> float:
         pairs = [(getattr(one, name), getattr(other, name)) for name in ("tp", "cp", "pp", "ep", "etp")]
-        return sum((a != b) + abs(math.log2(a / b)) for a, b in pairs)
+        return float(sum((a != b) + abs(math.log2(a / b)) for a, b in pairs))
 
     asked, world = ParallelPlan(tp=4, ep=3, pp=2, dp=3), 24
     valid = []
