@@ -1,0 +1,56 @@
+"""Published tables beside ours: FRED's closed forms and its mesh baseline."""
+
+import math
+
+import networkx as nx
+import pytest
+
+from noptoolkit.errors import WorkloadError
+from noptoolkit.study import PublishedRow, reproduce_fred
+from noptoolkit.study.fred import rim_shares
+from noptoolkit.topology import mesh
+
+
+def test_fred_closed_forms_and_what_its_mesh_can_reach() -> None:
+    found = reproduce_fred()
+    for count in (2, 4, 5):
+        row = found[f"in-network over endpoint, {count} NPUs"]
+        assert row.ratio is not None
+        assert math.isclose(row.ratio, 1.0, rel_tol=1e-9)
+    assert found["FRED-A: bandwidth of an NPU"].ours == 1875e9
+    reduce = found["all-reduce of 1 GB on the mesh"]
+    assert reduce.ours is not None
+    assert math.isclose(reduce.ours, 0.6129032258 * 1e9 / 750e9, rel_tol=1e-6)  # the optimum of a 5 x 4 mesh
+    stream = found["streaming from the rim, of full rate"]
+    assert stream.ours is not None
+    assert math.isclose(
+        stream.ours, 1500 / 2048, rel_tol=1e-9
+    )  # a corner's two links, 16 controllers elsewhere
+    assert stream.published is not None
+    assert math.isclose(stream.published, 750 / 1152)
+    assert all(row.ours is None for row in found.rows if "over mesh" in row.figure)
+    assert "89 %" in str(found.table())
+
+
+def test_streaming_equals_a_maximum_flow_from_a_super_source() -> None:
+    package = mesh(5, 4, link_bandwidth="750 GB/s")
+    shares = rim_shares(package, 5, 4, 128e9)
+    assert sum(shares.values()) == 18 * 128e9
+    graph = nx.DiGraph()
+    for channel in package.channels:
+        graph.add_edge(channel.tail, channel.head, capacity=channel.bandwidth)
+
+    def reaches(rate: float) -> bool:
+        for name, share in shares.items():
+            if share:
+                graph.add_edge("source", name, capacity=rate * share)
+        need = rate * sum(shares.values())
+        return all(nx.maximum_flow_value(graph, "source", v) >= need * (1 - 1e-9) for v in package.experts)
+
+    assert reaches(1500 / 2048)
+    assert not reaches(1500 / 2048 * 1.001)
+
+
+def test_a_row_says_how_its_value_is_sourced() -> None:
+    with pytest.raises(WorkloadError, match="standing 'heard'"):
+        PublishedRow("x", 1.0, 1.0, standing="heard")  # type: ignore[arg-type]
