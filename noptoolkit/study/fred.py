@@ -47,9 +47,9 @@ def reproduce_fred() -> PublishedTable:
         (
             data["source"],
             *(f"assumed: {line}" for line in data["assumed"]),
-            f"The baseline's all-reduce takes {1 / reduce_gain:.2f} times the optimum of the same mesh, and its "
-            f"streaming reaches {100 / stream:.0f} % of what the mesh can do: part of FRED's gain over the mesh "
-            "is a gain over a schedule.",
+            f"The baseline's all-reduce takes {1 / reduce_gain:.2f} times the optimum of the same mesh, and "
+            f"its streaming reaches {100 / stream:.0f} % of what the mesh can do: part of FRED's gain over "
+            "the mesh is a gain over a schedule.",
         ),
     )
 
