@@ -63,6 +63,12 @@ class MoEModel:
         Query-key norm: ``none``, per ``head``, or over the ``full`` projection.
     biases, sinks, router_bias, tied_embeddings
         Terms that some architectures add or share.
+    window, window_kind, full_every
+        Tokens that a local layer's attention sees: the latest (``sliding``), or those of the token's own
+        chunk (``chunked``, Llama 4); every ``full_every``-th layer sees all (2 in gpt-oss, 4 in Llama 4),
+        none does with 0. ``None``: every layer sees all.
+    context
+        Positions that the model knows, in tokens; ``None`` where nobody says.
     published_parameters
         Total that its authors state; `parameters` is tested against it.
 
@@ -95,6 +101,10 @@ class MoEModel:
     sinks: bool = False
     router_bias: bool = False
     tied_embeddings: bool = False
+    window: int | None = None
+    window_kind: Literal["sliding", "chunked"] = "sliding"
+    full_every: int = 0
+    context: int | None = None
     published_parameters: float | None = None
 
     def __post_init__(self) -> None:
@@ -117,6 +127,13 @@ class MoEModel:
             faults.append(f"{self.dense_layers} dense layers need a dense_width")
         if self.kv_heads > 0 and self.heads % self.kv_heads:
             faults.append(f"heads {self.heads} is no multiple of kv_heads {self.kv_heads}")
+        faults += [
+            f"{name} {value} must be above 0"
+            for name in ("window", "context")
+            if (value := getattr(self, name)) is not None and value <= 0
+        ]
+        if self.full_every < 0 or (self.full_every and self.window is None):
+            faults.append(f"full_every {self.full_every} goes with a window, and is 0 or more")
         raise_collected(WorkloadError, f"model {self.name!r}", faults)
 
     @property
@@ -139,6 +156,60 @@ class MoEModel:
         if self.dense_order == "first":
             return tuple(i < dense for i in range(layers))
         return tuple((i * dense) % layers < dense for i in range(layers))
+
+    @property
+    def is_windowed(self) -> tuple[bool, ...]:
+        """Whether each layer's attention sees a window only, in forward order.
+
+        Examples
+        --------
+        >>> shape = dict(hidden=8, layers=4, heads=1, kv_heads=1, head_dim=8, vocab=8, expert_width=8)
+        >>> MoEModel("a", **shape, experts=2, top_k=1, window=4, full_every=2).is_windowed
+        (True, False, True, False)
+        """
+        if self.window is None:
+            return (False,) * self.layers
+        return tuple(not self.full_every or (i + 1) % self.full_every > 0 for i in range(self.layers))
+
+    def seen(self, position: int, *, windowed: bool = False) -> int:
+        """Return how many tokens the token at a position sees, itself counted; positions start at 1.
+
+        Examples
+        --------
+        >>> shape = dict(hidden=8, layers=4, heads=1, kv_heads=1, head_dim=8, vocab=8, expert_width=8)
+        >>> shape |= dict(experts=2, top_k=1, window=4)
+        >>> [MoEModel("a", **shape).seen(p, windowed=True) for p in (1, 4, 5, 6)]
+        [1, 4, 4, 4]
+        >>> [MoEModel("a", **shape, window_kind="chunked").seen(p, windowed=True) for p in (1, 4, 5, 6)]
+        [1, 4, 1, 2]
+        """
+        if not windowed or self.window is None:
+            return position
+        if self.window_kind == "chunked":
+            return (position - 1) % self.window + 1
+        return min(position, self.window)
+
+    def pairs(self, first: int, last: int, *, windowed: bool = False) -> int:
+        """Return the sum of `seen` over the positions ``first + 1`` to ``last``.
+
+        Examples
+        --------
+        >>> shape = dict(hidden=8, layers=4, heads=1, kv_heads=1, head_dim=8, vocab=8, expert_width=8)
+        >>> model = MoEModel("a", **shape, experts=2, top_k=1, window=4)
+        >>> model.pairs(0, 6), model.pairs(0, 6, windowed=True), model.pairs(4, 6, windowed=True)
+        (21, 18, 8)
+        """
+
+        def up_to(x: int) -> int:
+            if not windowed or self.window is None:
+                return x * (x + 1) // 2
+            whole = self.window * (self.window + 1) // 2
+            if self.window_kind == "chunked":
+                chunks, rest = divmod(x, self.window)
+                return chunks * whole + rest * (rest + 1) // 2
+            return x * (x + 1) // 2 if x <= self.window else whole + (x - self.window) * self.window
+
+        return up_to(last) - up_to(first)
 
     @property
     def attention_parameters(self) -> int:
@@ -217,6 +288,14 @@ class Batch:
         ``training`` (forward, backward, optimiser update), ``prefill`` or ``decode``.
     bytes_per_value
         Size of a parameter, an activation and a gradient, in B (2 for FP16).
+    tokens_per_sequence
+        Tokens of each sequence that a step of ``decode`` computes: 1, and those that are only proposed
+        (speculative decoding, multi-token prediction).
+    prompt_tokens
+        Tokens of prompts that a step of ``decode`` computes beside (chunked prefill).
+    cached
+        Tokens of a prompt whose keys and values are there already: of each sequence in ``prefill``, of the
+        prompt that ``prompt_tokens`` belong to in ``decode``.
     """
 
     sequences: int = 32
@@ -224,13 +303,32 @@ class Batch:
     micro_batches: int = 4
     mode: Mode = "training"
     bytes_per_value: int = 2
+    tokens_per_sequence: int = 1
+    prompt_tokens: int = 0
+    cached: int = 0
 
     def __post_init__(self) -> None:
         faults = [
             f"{name} {getattr(self, name)} must be a whole number above 0"
-            for name in ("sequences", "sequence_length", "micro_batches", "bytes_per_value")
+            for name in (
+                *("sequences", "sequence_length", "micro_batches", "bytes_per_value"),
+                "tokens_per_sequence",
+            )
             if not isinstance(getattr(self, name), int) or getattr(self, name) <= 0
         ]
+        faults += [
+            f"{name} {getattr(self, name)} must be a whole number, 0 or more"
+            for name in ("prompt_tokens", "cached")
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 0
+        ]
+        if not faults and self.mode != "decode" and (self.tokens_per_sequence > 1 or self.prompt_tokens):
+            faults.append(f"tokens_per_sequence and prompt_tokens go with mode 'decode', not {self.mode!r}")
+        if (
+            not faults
+            and self.cached
+            and (self.mode == "training" or (self.mode == "decode" and not self.prompt_tokens))
+        ):
+            faults.append("cached goes with mode 'prefill', or with prompt_tokens in mode 'decode'")
         if not faults and self.sequences % self.micro_batches:
             faults.append(
                 f"{self.sequences} sequences do not divide into {self.micro_batches} micro-batches; "
@@ -243,7 +341,16 @@ class Batch:
     @property
     def tokens(self) -> int:
         """Tokens that one step computes."""
-        return self.sequences * (1 if self.mode == "decode" else self.sequence_length)
+        if self.mode != "decode":
+            return self.sequences * self.sequence_length
+        return self.sequences * self.tokens_per_sequence + self.prompt_tokens
+
+    @property
+    def longest(self) -> int:
+        """The last position of any of its tokens."""
+        if self.mode == "decode":
+            return max(self.sequence_length, self.cached + self.prompt_tokens)
+        return self.cached + self.sequence_length
 
 
 @dataclass(frozen=True, eq=False)
@@ -285,6 +392,12 @@ class Workload:
                     f"the routing has {routing.top_k} experts per token, "
                     f"the model uses {self.model.top_k}; give it a trace of its own"
                 )
+        batch, most = self.batch, self.model.context
+        if batch.mode != "training" and most is not None and batch.longest > most:
+            faults.append(
+                f"a {batch.mode} of {batch.longest} positions is beyond the {most} that {self.model.name!r} "
+                "knows; give a shorter sequence_length, or the model another context"
+            )
         raise_collected(WorkloadError, f"workload {self.name!r}", faults)
 
     def check_routed(self) -> None:
@@ -304,8 +417,8 @@ class Workload:
     def digest(self) -> str:
         """Return the sha256 of what results depend on: shape of the model, batch and routing.
 
-        Names, ``source``, ``assumed`` and published totals do not count. A generator counts by its
-        parameters, a trace by its ids; see `noptoolkit._digests`.
+        Names, ``source``, ``assumed``, known positions and published totals do not count. A generator counts
+        by its parameters, a trace by its ids; see `noptoolkit._digests`.
 
         Examples
         --------
@@ -314,7 +427,7 @@ class Workload:
         '7483f76f3f6c'
         """
         routing = self.routing.digest() if isinstance(self.routing, RoutingTrace) else self.routing
-        model = fields_of(self.model, without=("name", "published_parameters"))
+        model = fields_of(self.model, without=("name", "context", "published_parameters"))
         return digest("workload", {"model": model, "batch": self.batch, "routing": routing})
 
     def with_batch(self, batch: int | Mapping[str, Any] | Batch | None) -> Workload:
@@ -360,8 +473,8 @@ class Workload:
         --------
         >>> import noptoolkit as nop
         >>> workload = nop.load_workload("qwen3-30b-a3b").replace(sequences=64, mode="decode")
-        >>> workload.batch
-        Batch(sequences=64, sequence_length=256, micro_batches=4, mode='decode', bytes_per_value=2)
+        >>> workload.batch.sequences, workload.batch.mode, workload.batch.tokens
+        (64, 'decode', 64)
         """
         from noptoolkit.workload_edits import replace_fields
 

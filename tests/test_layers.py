@@ -13,7 +13,7 @@ LAYERS = [
     {"units", "_names", "_digests", "_seeds", "_threads", "_highs", "_table_text", "hypergraph"},
     {"tables"},
     {"trace"},
-    {"package", "synthetic"},
+    {"package", "synthetic", "touched"},
     {"workload_edits"},
     {"workload", "network"},
     {"topology", "allocation", "nodes", "structure"},

@@ -7,9 +7,13 @@ heads of width w:
 * a linear map from m to n features costs 2 T m n forward and twice that backward (gradients of input and of
   weight); it reads its weights and T m values from SRAM and writes T n;
 * causal attention sees S (S + 1) / 2 pairs per sequence in training and prefill, S per new token in
-  decode; a pair costs 2 h (w_qk + w_v), and twice that backward;
+  decode; layers with a window see fewer (`MoEModel.seen`); a pair costs 2 h (w_qk + w_v), and twice that
+  backward;
+* a cache keeps 2 g w values per token and layer (GQA), or the latent's c + r (MLA), of the latest tokens only
+  in layers with a window; decode reads what it sees of each sequence once, for all its new tokens;
 * MLA decodes in the absorbed form (DeepSeek-V2, arXiv 2405.04434): a pair costs 2 h (2 c + r) over the cached
-  latent of c + r values;
+  latent of c + r values; a prefill that goes on from cached tokens expands their latents again;
+* prompts in a decode step (chunked prefill) count like a prefill that goes on from ``cached`` tokens;
 * an expert is three maps, gate, up and down: 2 * 3 d f per token that it gets; a router 2 d E; a head 2 d V;
 * an optimiser update touches every weight once (`OPTIMISERS`).
 """
@@ -29,10 +33,12 @@ __all__ = [
     "Phase",
     "Work",
     "attention_work",
+    "cache_bytes",
     "cache_traffic",
     "dense_work",
     "embedding_work",
     "expert_work",
+    "head_tokens",
     "head_work",
     "kv_bytes_per_token",
     "linear_work",
@@ -121,7 +127,14 @@ def linear_work(tokens: float, inputs: float, outputs: float, value: int = 2, co
     return Work(2.0 * tokens * inputs * outputs, float(read), float(tokens * outputs * value))
 
 
-def attention_work(model: MoEModel, batch: Batch, sequences: int | None = None) -> Work:
+def attention_work(
+    model: MoEModel,
+    batch: Batch,
+    sequences: float | None = None,
+    *,
+    windowed: bool = False,
+    prompts: float = 1.0,
+) -> Work:
     """Return the forward work of attention in one layer.
 
     Parameters
@@ -130,6 +143,10 @@ def attention_work(model: MoEModel, batch: Batch, sequences: int | None = None) 
         Shape of the step; ``batch.mode`` decides which pairs are seen.
     sequences
         Number of sequences; all where ``None``.
+    windowed
+        Whether the layer sees the model's window only.
+    prompts
+        Share of the ``prompt_tokens`` of a decode step, 0 to 1.
 
     Examples
     --------
@@ -139,15 +156,47 @@ def attention_work(model: MoEModel, batch: Batch, sequences: int | None = None) 
     1344.0
     """
     count = batch.sequences if sequences is None else sequences
-    length, value, heads = batch.sequence_length, batch.bytes_per_value, model.heads
-    decode = batch.mode == "decode"
-    tokens = count * (1 if decode else length)
-    pairs = count * (length if decode else length * (length + 1) / 2)
-    seen = count * length * kv_bytes_per_token(model, batch)  # keys and values, read once
+    length, cached = batch.sequence_length, batch.cached
+    if batch.mode != "decode":
+        return count * _causal(model, cached, length, batch.bytes_per_value, windowed)
+    seen, new = model.seen(length, windowed=windowed), batch.tokens_per_sequence
+    work = count * _attended(model, new, new * seen, seen, batch.bytes_per_value, absorbed=True)
+    work += _maps(model, count * new, batch.bytes_per_value)
+    if batch.prompt_tokens and prompts:
+        work += prompts * _causal(model, cached, batch.prompt_tokens, batch.bytes_per_value, windowed)
+    return work
+
+
+def _causal(model: MoEModel, cached: int, length: int, value: int, windowed: bool) -> Work:
+    """Return the work on the ``length`` tokens of a sequence behind its ``cached`` ones."""
+    pairs = model.pairs(cached, cached + length, windowed=windowed)
+    held = length + min(cached, _kept(model, cached, windowed))
+    work = _attended(model, length, pairs, held, value, absorbed=False) + _maps(model, length, value)
+    if cached and (mla := model.latent_attention) is not None:
+        expanded = model.heads * (mla.nope_dim + mla.value_dim)
+        work += linear_work(_kept(model, cached, windowed), mla.kv_rank, expanded, value)
+    return work
+
+
+def _attended(
+    model: MoEModel, tokens: float, pairs: float, held: float, value: int, *, absorbed: bool
+) -> Work:
+    """Return the work of some pairs of queries and keys; the keys and values held are read once."""
+    if (mla := model.latent_attention) is None:
+        width, result = 2 * model.head_dim, model.heads * model.head_dim
+    else:
+        width = 2 * mla.kv_rank + mla.rope_dim if absorbed else mla.nope_dim + mla.rope_dim + mla.value_dim
+        result = model.heads * mla.value_dim
+    read = held * _kept_values(model) * value
+    return Work(2.0 * pairs * model.heads * width, float(read), float(tokens * result * value))
+
+
+def _maps(model: MoEModel, tokens: float, value: int) -> Work:
+    """Return the work of the linear maps of attention in one layer."""
+    heads = model.heads
     if (mla := model.latent_attention) is None:
         projected = (heads + 2 * model.kv_heads) * model.head_dim
         maps = [(model.hidden, projected), (heads * model.head_dim, model.hidden)]
-        width, result = 2 * model.head_dim, heads * model.head_dim
     else:
         maps = [
             (model.hidden, mla.query_rank),
@@ -156,26 +205,62 @@ def attention_work(model: MoEModel, batch: Batch, sequences: int | None = None) 
             (mla.kv_rank, heads * (mla.nope_dim + mla.value_dim)),
             (heads * mla.value_dim, model.hidden),
         ]
-        expanded = mla.nope_dim + mla.rope_dim + mla.value_dim
-        width = 2 * mla.kv_rank + mla.rope_dim if decode else expanded
-        result = heads * mla.value_dim
-    total = Work(2.0 * pairs * heads * width, float(seen), float(tokens * result * value))
+    total = Work()
     for inputs, outputs in maps:
         total += linear_work(tokens, inputs, outputs, value)
     return total
 
 
+def _kept_values(model: MoEModel) -> int:
+    if (mla := model.latent_attention) is not None:
+        return mla.kv_rank + mla.rope_dim
+    return 2 * model.kv_heads * model.head_dim
+
+
+def _kept(model: MoEModel, length: int, windowed: bool) -> int:
+    """Return how many of a sequence's tokens a layer's cache keeps."""
+    return min(length, model.window) if windowed and model.window is not None else length
+
+
 def kv_bytes_per_token(model: MoEModel, batch: Batch) -> float:
     """Return the bytes that one token adds to one layer's cache of keys and values."""
-    if (mla := model.latent_attention) is not None:
-        return float(batch.bytes_per_value * (mla.kv_rank + mla.rope_dim))
-    return float(batch.bytes_per_value * 2 * model.kv_heads * model.head_dim)
+    return float(batch.bytes_per_value * _kept_values(model))
 
 
-def cache_traffic(model: MoEModel, batch: Batch, sequences: int | None = None) -> tuple[float, float]:
+def cache_bytes(model: MoEModel, length: int, value: int = 2) -> float:
+    """Return the bytes of keys and values that a sequence keeps in the caches of all layers.
+
+    Parameters
+    ----------
+    length
+        Tokens of the sequence.
+    value
+        Bytes per value.
+
+    Examples
+    --------
+    >>> from noptoolkit import load_workload
+    >>> [cache_bytes(load_workload(name).model, 1) for name in ("qwen3-30b-a3b", "deepseek-v3")]
+    [98304.0, 70272.0]
+    >>> cache_bytes(load_workload("gpt-oss-20b").model, 4096) / 2**20  # 12 layers of 4096 tokens, 12 of 128
+    99.0
+    """
+    tokens = sum(_kept(model, length, windowed) for windowed in model.is_windowed)
+    return float(tokens * _kept_values(model) * value)
+
+
+def cache_traffic(
+    model: MoEModel,
+    batch: Batch,
+    sequences: float | None = None,
+    *,
+    windowed: bool = False,
+    prompts: float = 1.0,
+) -> tuple[float, float]:
     """Return the bytes of keys and values that one layer reads from memory and writes there.
 
-    Decode reads the context's and writes one token's, prefill writes all, training keeps none.
+    Decode reads what it sees of the context and writes its new tokens, prefill reads what is cached and
+    writes all, training keeps none. Parameters are those of `attention_work`.
 
     Examples
     --------
@@ -186,11 +271,16 @@ def cache_traffic(model: MoEModel, batch: Batch, sequences: int | None = None) -
     """
     count = batch.sequences if sequences is None else sequences
     each = kv_bytes_per_token(model, batch)
+    before = _kept(model, batch.cached, windowed)
     if batch.mode == "training":
         return 0.0, 0.0
     if batch.mode == "prefill":
-        return 0.0, count * batch.sequence_length * each
-    return count * batch.sequence_length * each, count * each
+        return count * before * each, count * batch.sequence_length * each
+    read = count * model.seen(batch.sequence_length, windowed=windowed)
+    written = count * batch.tokens_per_sequence
+    if batch.prompt_tokens:
+        read, written = read + prompts * before, written + prompts * batch.prompt_tokens
+    return read * each, written * each
 
 
 def router_work(model: MoEModel, tokens: float, value: int = 2) -> Work:
@@ -233,6 +323,13 @@ def embedding_work(model: MoEModel, tokens: float, value: int = 2) -> Work:
     return Work(read=row, written=row)
 
 
+def head_tokens(batch: Batch) -> int:
+    """Return the tokens that the output head sees: all in training, else the last ones of each sequence."""
+    if batch.mode == "training":
+        return batch.tokens
+    return batch.sequences * (batch.tokens_per_sequence if batch.mode == "decode" else 1)
+
+
 def head_work(model: MoEModel, tokens: float, value: int = 2) -> Work:
     """Return the forward work of the output head."""
     return linear_work(tokens, model.hidden, model.vocab, value)
@@ -247,7 +344,7 @@ def update_work(parameters: float, optimiser: Optimiser) -> Work:
 def step_flops(model: MoEModel, batch: Batch, optimiser: Optimiser | None = None) -> float:
     """Return all operations of one step: forward, and in training backward and update.
 
-    Decode and prefill run the head on the last token of each sequence only.
+    Decode and prefill run the head on the last tokens of each sequence only, see `head_tokens`.
 
     Parameters
     ----------
@@ -263,9 +360,11 @@ def step_flops(model: MoEModel, batch: Batch, optimiser: Optimiser | None = None
     """
     tokens = batch.tokens
     moe = expert_work(model, tokens * model.top_k) + shared_work(model, tokens) + router_work(model, tokens)
-    forward = model.layers * attention_work(model, batch) + model.moe_layers * moe
+    windowed = sum(model.is_windowed)
+    forward = (model.layers - windowed) * attention_work(model, batch) + model.moe_layers * moe
+    forward += windowed * attention_work(model, batch, windowed=True)
     forward += model.dense_layers * dense_work(model, tokens)
-    forward += head_work(model, tokens if batch.mode == "training" else batch.sequences)
+    forward += head_work(model, head_tokens(batch))
     if batch.mode != "training":
         return forward.flops
     update = update_work(model.parameters, optimiser or OPTIMISERS["sgd"])

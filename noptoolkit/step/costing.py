@@ -23,6 +23,7 @@ from noptoolkit.nodes import (
     compute_time,
     dense_work,
     expert_work,
+    head_tokens,
     head_work,
     router_work,
     shared_work,
@@ -32,11 +33,12 @@ from noptoolkit.package import Chiplet, Package
 from noptoolkit.routing.problem import routing_problem
 from noptoolkit.step.gradients import GradientSum, all_reduce_among
 from noptoolkit.step.holdings import ledger_of
-from noptoolkit.step.hosts import check_computes, hosts_of
+from noptoolkit.step.hosts import check_computes, hosts_of, sequences_of
 from noptoolkit.step.memory_stacks import MemoryStacks
 from noptoolkit.step.routes import ALONE, named_routing, pairs_of, routed_step
 from noptoolkit.step.step import Block, Slice, Step, StepOptions
 from noptoolkit.step.transfers import Pair, Transfer
+from noptoolkit.touched import token_places
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.traffic import DestinationSets, Traffic, all_to_all, combine, dispatch, from_matrix
 from noptoolkit.units import format_quantity
@@ -93,7 +95,6 @@ class _Maker:
         self.options = options
         self.model, self.batch = workload.model, workload.batch
         check_computes(package)
-        self.hosts = hosts_of(package, options.hosts)
         self.count = options.micro_batches or self.batch.micro_batches
         if self.batch.sequences % self.count:
             raise WorkloadError(
@@ -101,27 +102,36 @@ class _Maker:
                 f"use a divisor of {self.batch.sequences}"
             )
         self.tokens = self.batch.tokens / self.count
+        hosts = hosts_of(package, options.hosts)
+        self.sequences = sequences_of(hosts, self.batch, self.count)
+        self.hosts = tuple(self.sequences)
         self.stacks = MemoryStacks(package)
         self.slices, self.transfers = itertools.count(), itertools.count()
         self.single: dict[str, float] = {}  # chiplets whose slices fit in SRAM once but not twice
 
     def step(self) -> Step:
         trace = self.workload.trace
-        blocks = [self.moe_block(trace, i) for i in range(trace.num_layers)]
-        if self.model.dense_layers:
-            blocks.append(self.dense_block())
         whole = trace.num_layers == self.model.layers  # a row for every layer, dense ones included
         turn = itertools.cycle(range(trace.num_layers))
-        layers = tuple(
-            trace.num_layers if dense else i if whole else next(turn)
-            for i, dense in enumerate(self.model.is_dense)
-        )
+        rows = [None if dense else i if whole else next(turn) for i, dense in enumerate(self.model.is_dense)]
+        kinds = list(zip(rows, self.model.is_windowed, strict=True))
+        made = sorted(set(kinds), key=lambda kind: (kind[0] is None, kind[0] or 0, kind[1]))
+        blocks = [
+            self.dense_block(windowed) if row is None else self.moe_block(trace, row, windowed)
+            for row, windowed in made
+        ]
+        layers = tuple(made.index(kind) for kind in kinds)
         head = self.head_block()
         self.stacks.warn_without()
         self.warn_of_single_buffers()
-        parts = [part for block in (*(blocks[i] for i in layers), head) for part in block.slices]
         ledger = ledger_of(
-            self.workload, self.allocation, self.options, self.stacks, self.hosts, layers, parts
+            self.workload,
+            self.allocation,
+            self.options,
+            self.stacks,
+            self.sequences,
+            [row for row in rows if row is not None],
+            [*(blocks[i] for i in layers), head],
         )
         keeps = self.batch.mode == "training" and not self.options.recompute
         more = "recompute=True keeps less, " if keeps else ""
@@ -157,11 +167,11 @@ class _Maker:
             stacklevel=5,
         )
 
-    def moe_block(self, trace: RoutingTrace, layer: int) -> Block:
+    def moe_block(self, trace: RoutingTrace, layer: int, windowed: bool) -> Block:
         model, width = self.model, self.batch.bytes_per_value
         one = trace.layer(layer)
         layout = self.allocation.layer(layer)
-        positions = np.arange(self.batch.tokens) * one.num_tokens // self.batch.tokens
+        positions = token_places(self.batch.tokens, one.num_tokens, self.options.number)
         parts = [one.tokens(part) for part in np.split(positions, self.count)]
         token_bytes = model.hidden * width
         there: list[Transfer] = []
@@ -180,33 +190,41 @@ class _Maker:
         before = self.hosted(
             "attention",
             self.attention_parameters + model.router_parameters,
-            lambda n: self.attend(n) + router_work(model, n, width),
+            lambda share: self.attend(share, windowed) + router_work(model, self.tokens * share, width),
         )
-        shared = self.hosted("shared", model.shared_parameters, lambda n: shared_work(model, n, width))
+        shared = self.hosted(
+            "shared", model.shared_parameters, lambda share: shared_work(model, self.tokens * share, width)
+        )
+        experts, unread = self.expert_slices(parts, layout)
         return Block(
             before,
             shared,
-            self.expert_slices(parts, layout),
+            experts,
             tuple(there),
             tuple(back),
             self.exchange(before, shared) | self.exchange_of_copies(layout),
-            *self.cache(),
+            *self.cache(windowed),
+            unread,
         )
 
-    def dense_block(self) -> Block:
-        model = self.model
-        before = self.hosted("attention", self.attention_parameters, self.attend)
-        width = self.batch.bytes_per_value
-        dense = self.hosted("dense", model.dense_parameters, lambda n: dense_work(model, n, width))
-        return Block(before, dense, (), (), (), self.exchange(before, dense), *self.cache())
+    def dense_block(self, windowed: bool) -> Block:
+        model, width = self.model, self.batch.bytes_per_value
+        before = self.hosted(
+            "attention", self.attention_parameters, lambda share: self.attend(share, windowed)
+        )
+        dense = self.hosted(
+            "dense", model.dense_parameters, lambda share: dense_work(model, self.tokens * share, width)
+        )
+        return Block(before, dense, (), (), (), self.exchange(before, dense), *self.cache(windowed))
 
     def head_block(self) -> Block:
         model = self.model
-        width = self.batch.bytes_per_value
-        share = 1.0 / self.batch.sequence_length if self.batch.mode == "prefill" else 1.0  # last tokens only
+        width, tokens = self.batch.bytes_per_value, head_tokens(self.batch) / self.count
         if self.options.split_head:
-            return self.split_head_block(self.tokens * share)
-        head = self.hosted("head", model.vocab * model.hidden, lambda n: head_work(model, n * share, width))
+            return self.split_head_block(tokens)
+        head = self.hosted(
+            "head", model.vocab * model.hidden, lambda share: head_work(model, tokens * share, width)
+        )
         return Block(head, exchange=self.exchange(head))
 
     def split_head_block(self, tokens: float) -> Block:
@@ -251,23 +269,40 @@ class _Maker:
     def attention_parameters(self) -> int:
         return self.model.attention_parameters + 2 * self.model.hidden
 
-    def attend(self, tokens: float) -> Work:
-        sequences = self.batch.sequences // self.count
-        return (tokens / self.tokens) * attention_work(self.model, self.batch, sequences)
+    def attend(self, share: float, windowed: bool) -> Work:
+        """Return the attention of a micro-batch's share of sequences, and of prompts, on a host."""
+        batch = self.batch
+        if batch.mode == "training":
+            return share * attention_work(self.model, batch, batch.sequences // self.count, windowed=windowed)
+        there, prompts = share * (batch.sequences // self.count), share / self.count
+        return attention_work(self.model, batch, there, windowed=windowed, prompts=prompts)
 
-    def cache(self) -> tuple[Transfer | None, Transfer | None]:
+    def cache(self, windowed: bool) -> tuple[Transfer | None, Transfer | None]:
         """Return the movements of a micro-batch's keys and values, read and written."""
-        read, written = cache_traffic(self.model, self.batch, self.batch.sequences // self.count)
-        n = len(self.hosts)
-        reads = {k: v for host in self.hosts for k, v in self.stacks.pairs(host, read / n, 0.0).items()}
-        writes = {k: v for host in self.hosts for k, v in self.stacks.pairs(host, 0.0, written / n).items()}
+        reads: dict[Pair, float] = {}
+        writes: dict[Pair, float] = {}
+        for host, share in self.shares.items():
+            read, written = cache_traffic(
+                self.model,
+                self.batch,
+                share * (self.batch.sequences // self.count),
+                windowed=windowed,
+                prompts=share / self.count,
+            )
+            reads |= self.stacks.pairs(host, read, 0.0)
+            writes |= self.stacks.pairs(host, 0.0, written)
         return (
             Transfer(next(self.transfers), "load", reads) if reads else None,
             Transfer(next(self.transfers), "store", writes) if writes else None,
         )
 
+    @cached_property
+    def shares(self) -> dict[str, float]:
+        """Each host's share of a micro-batch."""
+        return {host: count / sum(self.sequences.values()) for host, count in self.sequences.items()}
+
     def hosted(self, kind: str, parameters: int, work: Callable[[float], Work]) -> tuple[Slice, ...]:
-        """Return the slices of an operation that every host does for its share of the tokens."""
+        """Return the slices of an operation that every host does for its share of a micro-batch."""
         if parameters == 0:
             return ()
         made: list[Slice] = []
@@ -276,14 +311,15 @@ class _Maker:
         parts = max(1 if room is None else math.ceil(2 * size / room) for room in rooms)
         for host in self.hosts:
             chiplet = self.chiplet(host)
-            share = work(self.tokens / len(self.hosts))
-            time = compute_time(chiplet, share, self.options.efficiency.compute)
+            time = compute_time(chiplet, work(self.shares[host]), self.options.efficiency.compute)
             forward = np.full(self.count, time / parts)
             made += [self.slice(host, kind, parameters / parts, forward, i) for i in range(parts)]
         return tuple(made)
 
-    def expert_slices(self, parts: Sequence[RoutingTrace], layout: Allocation) -> tuple[Slice, ...]:
-        """Return the slices of the experts: heavy experts in the first slices of their chiplet.
+    def expert_slices(
+        self, parts: Sequence[RoutingTrace], layout: Allocation
+    ) -> tuple[tuple[Slice, ...], dict[str, float]]:
+        """Return the slices of the experts, heavy ones first on their chiplet, and the bytes not read.
 
         In training, experts of which other chiplets hold copies are cut apart from the rest: their update
         waits for the exchange of gradients.
@@ -292,14 +328,18 @@ class _Maker:
         for counts, part in zip(served, parts, strict=True):
             np.add.at(counts, (layout.chiplets(part)[0], part.topk[0]), 1.0)
         holds = layout.holds[0]
-        copied = holds.sum(axis=0) > 1 if self.batch.mode == "training" else np.zeros(len(holds[0]), np.bool_)
+        training = self.batch.mode == "training"
+        loads = holds if training or self.options.experts == "all" else holds & (served.sum(axis=0) > 0)
+        left = (holds & ~loads).sum(axis=1) * float(self.model.expert_parameters * self.batch.bytes_per_value)
+        unread = {name: size for name, size in zip(layout.experts, left.tolist(), strict=True) if size}
+        copied = holds.sum(axis=0) > 1 if training else np.zeros(len(holds[0]), np.bool_)
         made: list[Slice] = []
         for index, name in enumerate(self.package.experts):
             for exchanged in (True, False):
-                held = np.flatnonzero(holds[index] & (copied == exchanged))
+                held = np.flatnonzero(loads[index] & (copied == exchanged))
                 if len(held):
                     made += self.expert_slices_of(name, held, served[:, index], 0 if exchanged else None)
-        return tuple(made)
+        return tuple(made), unread
 
     def expert_slices_of(self, name: str, held: Ints, counts: Floats, copies: int | None) -> Iterator[Slice]:
         """Yield the slices of some experts of a chiplet, from its activations, [micro-batches, experts]."""

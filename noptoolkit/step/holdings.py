@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from noptoolkit.allocation import Allocation
-from noptoolkit.nodes import OPTIMISERS, kv_bytes_per_token
+from noptoolkit.nodes import OPTIMISERS, cache_bytes
 from noptoolkit.package import Chiplet
 from noptoolkit.step.ledger import KINDS, Holding, Ledger, activation_values
 from noptoolkit.step.memory_stacks import MemoryStacks
-from noptoolkit.step.step import Slice, StepOptions
+from noptoolkit.step.step import Block, StepOptions
 from noptoolkit.workload import Workload
 
 __all__ = ["ledger_of"]
@@ -22,38 +22,42 @@ def ledger_of(
     allocation: Allocation,
     options: StepOptions,
     stacks: MemoryStacks,
-    hosts: Sequence[str],
-    layers: Sequence[int],
-    slices: Sequence[Slice],
+    sequences: Mapping[str, float],
+    rows: Sequence[int],
+    blocks: Sequence[Block],
 ) -> Ledger:
     """Return what lies where during a step.
 
     Parameters
     ----------
-    hosts : sequence of str
-        Chiplets on which the tokens live.
-    layers : sequence of int
-        Layer of the trace that each layer of the model takes; the number of those for a dense one.
-    slices : sequence of Slice
-        Weights of all layers and of the head.
+    sequences : mapping
+        Sequences of a micro-batch on each chiplet on which tokens live.
+    rows : sequence of int
+        Layer of the trace that each layer with experts takes.
+    blocks : sequence of Block
+        All layers and the head.
     """
+    hosts = tuple(sequences)
     model, batch, n = workload.model, workload.batch, len(hosts)
     width, training = batch.bytes_per_value, batch.mode == "training"
     state = OPTIMISERS[options.optimiser].state_bytes if training else 0.0
     book = _Book(stacks)
     largest: dict[str, float] = {}
-    for part in slices:
-        book.store(part.chiplet, "weights", part.size)
-        book.store(part.chiplet, "optimiser", part.size / width * state)
-        largest[part.chiplet] = max(largest.get(part.chiplet, 0.0), part.size)
+    for block in blocks:
+        for part in block.slices:
+            book.store(part.chiplet, "weights", part.size)
+            book.store(part.chiplet, "optimiser", part.size / width * state)
+            largest[part.chiplet] = max(largest.get(part.chiplet, 0.0), part.size)
+        for name, size in block.unread.items():
+            book.store(name, "weights", size)
     embedding = 0 if model.tied_embeddings else model.vocab * model.hidden
     for host in hosts:
         book.store(host, "weights", embedding * width / n)
         book.store(host, "optimiser", embedding * state / n)
         if not training:
-            context = batch.sequences * batch.sequence_length * kv_bytes_per_token(model, batch)
-            book.store(host, "cache", model.layers * context / n)
-    kept = _activations(workload, allocation, options, hosts, layers) if training else {}
+            share = sequences[host] / sum(sequences.values())
+            book.store(host, "cache", share * _caches(workload))
+    kept = _activations(workload, allocation, options, hosts, rows) if training else {}
     for name in dict.fromkeys((*largest, *kept)):
         chiplet = stacks.package[name]
         assert isinstance(chiplet, Chiplet)
@@ -66,12 +70,21 @@ def ledger_of(
     return book.ledger()
 
 
+def _caches(workload: Workload) -> float:
+    """Return the bytes of keys and values of all sequences and prompts of a step, in all layers."""
+    model, batch = workload.model, workload.batch
+    prefill = batch.mode == "prefill"
+    each = cache_bytes(model, batch.longest if prefill else batch.sequence_length, batch.bytes_per_value)
+    prompt = 0 if prefill or not batch.prompt_tokens else batch.cached + batch.prompt_tokens
+    return batch.sequences * each + cache_bytes(model, prompt, batch.bytes_per_value)
+
+
 def _activations(
     workload: Workload,
     allocation: Allocation,
     options: StepOptions,
     hosts: Sequence[str],
-    layers: Sequence[int],
+    rows: Sequence[int],
 ) -> dict[str, float]:
     """Return the bytes of activations that each chiplet keeps from forward to backward."""
     model, batch, trace = workload.model, workload.batch, workload.trace
@@ -79,8 +92,7 @@ def _activations(
     on_hosts = model.layers * values["attention"] + model.dense_layers * values["dense"]
     on_hosts += model.moe_layers * values["shared"]
     kept = dict.fromkeys(hosts, on_hosts * batch.bytes_per_value * batch.tokens / len(hosts))
-    routed = [layer for layer in layers if layer < trace.num_layers]
-    times = np.bincount(routed, minlength=trace.num_layers)
+    times = np.bincount(np.array(rows, np.int64), minlength=trace.num_layers)
     load = times @ allocation.load(trace) * (batch.tokens / trace.num_tokens)
     for name, activations in zip(allocation.experts, load.tolist(), strict=True):
         kept[name] = kept.get(name, 0.0) + activations * values["expert"] * batch.bytes_per_value

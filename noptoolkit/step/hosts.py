@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from noptoolkit.errors import ScheduleError
 from noptoolkit.package import Package
+from noptoolkit.workload import Batch
 
-__all__ = ["check_computes", "hosts_of"]
+__all__ = ["check_computes", "hosts_of", "sequences_of"]
 
 
 def check_computes(package: Package) -> None:
@@ -46,3 +47,25 @@ def hosts_of(package: Package, asked: str | Sequence[str] | None) -> tuple[str, 
                 "with flops, or hosts='experts'"
             )
     return names
+
+
+def sequences_of(hosts: Sequence[str], batch: Batch, micro_batches: int) -> dict[str, float]:
+    """Return the hosts that take part in a step, and how many sequences of a micro-batch each has.
+
+    In training an equal share each. In prefill and decode a whole number, as equal as may be: hosts without
+    a sequence take no part, those that do are spread evenly over the list. With prompts beside the sequences
+    of a decode step, all hosts take part, with an equal share of both.
+
+    Examples
+    --------
+    >>> sequences_of(["e0", "e1", "e2", "e3"], Batch(2, 256, 1, mode="decode"), 1)
+    {'e0': 1.0, 'e2': 1.0}
+    >>> sequences_of(["e0", "e1"], Batch(3, 256, 1, mode="decode"), 1)
+    {'e0': 2.0, 'e1': 1.0}
+    """
+    count, there = batch.sequences // micro_batches, len(hosts)
+    if batch.mode == "training" or batch.prompt_tokens:
+        return dict.fromkeys(hosts, count / there)
+    if count <= there:
+        return {hosts[i * there // count]: 1.0 for i in range(count)}
+    return {host: float(count // there + (i < count % there)) for i, host in enumerate(hosts)}

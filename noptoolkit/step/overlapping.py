@@ -23,6 +23,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import numpy as np
+
 from noptoolkit.package import Chiplet
 from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder
 from noptoolkit.step.step import Block, Slice, Step
@@ -156,15 +158,25 @@ class _Writer:
 
     def forward(self, visit: Visit) -> None:
         block = visit.block
-        self.load(visit, [*block.before, *block.beside, *self.ordered(block.experts)])
+        routed = self.step.loads_as_routed
+        early = () if routed else self.ordered(block.experts)
+        self.load(visit, [*block.before, *block.beside, *early])
         stage: list[int] = []
+        ends: list[Ids] = []
         for b in range(self.step.micro_batches):
             label = f"{visit.name} m{b}"
             cached = self.move(block.cache_read, (), f"cache {label}")
             attended = self.compute(visit, block.before, b, [*self.ready[b], *cached])
             stage += attended
+            ends.append(attended)
             self.move(block.cache_written, attended, f"cache {label}")
-            self.ready[b] = self.join(self.middle(visit, b, attended), label)
+            if not routed:
+                self.ready[b] = self.join(self.middle(visit, b, attended), label)
+        if routed:
+            self.load(visit, self.ordered(block.experts), ends)
+            for b, attended in enumerate(ends):
+                label = f"{visit.name} m{b}"
+                self.ready[b] = self.join(self.middle(visit, b, attended), label)
         self.marked["pass"] = stage
         self.mark_loads(visit)
         self.release(visit)
@@ -258,14 +270,19 @@ class _Writer:
         index = len(released) - 1 - self.prefetch
         return [released[index]] if index >= 0 else []
 
-    def load(self, visit: Visit, parts: Sequence[Slice]) -> None:
-        """Add the loads of a block's weights, in the order in which each chiplet needs them."""
+    def load(self, visit: Visit, parts: Sequence[Slice], routed: Sequence[Ids] = ()) -> None:
+        """Add the loads of a block's weights, in the order in which each chiplet needs them.
+
+        ``routed`` are the routers of all micro-batches, where loads wait for the first that uses a slice.
+        """
         last = {part.index for part in {part.chiplet: part for part in parts}.values()}
         for part in parts:
             gate = list(self.gate(part.chiplet))
             ring = self.ring.setdefault(part.chiplet, [])
             if ring:
                 gate += ring[-1].loads
+            if routed:
+                gate += routed[int(np.argmax(part.forward > 0))]
             visit.place[part.index] = len(ring)
             loads = self.load_slice(part, gate, f"load {part.kind} {visit.name}")
             ring.append(Entry(part.size, loads))

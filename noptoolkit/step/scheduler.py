@@ -17,7 +17,7 @@ from noptoolkit.step.energy import energy_of
 from noptoolkit.step.policies import POLICIES, Policy
 from noptoolkit.step.result import StepSchedule
 from noptoolkit.step.routing_choice import candidate_steps, check_routing
-from noptoolkit.step.step import Step, StepOptions
+from noptoolkit.step.step import ExpertLoads, Step, StepOptions
 from noptoolkit.units import Quantity
 from noptoolkit.workload import Workload
 
@@ -39,6 +39,8 @@ def schedule(
     hosts: Literal["experts", "all"] | tuple[str, ...] | None = None,
     split_head: bool = False,
     recompute: bool = False,
+    experts: ExpertLoads = "used",
+    number: int = 0,
     energy_per_flop: Quantity | None = None,
     **changes: Any,
 ) -> StepSchedule:
@@ -57,7 +59,7 @@ def schedule(
         chosen for all traffic together and of shortest, dor and ecmp, one path per transfer;
         ``optimal-split`` if transfers may be split over paths; ``optimal-alone`` for the best routes of each
         transfer alone; or a routing of `noptoolkit.flow.ROUTINGS` or of your own.
-    efficiency, slices, optimiser, weights_on_network, hosts, split_head, recompute
+    efficiency, slices, optimiser, weights_on_network, hosts, split_head, recompute, experts, number
         See `StepOptions`.
     energy_per_flop
         In J, see `energy_of`.
@@ -98,6 +100,8 @@ def schedule(
                 hosts=hosts,
                 split_head=split_head,
                 recompute=recompute,
+                experts=experts,
+                number=number,
             )
             unrouted = unrouted_step(package, workload, allocation, options)
             steps[count] = tuple(candidate_steps(unrouted, routing))

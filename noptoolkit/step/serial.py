@@ -32,7 +32,8 @@ def serial_graph(step: Step) -> TaskGraph:
     def run(block: Block, name: str, backward: bool) -> None:
         where = f"{name} {'backward' if backward else 'forward'}"
         factor = step.backward_factor if backward else 1.0
-        stage("load", f"load {where}", add_up(part.load.occupied for part in block.slices))
+        early = (*block.before, *block.beside) if step.loads_as_routed else block.slices
+        stage("load", f"load {where}", add_up(part.load.occupied for part in early))
         stage("load", f"read cache {where}", cached(block.cache_read))
         hosts = add_up({p.chiplet: factor * p.forward.sum()} for p in (*block.before, *block.beside))
         experts = add_up({p.chiplet: factor * p.forward.sum()} for p in block.experts)
@@ -44,6 +45,8 @@ def serial_graph(step: Step) -> TaskGraph:
         ]
         for kind, uses in [*stages[1:], stages[0]] if backward else stages:
             stage(kind, f"{kind} {where}", uses)
+            if kind == "attention" and step.loads_as_routed:
+                stage("load", f"load experts {where}", add_up(p.load.occupied for p in block.experts))
         stage("store", f"write cache {where}", cached(block.cache_written))
         if backward:
             finish(block, where)

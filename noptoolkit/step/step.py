@@ -19,7 +19,13 @@ is counted in `noptoolkit.step.ledger` (`Step.ledger`): weights, optimiser state
 activations, whose movements take no time (assumed). With ``recompute`` only the inputs of attention and
 experts are kept, and backward computes forward again: three times its arithmetic instead of twice.
 
-Micro-batch b of n takes tokens b N / n to (b + 1) N / n of N tokens spread evenly over the trace.
+Micro-batch b of n takes tokens b N / n to (b + 1) N / n of N tokens spread evenly over the trace
+(`noptoolkit.touched.token_places`).
+
+In prefill and decode a sequence's attention runs on one host, so that no more hosts than sequences take part,
+and each has a whole number of them; a chiplet loads only the experts that the step's tokens use there
+(`StepOptions.experts`), each once for all micro-batches. In training all weights are loaded, since all are
+updated.
 """
 
 from __future__ import annotations
@@ -27,11 +33,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from noptoolkit._arrays import Floats
+from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import Allocation
 from noptoolkit.errors import ScheduleError
 from noptoolkit.nodes import Efficiency
@@ -43,8 +50,10 @@ from noptoolkit.step.transfers import Transfer, used_towards
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
-__all__ = ["Block", "Slice", "Step", "StepOptions"]
+__all__ = ["EXPERT_LOADS", "Block", "ExpertLoads", "Slice", "Step", "StepOptions"]
 
+ExpertLoads = Literal["used", "routed", "all"]
+EXPERT_LOADS: tuple[ExpertLoads, ...] = get_args(ExpertLoads)
 
 MOST_SLICES = 65_536
 """Of a chiplet's experts: more are taken for a typing error."""
@@ -84,6 +93,13 @@ class StepOptions:
         back (in prefill and decode, 8 B per token come back from each: its largest logit and where).
     recompute
         Whether training keeps the inputs of attention and experts only, and computes the rest again.
+    experts
+        Which experts prefill and decode load: ``used``, those that the step's tokens use, loaded ahead like
+        other weights, as if routing were known in time; ``routed``, the same, but no sooner than the router
+        of their layer has run (for the first of the micro-batches that use them); ``all`` experts of all
+        layers. Training loads all.
+    number
+        Number of the step: the tokens that it takes from the trace, see `noptoolkit.touched.token_places`.
     """
 
     degree: Degree = "in-network"
@@ -96,8 +112,14 @@ class StepOptions:
     hosts: Literal["experts", "all"] | tuple[str, ...] | None = None
     split_head: bool = False
     recompute: bool = False
+    experts: ExpertLoads = "used"
+    number: int = 0
 
     def __post_init__(self) -> None:
+        if self.experts not in EXPERT_LOADS:
+            raise ScheduleError(f"experts={self.experts!r}; {did_you_mean(str(self.experts), EXPERT_LOADS)}")
+        if not isinstance(self.number, int) or self.number < 0:
+            raise ScheduleError(f"number={self.number!r}: give a whole number, 0 or more")
         if self.slices is not None and (
             not isinstance(self.slices, int) or not 0 < self.slices <= MOST_SLICES
         ):
@@ -157,6 +179,9 @@ class Block:
         Of the gradients of slices that are copies of each other, by kind; empty without a backward pass.
     cache_read, cache_written
         Keys and values of one micro-batch, in decode and prefill; ``None`` where there are none.
+    unread
+        Bytes of experts that lie on a chiplet's stacks and are not loaded, since no token of the step uses
+        them there, by chiplet.
     """
 
     before: tuple[Slice, ...]
@@ -167,6 +192,7 @@ class Block:
     exchange: Mapping[str, Transfer] = field(default_factory=dict)
     cache_read: Transfer | None = None
     cache_written: Transfer | None = None
+    unread: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def slices(self) -> tuple[Slice, ...]:
@@ -197,6 +223,7 @@ class Block:
             {kind: change(sent) for kind, sent in self.exchange.items()},
             None if self.cache_read is None else change(self.cache_read),
             None if self.cache_written is None else change(self.cache_written),
+            self.unread,
         )
 
 
@@ -246,6 +273,24 @@ class Step:
     def training(self) -> bool:
         """Whether a backward pass and an update follow."""
         return self.workload.batch.mode == "training"
+
+    @property
+    def loads_as_routed(self) -> bool:
+        """Whether experts are loaded no sooner than the router has run."""
+        return not self.training and self.options.experts == "routed"
+
+    @cached_property
+    def loaded(self) -> Mapping[str, float]:
+        """Bytes of weights that the stacks are read for during a step, by kind; in training of one pass.
+
+        Kinds are those of the slices: ``attention`` (with router and norms), ``shared``, ``dense``,
+        ``expert`` and ``head``.
+        """
+        total: dict[str, float] = {}
+        for block in (*(self.blocks[i] for i in self.layers), self.head):
+            for part in block.slices:
+                total[part.kind] = total.get(part.kind, 0.0) + part.size
+        return total
 
     @property
     def backward_factor(self) -> float:
