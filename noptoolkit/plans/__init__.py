@@ -1,7 +1,10 @@
 """Parallel plans: how a model is spread over a package, and what each rank then holds, sends and computes."""
 
+from noptoolkit.plans.activations import gpt_layer_activations, gpt_stage_activations
 from noptoolkit.plans.checks import check_plan, faults_of, micro_batch_size, micro_batches_of, nearest_plan
 from noptoolkit.plans.groups import DIMENSIONS, coordinates, groups
+from noptoolkit.plans.in_flight import in_flight
+from noptoolkit.plans.memory import PlanMemory, Room, StageMemory, plan_memory, rooms_of
 from noptoolkit.plans.pipeline_orders import ORDERS, Order, Pass, PipelineShape
 from noptoolkit.plans.pipelines import PipelineRun, Stage, pipeline
 from noptoolkit.plans.plan import RECOMPUTES, ParallelPlan
@@ -17,15 +20,23 @@ __all__ = [
     "Pass",
     "PipelineRun",
     "PipelineShape",
+    "PlanMemory",
+    "Room",
     "Stage",
+    "StageMemory",
     "check_plan",
     "chunks_of",
     "coordinates",
     "faults_of",
+    "gpt_layer_activations",
+    "gpt_stage_activations",
     "groups",
+    "in_flight",
     "micro_batch_size",
     "micro_batches_of",
     "nearest_plan",
     "pipeline",
+    "plan_memory",
+    "rooms_of",
     "stage_layers",
 ]

@@ -28,8 +28,24 @@ def micro_batches_of(plan: ParallelPlan, batch: Batch) -> int:
 
 
 def micro_batch_size(plan: ParallelPlan, batch: Batch) -> int:
-    """Return the sequences of one micro-batch of one replica."""
-    return batch.sequences // ((plan.dp or 1) * micro_batches_of(plan, batch))
+    """Return the sequences of one micro-batch of one replica.
+
+    Raises
+    ------
+    PlanError
+        If the sequences do not divide.
+    """
+    parts = (plan.dp or 1) * micro_batches_of(plan, batch)
+    if batch.sequences % parts:
+        raise PlanError(f"plan {plan}: {_no_division(plan, batch)}; give another micro_batches")
+    return batch.sequences // parts
+
+
+def _no_division(plan: ParallelPlan, batch: Batch) -> str:
+    return (
+        f"sequences % (DP x micro-batches): {batch.sequences} sequences are not divided by "
+        f"dp = {plan.dp or 1} x {micro_batches_of(plan, batch)} micro-batches"
+    )
 
 
 def faults_of(plan: ParallelPlan, model: MoEModel, batch: Batch | None = None) -> list[str]:
@@ -53,6 +69,10 @@ def faults_of(plan: ParallelPlan, model: MoEModel, batch: Batch | None = None) -
     if not model.moe_layers and (plan.ep > 1 or plan.etp > 1):
         faults.append(f"{name} has no MoE layers: ep = {plan.ep} and etp = {plan.etp} must be 1")
     elif model.moe_layers:
+        if tp > 1 and not plan.sp:
+            faults.append(
+                f"MoE layers need sp: with tp = {tp} every rank would dispatch every token; set sp=True"
+            )
         if model.experts % plan.ep:
             faults.append(f"experts % EP: {model.experts} experts are not divided by ep = {plan.ep}")
         if model.expert_width % plan.etp:
@@ -87,10 +107,7 @@ def _faults_of_batch(plan: ParallelPlan, batch: Batch) -> list[str]:
         )
     count, dp = micro_batches_of(plan, batch), plan.dp or 1
     if batch.sequences % (dp * count):
-        faults.append(
-            f"sequences % (DP x micro-batches): {batch.sequences} sequences are not divided by "
-            f"dp = {dp} x {count} micro-batches"
-        )
+        faults.append(_no_division(plan, batch))
     try:
         ORDERS[plan.schedule or "1f1b"].check(PipelineShape(plan.pp, count, plan.vpp))
     except ScheduleError as error:

@@ -48,8 +48,8 @@ class ParallelPlan:
     zero
         ZeRO stage: 0 shares nothing among replicas, 1 the optimiser's state, 2 gradients too, 3 weights too.
     recompute
-        Activations that the backward pass computes again: ``none``, ``selective`` (attention's score
-        matrices) or ``full`` (all but the input of each layer).
+        Activations that the backward pass computes again: ``none``, ``selective`` (attention's scores, as
+        FlashAttention does) or ``full`` (all but the input of each layer).
     micro_batches
         Micro-batches of one replica in a step; ``None`` is the batch's own number.
     schedule
@@ -89,7 +89,7 @@ class ParallelPlan:
     edp: int | None = None
     sp: bool = True
     zero: int = 1
-    recompute: Recompute = "none"
+    recompute: Recompute = "selective"
     micro_batches: int | None = None
     schedule: str | None = None
     layers: tuple[int, ...] | None = None

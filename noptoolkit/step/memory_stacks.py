@@ -23,7 +23,8 @@ class MemoryStacks:
         self.stacks: dict[str, tuple[Memory, ...]] = {}
         named = {chiplet for memory in package.memories for chiplet in memory.serves}
         free = [m for m in package.memories if not m.serves] or list(package.memories)
-        hops = {m.name: _hops(package, m.name) for m in free}
+        unnamed = any(chiplet not in named for chiplet in package.terminals)
+        hops = {m.name: _hops(package, m.name) for m in free} if unnamed else {}
         for chiplet in package.terminals:
             if chiplet in named:
                 stacks = [m for m in package.memories if chiplet in m.serves]
