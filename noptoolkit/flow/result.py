@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -23,7 +23,13 @@ from noptoolkit.traffic import Traffic
 from noptoolkit.units import format_quantity
 
 if TYPE_CHECKING:
+    from noptoolkit.flow.best_widths import BestWidths
+    from noptoolkit.flow.ladder import Ladder
+    from noptoolkit.flow.upgrades import BandwidthCurve, Upgrade
     from noptoolkit.flow.verification import Verification
+    from noptoolkit.package.edits import Links
+    from noptoolkit.routing.rules import Routing
+    from noptoolkit.units import Quantity
 
 __all__ = ["Bottleneck", "FlowResult", "ResourceKind"]
 
@@ -192,6 +198,61 @@ class FlowResult:
 
         return verify_flow(self)
 
+    def upgrade(
+        self,
+        links: Links,
+        *,
+        to: Quantity | None = None,
+        by: Quantity | None = None,
+        routing: str | Routing | None = None,
+    ) -> Upgrade:
+        """Return what other bandwidths of some links do, and the range in which their price holds.
+
+        See `noptoolkit.flow.upgrades.upgrade`.
+
+        Examples
+        --------
+        >>> from noptoolkit import congestion, topology, traffic
+        >>> ring = topology.ring(4, link_bandwidth="1 GB/s")
+        >>> flow = congestion(ring, traffic.all_to_all(ring, "1 GB"))
+        >>> found = flow.upgrade("d2d", to="2 GB/s")
+        >>> round(found.before.time, 6), round(found.after.time, 6)
+        (2.0, 1.0)
+        """
+        from noptoolkit.flow.upgrades import upgrade
+
+        return upgrade(self, links, to=to, by=by, routing=routing)
+
+    def over_bandwidth(
+        self, links: Links, low: Quantity | None = None, high: Quantity | None = None, **options: Any
+    ) -> BandwidthCurve:
+        """Return the time over the bandwidth of some links, in exact pieces.
+
+        See `noptoolkit.flow.upgrades.bandwidth_curve`.
+        """
+        from noptoolkit.flow.upgrades import bandwidth_curve
+
+        return bandwidth_curve(self, links, low, high, **options)
+
+    def ladder(self, steps: int = 10, **options: Any) -> Ladder:
+        """Return which links limit after which, what each step costs and what it buys.
+
+        See `noptoolkit.flow.ladder.ladder`.
+        """
+        from noptoolkit.flow.ladder import ladder
+
+        return ladder(self, steps, **options)
+
+    def spend(self, budget: Quantity, **options: Any) -> BestWidths:
+        """Return the best use of extra bandwidth on the links, with its certificate.
+
+        See `noptoolkit.flow.best_widths.best_widths`.
+        """
+        from noptoolkit.flow.best_widths import best_widths
+
+        given: dict[str, Any] = {"routing": self.routing, "efficiency": self.efficiency} | options
+        return best_widths(self.package, self.traffic, budget, **given)
+
     def forwarding(self) -> Forwarding:
         """Return the next hops and shares that the demand follows: a rule for latency, deadlock, simulation.
 
@@ -243,7 +304,8 @@ class FlowResult:
         """The price of each channel in s/B, [channels].
 
         Widening a channel by a little, in B/s, lowers ``time_bound`` by about ``time_bound * dual`` times
-        that; channels at 0 are not worth widening. The two directions of a half-duplex link share one
+        that; channels at 0 are not worth widening. How far that holds, `upgrade` says: another resource may
+        take over at once. The two directions of a half-duplex link share one
         price.
         """
         return self.prices[self.network.own[self.network.arc_of_channel]]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Links",
+    "chosen_directions",
     "chosen_memories",
     "warn_of_narrow_buses",
     "with_link_bandwidth",
@@ -73,7 +74,7 @@ def with_link_bandwidth(package: Package, links: Links, bandwidth: Quantity) -> 
     width = parse_quantity(bandwidth, "B/s", "bandwidth")
     if width <= 0:
         raise TopologyError(f"bandwidth {width:g} B/s must be above 0; without() removes a link")
-    directions = _directions(package, links)
+    directions = chosen_directions(package, links)
     return package.replace(
         links=[
             _widened(link, chosen, width) if chosen else link
@@ -148,7 +149,7 @@ def _carried(package: Package, memory: str) -> float:
     return max(out, into)
 
 
-def _directions(package: Package, links: Links) -> Sequence[int]:
+def chosen_directions(package: Package, links: Links) -> Sequence[int]:
     """Return which directions of each link are chosen, a sum of ``FORWARD`` and ``BACKWARD``, [links]."""
     if callable(links):
         return [FORWARD + BACKWARD if links(link) else 0 for link in package.links]

@@ -24,15 +24,18 @@ from noptoolkit.plot._temperature import temperature
 from noptoolkit.plot._topology import topology
 from noptoolkit.plot._traffic import traffic
 from noptoolkit.plot._utilisation import utilisation
+from noptoolkit.plot._what_if import bandwidth_curve, ladder, upgrades
 
 __all__ = [
     "animate",
+    "bandwidth_curve",
     "breakdown",
     "busy_channels",
     "coactivation",
     "collective",
     "comparison",
     "degradation",
+    "ladder",
     "latencies",
     "latency",
     "layout",
@@ -52,5 +55,6 @@ __all__ = [
     "temperature",
     "topology",
     "traffic",
+    "upgrades",
     "utilisation",
 ]

@@ -96,10 +96,12 @@ METHODS = ("contiguous", "round-robin")
 
 EXAMPLES: dict[str, Callable[[], Any]] = {
     "Allocation": allocation,
+    "BandwidthCurve": lambda: flow().over_bandwidth("d2d", "64 GB/s", "1 TB/s"),
     "Chiplet": lambda: package().chiplets[1],
     "CollectiveResult": lambda: nop.collective(package(), "all-reduce", "1 MB"),
     "Comparison": lambda: nop.compare([package()], [workload()], allocator="contiguous", routing="shortest"),
     "FlowResult": flow,
+    "Ladder": lambda: flow().ladder(3),
     "LayoutReport": lambda: nop.compare_layouts(
         workload().trace, package(), methods=("contiguous", "round-robin")
     ),
@@ -122,6 +124,7 @@ EXAMPLES: dict[str, Callable[[], Any]] = {
     "Sequence[Reproduced]": _reproduced,
     "Temperature": lambda: physical.temperature(package(), {package().chiplets[0].name: 10.0}),
     "Traffic": lambda: flow().traffic,
+    "Upgrade | Sequence[Upgrade]": lambda: [flow().upgrade("d2d", to="1 TB/s")],
     "str": lambda: "x",
 }
 """What a required parameter of each type is given; a new type wants a line."""

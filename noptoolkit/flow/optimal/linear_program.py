@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit._highs import run_highs
 from noptoolkit.flow.bounds.certificate import program_bound, repair
 from noptoolkit.flow.bounds.program import FlowProgram
 from noptoolkit.flow.optimal.solution import Solution
 
-__all__ = ["solve_linear_program"]
+__all__ = ["conservation_rows", "solve_linear_program"]
 
 
 def solve_linear_program(
@@ -43,21 +44,9 @@ def solve_linear_program(
     from scipy.sparse import csc_array, csr_array, hstack, vstack
     from scipy.sparse import kron as kronecker
 
-    commodities, arcs, vertices = len(program.ends), len(program.tail), program.num_vertices
+    commodities, arcs = len(program.ends), len(program.tail)
     resources = len(program.capacity)
-    tail, head, ends = program.tail, program.head, program.ends
-    # an arc into the commodity's own vertex, or out of a vertex that nothing enters, is never of use
-    entered = np.isin(np.arange(vertices), head)
-    useful = (head[None, :] != ends[:, None]) & (entered[tail][None, :] | (tail[None, :] == ends[:, None]))
-    kept = np.flatnonzero(useful.ravel())
-    index = np.arange(arcs)
-    balance = csr_array((np.ones(arcs), (head, index)), shape=(vertices, arcs))
-    balance = balance - csr_array((np.ones(arcs), (tail, index)), shape=(vertices, arcs))
-    inner = np.ones((commodities, vertices), bool)
-    inner[np.arange(commodities), ends] = False
-    one_each = csr_array(np.eye(commodities))
-    conservation: Any = csc_array(kronecker(one_each, balance, format="csc"))[:, kept]
-    conservation = conservation.tocsr()[np.flatnonzero(inner.ravel())]
+    conservation, kept, owed = conservation_rows(program)
     use: Any = csc_array(kronecker(np.ones((1, commodities)), program.on_arcs, format="csc"))[:, kept]
     matrix = vstack(
         [
@@ -66,7 +55,6 @@ def solve_linear_program(
         ],
         format="csc",
     )
-    owed = program.demand.ravel()[inner.ravel()]
     answer = run_highs(
         matrix,
         lower=np.r_[owed, np.full(resources, -np.inf)],
@@ -86,3 +74,22 @@ def solve_linear_program(
     return Solution(
         flow, program.time(flow.sum(axis=0)), prices, bound, "linear program (HiGHS interior point)"
     )
+
+
+def conservation_rows(program: FlowProgram) -> tuple[Any, Ints, Floats]:
+    """Return the rows that conserve flow, the columns (commodity and arc) of use, and what each row owes."""
+    from scipy.sparse import csc_array, csr_array, kron
+
+    commodities, arcs, vertices = len(program.ends), len(program.tail), program.num_vertices
+    tail, head, ends = program.tail, program.head, program.ends
+    # an arc into the commodity's own vertex, or out of a vertex that nothing enters, is never of use
+    entered = np.isin(np.arange(vertices), head)
+    useful = (head[None, :] != ends[:, None]) & (entered[tail][None, :] | (tail[None, :] == ends[:, None]))
+    kept = np.flatnonzero(useful.ravel())
+    index = np.arange(arcs)
+    balance: Any = csr_array((np.ones(arcs), (head, index)), shape=(vertices, arcs))
+    balance = balance - csr_array((np.ones(arcs), (tail, index)), shape=(vertices, arcs))
+    inner = np.ones((commodities, vertices), bool)
+    inner[np.arange(commodities), ends] = False
+    rows: Any = csc_array(kron(csr_array(np.eye(commodities)), balance, format="csc"))[:, kept]
+    return rows.tocsr()[np.flatnonzero(inner.ravel())], kept, program.demand.ravel()[inner.ravel()]

@@ -33,7 +33,7 @@ from noptoolkit.routing.solution import TreeLoads, TwoTrips
 if TYPE_CHECKING:
     from noptoolkit.flow.result import FlowResult
 
-__all__ = ["Verification", "message_faults", "verify_flow"]
+__all__ = ["Verification", "bound_faults", "message_faults", "verify_flow"]
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,13 @@ def message_faults(result: FlowResult, trees: TreeLoads, *, tolerance: float = 1
         if given.differ(claimed, np.array([followed[name] for name in names])):
             check.faults.append("what nodes send or receive is not what their messages need")
     return [*check.faults, *check.unchecked]
+
+
+def bound_faults(result: FlowResult, tolerance: float = 1e-7) -> tuple[list[str], list[str]]:
+    """Return what is wrong with the bound that the prices of a result prove, and what was not checked."""
+    check = _Check(Given(result, tolerance))
+    check.prices_prove_bound()
+    return check.faults, check.unchecked
 
 
 class _Check:
