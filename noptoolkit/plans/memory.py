@@ -354,7 +354,8 @@ def _activations(
     chunks: Sequence[Chunk],
     moments: np.ndarray[tuple[int, int], np.dtype[np.int64]] | None,
 ) -> tuple[dict[str, float], tuple[int, ...]]:
-    length = 1 if batch.mode == "decode" else batch.sequence_length / plan.cp
+    decode = batch.mode == "decode"
+    length = batch.tokens_per_sequence if decode else batch.sequence_length / plan.cp
     tokens = micro_batch_size(plan, batch) * length
     layers = {moe: layer_activations(plan, model, batch, tokens, moe=moe) for moe in (True, False)}
     sizes = np.array([c.moe_layers * layers[True] + c.dense_layers * layers[False] for c in chunks])
@@ -365,7 +366,7 @@ def _activations(
     terms = {"activations": 0.0, "logits": 0.0, "recomputed layer": 0.0, "cache of keys and values": 0.0}
     if moments is None:
         terms["activations"] = working
-        terms["cache of keys and values"] = kv_cache(plan, model, batch, sum(c.num_layers for c in chunks))
+        terms["cache of keys and values"] = kv_cache(plan, model, batch, chunks)
         return terms, (1,) * len(chunks)
     _, counts = most_held(moments, sizes + heads)
     terms["activations"], terms["logits"] = float(counts @ sizes), float(counts @ heads)
@@ -374,12 +375,16 @@ def _activations(
     return terms, tuple(counts.tolist())
 
 
-def kv_cache(plan: ParallelPlan, model: MoEModel, batch: Batch, layers: int) -> float:
+def kv_cache(plan: ParallelPlan, model: MoEModel, batch: Batch, chunks: Sequence[Chunk]) -> float:
     """Return the cache of keys and values on one rank, in B: all sequences of its replica, context cut by CP.
 
-    Key-value heads are cut by TP, no finer than one; the latent of MLA is not.
+    Key-value heads are cut by TP, no finer than one; the latent of MLA is not. A layer with a window keeps no
+    more than it sees.
     """
     assert plan.dp is not None
     share = 1.0 if model.latent_attention is not None else max(1.0 / plan.tp, 1.0 / model.kv_heads)
-    tokens = batch.sequences / plan.dp * batch.sequence_length / plan.cp
-    return float(layers * tokens * kv_bytes_per_token(model, batch) * share)
+    length = batch.cached + batch.sequence_length
+    windows = [model.is_windowed[i] for chunk in chunks for i in range(*chunk.layers)]
+    kept = sum(min(length, model.window or length) if windowed else length for windowed in windows)
+    tokens = batch.sequences / plan.dp * kept / plan.cp
+    return float(tokens * kv_bytes_per_token(model, batch) * share)

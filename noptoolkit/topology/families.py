@@ -31,6 +31,7 @@ from noptoolkit.topology.hexagons import folded_hexatorus, hexamesh, hexatorus
 from noptoolkit.topology.hierarchy import hierarchical
 from noptoolkit.topology.interposer import butter_donut, cluscross, double_butterfly, kite, sid_mesh
 from noptoolkit.topology.low_diameter import hypercube, slim_noc
+from noptoolkit.topology.machines import dgx_h100, frontier, gpu_nodes, mi250x_nodes
 from noptoolkit.topology.regular import MOST_COMPLETE, fully_connected, random_regular
 from noptoolkit.topology.rings import express_ring, ring
 from noptoolkit.topology.switched import concentrated_mesh, dragonfly, fat_tree, tree
@@ -43,6 +44,7 @@ __all__ = [
     "butter_donut",
     "cluscross",
     "concentrated_mesh",
+    "dgx_h100",
     "double_butterfly",
     "dragonfly",
     "express_ring",
@@ -51,7 +53,9 @@ __all__ = [
     "folded_hexatorus",
     "folded_octatorus",
     "folded_torus",
+    "frontier",
     "fully_connected",
+    "gpu_nodes",
     "hexamesh",
     "hexatorus",
     "hierarchical",
@@ -59,6 +63,7 @@ __all__ = [
     "kite",
     "mesh",
     "mesh_3d",
+    "mi250x_nodes",
     "nop_tree",
     "octamesh",
     "octatorus",
@@ -183,6 +188,8 @@ FAMILIES: dict[str, Family] = {
     "butter_donut": Family(butter_donut, _power_of_two),
     "cluscross": Family(cluscross, lambda n: {"rows": _even(n)}),
     "sid_mesh": Family(sid_mesh, _square),
+    "gpu_nodes": Family(gpu_nodes, lambda n: {"nodes": max(round(n / 8), 1)}),
+    "mi250x_nodes": Family(mi250x_nodes, lambda n: {"nodes": max(round(n / 8), 1), "nodes_per_switch": 4}),
     "hierarchical": Family(
         hierarchical,
         lambda n: {

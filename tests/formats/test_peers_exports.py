@@ -182,6 +182,8 @@ def test_rapidchiplet_measures_what_the_package_measures(name: str, tmp_path: Pa
             assert design.bandwidth(wire) == widths[pair]
     for kind in design.types.values():
         assert sum(phy["fraction_bump_area"] for phy in kind["phys"]) <= 1
+    if not any(link.latency for link in package.links):
+        return  # its latencies are whole and above 0
     paths = design.paths(package)
     ours = zero_load_latency(package, routing=lambda a, b: paths[a, b])
     theirs = design.latency()

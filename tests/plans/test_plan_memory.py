@@ -189,6 +189,13 @@ def test_cache_of_keys_and_values() -> None:
     assert wide.stages[0].terms["cache of keys and values"] == 56 * 128 * 32768 * 2 * 2 * 8 * 128 / 8
 
 
+def test_the_cache_of_a_model_with_windows_is_the_one_of_its_layers() -> None:
+    workload = nop.load_workload("gpt-oss-20b").with_batch({"mode": "decode", "sequence_length": 4096})
+    memory = plan_memory(ParallelPlan(pp=2, ep=2, dp=2, micro_batches=1), workload.model, workload.batch)
+    caches = sum(stage.terms["cache of keys and values"] for stage in memory.stages)
+    assert caches / 16 / 2**20 == 99.0
+
+
 def test_verdict_names_the_largest_term() -> None:
     workload = nop.load_workload("llama3-8x70b")
     package = nop.topology.mesh(4, 4, memory=True, memory_groups=16, memory_capacity="80 GB", sram="50 MB")
