@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from noptoolkit.cli.options import folder_and_file
-from noptoolkit.cli.screen import AsJson, errors, progress, show
+from noptoolkit.cli.screen import AsJson, errors, print_json, progress, show
 from noptoolkit.collectives import collective as solve
 from noptoolkit.collectives import compare_algorithms
 from noptoolkit.collectives.exports import as_data
@@ -52,8 +52,15 @@ def collective(
     schedule: Annotated[
         Path | None, typer.Option(help="File for the schedule: .json, or .xml in the style of MSCCL.")
     ] = None,
+    simulated: Annotated[
+        bool,
+        typer.Option("--simulate", help="Run the schedule in simulated routers too, beside its fluid time."),
+    ] = False,
+    chunks: Annotated[
+        int | None, typer.Option(help="Chunks of each tree in a simulation; as many as it can if not given.")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="Folder for the schedule and the table.")
+        Path | None, typer.Option("-o", "--out", help="Folder for the schedule and the tables.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -78,12 +85,23 @@ def collective(
             report=tell,
         )
         found = compare_algorithms(best)
+        seen = None
+        if simulated:
+            from noptoolkit.collectives.simulated import check_collective
+
+            seen = check_collective(best, chunks=chunks, progress=tell)
     if file is not None:
         if best.schedule is None:
             raise RoutingError("this result keeps no schedule to write; see its notes")
         save_collective(file, as_msccl(best) if file.suffix == ".xml" else as_data(best))
     if folder is not None:
         save_table(folder / "collective", found.table())
-    show(found.table(), as_json=as_json)
+        if seen is not None:
+            save_table(folder / "simulation", seen.table())
+    if seen is not None and as_json:
+        print_json({"collective": found.table().as_json(), "simulation": seen.table().as_json()})
+    else:
+        for table in [found.table()] if seen is None else [found.table(), seen.table()]:
+            show(table, as_json=as_json)
     if file is not None:
         errors.print(f"written to {file}", markup=False, highlight=False)

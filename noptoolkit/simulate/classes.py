@@ -1,4 +1,13 @@
-"""Classes of virtual channels for routes, proved free of deadlock or refused with the cycle named."""
+"""Classes of virtual channels for routes, proved free of deadlock or refused with the cycle named.
+
+A packet's class is the number of times that its path has gone against an order of the channels. Where whole
+packets fit into a VC, each class has one VC of its own and all other VCs are open to every packet (Duato, A
+necessary and sufficient condition for deadlock-free routing in cut-through and store-and-forward networks,
+TPDS 1996): a VC is given only to a packet for which it has room, so that blocked packets wait at the front of
+their buffers; each of them may wait for the VC of its class, the packet at the front of that one for a later
+one in the order of (class, channel), and the last one for none. Longer packets keep to the VCs of their
+class.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +23,10 @@ from noptoolkit.routing.lattice import Grid, find_grid
 from noptoolkit.simulate.columns import ANY_CLASS, NEXT_CLASS, SAME_CLASS
 from noptoolkit.simulate.ordering import find_cycle, follow_routes, order_of
 from noptoolkit.simulate.ports import Ports, turned
+from noptoolkit.simulate.router import Router
 from noptoolkit.simulate.routes import Options
 
-__all__ = ["Classes", "class_masks", "classes_for", "dateline_ties"]
+__all__ = ["Classes", "class_masks", "classes_for", "dateline_ties", "escape_cycle"]
 
 ClassRule = Callable[[Ints, Ints, Ints], Ints]
 MOST_CLASSES = 31
@@ -38,6 +48,8 @@ class Classes:
         Names of channels that can wait for each other in turn; empty if the routes are free of deadlock.
     how
         For the notes of a result.
+    datelines
+        Whether the classes are those of BookSim2's tori, which share all VCs between them.
     """
 
     count: int
@@ -45,6 +57,13 @@ class Classes:
     rank: Ints | None
     cycle: tuple[str, ...]
     how: str
+    datelines: bool = False
+
+    def masks(self, needed: int, router: Router) -> tuple[Ints, int]:
+        """Return the VCs of each class as bits, and the room for a packet that one must have."""
+        open_to_all = needed > 1 and not self.datelines and router.packet <= router.depth
+        masks = class_masks(needed, router.vcs, open_to_all=open_to_all)
+        return masks, router.packet if open_to_all else 0
 
 
 def classes_for(
@@ -92,7 +111,7 @@ def classes_for(
         if rule is not None:
             by_class = _follow(ports, options, sends, rule, 3)
             if not find_cycle(by_class[0], by_class[1], size * 3):
-                return Classes(2, rule, None, (), "2 classes of VCs by datelines")
+                return Classes(2, rule, None, (), "2 classes of VCs by datelines", datelines=True)
     if not cycle or allow_deadlock:
         how = "free of deadlock" if not cycle else "can deadlock, as was allowed"
         if phases == 1:
@@ -120,17 +139,56 @@ def classes_for(
     )
 
 
-def class_masks(count: int, vcs: int) -> Ints:
+def class_masks(count: int, vcs: int, *, open_to_all: bool = False) -> Ints:
     """Return the VCs of each class as bits, and of all together last, [classes].
+
+    Parameters
+    ----------
+    open_to_all
+        Whether each class has one VC of its own and may take those that are left too; else all are parted.
 
     Examples
     --------
     >>> class_masks(2, 8).tolist(), class_masks(1, 3).tolist()
     ([15, 240, 255], [7])
+    >>> [f"{mask:04b}" for mask in class_masks(2, 4, open_to_all=True).tolist()]
+    ['1101', '1110', '1111']
     """
-    edges = [k * vcs // count for k in range(count + 1)]
-    masks = [(1 << high) - (1 << low) for low, high in pairwise(edges)]
+    if open_to_all:
+        others = (1 << vcs) - (1 << count)
+        masks = [1 << k | others for k in range(count)]
+    else:
+        edges = [k * vcs // count for k in range(count + 1)]
+        masks = [(1 << high) - (1 << low) for low, high in pairwise(edges)]
     return np.array(masks if count == 1 else [*masks, (1 << vcs) - 1], np.int64)
+
+
+def escape_cycle(
+    ports: Ports, options: Options, begins: tuple[Ints, Ints], others: tuple[Ints, Ints]
+) -> list[int]:
+    """Return the output ports of a cycle of dependencies of an escape routing, empty without.
+
+    Parameters
+    ----------
+    options
+        Of the escape routing.
+    begins
+        States and destinations with which packets may begin to escape, wherever they are.
+    others
+        Pairs of output ports that follow one another on trees.
+    """
+    count = len(ports.endpoints)
+    cell = begins[0] * count + begins[1]
+    many = options.begin[cell + 1] - options.begin[cell]
+    at = np.repeat(options.begin[cell] - (np.cumsum(many) - many), many) + np.arange(many.sum())
+    out, to = options.port[at], np.repeat(begins[1], many)
+    on = ports.arc_out[out] >= 0
+    out, to = out[on], to[on]
+    holds, asks, _ = follow_routes(
+        (ports.to_input[out], to, out), (options.begin, options.port), options.state_of_in * count,
+        ports.to_input, ports.from_output, lambda ip, out, to, before: np.zeros(len(ip), np.int64), 1, count,
+    )  # fmt: skip
+    return find_cycle(np.r_[holds, others[0]], np.r_[asks, others[1]], len(ports.to_input))
 
 
 def dateline_ties(ports: Ports) -> Ints:

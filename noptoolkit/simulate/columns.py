@@ -30,9 +30,10 @@ ANY_CLASS, NEXT_CLASS, SAME_CLASS = 125, 126, 127
 HEAD, COUNT, STATE, OUT, OVC, CLASS, ACCEPT_VC, ESCAPE = range(8)
 # ov: an output virtual channel (int32)
 OWNER, CREDIT, GRANT_VC = range(3)
-# op: an output port; MEDIUM is the row whose time is taken (that of the other way, on a half-duplex link)
+# op: an output port; MEDIUM is the row whose time is taken (that of the other way, on a half-duplex link),
+# EXTRA the cycles beyond one that a flit takes on the link, DEEP the flits of a VC behind it
 NEXT, TICKS, LATENCY, TARGET, FREE, REQUESTS, GRANT_SW, FLITS = range(8)
-UNITS, MEDIUM, PACE = range(8, 11)
+UNITS, MEDIUM, EXTRA, DEEP = range(8, 12)
 # ip: an input port
 (NEXT_CREDIT, CREDIT_RATE, UP, ROUTER, BASE, DEPTH, ACCEPT_SW, NEXT_VC) = range(8)
 ROW, CREDIT_AFTER, OCCUPANCY, HELD, PEAK = range(8, 13)
@@ -42,9 +43,9 @@ CROSSING, CROSS_TICKS, CROSS_UNITS, STALLED, SUMS, MOST_SUMS, START_ROW, PEAK_SU
 # tm: a terminal
 PACKET, SENT, VC, LAST, MASK, CLOCK, BURST, OUTSTANDING = range(8)
 FIRST_READY, LAST_READY, INJECTED, ACCEPTED, DELIVERED, DELAY, EJECT, TURN = range(8, 16)
-# pk: a packet
+# pk: a packet; ZERO is when its head, in an empty network, is there, LAG how much later its tail
 DEST, KIND, PCLASS, CREATED, HOPS, SIZE, RECORD, SRC = range(8)
-SEQ, MESSAGE, GROUP, HOP, FINAL, ZERO, SLOWEST, NUMBER = range(8, 16)
+SEQ, MESSAGE, GROUP, HOP, FINAL, ZERO, LAG, NUMBER = range(8, 16)
 # gr: a group of a tree: the copy of a multicast, or the sum of a reduction, on one channel
 G_OUT, G_FIRST, G_COUNT, G_PARENT, G_CLASS = range(5)
 # ms: a message
@@ -72,7 +73,7 @@ Network: Any = namedtuple(
     "Network",
     "bits routers terminals inputs outputs words classes lead credit_delay iterations near far "
     "class_mask routes choices choice_entry choice_limit hops minimal width_in width_out "
-    "all_classes phase_rows group_mask steps",
+    "all_classes phase_rows group_mask steps whole",
 )
 """What does not change in a run."""
 

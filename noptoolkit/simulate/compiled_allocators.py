@@ -25,6 +25,7 @@ from noptoolkit.simulate.columns import (
     DEPTH,
     ERRORS,
     ESCAPE,
+    EXTRA,
     FREE,
     G_CLASS,
     G_FIRST,
@@ -39,6 +40,7 @@ from noptoolkit.simulate.columns import (
     IN0,
     INS,
     INSIDE,
+    LAG,
     LATENCY,
     MARKED_LEFT,
     MULTI,
@@ -50,12 +52,10 @@ from noptoolkit.simulate.columns import (
     OUTS,
     OVC,
     OWNER,
-    PACE,
     PCLASS,
     RECORD,
     REQUESTS,
     SIZE,
-    SLOWEST,
     SPARE,
     STATE,
     WAITING,
@@ -63,7 +63,14 @@ from noptoolkit.simulate.columns import (
 )
 from noptoolkit.simulate.compiled_arrivals import branch_can_send
 from noptoolkit.simulate.compiled_heads import route_head
-from noptoolkit.simulate.compiled_links import drop_flit, launch, request, send_credit, withdraw
+from noptoolkit.simulate.compiled_links import (
+    drop_flit,
+    lag_behind,
+    launch,
+    request,
+    send_credit,
+    withdraw,
+)
 from noptoolkit.simulate.compiled_words import at, first_from, lowest
 from noptoolkit.simulate.compiling import called, inlined
 
@@ -166,6 +173,8 @@ def allocate_vcs(net: Any, st: Any, r: Any) -> None:
         while free != 0:
             ov = lowest(free)
             free &= free - 1
+            if net.whole > 0 and st.ov[at((op << net.bits) + ov), CREDIT] < net.whole:
+                continue  # a packet that would not fit wholly keeps its choice of VCs
             here = _first_waiting(net, st, op, ov)
             if here < 0:
                 continue
@@ -324,7 +333,7 @@ def pass_flit(net: Any, st: Any, key: Any, r: Any, i: Any, o: Any, v: Any, now: 
     launch(net, st, op, ov, flit, ready)
     send_credit(net, st, ip, v, now)
     if flit & 2:
-        _count_hop(st, flit >> 2, op)
+        _count_hop(net, st, flit >> 2, op)
         st.ov[at(ovc), OWNER] = -1
         st.op[at(op), FREE] |= np.int64(1) << ov
         withdraw(st, r, i, o, v)
@@ -336,10 +345,11 @@ def pass_flit(net: Any, st: Any, key: Any, r: Any, i: Any, o: Any, v: Any, now: 
 
 
 @inlined
-def _count_hop(st: Any, p: Any, op: Any) -> None:
+def _count_hop(net: Any, st: Any, p: Any, op: Any) -> None:
     st.pk[at(p), HOPS] += 1
-    st.pk[at(p), ZERO] += st.op[at(op), LATENCY]
-    st.pk[at(p), SLOWEST] = max(st.pk[at(p), SLOWEST], st.op[at(op), PACE])
+    st.pk[at(p), ZERO] += st.op[at(op), LATENCY] + st.op[at(op), EXTRA]
+    if st.pk[at(p), SIZE] > 1:
+        st.pk[at(p), LAG] = lag_behind(net, st, op, st.pk[at(p), SIZE], st.pk[at(p), LAG])
 
 
 @called
@@ -364,7 +374,7 @@ def _pass_copy(
     st.cnt[INSIDE] += 1
     launch(net, st, op, ov, flit, ready)
     if flit & 2:
-        _count_hop(st, copy, op)
+        _count_hop(net, st, copy, op)
         st.ov[ovc, OWNER] = -1
         st.op[op, FREE] |= np.int64(1) << ov
     if branch_can_send(net, st, r, ivc, o) < 0:

@@ -26,7 +26,6 @@ from noptoolkit.simulate.columns import (
     EJECT,
     ERRORS,
     FINAL,
-    FRACTION,
     G_FIRST,
     G_OUT,
     HEAD,
@@ -43,6 +42,7 @@ from noptoolkit.simulate.columns import (
     L_EVENT,
     L_NEED,
     L_TIME,
+    LAG,
     LATENCY,
     LATENCY_MOST,
     LATENCY_SUM,
@@ -70,7 +70,6 @@ from noptoolkit.simulate.columns import (
     RECORD,
     ROUTER,
     SIZE,
-    SLOWEST,
     SRC,
     STATE,
     TURN,
@@ -237,7 +236,7 @@ def _finish(net: Any, st: Any, src: Any, n: Any, p: Any, now: Any, counting: Any
         st.cnt[LATENCY_SUM] += latency
         st.cnt[LATENCY_MOST] = max(st.cnt[LATENCY_MOST], latency)
         st.cnt[HOPS_SUM] += st.pk[p, HOPS]
-        st.cnt[ZERO_SUM] += st.pk[p, ZERO] + (((st.pk[p, SIZE] - 1) * st.pk[p, SLOWEST]) >> FRACTION)
+        st.cnt[ZERO_SUM] += st.pk[p, ZERO] + st.pk[p, LAG]
         st.hist[min(latency, len(st.hist) - 1)] += 1
         st.tm[source, DELIVERED] += st.pk[p, SIZE]
         st.tm[source, DELAY] += latency

@@ -19,7 +19,9 @@ from noptoolkit.simulate.columns import (
     CREATED,
     CREDIT_AFTER,
     CREDIT_RATE,
+    DEEP,
     DEPTH,
+    EXTRA,
     FLITS,
     FRACTION,
     GRANT_SW,
@@ -50,7 +52,16 @@ from noptoolkit.simulate.columns import (
 from noptoolkit.simulate.compiled_words import at
 from noptoolkit.simulate.compiling import called, inlined
 
-__all__ = ["ask_for_vc", "drop_flit", "free_packet", "launch", "request", "send_credit", "withdraw"]
+__all__ = [
+    "ask_for_vc",
+    "drop_flit",
+    "free_packet",
+    "lag_behind",
+    "launch",
+    "request",
+    "send_credit",
+    "withdraw",
+]
 
 assert GRANT_SW < 8  # what every flit needs stands in the first cache line of its port
 
@@ -129,6 +140,28 @@ def ask_for_vc(net: Any, st: Any, r: Any, ip: Any, v: Any, o: Any, c: Any) -> No
     st.vam[at(st.rt[at(r), OUT0] + o), at(c), at(here >> 6)] |= np.int64(1) << (here & 63)
     st.rt[at(r), WAITING] |= np.int64(1) << o
     st.awake[at(r >> 6)] |= np.int64(1) << (r & 63)
+
+
+@called
+def lag_behind(net: Any, st: Any, op: Any, size: Any, before: Any) -> Any:
+    """Return how many cycles after its head the tail of a packet is behind a link, in an empty network.
+
+    The head waits a cycle for its VC, which the flits behind it make up for; on the link they follow each
+    other in its time per flit, and where they are more than a VC holds, as credits come back.
+    """
+    top = st.op[op, UNITS]
+    ticks = st.op[op, TICKS]
+    bottom = (ticks >> FRACTION) * top + (ticks & ((1 << FRACTION) - 1))
+    first = st.op[op, EXTRA] + 1
+    lag = (size * bottom + top - 1) // top - first
+    deep = st.op[op, DEEP]
+    if size > deep:
+        trip = first + 2 * st.op[op, LATENCY] + 1
+        if op < net.outputs:
+            trip += 1 + np.int64(net.steps < 2)
+        turns = (size - 1) // deep
+        lag = max(lag, turns * trip + (size - 1 - turns * deep) * bottom // top)
+    return max(lag, before - 1)
 
 
 @called

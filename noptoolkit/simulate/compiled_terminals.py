@@ -21,6 +21,7 @@ from noptoolkit.simulate.columns import (
     CREDIT,
     DEST,
     DRAWN,
+    EXTRA,
     FINAL,
     FIRST_READY,
     FIXED,
@@ -44,6 +45,7 @@ from noptoolkit.simulate.columns import (
     L_SIZE,
     L_SRC,
     L_TIME,
+    LAG,
     LAST,
     LAST_READY,
     LATENCY,
@@ -57,7 +59,6 @@ from noptoolkit.simulate.columns import (
     NEXT,
     NUMBER,
     OUTSTANDING,
-    PACE,
     PACKET,
     PATH,
     PCLASS,
@@ -66,7 +67,6 @@ from noptoolkit.simulate.columns import (
     SENT,
     SEQ,
     SIZE,
-    SLOWEST,
     SPARE,
     SRC,
     UNICAST,
@@ -75,7 +75,7 @@ from noptoolkit.simulate.columns import (
     VC,
     ZERO,
 )
-from noptoolkit.simulate.compiled_links import launch
+from noptoolkit.simulate.compiled_links import lag_behind, launch
 from noptoolkit.simulate.compiled_words import at, draw, first_from
 from noptoolkit.simulate.compiling import called, inlined
 
@@ -182,8 +182,9 @@ def _new_packet(net: Any, st: Any, s: Any, dest: Any, created: Any, size: Any, s
     st.pk[p, SRC] = s
     st.pk[p, SEQ] = seq
     st.pk[p, GROUP] = 0
-    st.pk[p, ZERO] = 1 + st.op[net.outputs + s, LATENCY]
-    st.pk[p, SLOWEST] = st.op[net.outputs + s, PACE]
+    out = net.outputs + s
+    st.pk[p, ZERO] = 1 + st.op[out, LATENCY] + st.op[out, EXTRA]
+    st.pk[p, LAG] = lag_behind(net, st, out, size, np.int64(0)) if size > 1 else 0
     st.cnt[MARKED_LEFT] += marked
     st.cnt[ALIVE] += size
     st.cnt[ALIVE_SINCE] += size * created

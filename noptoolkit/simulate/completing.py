@@ -31,7 +31,7 @@ from noptoolkit.simulate.transfers import Transfers
 from noptoolkit.simulate.trees import Forest, forest_of
 from noptoolkit.traffic import Traffic
 
-__all__ = ["Completed", "complete"]
+__all__ = ["Completed", "complete", "run_list"]
 
 CHUNK = 5000
 NEVER = 1 << 60
@@ -128,10 +128,10 @@ def complete(
     listing = listing_of(plan, transfers, along, token_window)
     sources = sources_for(no_list(plan.ports), listing, key, len(endpoints))._replace(window=window)
     note = _note(routing) if found else ()
-    return _run(plan, listing, sources, checked, most_cycles, report, note)
+    return run_list(plan, listing, sources, checked, most_cycles, report, note)
 
 
-def _run(
+def run_list(
     plan: Plan,
     listing: Listing,
     sources: Any,
@@ -140,6 +140,7 @@ def _run(
     report: Callable[[float, str], None] | None,
     notes: tuple[str, ...],
 ) -> Completed:
+    """Run listed sources until every packet is delivered; the rest is as in `complete`."""
     state = plan.fresh(listing)
     count = state.cnt
     count[c.LISTED_LEFT] = len(sources.li)
@@ -177,9 +178,10 @@ def _run(
         if not (got == listing.expected).all():
             raise AssertionError("fault in the simulator: a sum lacks a contribution, or has one twice")
     cycles = max(1, int(count[c.T]))
-    accepted = float(state.tm[:, c.ACCEPTED].sum()) / cycles / plan.arrays.terminals
+    senders = max(1, len(np.unique(sources.li[:, c.L_SRC])))
+    accepted = float(state.tm[:, c.ACCEPTED].sum()) / cycles / senders
     series = np.zeros((0, 4))
-    measured = Measured(state, True, "", accepted, series, 0, 0, np.zeros_like(state.op[:, c.FLITS]))
+    measured = Measured(state, True, "", accepted, series, 0, 0, np.zeros(len(state.op)), cycles)
     return Completed(plan, listing, measured, sources.li, notes)
 
 

@@ -61,14 +61,14 @@ class LatencyCurve:
 
     @property
     def accepted(self) -> Floats:
-        """Accepted flits per cycle and end point at each load, [points]."""
+        """Accepted flits per cycle and source at each load, [points]."""
         return np.array([run.accepted for run in self.runs])
 
     def table(self) -> Table:
         """Return a row for each load."""
         columns = [
             Column("offered", meaning="flits per cycle and source", form=".4g"),
-            Column("accepted", meaning="flits per cycle and end point", form=".4g"),
+            Column("accepted", meaning="flits per cycle and source", form=".4g"),
             Column("latency", meaning="mean from creation to arrival of the tail, in cycles", form=".2f"),
             Column("zero_load", "zero-load", meaning="its part without waiting, in cycles", form=".2f"),
             Column("p99", meaning="99th percentile of the latency, in cycles"),
@@ -96,7 +96,7 @@ class Saturation:
     stable, unstable : float
         Highest offered load that was stable, lowest that was not; ``unstable`` is infinite if none was found.
     accepted : float
-        Accepted rate of the run at ``stable``, in flits per cycle and end point.
+        Accepted rate of the run at ``stable``, in flits per cycle and source.
     why : str
         Why the run at ``unstable`` was not stable.
     runs : tuple of Simulation
@@ -223,7 +223,7 @@ def saturation(
 
     def run(rate: float) -> Simulation:
         result = simulate_plan(plan, pattern, rate, key=key, sampling=sampling)
-        result = _judged(result, pattern)
+        result = _judged(result)
         runs.append(result)
         count.finish_one()
         if progress is not None:
@@ -244,11 +244,11 @@ def saturation(
     return Saturation(low, high, best.accepted if best else 0.0, worst.why, tuple(runs))
 
 
-def _judged(run: Simulation, pattern: Pattern) -> Simulation:
+def _judged(run: Simulation) -> Simulation:
     """Return a run that is not stable either if it accepts less than is offered."""
-    total = run.offered * float((pattern.weight.sum(axis=1) > 0).sum()) / len(pattern.endpoints)
-    if run.stable and run.accepted < total * (1 - SHORT):
-        return replace(run, stable=False, why=f"accepted {run.accepted:.4g} of {total:.4g} flits per cycle")
+    if run.stable and run.accepted < run.offered * (1 - SHORT):
+        why = f"accepted {run.accepted:.4g} of {run.offered:.4g} flits per cycle and source"
+        return replace(run, stable=False, why=why)
     return run
 
 

@@ -104,7 +104,7 @@ def order_of(holds: Ints, asks: Ints, channels: int) -> Ints:
 
 
 def follow_routes(
-    starts: tuple[Ints, Ints],
+    starts: tuple[Ints, ...],
     options: tuple[Ints, Ints],
     cell_of_in: Ints,
     to_input: Ints,
@@ -118,7 +118,7 @@ def follow_routes(
     Parameters
     ----------
     starts
-        Input port and destination of what is injected.
+        Input port and destination of what is injected; and the output port that it has come by, if any.
     options
         Begin of each cell, [cells + 1], and the output ports that may be taken from it.
     cell_of_in
@@ -131,14 +131,14 @@ def follow_routes(
     begin, port = options
     inputs = len(from_output)
     seen: Bools = np.zeros(inputs * destinations * classes, bool)
-    ip, to = starts
+    ip, to = starts[:2]
     cls = np.zeros(len(ip), np.int64)
     pairs: list[Ints] = []
     highest = 0
     size = len(to_input) * classes
     fresh = (ip * destinations + to) * classes
     seen[fresh] = True
-    held = np.full(len(ip), -1, np.int64)
+    held = starts[2] * classes if len(starts) > 2 else np.full(len(ip), -1, np.int64)
     while len(ip):
         cell = cell_of_in[ip] + to
         many = begin[cell + 1] - begin[cell]

@@ -15,13 +15,13 @@ from noptoolkit.errors import RoutingError
 from noptoolkit.network import Sharing, flow_network
 from noptoolkit.package import Package
 from noptoolkit.routing.dimension_order_routing import dimension_order
-from noptoolkit.routing.forwarding import ForwardingRule, split_equally
+from noptoolkit.routing.forwarding import ForwardingRule, climb_then_descend, split_equally
 from noptoolkit.routing.given_paths import path_walker
 from noptoolkit.routing.lattice import find_grid
 from noptoolkit.routing.method import RoutingMethod
 from noptoolkit.routing.rules import Routing, method_of
 from noptoolkit.simulate import columns as c
-from noptoolkit.simulate.classes import Classes, class_masks, classes_for, dateline_ties
+from noptoolkit.simulate.classes import Classes, classes_for, dateline_ties, escape_cycle
 from noptoolkit.simulate.planes import planes_of
 from noptoolkit.simulate.ports import Ports, ports_of
 from noptoolkit.simulate.router import Router
@@ -29,7 +29,9 @@ from noptoolkit.simulate.routes import Choice, options_by_source, options_of, st
 from noptoolkit.simulate.state import new_network, new_state
 from noptoolkit.simulate.trees import Forest
 
-__all__ = ["Plan", "plan_of"]
+__all__ = ["Plan", "check_count", "hops_along", "pairs_along", "plan_of"]
+
+ANY_OF_PATH = 127
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +136,7 @@ def plan_of(
         own or options, (source, to), tree_pairs, datelines=grid, phases=2 if method.relayed else 1
     )
     trees, needed = _with_trees(ports, trees, classes, method.name)
-    masks = class_masks(needed, router.vcs)
+    masks, whole = classes.masks(needed, router)
     every = len(masks) - 1
     ties = dateline_ties(ports) if grid else None
     if own:
@@ -145,7 +147,9 @@ def plan_of(
     if method.relayed:
         rows = len(choice.table)
         choice = _second_phase(choice, classes.count)
-    arrays = new_network(ports, choice, masks=masks, phase_rows=rows, group_mask=trees and trees.masks)
+    arrays = new_network(
+        ports, choice, masks=masks, phase_rows=rows, group_mask=trees and trees.masks, whole=whole
+    )
     kind = c.VALIANT if method.relayed else c.BY_SOURCE if own else c.UNICAST
     return Plan(ports, classes, choice, method.name, kind, arrays, trees, sharing=sharing)
 
@@ -156,7 +160,7 @@ def _with_trees(ports: Ports, trees: Forest | None, classes: Classes, name: str)
         return None, classes.count
     trees = trees.with_classes(classes.rank, ports.arc_out)
     needed = max(classes.count, trees.classes)
-    _check_count(ports, name, classes, needed)
+    check_count(ports, name, classes, needed)
     return trees.with_all(0 if needed == 1 else needed), needed
 
 
@@ -204,11 +208,41 @@ def _along_paths(
         more = trees.pairs()
         holds, asks = np.r_[holds, more[0]], np.r_[asks, more[1]]
     classes = decide(None, sends, (holds, asks))
-    needed = 1
+    codes, begin, needed = hops_along(ports, found, [b for _, b in pairs], classes)
+    trees, among_trees = _with_trees(ports, trees, classes, method.name)
+    needed = max(needed, among_trees)
+    check_count(ports, method.name, classes, needed)
+    if trees is not None:
+        trees = trees.with_all(0 if needed == 1 else needed)
+    masks, whole = classes.masks(needed, ports.router)
+    hops = np.where(codes >> 8 == ANY_OF_PATH, codes & 255 | (len(masks) - 1) << 8, codes).astype(np.int32)
+    choice = Choice(np.zeros((1, count), np.int32), np.zeros(ports.inputs, np.int64))
+    arrays = new_network(ports, choice, masks=masks, hops=hops, group_mask=trees and trees.masks, whole=whole)
+    number = np.array([a * count + b for a, b in pairs], np.int64)  # in rising order, as sends are
+    return Plan(
+        ports, classes, choice, method.name, c.PATH, arrays, trees, paths=begin,
+        path_share=np.array(share), path_first=np.searchsorted(number, np.arange(count * count + 1)),
+        sharing=method.sharing,
+    )  # fmt: skip
+
+
+def hops_along(
+    ports: Ports, paths: Sequence[Sequence[int]], targets: Sequence[int], classes: Classes
+) -> tuple[Ints, Ints, int]:
+    """Return what a packet reads at each router of paths, where each path begins, and the classes needed.
+
+    Parameters
+    ----------
+    paths
+        Output ports of each path.
+    targets
+        Terminal at which each ends.
+    """
     codes: list[int] = []
     begin: list[int] = []
+    needed = 1
     first_out = ports.first_out[ports.router_of_out]
-    for (_, b), path in zip(pairs, found, strict=True):
+    for path, target in zip(paths, targets, strict=True):
         begin.append(len(codes))
         cls = 0
         for k, port in enumerate(path):
@@ -216,25 +250,12 @@ def _along_paths(
                 cls += 1
             needed = max(needed, cls + 1)
             codes.append(int(port - first_out[port]) | cls << 8)
-        codes.append(int(ports.eject[b] - first_out[ports.eject[b]]) | 127 << 8)
-    trees, among_trees = _with_trees(ports, trees, classes, method.name)
-    needed = max(needed, among_trees)
-    _check_count(ports, method.name, classes, needed)
-    if trees is not None:
-        trees = trees.with_all(0 if needed == 1 else needed)
-    masks = class_masks(needed, ports.router.vcs)
-    hops = np.array([x if x >> 8 != 127 else x & 255 | (len(masks) - 1) << 8 for x in codes], np.int32)
-    choice = Choice(np.zeros((1, count), np.int32), np.zeros(ports.inputs, np.int64))
-    arrays = new_network(ports, choice, masks=masks, hops=hops, group_mask=trees and trees.masks)
-    number = np.array([a * count + b for a, b in pairs], np.int64)  # in rising order, as sends are
-    return Plan(
-        ports, classes, choice, method.name, c.PATH, arrays, trees, paths=np.array(begin or [0], np.int64),
-        path_share=np.array(share), path_first=np.searchsorted(number, np.arange(count * count + 1)),
-        sharing=method.sharing,
-    )  # fmt: skip
+        codes.append(int(ports.eject[target] - first_out[ports.eject[target]]) | ANY_OF_PATH << 8)
+    return np.array(codes or [0], np.int64), np.array(begin or [0], np.int64), needed
 
 
-def _check_count(ports: Ports, name: str, classes: Classes, needed: int) -> None:
+def check_count(ports: Ports, name: str, classes: Classes, needed: int) -> None:
+    """Raise where a router has fewer VCs than classes are needed."""
     if needed > ports.router.vcs:
         raise RoutingError(
             f"package {ports.network.package.name!r}: {name} can deadlock, for these channels wait for each "
@@ -247,49 +268,67 @@ def _check_count(ports: Ports, name: str, classes: Classes, needed: int) -> None
 def _adaptive(ports: Ports, sends: tuple[Ints, Ints], trees: Forest | None, allow: bool) -> Plan:
     """Return the plan of minimal adaptive routing: every VC but the first, with that one to escape by.
 
-    The escape channel follows dimension order, so the package must be a mesh.
+    The escape channel follows dimension order on a mesh and up*/down* elsewhere, and trees of messages
+    up*/down* too. A packet may begin to escape at any router; then it stays on the escape channel, whose
+    dependencies have no cycle. A VC is given only to a packet for which it has room: one that waits does so
+    at the front of its buffer, where it may escape.
     """
     router, network = ports.router, ports.network
+    name = network.package.name
     if router.vcs < 2:
         raise RoutingError(
             "routing 'adaptive' needs a VC to escape by and another one; give Router(vcs=2) or more"
         )
-    try:
-        grid = find_grid(network.package)
-    except RoutingError:
-        grid = None
-    if grid is None or not grid.rows == grid.columns == "path":
+    if router.packet > router.depth:
         raise RoutingError(
-            f"package {network.package.name!r}: routing 'adaptive' escapes by dimension order, which needs a "
-            "mesh; use 'ecmp' or 'up-down'"
+            f"routing 'adaptive': packets of {router.packet} flits must fit into a VC of {router.depth} "
+            f"flits; give Router(depth={router.packet}) or more, or smaller packets"
         )
-    rule: ForwardingRule = dimension_order
+    rule: ForwardingRule = climb_then_descend
+    if trees is None:
+        try:
+            grid = find_grid(network.package)
+            rule = dimension_order if grid.rows == grid.columns == "path" else rule
+        except RoutingError:
+            pass
     count = len(ports.endpoints)
-    pairs = np.repeat(np.arange(count), count), np.tile(np.arange(count), count)
+    options, near = options_of(ports, rule), options_of(ports, split_equally)
+    cell = np.repeat(np.arange(len(near.begin) - 1), np.diff(near.begin))
+    inner = ports.arc_out[near.port] >= 0
+    by_state = np.zeros(network.num_vertices * count, np.int64)
+    local = near.port - ports.first_out[ports.router_of_out[near.port]]
+    np.bitwise_or.at(by_state, cell[inner], np.int64(1) << local[inner])
+    minimal = np.ascontiguousarray(by_state.reshape(-1, count)[network.origin])
+    here, to = (x.astype(np.int64) for x in np.nonzero(minimal))
+    begins = network.origin[here], to
+    first = begins[0] * count + to
+    stuck = np.flatnonzero(options.begin[first] == options.begin[first + 1])
+    if len(stuck) or not options.one_state:
+        what = ports.endpoints[to[stuck[0]]] if len(stuck) else "some"
+        raise RoutingError(
+            f"package {name!r}: routing 'adaptive' has no way to escape to {what!r} everywhere; use 'ecmp'"
+        )
     none = (np.zeros(0, np.int64),) * 2
-    options = options_of(ports, rule)
-    classes = classes_for(
-        ports, options, pairs, none if trees is None else trees.pairs(), name="adaptive", vcs=1,
-        allow_deadlock=allow,
-    )  # fmt: skip
-    masks = np.array([1, (1 << router.vcs) - 2, (1 << router.vcs) - 1], np.int64)
+    cycle = escape_cycle(ports, options, begins, none if trees is None else trees.pairs())
+    names = tuple(ports.name_of_out(port) for port in cycle)
+    if cycle and not allow:
+        raise RoutingError(
+            f"package {name!r}: the escape channels of 'adaptive' wait for each other in turn: "
+            f"{', '.join(names[:8])}; use 'ecmp', or see it happen with allow_deadlock=True"
+        )
 
     def by_class(ip: Ints, out: Ints, to: Ints) -> Ints:
         return np.where(ports.arc_out[out] < 0, c.ANY_CLASS, 0)
 
-    choice = table_of(ports, options, by_class, 2)
-    near = options_of(ports, split_equally)
-    cell = np.repeat(np.arange(len(near.begin) - 1), np.diff(near.begin))
-    inner = ports.arc_out[near.port] >= 0
-    minimal = np.zeros(network.num_vertices * count, np.int64)
-    local = near.port - ports.first_out[ports.router_of_out[near.port]]
-    np.bitwise_or.at(minimal, cell[inner], np.int64(1) << local[inner])
+    way = "dimension order" if rule is dimension_order else "up*/down*"
+    classes = Classes(2, by_class, None, names, f"free of deadlock by an escape VC ({way})")
+    choice = table_of(ports, options, by_class, 2, begins=network.origin)
+    masks = np.array([1, (1 << router.vcs) - 2, (1 << router.vcs) - 1], np.int64)
     if trees is not None:
-        trees = trees.with_classes(classes.rank, ports.arc_out).with_all(2)
+        trees = trees.with_classes(None, ports.arc_out).with_all(2)
     arrays = new_network(
-        ports, choice, masks=masks, minimal=np.ascontiguousarray(minimal.reshape(-1, count)[:
-        len(network.origin)]), group_mask=trees and trees.masks,
-    )  # fmt: skip
+        ports, choice, masks=masks, minimal=minimal, group_mask=trees and trees.masks, whole=router.packet
+    )
     return Plan(ports, classes, choice, "adaptive", c.ADAPTIVE, arrays, trees)
 
 

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from noptoolkit._arrays import Floats, Ints
+from noptoolkit._arrays import Floats
 from noptoolkit.errors import RoutingError, WorkloadError
 from noptoolkit.simulate import columns as c
 from noptoolkit.simulate.checks import check_state, waiting_cycle
 from noptoolkit.simulate.compiled_cycle import run_cycles
 from noptoolkit.simulate.plan import Plan
+from noptoolkit.simulate.state import carried
 
 __all__ = ["Measured", "Sampling", "measure"]
 
@@ -72,7 +73,7 @@ class Sampling:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """The state at the end of a run and what is no longer in it."""
+    """The state at the end of a run and what is no longer in it; ``marked`` cycles made what was measured."""
 
     state: Any
     stable: bool
@@ -81,7 +82,8 @@ class Measured:
     series: Floats
     discarded: int
     since: int
-    flits_before: Ints
+    carried_before: Floats
+    marked: int = 0
     agrees: bool = True
 
 
@@ -101,21 +103,22 @@ def measure(
         If nothing moves any more, with the cycle of channels that wait for each other.
     """
     state = plan.fresh()
+    senders = max(1, int((sources.chance > 0).sum()))
     run = _Run(plan, state, sources, checked)
     before_latency = before_accepted = 0.0
     agreed, warming, total, clear, mark_from, since = 0, True, 0, False, NEVER, 0
     why = ""
-    flits_before = state.op[:, c.FLITS].copy()
+    before = carried(plan.ports, plan.arrays, state)
     while total < sampling.most and (warming or agreed < sampling.least):
         if clear or (warming and total % 2 == 0):
             clear = False
             run.clear()
             since = run.now
-            flits_before = state.op[:, c.FLITS].copy()
+            before = carried(plan.ports, plan.arrays, state)
         run.advance(sampling.period, mark_from, NEVER, warming)
         count = int(state.cnt[c.MEASURED])
         latency = state.cnt[c.LATENCY_SUM] / count if count else math.nan
-        accepted = float(state.tm[:, c.ACCEPTED].sum()) / (run.now - since) / plan.arrays.terminals
+        accepted = float(state.tm[:, c.ACCEPTED].sum()) / (run.now - since) / senders
         change = abs(1 - before_latency / latency) if count else math.inf
         drift = abs(1 - before_accepted / accepted) if accepted else math.inf
         before_latency, before_accepted = latency, accepted
@@ -142,7 +145,9 @@ def measure(
     run.check()
     series = np.array(run.series, dtype=float).reshape(-1, 4)
     discarded = 0 if mark_from == NEVER else mark_from
-    return Measured(state, stable, why, before_accepted, series, discarded, since, flits_before, agrees)
+    return Measured(
+        state, stable, why, before_accepted, series, discarded, since, before, end - since, agrees
+    )
 
 
 class _Run:

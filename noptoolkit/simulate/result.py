@@ -25,7 +25,8 @@ class Simulation:
     offered : float
         Flits per cycle that a source offers, mean over the sources that send; 0 for a run until done.
     accepted : float
-        Flits per cycle that an end point receives, mean over all, in the last sampled cycles.
+        Flits per cycle that arrive, for each source that sends, in the sampled cycles: on the basis of
+        ``offered``.
     stable : bool
         Whether the run converged; ``why`` names what did not.
     why : str
@@ -39,7 +40,8 @@ class Simulation:
     highest : int
         Latency of the slowest packet measured, in cycles.
     zero_load : float
-        Mean latency of the same packets in an empty network, in cycles: exact for a whole ``speedup``.
+        Mean latency of the same packets in an empty network, in cycles: exact for packets of a flit and a
+        whole ``speedup``, within a cycle or two for longer ones over links of different bandwidth.
     hops : float
         Routers that a packet visited, mean.
     cycles : int
@@ -53,8 +55,8 @@ class Simulation:
     discarded : int
         Cycles before the first measured packet.
     flits : array
-        Flits carried by each channel in the measured cycles, [channels]; that of parallel ones merged is
-        shared by bandwidth.
+        Flits carried by each channel in the measured cycles, [channels], of those on their way the part that
+        has passed; that of parallel ones merged is shared by bandwidth.
     utilisation : array
         Flits carried / (rate x measured cycles) of each channel, [channels].
     occupancy : array
@@ -63,7 +65,8 @@ class Simulation:
         Most flits that stood in the buffers behind each channel at a time, of all its VCs, [channels];
         parallel channels merged into one port share its buffers.
     sent_by_source, latency_by_source : array
-        Flits per cycle delivered and mean latency of the packets of each end point, [endpoints].
+        Flits per cycle that were sent in the sampled cycles and delivered, and mean latency of the packets,
+        of each end point, [endpoints].
     peak_sums : dict
         Most partial sums that a router held at a time, by name of the router.
     notes : tuple of str
@@ -177,7 +180,7 @@ class Simulation:
         none = "no packets measured"
         rows: list[list[object]] = [
             ["offered", Amount(self.offered, form=".4g"), "flits per cycle and source"],
-            ["accepted", Amount(self.accepted, form=".4g"), "flits per cycle and end point"],
+            ["accepted", Amount(self.accepted, form=".4g"), "flits per cycle and source"],
             ["mean latency", self._cycles(self.latency, none), "cycles"],
             ["zero-load part", self._cycles(self.zero_load, none), "cycles"],
             ["queueing part", self._cycles(self.queueing, none), "cycles"],

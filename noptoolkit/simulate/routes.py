@@ -65,6 +65,8 @@ class Choice:
         First entry, number of entries, purpose of the draw and salt of each choice, [choices, 4].
     entry, limit
         Of the choices: entry and the hash below which it is taken, [entries].
+    start
+        Row of a packet that begins anew at each router, [routers]; where ``None``, those of the terminals.
     """
 
     table: NDArray[np.int32]
@@ -72,6 +74,7 @@ class Choice:
     choices: Ints = field(default_factory=lambda: np.zeros((1, 4), np.int64))
     entry: NDArray[np.int32] = field(default_factory=lambda: np.zeros(1, np.int32))
     limit: Bits = field(default_factory=lambda: np.zeros(1, np.uint64))
+    start: Ints | None = None
 
 
 def options_of(ports: Ports, rule: ForwardingRule) -> Options:
@@ -187,6 +190,7 @@ def table_of(
     rule: Callable[[Ints, Ints, Ints], Ints],
     every: int,
     tie: Ints | None = None,
+    begins: Ints | None = None,
 ) -> Choice:
     """Return the rows of options, with the classes that a rule gives.
 
@@ -198,6 +202,8 @@ def table_of(
         Number of the class that stands for all.
     tie
         Purpose of the draw at each output port where two share equally, 0 for the common one, [outputs].
+    begins
+        State of a packet that begins anew at each router, for rows of their own, [routers].
     """
 
     def class_rule(ip: Ints, out: Ints, to: Ints) -> Ints:
@@ -205,9 +211,12 @@ def table_of(
         return np.where(cls == ANY_CLASS, every, cls)
 
     count = len(ports.endpoints)
-    inputs = ports.inputs
-    first_out = ports.first_out[ports.router_of_in]
-    cell = (options.state_of_in[:, None] * count + np.arange(count)).ravel()
+    at_router, state = ports.router_of_in, options.state_of_in
+    if begins is not None:
+        at_router, state = np.r_[at_router, np.arange(len(begins))], np.r_[state, begins]
+    inputs = len(at_router)
+    first_out = ports.first_out[at_router]
+    cell = (state[:, None] * count + np.arange(count)).ravel()
     many = options.begin[cell + 1] - options.begin[cell]
     table = np.zeros(inputs * count, np.int32)
     ip = np.repeat(np.arange(inputs), count)
@@ -228,7 +237,7 @@ def table_of(
         code = class_rule(wide_ip, port.ravel(), wide_to).reshape(port.shape) << 8
         code |= port - first_out[ip[rows]][:, None]
         share = np.round(options.share[at] * (1 << 40)).astype(np.int64)
-        here = ports.router_of_in[ip[rows]]
+        here = at_router[ip[rows]]
         purpose = np.zeros(len(rows), np.int64)
         if tie is not None and width == 2:
             both = (tie[port] > 0).all(axis=1) & (share[:, 0] == share[:, 1])
@@ -247,13 +256,13 @@ def table_of(
                 limits += [min(int(x * 2.0**64), 2**64 - 1) for x in edge.tolist()]
             numbers[k] = found[mark]
         table[rows] = -1 - numbers[which.ravel()]
-    rows, row_of_in = np.unique(table.reshape(inputs, count), axis=0, return_inverse=True)
-    if not choices:
-        return Choice(np.ascontiguousarray(rows), row_of_in.ravel())
+    rows, row_of = np.unique(table.reshape(inputs, count), axis=0, return_inverse=True)
+    row_of_in, start = row_of.ravel()[: ports.inputs], row_of.ravel()[ports.inputs :]
     return Choice(
         np.ascontiguousarray(rows),
-        row_of_in.ravel(),
-        np.array(choices, np.int64),
-        np.array(entries, np.int32),
-        np.array(limits, np.uint64),
+        row_of_in,
+        np.array(choices or [(0, 0, 0, 0)], np.int64),
+        np.array(entries or [0], np.int32),
+        np.array(limits or [0], np.uint64),
+        None if begins is None else start,
     )

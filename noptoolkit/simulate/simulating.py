@@ -21,11 +21,11 @@ from noptoolkit.simulate.plan import Plan, plan_of
 from noptoolkit.simulate.protocol import Measured, Sampling, measure
 from noptoolkit.simulate.result import Simulation
 from noptoolkit.simulate.router import Router
-from noptoolkit.simulate.state import depths_of
+from noptoolkit.simulate.state import carried, depths_of
 from noptoolkit.simulate.transfers import Transfers
 from noptoolkit.traffic import Traffic
 
-__all__ = ["completed_result", "plan_for", "result_of", "simulate", "simulate_plan"]
+__all__ = ["completed_result", "plan_for", "result_of", "shares", "simulate", "simulate_plan"]
 
 
 def simulate(
@@ -105,7 +105,7 @@ def simulate(
     if (rate is None) == (until is None):
         raise WorkloadError("give either a rate, in flits per cycle and source, or until='done'")
     router = Router() if router is None else router
-    report = None if progress is None else _shares(progress)
+    report = None if progress is None else shares(progress)
     if until is not None:
         if until != "done" or not isinstance(traffic, Traffic | Transfers):
             raise WorkloadError(
@@ -177,7 +177,7 @@ def result_of(
     package = ports.network.package
     now, packets = int(count[c.T]), int(count[c.MEASURED])
     window = max(1, now - found.since)
-    carried = (state.op[: ports.outputs, c.FLITS] - found.flits_before[: ports.outputs]).astype(float)
+    moved = carried(ports, plan.arrays, state) - found.carried_before
     rate = np.array([float(x) for x in ports.rate[: ports.outputs]])
     flits, use, held = (np.zeros(len(package.channels)) for _ in range(3))
     peak = np.zeros(len(package.channels), np.int64)
@@ -190,8 +190,8 @@ def result_of(
         if not mine:
             continue
         out = mine[0]
-        flits[channel] = carried[out] * (shares[channel] if merged else 1.0)
-        use[channel] = carried[out] / (rate[out] * window)
+        flits[channel] = moved[out] * (shares[channel] if merged else 1.0)
+        use[channel] = moved[out] / (rate[out] * window)
         held[channel] = per_input[ports.to_input[out]] / window
         peak[channel] = state.ip[ports.to_input[out], c.PEAK]
     turns = state.tm[:, c.TURN]
@@ -221,7 +221,7 @@ def result_of(
         cycles=now, checksum=int(count[c.CHECKSUM]) % 2**64, series=found.series,
         warmup=_warmup(found.series), discarded=found.discarded, flits=flits, utilisation=use, occupancy=held,
         peak_occupancy=peak,
-        sent_by_source=state.tm[:, c.DELIVERED] / window, latency_by_source=by_source,
+        sent_by_source=state.tm[:, c.DELIVERED] / max(1, found.marked), latency_by_source=by_source,
         peak_sums={package.nodes[r].name: int(peaks[r]) for r in np.flatnonzero(peaks).tolist()},
         notes=tuple(notes), flit_bytes=ports.flit_bytes, clock=float(ports.router.clock), **more,
     )  # fmt: skip
@@ -232,7 +232,7 @@ def completed_result(run: Completed, traffic: str) -> Simulation:
     return result_of(run.plan, run.measured, traffic, 0.0, run.notes, finished=run.finished, trace=run.trace)
 
 
-def _shares(progress: Progress) -> Callable[[float, str], None]:
+def shares(progress: Progress) -> Callable[[float, str], None]:
     """Return what turns a share that is done into a line with the time left."""
     start = time.monotonic()
 

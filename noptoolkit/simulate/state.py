@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from noptoolkit._arrays import Ints
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit.simulate import columns as c
 from noptoolkit.simulate.ports import Ports
 from noptoolkit.simulate.routes import Choice
 from noptoolkit.simulate.trees import Forest
 
-__all__ = ["depths_of", "new_network", "new_state"]
+__all__ = ["carried", "depths_of", "new_network", "new_state"]
 
 LONGEST = 1 << 20  # cycles of a wheel
 
@@ -41,6 +41,7 @@ def new_network(
     minimal: Any = None,
     phase_rows: int = 0,
     group_mask: Any = None,
+    whole: int = 0,
 ) -> Any:
     """Return what does not change in a run, as a `noptoolkit.simulate.columns.Network`."""
     router = ports.router
@@ -78,6 +79,7 @@ def new_network(
         phase_rows=phase_rows,
         group_mask=np.zeros((1, 1), np.int64) if group_mask is None else group_mask,
         steps=float(router.speedup),
+        whole=whole,
     )
 
 
@@ -109,7 +111,7 @@ def new_state(
     top, bottom = (np.array([getattr(rate, part) for rate in ports.rate], int64) for part in _PARTS)
     op[:, c.TICKS] = (bottom // top << c.FRACTION) + bottom % top
     op[:, c.UNITS] = top
-    op[:, c.PACE] = np.round(bottom / top * (1 << c.FRACTION)).astype(int64)
+    op[:, c.EXTRA], op[:, c.DEEP] = -(-bottom // top) - 1, depth
     op[:, c.LATENCY], op[:, c.FREE], op[:, c.MEDIUM] = ports.latency, all_vcs, ports.medium
     op[:, c.TARGET] = ports.to_input << net.bits
     ip[:, c.CREDIT_RATE] = width[ports.from_output]
@@ -134,7 +136,10 @@ def new_state(
         rt[r, c.CROSS_UNITS] = rate.numerator
     tm[:, [c.PACKET, c.LAST, c.FIRST_READY, c.LAST_READY]] = -1
     tm[:, c.MASK], tm[:, c.EJECT] = all_vcs, ports.eject
-    rt[ports.at_router, c.START_ROW] = choice.row_of_in[ports.terminal_in]
+    if choice.start is None:
+        rt[ports.at_router, c.START_ROW] = choice.row_of_in[ports.terminal_in]
+    else:
+        rt[:, c.START_ROW] = choice.start
     slots = net.near + 1 + net.far + 1
     branches = forest.most_branches if forest else 0
     counters = np.zeros(32, int64)
@@ -164,3 +169,28 @@ def new_state(
 
 
 _PARTS = ("numerator", "denominator")
+
+
+def carried(ports: Ports, net: Any, state: Any) -> Floats:
+    """Return the flits that the link behind each output port has carried so far, [outputs + terminals].
+
+    Not yet those that have been granted the link and wait for it; of one that is on its way, the part of its
+    time that has passed. On a half-duplex link what waits is of both ways, in proportion to their flits.
+    """
+    now = int(state.cnt[c.T])
+    waiting = np.zeros(len(state.op), np.int64)
+    source = np.r_[ports.from_output, ports.eject]
+    for slot in np.flatnonzero(state.flit_count).tolist():
+        out = source[(state.flits[slot, : state.flit_count[slot]] >> 32) >> int(net.bits)]
+        mask, place = (net.near, slot) if slot <= net.near else (net.far, slot - net.near - 1)
+        arrival = now + ((place - now) & mask)
+        np.add.at(waiting, out[arrival - state.op[out, c.LATENCY] > now], 1)
+    medium, units = state.op[:, c.MEDIUM], state.op[:, c.UNITS]
+    cycle = (1 << c.FRACTION) - 1
+    until, ticks = state.op[medium, c.NEXT], state.op[:, c.TICKS]
+    busy = np.maximum((until >> c.FRACTION) - now + (until & cycle) / units, 0.0)
+    left = busy / ((ticks >> c.FRACTION) + (ticks & cycle) / units)
+    together = np.zeros(len(waiting), np.int64)
+    np.add.at(together, medium, waiting)
+    share = waiting / np.maximum(together[medium], 1)
+    return np.asarray(state.op[:, c.FLITS] - np.minimum(left * share, waiting))

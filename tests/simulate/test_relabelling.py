@@ -102,6 +102,10 @@ for routing in ("dor", "ecmp", "valiant", "up-down", "adaptive"):
     for packet in (1, 3):
         router = Router(vcs=6, packet=packet)
         simulate(mesh, "uniform", rate=0.9, routing=routing, router=router, sampling=quick, checked=True)
+for name in ("torus-4x4", "ring-16", "mozart-nop-tree"):
+    other = nop.load_topology(name)
+    router = Router(vcs=3, depth=3, packet=3, fit_buffers=False)
+    simulate(other, "uniform", rate=0.9, routing="adaptive", router=router, sampling=quick, checked=True)
 tree = nop.load_topology("mozart-nop-tree")
 moves = Transfers(tree.terminals)
 for k in range(40):

@@ -230,11 +230,3 @@ def test_hot_nodes_and_what_no_word_says(tmp_path) -> None:  # type: ignore[no-u
     ):
         with pytest.raises(NopError, match=why):
             write_booksim(mesh, Pattern(names, bad, "odd"), 0.05, tmp_path)
-
-
-def test_adaptive_routing_needs_a_mesh() -> None:
-    """A chiplet behind a switch was reached by wrong ports before."""
-    nodes = [Chiplet("c0"), Chiplet("c1"), Chiplet("c2"), Switch("s0")]
-    links = [Link("c2", "c0", 16e9), Link("c2", "s0", 16e9), Link("s0", "c1", 16e9)]
-    with pytest.raises(RoutingError, match="needs a mesh; use 'ecmp'"):
-        simulate(Package("leaf", nodes, links), "uniform", rate=0.1, routing="adaptive")
