@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
-from noptoolkit.cli.options import Topology, complete_workload, workload_of
+from noptoolkit.cli.options import (
+    AllocationFile,
+    AllocatorName,
+    Topology,
+    complete_workload,
+    placement,
+    workload_of,
+)
 from noptoolkit.cli.pictures import save_picture
-from noptoolkit.cli.screen import AsJson, errors, progress, show
+from noptoolkit.cli.screen import AsJson, errors, print_json, progress, show
 from noptoolkit.flow import congestion
 from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder, replace_file
@@ -47,6 +55,8 @@ def simulate(
             help="Workload whose dispatch and combine are run until done.", autocompletion=complete_workload
         ),
     ] = None,
+    allocator: AllocatorName = None,
+    allocation: AllocationFile = None,
     routing: Annotated[str, typer.Option(help="Routing by destination, valiant or adaptive.")] = "shortest",
     vcs: Annotated[int, typer.Option(help="Virtual channels of each port.")] = 8,
     depth: Annotated[int, typer.Option(help="Buffer of each virtual channel, in flits.")] = 16,
@@ -83,13 +93,16 @@ def simulate(
     }
     with progress() as tell:
         if on is not None:
-            stages = run_stages(package, workload_of(on), rng=seed, progress=tell)
+            placed = placement(allocator, allocation) or "auto"
+            stages = run_stages(package, workload_of(on), allocator=placed, rng=seed, progress=tell)
             for step in (stages.dispatch_traffic, stages.combine_traffic):
                 flow = congestion(package, step, routing=routing if routing != "adaptive" else "ecmp")
                 seen = room.check(
                     flow, router=router, routing=routing, rng=seed, allow_deadlock=allow_deadlock
                 )
-                found.append(seen.table())
+                table = seen.table()
+                layout = f"layout: {stages.allocation.method or 'of a file'}"
+                found.append(replace(table, notes=(layout, *table.notes)))
                 if folder is not None:
                     name = step.name.split(" ")[0]
                     room.write_packet_trace(seen.run, folder / f"{name}.trace.json")
@@ -104,13 +117,19 @@ def simulate(
                 bracket = room.saturation(package, pattern, progress=tell, **common)
                 found.append(bracket.table())
             else:
-                rates = _rates(package, pattern, routing)
+                bound = room.load_bound(package, pattern, router=router)
+                rates = [float(x) for x in np.linspace(0.1, 1.0, 10) * min(1.0, 1.05 * bound)]
                 curve = room.latency_curve(package, pattern, rates, threads=threads, progress=tell, **common)
-                found.append(curve.table())
+                table = curve.table()
+                limit = f"no routing carries more than {bound:.4g} flits per cycle and source"
+                found.append(replace(table, notes=(*table.notes, limit)))
                 if folder is not None:
-                    written += _curve(curve, folder)
-    for table in found:
-        show(table, as_json=as_json)
+                    written += _curve(curve, bound, folder)
+    if as_json and len(found) > 1:
+        print_json({"tables": [table.as_json() for table in found]})
+    else:
+        for table in found:
+            show(table, as_json=as_json)
     if folder is not None:
         for k, table in enumerate(found):
             name = "simulation" if len(found) == 1 else f"simulation-{k + 1}"
@@ -135,16 +154,11 @@ def _pattern(package: Package, name: str) -> Traffic | Pattern:
     raise typer.BadParameter(f"no traffic {name!r}; known: {', '.join(PATTERNS)}", param_hint="--traffic")
 
 
-def _rates(package: Package, pattern: Traffic | Pattern, routing: str) -> list[float]:
-    """Return ten loads up to the highest that is of interest: that of the sources, or 1."""
-    return [float(x) for x in np.round(np.linspace(0.1, 1.0, 10), 3)]
-
-
-def _curve(curve: LatencyCurve, folder: Path) -> list[str]:
+def _curve(curve: LatencyCurve, bound: float, folder: Path) -> list[str]:
     import noptoolkit.plot as draw
 
     with draw.style("page"):
-        save_picture(draw.latency(curve), folder / "latency.png", folder / "latency.svg")
+        save_picture(draw.latency(curve, bound=bound), folder / "latency.png", folder / "latency.svg")
     return ["latency.png", "latency.svg"]
 
 

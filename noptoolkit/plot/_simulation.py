@@ -74,18 +74,20 @@ def latency(
     """
     runs = [run for run in curve.runs if run.packets]
     stable = [run for run in runs if run.stable]
-    lost = [run for run in runs if not run.stable]
+    lost = [run for run in curve.runs if not run.stable]
     first, colour = curve.runs[0], OKABE_ITO["blue"]
     with canvas(ax, 0.62) as ax:
-        note = origin_note("simulated; hollow: not stable; grey: zero load, and the bound", "")
+        above = ", those at the upper edge above it" if lost else ""
+        grey = "zero load, and the bound of any routing (dashed)" if bound is not None else "zero load"
+        note = origin_note(f"simulated; hollow: not stable{above}; grey: {grey}", "")
         heading(ax, f"{first.package.name}, {first.routing}" if title is None else title, [note])
         ax.plot([run.offered for run in stable], [run.latency for run in stable], "o-", color=colour, ms=4)
-        ax.plot(
-            [run.offered for run in lost], [run.latency for run in lost], "o", mfc="none", color=colour, ms=4
-        )
+        top = 1.25 * max((run.latency for run in stable or runs), default=1.0)
         if runs:
             ax.axhline(float(np.mean([run.zero_load for run in runs])), color=MUTED, linewidth=0.8)
-            ax.set_ylim(0, 1.25 * max((run.latency for run in stable), default=runs[0].latency))
+        ax.set_ylim(0, top)
+        heights = [min(run.latency, top) if run.packets else top for run in lost]
+        ax.plot([run.offered for run in lost], heights, "o", mfc="white", color=colour, ms=4, clip_on=False)
         if bound is not None:
             ax.axvline(bound, color=MUTED, linewidth=0.8, linestyle="--")
         ax.set_xlim(left=0)

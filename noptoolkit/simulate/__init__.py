@@ -5,7 +5,7 @@ from noptoolkit.simulate.curves import LatencyCurve, Saturation, latency_curve, 
 from noptoolkit.simulate.injection import Bursts, Pattern, uniform
 from noptoolkit.simulate.packet_trace import write_packet_trace
 from noptoolkit.simulate.protocol import Sampling
-from noptoolkit.simulate.referee import Check, check
+from noptoolkit.simulate.referee import Check, check, load_bound
 from noptoolkit.simulate.result import Simulation
 from noptoolkit.simulate.router import BOOKSIM, BOOKSIM_SPEEDUP, Router
 from noptoolkit.simulate.simulating import simulate
@@ -25,6 +25,7 @@ __all__ = [
     "Transfers",
     "check",
     "latency_curve",
+    "load_bound",
     "read_booksim_config",
     "repeat",
     "saturation",

@@ -14,16 +14,20 @@ import numpy as np
 
 from noptoolkit._arrays import Floats
 from noptoolkit.errors import RoutingError
+from noptoolkit.flow import congestion
 from noptoolkit.flow.result import FlowResult
+from noptoolkit.network import flow_network
+from noptoolkit.package import Package
 from noptoolkit.routing.rules import Routing, method_of
 from noptoolkit.simulate.completing import complete
-from noptoolkit.simulate.injection import key_of
+from noptoolkit.simulate.injection import Pattern, key_of, pattern_of
 from noptoolkit.simulate.result import Simulation
 from noptoolkit.simulate.router import Router
 from noptoolkit.simulate.simulating import completed_result
 from noptoolkit.tables import Column, Table
+from noptoolkit.traffic import Traffic
 
-__all__ = ["Check", "check"]
+__all__ = ["Check", "check", "load_bound"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -148,3 +152,32 @@ def check(
     chosen, bound = flow.time * flow.efficiency, flow.time_bound * flow.efficiency
     extra = result.flits - flow.load / result.flit_bytes
     return Check(flow, result, bound, chosen, result.time, extra)
+
+
+def load_bound(package: Package, traffic: Traffic | Pattern | str, *, router: Router | None = None) -> float:
+    """Return a load that no routing exceeds, in flits per cycle and source: a bound of the fluid model.
+
+    Parameters
+    ----------
+    package, traffic
+        As in `noptoolkit.simulate.simulate`, with a rate.
+    router : Router, optional
+        Whose flits and clock are meant.
+
+    Examples
+    --------
+    >>> from noptoolkit import simulate, topology
+    >>> mesh = topology.mesh(4)
+    >>> round(load_bound(mesh, simulate.uniform(mesh, itself=False)), 3)
+    0.889
+    """
+    router = router or Router()
+    pattern = pattern_of(package, traffic)
+    weight = pattern.weight.copy()
+    np.fill_diagonal(weight, 0.0)
+    if not weight.any():
+        return float("inf")
+    loads = pattern.weight.sum(axis=1)
+    flow = congestion(package, Traffic(pattern.endpoints, weight, name=pattern.name), routing="shortest")
+    flit = router.flit_bytes(flow_network(package))
+    return float(loads[loads > 0].mean() / (flow.time_bound * flow.efficiency * float(router.clock) * flit))
