@@ -169,7 +169,7 @@ def load_bound(package: Package, traffic: Traffic | Pattern | str, *, router: Ro
     >>> from noptoolkit import simulate, topology
     >>> mesh = topology.mesh(4)
     >>> round(load_bound(mesh, simulate.uniform(mesh, itself=False)), 3)
-    0.889
+    0.938
     """
     router = router or Router()
     pattern = pattern_of(package, traffic)
