@@ -2,11 +2,14 @@
 
 from noptoolkit.plans.activations import gpt_layer_activations, gpt_stage_activations
 from noptoolkit.plans.checks import check_plan, faults_of, micro_batch_size, micro_batches_of, nearest_plan
+from noptoolkit.plans.exchanges import Exchange, dispatched_bytes, exchange_table, exchanges_of
 from noptoolkit.plans.groups import DIMENSIONS, coordinates, groups
 from noptoolkit.plans.in_flight import in_flight
 from noptoolkit.plans.memory import PlanMemory, Room, StageMemory, plan_memory, rooms_of
+from noptoolkit.plans.network_times import ExchangeTime, PlanNetwork
 from noptoolkit.plans.pipeline_orders import ORDERS, Order, Pass, PipelineShape
 from noptoolkit.plans.pipelines import PipelineRun, Stage, pipeline
+from noptoolkit.plans.placing import Placement, nested_order, placed
 from noptoolkit.plans.plan import RECOMPUTES, ParallelPlan
 from noptoolkit.plans.stages import Chunk, chunks_of, stage_layers
 
@@ -15,18 +18,25 @@ __all__ = [
     "ORDERS",
     "RECOMPUTES",
     "Chunk",
+    "Exchange",
+    "ExchangeTime",
     "Order",
     "ParallelPlan",
     "Pass",
     "PipelineRun",
     "PipelineShape",
+    "Placement",
     "PlanMemory",
+    "PlanNetwork",
     "Room",
     "Stage",
     "StageMemory",
     "check_plan",
     "chunks_of",
     "coordinates",
+    "dispatched_bytes",
+    "exchange_table",
+    "exchanges_of",
     "faults_of",
     "gpt_layer_activations",
     "gpt_stage_activations",
@@ -35,7 +45,9 @@ __all__ = [
     "micro_batch_size",
     "micro_batches_of",
     "nearest_plan",
+    "nested_order",
     "pipeline",
+    "placed",
     "plan_memory",
     "rooms_of",
     "stage_layers",

@@ -1,0 +1,288 @@
+"""Collectives of many groups at once on nodes behind a switch each and a network of cards, in closed form.
+
+Schedules keep what they can in the node. With m members of a group in k nodes, c of them in a member's own,
+and shares of M/m bytes: an all-gather takes each share once over a card into every other node, spread over
+the node's members, which pass it on through the switch. A member's card sends k - 1 shares and receives (m
+- c)/c, its switch link sends (c - 1)(1 + (m - c)/c) and receives the rest of m - 1. Reduce-scatter is that
+reversed, all-reduce both. All other kinds go straight: within the node by its switch, else by the cards.
+Loads of all groups add up; the time is the busiest link's.
+
+Bounds hold for any schedule and any routing: what a chiplet must receive or send over both its links; what
+a node must over its cards; and prices on the two kinds of links (a group's cheapest trees under the prices
+over what all links are worth).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from noptoolkit._arrays import Floats, Ints
+from noptoolkit.package import Chiplet, Memory, Package, Switch
+
+__all__ = ["Ask", "TwoLevels", "two_levels_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """Groups that do the same at the same time.
+
+    Parameters
+    ----------
+    kind
+        As in an `noptoolkit.plans.Exchange`.
+    size
+        Bytes of each group's buffer.
+    members
+        Positions of the members among the chiplets of the package, [groups, members].
+    shares
+        Bytes from each member to each, [members, members]; of an ``all-to-all``.
+    """
+
+    kind: str
+    size: float
+    members: Ints
+    shares: Floats | None = None
+
+    def pairs(self) -> tuple[Ints, Ints, Floats]:
+        """Return source, destination and bytes of every message, of kinds that go straight."""
+        count = self.members.shape[1]
+        if self.kind == "send":
+            source, sink = self.members[:, 0], self.members[:, 1]
+            return source, sink, np.full(len(source), self.size)
+        if self.kind == "ring":
+            source, sink = self.members.ravel(), np.roll(self.members, -1, axis=1).ravel()
+            return source, sink, np.full(len(source), self.size)
+        sizes = np.full((count, count), self.size / count) if self.shares is None else self.shares
+        one, other = np.nonzero(~np.eye(count, dtype=bool))
+        source, sink = self.members[:, one].ravel(), self.members[:, other].ravel()
+        return source, sink, np.tile(sizes[one, other], len(self.members))
+
+
+@dataclass(frozen=True, eq=False)
+class TwoLevels:
+    """A package of two levels as arrays.
+
+    Parameters
+    ----------
+    node, rail
+        Node of each chiplet, and its switch of the network, [chiplets].
+    inner, card
+        Bandwidth of a chiplet's link to its node's switch and to the network, in B/s; 0 where there is none.
+    spine
+        Bandwidth of each rail to the spine, in B/s, [rails]; infinite without a spine.
+    """
+
+    node: Ints
+    rail: Ints
+    inner: float
+    card: float
+    spine: Floats
+
+    def loads(self, ask: Ask) -> dict[str, Floats]:
+        """Return the bytes on each link of a kind, ``inner in`` and so on by chiplet, ``spine`` by rail."""
+        count = len(self.node)
+        found = {name: np.zeros(count) for name in LINKS}
+        found["spine in"], found["spine out"] = np.zeros(len(self.spine)), np.zeros(len(self.spine))
+        if ask.kind in ("all-gather", "reduce-scatter", "all-reduce"):
+            self._trees(ask, found)
+        else:
+            self._straight(ask, found)
+        return found
+
+    def _straight(self, ask: Ask, found: dict[str, Floats]) -> None:
+        source, sink, sizes = ask.pairs()
+        count, rails = len(self.node), len(self.spine)
+        near = self.node[source] == self.node[sink]
+        for name, chosen in (("inner", near), ("card", ~near)):
+            found[f"{name} out"] += np.bincount(source[chosen], sizes[chosen], count)
+            found[f"{name} in"] += np.bincount(sink[chosen], sizes[chosen], count)
+        cross = ~near & (self.rail[source] != self.rail[sink])
+        found["spine out"] += np.bincount(self.rail[source[cross]], sizes[cross], rails)
+        found["spine in"] += np.bincount(self.rail[sink[cross]], sizes[cross], rails)
+
+    def _trees(self, ask: Ask, found: dict[str, Floats]) -> None:
+        inside, nodes = self._spread(ask.members)
+        m, count = ask.members.shape[1], len(self.node)
+        share = ask.size / m
+        over = (m - inside) / inside
+        loads = {
+            "card in": over,
+            "card out": np.repeat(nodes[:, None] - 1.0, m, axis=1),
+            "inner in": m - 1 - over,
+            "inner out": (inside - 1) * (1 + over),
+        }
+        flat = ask.members.ravel()
+        for name, load in loads.items():
+            back = name.replace(" in", " OUT").replace(" out", " in").replace("OUT", "out")
+            values = np.bincount(flat, (load * share).ravel(), count)
+            if ask.kind != "reduce-scatter":
+                found[name] += values
+            if ask.kind != "all-gather":
+                found[back] += values
+        rails = self.rail[ask.members]
+        alike = (rails == rails[:, :1]).all() or bool((inside > 1).all() and np.ptp(inside) == 0)
+        if not alike:
+            for name, part in (("spine in", "card in"), ("spine out", "card out")):
+                found[name] += np.bincount(self.rail[flat], (loads[part] * share).ravel(), len(self.spine))
+
+    def _spread(self, members: Ints) -> tuple[Floats, Floats]:
+        """Return members in each member's own node, [groups, members], and nodes of each group, [groups]."""
+        homes = self.node[members]
+        inside = np.zeros(homes.shape)
+        for g, home in enumerate(homes):
+            _, back, counts = np.unique(home, return_inverse=True, return_counts=True)
+            inside[g] = counts[back]
+        return inside, np.round((1.0 / inside).sum(axis=1))
+
+    def time(self, asks: Sequence[Ask]) -> tuple[float, str]:
+        """Return how long everything takes at once by these schedules, in s, and the busiest link's kind."""
+        total: dict[str, Floats] = {}
+        for ask in asks:
+            for name, load in self.loads(ask).items():
+                total[name] = total.get(name, 0.0) + load
+        times = {}
+        for name, load in total.items():
+            wide = {"inner": self.inner, "card": self.card}.get(name.split()[0], self.spine)
+            busy = load > 0
+            if busy.any():
+                times[name] = float((load / np.where(np.asarray(wide) > 0, wide, np.nan)).max())
+        if not times:
+            return 0.0, ""
+        worst = max(times, key=lambda name: times[name])
+        return times[worst], f"{ROLES[worst.split()[0]]}, {worst.split()[1]}"
+
+    def bound(self, asks: Sequence[Ask]) -> float:
+        """Return a time that no schedule and no routing undercuts, in s."""
+        count, nodes = len(self.node), int(self.node.max()) + 1
+        chiplet = {"in": np.zeros(count), "out": np.zeros(count)}
+        node = {"in": np.zeros(nodes), "out": np.zeros(nodes)}
+        prices = np.array([[1.0, 1.0], [0.0, 1.0], [1.0 / self.inner, 1.0 / (self.card or self.inner)]])
+        prices = prices if self.card else np.array([[1.0, 0.0]])
+        near = 2 * (prices.min(axis=1) if self.card else prices[:, 0])
+        far = 2 * prices[:, 1]
+        cost = np.zeros(len(prices))
+        for ask in asks:
+            self._needs(ask, chiplet, node)
+            cost += self._cost(ask, near, far)
+        worth = 2 * count * (prices @ np.array([self.inner, self.card]))
+        found = [float((cost / worth).max())]
+        found += [float(needed.max()) / (self.inner + self.card) for needed in chiplet.values()]
+        if self.card:
+            cards = self.card * np.bincount(self.node, minlength=nodes)
+            found += [float((needed / cards).max()) for needed in node.values()]
+        return max(found)
+
+    def _needs(self, ask: Ask, chiplet: dict[str, Floats], node: dict[str, Floats]) -> None:
+        """Add what each chiplet and each node must receive and send, whatever the schedule."""
+        count, nodes = len(self.node), len(node["in"])
+        if ask.kind not in ("all-gather", "reduce-scatter", "all-reduce"):
+            source, sink, sizes = ask.pairs()
+            far = self.node[source] != self.node[sink]
+            for way, end in (("out", source), ("in", sink)):
+                chiplet[way] += np.bincount(end, sizes, count)
+                node[way] += np.bincount(self.node[end[far]], sizes[far], nodes)
+            return
+        m = ask.members.shape[1]
+        share = ask.size / m
+        homes = self.node[ask.members]
+        for g, members in enumerate(ask.members):
+            place, counts = np.unique(homes[g], return_counts=True)
+            outside = m - counts
+            crossing = outside > 0
+            if ask.kind == "all-reduce":
+                needs = {"in": np.full(len(place), ask.size), "out": np.full(len(place), ask.size)}
+                own = {"in": ask.size, "out": ask.size}
+            else:
+                many, few = outside * share, counts * share
+                ahead = ask.kind == "all-gather"
+                needs = {"in": many if ahead else few, "out": few if ahead else many}
+                own = {"in": (m - 1) * share if ahead else share, "out": share if ahead else (m - 1) * share}
+            for way in ("in", "out"):
+                node[way][place[crossing]] += needs[way][crossing]
+                chiplet[way][members] += own[way]
+
+    def _cost(self, ask: Ask, near: Floats, far: Floats) -> Floats:
+        """Return what the cheapest schedule costs under each pair of prices, [prices]."""
+        if ask.kind not in ("all-gather", "reduce-scatter", "all-reduce"):
+            source, sink, sizes = ask.pairs()
+            away = self.node[source] != self.node[sink]
+            return np.asarray(near * sizes[~away].sum() + far * sizes[away].sum())
+        _, spanned = self._spread(ask.members)
+        m = ask.members.shape[1]
+        trees = (spanned - 1).sum() * far + (m - spanned).sum() * np.minimum(near, far)
+        return np.asarray(ask.size * trees * (2 if ask.kind == "all-reduce" else 1))
+
+
+LINKS = ("inner in", "inner out", "card in", "card out")
+ROLES = {"inner": "link to the node's switch", "card": "network card", "spine": "rail to the spine"}
+
+
+def two_levels_of(package: Package) -> TwoLevels | None:
+    """Return a package as two levels; ``None`` where it is none.
+
+    It is one if every chiplet has one link to a switch whose neighbours are chiplets only, at most one to a
+    switch of the network, and each kind of link is equally wide everywhere, both ways, with no limits in
+    routers and ports.
+    """
+    chiplets = {chiplet.name: i for i, chiplet in enumerate(package.chiplets)}
+    if any(c.injection_bandwidth or c.ejection_bandwidth or c.crossbar_bandwidth for c in package.chiplets):
+        return None
+    if not package.switches or any(switch.crossbar_bandwidth for switch in package.switches):
+        return None
+    around: dict[str, list[tuple[str, float]]] = {node.name: [] for node in package.nodes}
+    for link in package.links:
+        ends = (package[link.a], package[link.b])
+        if any(isinstance(end, Memory) for end in ends):
+            continue
+        if link.half_duplex or link.backward_bandwidth != link.bandwidth:
+            return None
+        around[link.a].append((link.b, link.bandwidth))
+        around[link.b].append((link.a, link.bandwidth))
+    widest = Counter(width for name in chiplets for _, width in around[name])
+    if not widest or len(widest) > 2:
+        return None
+    inner = max(widest)
+    node = np.full(len(chiplets), -1)
+    rail = np.zeros(len(chiplets), np.int64)
+    homes: dict[str, int] = {}
+    rails: dict[str, int] = {}
+    card = 0.0
+    for name, i in chiplets.items():
+        if any(isinstance(package[other], Chiplet) for other, _ in around[name]):
+            return None
+        up = [
+            other
+            for other, width in around[name]
+            if width == inner and _only_chiplets(package, around[other])
+        ]
+        away = [(other, width) for other, width in around[name] if other not in up]
+        if len(up) == 2 and not away:  # links of one width: the narrower switch is the node's
+            up.sort(key=lambda other: len(around[other]))
+            up, away = up[:1], [(up[1], inner)]
+        if len(up) != 1 or len(away) > 1:
+            return None
+        node[i] = homes.setdefault(up[0], len(homes))
+        for other, width in away:
+            rail[i], card = rails.setdefault(other, len(rails)), width
+    if len(homes) > 1 and (not card or any(len(around[n]) - len(around[n]) for n in homes)):
+        return None
+    spine = np.full(max(len(rails), 1), np.inf)
+    tops = set()
+    for name, r in rails.items():
+        above = [(other, width) for other, width in around[name] if isinstance(package[other], Switch)]
+        if len(above) > 1 or (len(rails) > 1 and not above):
+            return None
+        for other, width in above:
+            tops.add(other)
+            spine[r] = width
+    if len(tops) > 1 or set(homes) & set(rails):
+        return None
+    return TwoLevels(node, rail, inner, card, spine)
+
+
+def _only_chiplets(package: Package, ends: list[tuple[str, float]]) -> bool:
+    return all(isinstance(package[other], Chiplet) for other, _ in ends)
