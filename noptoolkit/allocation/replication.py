@@ -71,11 +71,6 @@ def replicate_by_load(allocation: Allocation, trace: RoutingTrace, extra: int) -
         copies = np.ones(len(load), dtype=np.int64)
         for _ in range(extra):
             copies[np.argmax(np.where(copies < count, load / copies, -np.inf))] += 1
-        if copies.max() > count:
-            raise InfeasibleError(
-                f"no chiplet is left for another copy of expert {int(np.argmax(copies))}; "
-                "ask for fewer redundant experts"
-            )
         holders = _packed(load / copies, copies, slots)
         first = np.array([chiplets[0] for chiplets in holders])
         more = [(expert, chiplet) for expert, chiplets in enumerate(holders) for chiplet in chiplets[1:]]
@@ -195,6 +190,8 @@ def replicate_by_traffic(
     ------
     WorkloadError
         If ``extra`` is negative or the cap not above 0.
+    InfeasibleError
+        If there are more redundant experts than chiplets without a copy.
 
     Examples
     --------
@@ -277,3 +274,10 @@ def _check(allocation: Allocation, extra: int) -> None:
         raise WorkloadError(f"{extra} redundant experts: give 0 or more")
     if allocation.replicas.size:
         raise WorkloadError("the allocation has redundant experts already; replicate the layout it came from")
+    most = allocation.num_experts * (len(allocation.experts) - 1)
+    if extra > most:
+        raise InfeasibleError(
+            f"{extra} redundant experts: there is room for at most {most}, a copy of each of "
+            f"{allocation.num_experts} experts on the other {len(allocation.experts) - 1} chiplets; "
+            "ask for fewer redundant experts"
+        )

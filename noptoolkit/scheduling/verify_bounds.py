@@ -31,6 +31,9 @@ def verify_bounds(graph: TaskGraph, bounds: LowerBound, *, tol: float = 1e-9) ->
     tol : float
         Relative difference that counts as rounding.
     """
+    parts = {name: getattr(bounds, name) for name in ("critical_path", "load", "head_load_tail", "fronts")}
+    if odd := [name for name, value in parts.items() if not np.isfinite(value)]:
+        raise ScheduleError(f"the lower bound's {odd[0]} is {parts[odd[0]]} s, no time")
     proved = proved_bound(graph, bounds.stages)
     if bounds.value > proved * (1 + tol):
         raise ScheduleError(

@@ -6,7 +6,7 @@ The schedule does not change it; degree, layout and package do. Static power is 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -42,12 +42,15 @@ class StepEnergy:
         Of all links, those of the stacks included.
     unknown
         What has no figure and counts nothing: ``compute``, ``memory`` or ``network``, in whole or in part.
+    per_flop
+        Energy of one operation, ``None`` where none was given.
     """
 
     compute: Measured = measured("J")
     memory: Measured = measured("J")
     network: Measured = measured("J")
     unknown: tuple[str, ...] = ()
+    per_flop: float | None = field(default=None, metadata={"unit": "J"})
 
     @property
     def total(self) -> float:
@@ -86,6 +89,7 @@ def energy_of(step: Step, energy_per_flop: Quantity | None = None) -> StepEnergy
         sum(memory for memory, _ in parts),
         sum(network for _, network in parts),
         tuple(unknown),
+        None if energy_per_flop is None else each,
     )
 
 

@@ -77,6 +77,8 @@ def joint_trees(step: Step, pool: PathPool) -> DealtTrees | None:
         return None
     phases = phases_of(step)
     names = [name for name in PHASES if phases.bytes[name].any() or phases.base[name].any()]
+    if not names:  # the head's alone, which cross the network between the two phases
+        return None
     amounts = [phases.bytes[name] for name in names]
     hops = 1.0 / network.capacity[network.own]
     trees = {key: _shortest(network, part, key[0], hops) for key, part in parts.items()}

@@ -29,6 +29,9 @@ __all__ = ["ORDERS", "POLICIES", "GraphOfStep", "Order", "Policy", "overlapping"
 
 Order = Callable[[Sequence[Slice]], Sequence[Slice]]
 
+MOST_CHUNKS = 1024
+"""Reservations of a transfer: each is a task, and more are taken for a typing error."""
+
 
 def heavy_first(slices: Sequence[Slice]) -> list[Slice]:
     """Return slices in the order of what is computed with them, most first."""
@@ -98,7 +101,7 @@ class Policy:
         How transfers share the network: ``factor``, ``fluid`` or ``reserve``, see
         `noptoolkit.step.overlapping`.
     chunks
-        Into how many reservations a transfer is cut with ``reserve``.
+        Into how many reservations a transfer is cut with ``reserve``, at most `MOST_CHUNKS`.
     rounds
         Of improvement of each schedule, at most, see `list_schedule`.
     """
@@ -127,8 +130,8 @@ class Policy:
         if self.contention not in CONTENTIONS:
             hint = did_you_mean(self.contention, CONTENTIONS)
             faults.append(f"no contention named {self.contention!r}; {hint}")
-        if not isinstance(self.chunks, int) or self.chunks < 1:
-            faults.append(f"chunks {self.chunks!r} must be a whole number above 0")
+        if not isinstance(self.chunks, int) or not 0 < self.chunks <= MOST_CHUNKS:
+            faults.append(f"chunks {self.chunks!r} must be a whole number from 1 to {MOST_CHUNKS}")
         if not isinstance(self.rounds, int) or self.rounds < 0:
             faults.append(f"rounds {self.rounds!r} must be a whole number, 0 or more")
         raise_collected(ScheduleError, "policy", faults)

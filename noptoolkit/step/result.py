@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from noptoolkit.network import flow_network
 from noptoolkit.package import Package
 from noptoolkit.scheduling import Schedule
 from noptoolkit.step.energy import StepEnergy
@@ -57,8 +58,11 @@ class StepSchedule(Schedule):
 
     @cached_property
     def _one_routing(self) -> bool:
-        named = self.step.routing  # valiant, or a user's rule, may take detours even on a tree
-        return isinstance(named, str) and named != "valiant" and has_one_routing(self.step)
+        named = self.step.options.routing  # valiant, or a user's rule, may take detours even on a tree
+        if not isinstance(named, str) or named == "valiant" or not has_one_routing(self.step):
+            return False
+        bundled = bool((flow_network(self.package).width > 1).any())
+        return not bundled or all(sent.sharing == "by bandwidth" for sent in self.step.transfers())
 
     @property
     def bound_of_routes(self) -> float:
@@ -161,8 +165,16 @@ class StepSchedule(Schedule):
             lines.append(f"Tokens to experts: {ORIGINS[self.workload.trace.origin]}.")
         return lines
 
-    def verify(self, *, tol: float = 1e-9) -> StepVerification:
+    def verify(self, *, tol: float = 1e-9, every_set: bool | None = None) -> StepVerification:
         """Check the schedule, the routes and both bounds again, with code that shares nothing with theirs.
+
+        Parameters
+        ----------
+        tol : float
+            What counts as equal, as a share of the makespan.
+        every_set : bool, optional
+            Whether the cheapest trees of all sets of messages of up to 8 members are found again, which may
+            take minutes; a sample where ``False``, and where ``None`` all of them if that is quick.
 
         Returns
         -------
@@ -174,7 +186,7 @@ class StepSchedule(Schedule):
         ScheduleError
             With every kind of fault found.
         """
-        return verify_step(self, tol=tol)
+        return verify_step(self, tol=tol, every_set=every_set)
 
     def to_chrome_trace(self, path: str | Path) -> None:
         """Write the schedule as a trace that Perfetto and chrome://tracing open."""

@@ -1,8 +1,9 @@
 """How the transfers of a step are routed: from bytes between pairs to the time that resources are occupied.
 
 A `StepRouting` gives the share of a pair's bytes on each arc, transfer by transfer, and the trees of its
-messages. A memory stack's port and its own links are one resource, named after the stack: a movement holds it
-for the longer of the two times.
+messages. Parallel channels share as the routing says (`noptoolkit.network.Sharing`). A memory stack's port
+and its own links are one resource, named after the stack: a movement holds it for the longer of the two
+times.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit.flow.routings import route
-from noptoolkit.network import FlowNetwork, flow_network
+from noptoolkit.network import FlowNetwork, Sharing, flow_network
 from noptoolkit.nodes import memory_time
 from noptoolkit.package import Memory, Package
 from noptoolkit.routing.method import Effort, RoutingMethod
@@ -46,12 +47,15 @@ class StepRouting:
     whole
         Routing of the whole problem of a transfer, used instead of the other two for all but movements of
         memory; ``None`` where each pair has its own paths.
+    sharing
+        How parallel channels share what pairs and messages send; that of ``whole`` is its own.
     """
 
     name: str
     pair: Callable[[Transfer, Pair, float], Floats]
     trees: Callable[[Transfer], TreeLoads] | None = None
     whole: RoutingMethod | None = None
+    sharing: Sharing = "by bandwidth"
 
 
 def named_routing(package: Package, routing: str | Routing) -> StepRouting:
@@ -73,12 +77,12 @@ def named_routing(package: Package, routing: str | Routing) -> StepRouting:
             known[ends] = route(single, routing_problem(package, one), Effort()).arc_load
         return known[ends]
 
-    return StepRouting(ALONE if routing == ALONE else whole.name, pair, whole=whole)
+    return StepRouting(ALONE if routing == ALONE else whole.name, pair, whole=whole, sharing=single.sharing)
 
 
 def routed_step(step: Step, routing: StepRouting) -> Step:
     """Return a step whose transfers follow a routing."""
-    costs = _Costs(step)
+    costs = _Costs(step, routing)
     routed = step.with_transfers(lambda sent: _routed(step, sent, routing, costs))
     return replace(routed, routing=routing.name)
 
@@ -111,12 +115,17 @@ def own_resources(network: FlowNetwork) -> dict[str, Ints]:
 class _Costs:
     """Times per byte of paths, worked out once for each."""
 
-    def __init__(self, step: Step) -> None:
-        self.network = flow_network(step.package)
-        self.own = own_resources(self.network)
+    def __init__(self, step: Step, routing: StepRouting) -> None:
         self.efficiency = step.options.efficiency
-        self.rate = 1 / (self.network.capacity * self.efficiency.network)
+        self.network = flow_network(step.package).shared(routing.sharing)
+        self.rate = self.rate_of(self.network)
+        self.own = own_resources(self.network)
         self.known: dict[tuple[Pair, int], tuple[Floats, Floats]] = {}
+
+    def rate_of(self, network: FlowNetwork) -> Floats:
+        """Return the time that each byte occupies each resource, in s/B, [resources]."""
+        rate: Floats = 1 / (network.capacity * self.efficiency.network)
+        return rate
 
     def per_byte(self, ends: Pair, arcs: Floats) -> Floats:
         """Return the time that each byte occupies each resource, in s/B, [resources]."""
@@ -127,14 +136,18 @@ class _Costs:
 
 
 def _routed(step: Step, sent: Transfer, routing: StepRouting, costs: _Costs) -> Transfer:
-    network = costs.network
     if sent.summed is not None:
-        return replace(sent, uses=_named(network, sent.summed.use * costs.rate), load=sent.summed.load)
+        network = flow_network(step.package)
+        time = sent.summed.use * costs.rate_of(network)
+        return replace(sent, uses=_named(network, time), load=sent.summed.load, sharing="by bandwidth")
     if sent.problem is not None and routing.whole is not None:
+        sharing = routing.whole.sharing
+        network = sent.problem.network.shared(sharing)
         routed = route(routing.whole, sent.problem, Effort())
-        time = routed.use(network, sent.problem.ports) * costs.rate
+        time = routed.use(network, sent.problem.ports) * costs.rate_of(network)
         load = network.channel_load(routed.arc_load + routed.trees.arc_load)
-        return replace(sent, uses=_named(network, time), load=load, trees=routed.trees)
+        return replace(sent, uses=_named(network, time), load=load, trees=routed.trees, sharing=sharing)
+    network = costs.network
     time, load = np.zeros(network.num_resources), np.zeros(network.num_arcs)
     ports: dict[str, float] = {}
     paths: dict[Pair, Floats] = {}
@@ -158,7 +171,15 @@ def _routed(step: Step, sent: Transfer, routing: StepRouting, costs: _Costs) -> 
         load += trees.arc_load
         time += trees.use(network) * costs.rate
     uses = _named(network, time)
-    return replace(sent, ports=ports, uses=uses, load=network.channel_load(load), paths=paths, trees=trees)
+    return replace(
+        sent,
+        ports=ports,
+        uses=uses,
+        load=network.channel_load(load),
+        paths=paths,
+        trees=trees,
+        sharing=routing.sharing,
+    )
 
 
 def _memory_of(package: Package, ends: Pair) -> Memory | None:

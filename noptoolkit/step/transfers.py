@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from noptoolkit._arrays import Floats
-from noptoolkit.network import flow_network
+from noptoolkit.network import Sharing, flow_network
 from noptoolkit.package import Package
 from noptoolkit.routing.problem import RoutingProblem
 from noptoolkit.routing.solution import TreeLoads
@@ -75,6 +75,8 @@ class Transfer:
         Parts that chiplets wait for apart from each other, by name; ``None``: each resource is one.
     least
         Time that a relaxed movement of memory takes at least, in s; ``None`` for a routed transfer.
+    sharing
+        How parallel channels share the load of their arc.
     """
 
     index: int
@@ -89,6 +91,7 @@ class Transfer:
     trees: TreeLoads | None = None
     lanes: Mapping[str, Lane] | None = None
     least: float | None = None
+    sharing: Sharing = "by bandwidth"
 
     @property
     def size(self) -> float:

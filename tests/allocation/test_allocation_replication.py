@@ -124,10 +124,13 @@ def test_dispatch_follows_the_copies() -> None:
 def test_what_cannot_be_is_named() -> None:
     trace = topical(16, 4, tokens=100)
     layout = Allocation(("a", "b"), np.arange(16) // 8)
+    for redundant in (replicate_by_load, replicate_by_traffic):
+        with pytest.raises(InfeasibleError, match="1000000000 redundant experts: there is room for at most"):
+            redundant(layout, trace, 10**9)
     with pytest.raises(WorkloadError, match="-1 redundant experts"):
         replicate_by_load(layout, trace, -1)
     hot = RoutingTrace([[0, 1]] * 50 + [[2, 3]], 4)
-    with pytest.raises(InfeasibleError, match="no chiplet is left for another copy of expert"):
+    with pytest.raises(InfeasibleError, match="5 redundant experts: there is room for at most 4"):
         replicate_by_load(Allocation(("a", "b"), [0, 0, 0, 1]), hot, 5)
     once = replicate_by_load(layout, trace, 2)
     with pytest.raises(WorkloadError, match="has redundant experts already"):

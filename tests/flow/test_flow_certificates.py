@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow import congestion
 from noptoolkit.flow.bounds.certificate import price_bound
+from noptoolkit.flow.result import Bottleneck
 from noptoolkit.routing.problem import routing_problem
 
 
@@ -88,8 +89,19 @@ def test_tampered_flow_is_rejected(result, change):
         ({"prices": lambda flow: flow.prices * 0 + 1 / flow.network.capacity}, "prove"),
         ({"prices": lambda flow: flow.prices - 1e-3 * flow.prices.max()}, "negative"),
         ({"load": lambda flow: flow.load * 0.9}, "loads of the channels"),
+        ({"use": lambda flow: flow.use * 2}, "use of resources"),
+        ({"prices": lambda flow: flow.prices * 2}, "capacity @ prices is 2"),
+        ({"status": lambda flow: "fixed routing"}, "the status is 'fixed routing'"),
+        ({"status": lambda flow: "certified"}, "the status is 'certified', not 'exact'"),
+        ({"bottleneck": lambda flow: Bottleneck("channel", flow.package.channels[0].name)}, "bottleneck"),
+        ({"bottleneck": lambda flow: Bottleneck()}, "bottleneck"),
+        ({"time": lambda flow: np.nan}, "busiest resource"),
+        ({"time_bound": lambda flow: np.nan}, "or no number"),
+        ({"load": lambda flow: np.nan * flow.load}, "loads of the channels"),
+        ({"prices": lambda flow: np.nan * flow.prices}, "or no number"),
+        ({"use": lambda flow: np.nan * flow.use}, "use of resources"),
+        ({"efficiency": lambda flow: 0.5}, "busiest resource"),
     ],
-    ids=["bound", "time", "prices", "negative price", "load"],
 )
 def test_tampered_result_is_rejected(result, changes, message):
     values = {key: change(result) for key, change in changes.items()}

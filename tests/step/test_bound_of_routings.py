@@ -8,7 +8,7 @@ import pytest
 from small_steps import along, best_makespan, paths_of, small_package, small_step, small_workload, tables
 
 import noptoolkit as nop
-from noptoolkit import Link, Package, load_topology, load_workload
+from noptoolkit import Chiplet, Link, Memory, Package, Switch, load_topology, load_workload
 from noptoolkit.scheduling import list_schedule
 from noptoolkit.step import Step
 from noptoolkit.step.costing import unrouted_step
@@ -98,6 +98,51 @@ def test_where_only_messages_cross_the_network_there_is_nothing_to_share(policy:
     workload = small_workload(rng, package)
     plan = nop.schedule(package, workload, policy=policy, weights_on_network=False)
     assert plan.lower_bound <= plan.makespan * (1 + 1e-9)
+
+
+def test_where_only_the_heads_messages_cross_the_network() -> None:
+    names = ("e0", "e1", "e2")
+    nodes = [Chiplet(name, role="expert", flops=1e12, replicates=True, reduces=True) for name in names]
+    ring = [Link(a, b, 1e9) for a, b in (("e0", "e1"), ("e1", "e2"), ("e2", "e0"))]
+    package = Package("ring", [*nodes, Memory("h0", 1e9)], [*ring, Link("h0", "e0", 1e9)])
+    workload = small_workload(np.random.default_rng(0), package)
+    count = workload.trace.num_experts
+    layout = nop.Allocation(names, np.zeros((workload.trace.num_layers, count), int))
+    plan = nop.schedule(package, workload, layout, weights_on_network=False, hosts=("e0",), split_head=True)
+    assert plan.verify()
+
+
+def two_cables(*, hub: bool) -> Package:
+    """Return attention and two experts, on a hub or in a ring, two unequal cables to each."""
+    names = ("a", "e0", "e1")
+    nodes = [
+        Chiplet(name, role="expert" if name != "a" else "attention", flops=1e12, sram=60e3) for name in names
+    ]
+    ends = [("hub", name) for name in names] if hub else [("a", "e0"), ("e0", "e1"), ("e1", "a")]
+    links = [Link(*pair, rate) for pair in ends for rate in (1e9, 3e9)]
+    links += [Link("h0", "a", 1e9), Link("h0", "a", 2e9)]
+    switches = [Switch("hub", replicates=True, reduces=True)] if hub else []
+    return Package("cables", [*nodes, *switches, Memory("h0", 4e9)], links)
+
+
+@pytest.mark.parametrize("hub", [False, True])
+def test_parallel_links_are_shared_as_the_routing_says(hub: bool) -> None:
+    package = two_cables(hub=hub)
+    workload = small_workload(np.random.default_rng(2), package)
+    layout = nop.allocate(workload.trace, package, method="contiguous")
+    spans = {}
+    for routing in ("optimal", "shortest", "ecmp", "optimal-alone"):
+        plan = nop.schedule(package, workload, layout, routing=routing)
+        assert plan.verify()
+        spans[routing] = plan.makespan
+        alone = "optimal" if routing.startswith("optimal") else routing
+        for sent in plan.step.transfers():
+            if sent.problem is not None and sent.paths is None and sent.size > 0:
+                flow = nop.congestion(package, sent.problem.traffic, routing=alone)
+                assert sent.time == pytest.approx(flow.time, rel=1e-9)
+    assert spans["optimal"] <= min(spans.values()) * (1 + 1e-9)
+    assert spans["shortest"] > spans["optimal"] * 1.01
+    assert spans["ecmp"] > spans["optimal"] * 1.01
 
 
 def same_work(package: Package, seed: int) -> float:

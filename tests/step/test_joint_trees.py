@@ -16,8 +16,8 @@ from noptoolkit.step import StepSchedule
 from noptoolkit.step.joint_trees import DealtTrees, joint_trees, with_trees
 from noptoolkit.step.path_program import PathPool
 from noptoolkit.step.phases import phases_of
+from noptoolkit.step.route_checks import route_faults
 from noptoolkit.step.transfers import Transfer
-from noptoolkit.step.verification import _route_faults
 
 pytestmark = pytest.mark.filterwarnings("ignore::noptoolkit.errors.NopWarning")
 
@@ -98,7 +98,7 @@ def test_forged_trees_are_seen(
     def forged(sent: Transfer) -> Transfer:
         return sent if sent.trees is None else dataclasses.replace(sent, trees=change(sent.trees))
 
-    faults = _route_faults(mesh.step.with_transfers(forged))
+    faults = route_faults(mesh.step.with_transfers(forged))
     assert any(fault in line for line in itertools.islice(faults, 8))
 
 

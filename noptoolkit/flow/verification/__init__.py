@@ -6,8 +6,8 @@ From the package and the traffic alone it asks:
   where trees were stripped, that they are trees, hang on one vertex each, and carry what crosses them.
 * Are the loads of ``valiant``, whose witness is the nodes between, those of its two trips?
 * Does every message reach all its members, as a whole, with no copy made but where a node can?
-* Are the channel loads, the use of every channel, half-duplex link, crossbar and port, and ``time`` what
-  follows?
+* Are the channel loads, the use of every channel, half-duplex link, crossbar and port, ``time``, its
+  bottleneck and its status what follows?
 * Do the prices, none negative, prove ``time_bound``, by shortest paths under strictly positive lengths,
   the cheapest trees of small sets, and cuts for large ones?
 
@@ -28,12 +28,16 @@ from noptoolkit.flow.verification.flows import FlowCheck, Given, split_load
 from noptoolkit.flow.verification.messages import MessageFollower
 from noptoolkit.flow.verification.prices import PricedMessages
 from noptoolkit.package import Chiplet, Memory
+from noptoolkit.routing.rules import ROUTINGS
 from noptoolkit.routing.solution import TreeLoads, TwoTrips
 
 if TYPE_CHECKING:
     from noptoolkit.flow.result import FlowResult
 
 __all__ = ["Verification", "bound_faults", "message_faults", "verify_flow"]
+
+EXACT = 1e-6
+"""Gap up to which a result is exact."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def verify_flow(result: FlowResult, tolerance: float = 1e-7) -> Verification:
     check.messages_arrive()
     check.uses_add_up()
     check.prices_prove_bound()
+    check.status_follows()
     raise_collected(RoutingError, f"{result!r} does not hold", check.faults)
     return Verification(check.followed, tuple(check.unchecked))
 
@@ -131,6 +136,7 @@ class _Check:
         self.unchecked: list[str] = []
         self.followed = 0
         self.rough = 0
+        self.room = 1.0  # capacity @ prices
         self.sent = given.by_node(given.unicast.sum(axis=1))
         self.received = given.by_node(given.unicast.sum(axis=0))
 
@@ -182,46 +188,59 @@ class _Check:
         if self.given.differ(load, result.load):
             self.faults.append("the loads of the channels are not those of the flow")
         times: dict[str, float] = {}
-        by_link: dict[int, float] = {}
+        uses: dict[str, float] = {}
+        first: dict[object, str] = {}  # parallel channels go by the first one's name
+        by_link = np.bincount([channel.link for channel in package.channels], result.load)
         entering = dict.fromkeys((node.name for node in package.nodes), 0.0)
         for channel, amount in zip(package.channels, result.load, strict=True):
             entering[channel.head] += float(amount)
-            if package.links[channel.link].half_duplex:
-                by_link[channel.link] = by_link.get(channel.link, 0.0) + float(amount)
-                times[channel.name] = by_link[channel.link] / channel.bandwidth
-            else:
-                times[channel.name] = float(amount) / channel.bandwidth
+            half = package.links[channel.link].half_duplex
+            key = (frozenset((channel.tail, channel.head)) if half else (channel.tail, channel.head), half)
+            name = first.setdefault(key, channel.name)
+            uses[name] = uses.get(name, 0.0) + float(amount)
+            times[channel.name] = (by_link[channel.link] if half else float(amount)) / channel.bandwidth
         for node in package.nodes:
             sent, received = self.sent[node.name], self.received[node.name]
+            limits: dict[str, tuple[float, float | None]] = {}
             if isinstance(node, Memory):
-                times[f"{node.name} port"] = (sent + received) / node.bandwidth
-                continue
-            if node.crossbar_bandwidth is not None:
-                times[f"{node.name} crossbar"] = entering[node.name] / node.crossbar_bandwidth
-            if isinstance(node, Chiplet) and node.injection_bandwidth is not None:
-                times[f"{node.name} injection"] = sent / node.injection_bandwidth
-            if isinstance(node, Chiplet) and node.ejection_bandwidth is not None:
-                times[f"{node.name} ejection"] = received / node.ejection_bandwidth
+                limits["port"] = (sent + received, node.bandwidth)
+            else:
+                limits["crossbar"] = (entering[node.name], node.crossbar_bandwidth)
+            if isinstance(node, Chiplet):
+                limits["injection"] = (sent, node.injection_bandwidth)
+                limits["ejection"] = (received, node.ejection_bandwidth)
+            for kind, (amount, limit) in limits.items():
+                if limit is not None:
+                    uses[f"{node.name} {kind}"] = amount
+                    times[f"{node.name} {kind}"] = amount / limit
         worst = max(times.values(), default=0.0) / result.efficiency
         if self.given.differ(worst, result.time):
             self.faults.append(f"the busiest resource takes {worst:.9g} s, not {result.time:.9g} s")
+        if self.given.differ(np.array([uses.get(name, 0.0) for name in network.names]), result.use):
+            self.faults.append("the use of resources is not that of the loads")
+        place = times.get(str(result.bottleneck), 0.0) / result.efficiency
+        kind = result.bottleneck.kind
+        other = str(type(result.bottleneck)(kind, result.bottleneck.place)) != str(result.bottleneck)
+        if other or self.given.differ(place, worst) or (worst > 0) != bool(kind):
+            self.faults.append(f"the bottleneck {str(result.bottleneck)!r} is not what takes {worst:.9g} s")
 
     def prices_prove_bound(self) -> None:
         """Recompute the bound from the prices."""
         result = self.given.result
         network, prices = result.network, result.prices
-        if result.time_bound > result.time * (1 + self.given.tolerance):
-            self.faults.append("time_bound is above time: one of them is wrong")
+        if not 0 <= result.time_bound <= result.time * (1 + self.given.tolerance):
+            self.faults.append("time_bound is above time, or no number: one of them is wrong")
         if result.time_bound == 0:
             return
         if not np.isfinite(prices).all() or prices.min() < 0:
-            self.faults.append("a price is negative")
+            self.faults.append("a price is negative, or no number")
             return
         # whatever is at least 0 proves something: a sliver on top keeps lengths from vanishing
         prices = prices + 1e-13 / (network.capacity * len(prices))
         before = len(self.faults)
         for trees in (False, True):  # most cuts need no trees
             cost, room = self._priced(prices, trees=trees)
+            self.room = room
             bound = cost / room / result.efficiency
             if bound >= result.time_bound * (1 - self.given.tolerance) or len(self.faults) > before:
                 return
@@ -232,6 +251,23 @@ class _Check:
             )
         else:
             self.faults.append(f"the prices prove {bound:.9g} s, not {result.time_bound:.9g} s")
+
+    def status_follows(self) -> None:
+        """Check that the status is one that time, bound and routing allow, and that prices are scaled."""
+        result = self.given.result
+        if not abs(self.room - 1) <= EXACT:
+            self.faults.append(f"capacity @ prices is {self.room:.9g}, not 1")
+        method = ROUTINGS.get(result.routing)
+        if result.gap <= EXACT:
+            allowed: tuple[str, ...] = ("exact",)
+        elif method is not None and not method.searches:
+            allowed = ("fixed routing",)
+        else:
+            allowed = ("certified", "time limit" if result.routed.limited else "bounded")
+            if method is None:  # a rule of the user's own, or a search
+                allowed = (*allowed, "fixed routing")
+        if result.status not in allowed:
+            self.faults.append(f"the status is {result.status!r}, not {' or '.join(map(repr, allowed))}")
 
     def _priced(self, prices: Floats, *, trees: bool) -> tuple[float, float]:
         """Return what the traffic costs at least under prices, and what the package has to spend per s."""

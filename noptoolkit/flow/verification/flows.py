@@ -72,7 +72,9 @@ class Given:
         return total
 
     def differ(self, a: Any, b: Any, scale: float | None = None) -> bool:
-        """Return whether two values differ by more than the tolerance of the larger."""
+        """Return whether two values differ by more than the tolerance of the larger, or one is no number."""
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            return True
         size = max(float(np.max(np.abs(a), initial=0)), float(np.max(np.abs(b), initial=0)), scale or 0.0)
         return bool(np.max(np.abs(np.asarray(a) - b), initial=0) > self.tolerance * size)
 
