@@ -13,10 +13,12 @@ from noptoolkit.collectives import collective as solve
 from noptoolkit.collectives import compare_algorithms
 from noptoolkit.collectives.exports import as_data
 from noptoolkit.collectives.msccl import as_msccl
+from noptoolkit.collectives.whole_chunks import in_whole_chunks
 from noptoolkit.errors import RoutingError
 from noptoolkit.formats import load_topology
 from noptoolkit.formats.collective_schedules import save_collective
 from noptoolkit.formats.results import save_table
+from noptoolkit.units import format_quantity
 
 __all__ = ["collective"]
 
@@ -59,6 +61,10 @@ def collective(
     chunks: Annotated[
         int | None, typer.Option(help="Chunks of each tree in a simulation; as many as it can if not given.")
     ] = None,
+    whole_chunks: Annotated[
+        int | None,
+        typer.Option(help="Chunks of the buffer that trees carry whole, for the schedule that is written."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for the schedule and the tables.")
     ] = None,
@@ -90,10 +96,13 @@ def collective(
             from noptoolkit.collectives.simulated import check_collective
 
             seen = check_collective(best, chunks=chunks, progress=tell)
+    if whole_chunks is not None and file is None:
+        raise RoutingError("--whole-chunks is for a schedule that is written; add --schedule FILE")
     if file is not None:
         if best.schedule is None:
             raise RoutingError("this result keeps no schedule to write; see its notes")
-        save_collective(file, as_msccl(best) if file.suffix == ".xml" else as_data(best))
+        kept = best if whole_chunks is None else in_whole_chunks(best, whole_chunks)
+        save_collective(file, as_msccl(kept) if file.suffix == ".xml" else as_data(kept))
     if folder is not None:
         save_table(folder / "collective", found.table())
         if seen is not None:
@@ -104,4 +113,7 @@ def collective(
         for table in [found.table()] if seen is None else [found.table(), seen.table()]:
             show(table, as_json=as_json)
     if file is not None:
-        errors.print(f"written to {file}", markup=False, highlight=False)
+        slower = ""
+        if whole_chunks is not None:
+            slower = f"; {whole_chunks} whole chunks take {format_quantity(kept.time, 's')}"
+        errors.print(f"written to {file}{slower}", markup=False, highlight=False)

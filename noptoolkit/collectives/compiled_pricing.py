@@ -251,6 +251,10 @@ def lay_all(
         cost = np.zeros((k, k))
         entered = np.empty((k, n), np.int64)
         for i in range(k):
+            if motion[g] == EXCHANGE:
+                row = pair_start[g] + i * k
+                if not (pairs[row : row + k] > 0).any():
+                    continue
             nearest_members(
                 start,
                 heads,

@@ -12,6 +12,7 @@ from noptoolkit._arrays import Floats
 from noptoolkit.collectives.answers import Answer, ProvedBound
 from noptoolkit.collectives.columns import generate_columns
 from noptoolkit.collectives.exchange import exchange_all
+from noptoolkit.collectives.folding import MOST_CLASSES, mix
 from noptoolkit.collectives.integer_graph import shares_halves
 from noptoolkit.collectives.pricing import Groups, groups_of
 from noptoolkit.collectives.relaying import lay_groups
@@ -21,10 +22,10 @@ from noptoolkit.collectives.spanning import all_reduce_by_strength
 from noptoolkit.collectives.spreading import member_nodes, spread_or_collect
 from noptoolkit.collectives.steiner import all_reduce_at_switches, capable_relays
 from noptoolkit.collectives.streams import stream_from_one
-from noptoolkit.collectives.symmetry import symmetry_of
+from noptoolkit.collectives.symmetry import Symmetry, symmetry_of
 from noptoolkit.collectives.theorems import OPEN, TREES
 from noptoolkit.collectives.two_phases import reduce_then_gather
-from noptoolkit.collectives.volume import ascend
+from noptoolkit.collectives.volume import Averaged, ascend
 from noptoolkit.network import FlowNetwork
 
 __all__ = ["solve_optimally"]
@@ -33,6 +34,7 @@ SMALL = 80  # vertices up to which column generation is quicker than the first-o
 COPIES = (8, 16)  # trees of each share in a schedule of large groups
 MOST_SECONDS = 120.0  # of the linear program that weighs them
 MANY = 1_500  # commodities beyond which it is not
+MIXED = "the loads are an average over many trees, which are not kept as a schedule"
 
 
 def solve_optimally(
@@ -43,6 +45,7 @@ def solve_optimally(
     tol: float,
     deadline: float,
     report: Callable[[str], None] | None = None,
+    trees: bool = True,
 ) -> Answer:
     """Return the best schedule of requests that are served at the same time.
 
@@ -54,6 +57,8 @@ def solve_optimally(
         Gap at which to stop.
     deadline
         By ``time.perf_counter()``, in s.
+    trees
+        Whether a schedule is wanted; without one, symmetric groups are answered by their loads alone.
     """
     capable = capable_relays(network, in_network)
     reduces = [request for request in requests if request.motion == "both"]
@@ -66,8 +71,39 @@ def solve_optimally(
             unused = (f"some relays add and copy, which time and bound leave out: {why}",)
     elif len(capable) and reduces:
         unused = ("some relays add and copy, which time and bound leave out: several groups at once",)
+    if not trees and (len(requests) > 1 or network.num_vertices > SMALL):
+        groups = groups_of(network, requests)
+        symmetry = symmetry_of(groups)
+        if symmetry.classes <= MOST_CLASSES:
+            averaged, bounds = _mixed(groups, symmetry, tol=tol, deadline=deadline, report=report)
+            theorem, notes = _theorem(groups, bounds, tol), (MIXED, *unused)
+            limited = averaged.time > averaged.bound * (1 + tol)
+            return Answer(averaged.use, "mixture of trees", tuple(bounds), None, theorem, notes, limited)
     answer = _without_switches(network, requests, tol=tol, deadline=deadline, report=report)
     return replace(answer, notes=(*answer.notes, *unused))
+
+
+def _mixed(
+    groups: Groups,
+    symmetry: Symmetry,
+    *,
+    tol: float,
+    deadline: float,
+    report: Callable[[str], None] | None,
+) -> tuple[Averaged, list[ProvedBound]]:
+    """Return loads of symmetric groups by a program over few classes, or by the first-order method."""
+    if symmetry.classes <= MOST_CLASSES:
+        averaged = mix(groups, symmetry, tol=min(1e-7, 0.1 * tol), deadline=deadline, report=report)
+        name = "prices of the linear program over classes"
+    else:
+        averaged = ascend(groups, tol=0.9 * tol, deadline=deadline, symmetry=symmetry, report=report)
+        name = "prices of the volume algorithm"
+    bounds = [
+        ProvedBound(averaged.bound, name, averaged.prices, trees_only=True),
+        ProvedBound(groups.bounds(averaged.prices, symmetry)[1], name, averaged.prices),
+        *_even_prices(groups, averaged.prices, symmetry),
+    ]
+    return averaged, bounds
 
 
 def _better_of_both(
@@ -149,15 +185,12 @@ def _together(
         best = Answer(use, "linear program over trees", tuple(bounds), found.schedule, theorem, tuple(notes))
         return _plainer(groups, best, tol, slack=1e-6)
     symmetry = symmetry_of(groups)
-    averaged = ascend(groups, tol=0.9 * tol, deadline=deadline, symmetry=symmetry, report=report)
-    bounds = [
-        *bounds,
-        ProvedBound(averaged.bound, "prices of the volume algorithm", averaged.prices, trees_only=True),
-        ProvedBound(groups.bounds(averaged.prices)[1], "prices of the volume algorithm", averaged.prices),
-        *_even_prices(groups, averaged.prices),
-    ]
+    averaged, proved = _mixed(groups, symmetry, tol=tol, deadline=deadline, report=report)
+    bounds = [*bounds, *proved]
     target = max(bound.time for bound in bounds)
-    schedule, use, method = None, averaged.use, "average of trees (volume algorithm)"
+    schedule, use, method = None, averaged.use, "mixture of trees"
+    if symmetry.classes > MOST_CLASSES:
+        method = "average of trees (volume algorithm)"
     best_time = max(averaged.time, target * (1 + tol)) * (1 + 1e-9)
     for copies in COPIES:
         if clock.perf_counter() > deadline:
@@ -178,7 +211,7 @@ def _together(
         if time <= target * (1 + tol):
             break
     if schedule is None:
-        notes = [*notes, "the loads are an average over many trees, which are not kept as a schedule"]
+        notes = [*notes, MIXED]
     limited = schedule is None and averaged.time > averaged.bound * (1 + tol)
     theorem = _theorem(groups, bounds, tol)
     best = Answer(use, method, tuple(bounds), schedule, theorem, tuple(notes), limited)
@@ -203,7 +236,7 @@ def _plainer(groups: Groups, best: Answer, tol: float, *, slack: float) -> Answe
     return replace(best, use=plain.use, schedule=plain.schedule, method=plain.method, limited=False)
 
 
-def _even_prices(groups: Groups, prices: Floats) -> list[ProvedBound]:
+def _even_prices(groups: Groups, prices: Floats, symmetry: Symmetry | None = None) -> list[ProvedBound]:
     """Return what some simple prices prove for any schedule."""
     capacity = groups.network.capacity
     kept: list[ProvedBound] = []
@@ -213,7 +246,7 @@ def _even_prices(groups: Groups, prices: Floats) -> list[ProvedBound]:
         ("equal prices on the bottleneck", np.where(busy, 1 / capacity, 0.0)),
         ("equal prices per byte", np.ones(len(capacity))),
     ):
-        kept.append(ProvedBound(groups.bounds(tried)[1], name, tried))
+        kept.append(ProvedBound(groups.bounds(tried, symmetry)[1], name, tried))
     return kept
 
 

@@ -25,15 +25,18 @@ trees always suffice is not known; where both bounds meet they do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit.collectives.requests import Request
 from noptoolkit.network import FlowNetwork
+
+if TYPE_CHECKING:
+    from noptoolkit.collectives.symmetry import Symmetry
 
 __all__ = ["Groups", "groups_of"]
 
@@ -107,6 +110,28 @@ class Groups:
             + network.on_ejected @ np.bincount(self.nodes, received, nodes)
         )
 
+    def folded(self, symmetry: Symmetry) -> Groups:
+        """Return groups in which one root or sender of each orbit carries what its orbit does.
+
+        Under prices and requests that are symmetric, the cost and the use of each class of resources by the
+        chosen groups are those of all members.
+        """
+        shares = self.shares.copy()
+        grown = np.repeat(
+            (self.motion == MOTIONS["spread"]) | (self.motion == MOTIONS["collect"]), self.sizes
+        )
+        shares[grown] *= symmetry.counts[grown]
+        pairs = self.pairs.copy()
+        for g in np.flatnonzero(self.motion == MOTIONS["exchange"]).tolist():
+            low, k, at = int(self.start[g]), int(self.sizes[g]), int(self.pair_start[g])
+            pairs[at : at + k * k] *= np.repeat(symmetry.counts[low : low + k], k)
+        return replace(self, shares=shares, pairs=pairs)
+
+    @property
+    def sizes(self) -> Ints:
+        """Number of members of each group, [groups]."""
+        return np.diff(self.start)
+
     def cheapest(
         self,
         prices: Floats,
@@ -164,9 +189,24 @@ class Groups:
         )
         return float(total), float(least), self.use(load, sent, received)
 
-    def bounds(self, prices: Floats) -> tuple[float, float]:
-        """Return the times that prices prove: for schedules in trees, and for any schedule, in s."""
-        total, least, _ = self.cheapest(prices, bounding=True)
+    def bounds(self, prices: Floats, symmetry: Symmetry | None = None) -> tuple[float, float]:
+        """Return the times that prices prove: for schedules in trees, and for any schedule, in s.
+
+        Parameters
+        ----------
+        symmetry
+            Under which the prices do not change, so that few groups stand for all; of `folded` groups.
+        """
+        if symmetry is None:
+            total, least, _ = self.cheapest(prices, bounding=True)
+        else:
+            total, least, _ = self.folded(symmetry).cheapest(
+                prices,
+                symmetric=symmetry.reversible,
+                bounding=True,
+                chosen=symmetry.chosen,
+                weights=symmetry.weights,
+            )
         worth = float(prices @ self.network.capacity)
         return total / worth, least / worth
 

@@ -16,7 +16,7 @@ from noptoolkit._arrays import Floats, Ints
 from noptoolkit._highs import run_highs
 from noptoolkit.collectives.schedule import CollectiveSchedule
 
-__all__ = ["reweigh"]
+__all__ = ["commodities_of", "reweigh", "without_empty_trees"]
 
 MOST_ENTRIES = 3_000_000
 
@@ -29,12 +29,7 @@ def reweigh(schedule: CollectiveSchedule, *, time_limit: float = 60.0) -> Collec
     if len(schedule.arcs) > MOST_ENTRIES:
         return None
     trees, resources = len(schedule), network.num_resources
-    pair = np.where(schedule.after >= 0, schedule.after, np.arange(trees))
-    columns, column = np.unique(pair, return_inverse=True)
-    keys = np.stack([schedule.request, schedule.root, schedule.part])[:, columns]
-    both = schedule.part[columns] < 0
-    keys[1, both] = -1  # an all-reduce may have any root
-    _, commodity = np.unique(keys, axis=1, return_inverse=True)
+    columns, column, commodity = commodities_of(schedule)
     owed = np.bincount(commodity, schedule.amount[columns])
     use: Any = csr_array((resources, trees))
     tree_of = schedule.tree_of_hop
@@ -74,10 +69,20 @@ def reweigh(schedule: CollectiveSchedule, *, time_limit: float = 60.0) -> Collec
     weight = np.where(found[0][:-1] > 1e-6, found[0][:-1], 0.0)
     weight /= np.bincount(commodity, weight, len(owed))[commodity]
     amounts: Floats = np.asarray((weight * owed[commodity])[column], dtype=float)
-    return _kept(replace(schedule, amount=amounts))
+    return without_empty_trees(replace(schedule, amount=amounts))
 
 
-def _kept(schedule: CollectiveSchedule) -> CollectiveSchedule:
+def commodities_of(schedule: CollectiveSchedule) -> tuple[Ints, Ints, Ints]:
+    """Return the first tree of every pair, the pair of each tree, and the commodity that each pair serves."""
+    pair = np.where(schedule.after >= 0, schedule.after, np.arange(len(schedule)))
+    columns, column = np.unique(pair, return_inverse=True)
+    keys = np.stack([schedule.request, schedule.root, schedule.part])[:, columns]
+    keys[1, schedule.part[columns] < 0] = -1  # an all-reduce may have any root
+    _, commodity = np.unique(keys, axis=1, return_inverse=True)
+    return columns.astype(np.int64), column.ravel(), commodity.ravel()
+
+
+def without_empty_trees(schedule: CollectiveSchedule) -> CollectiveSchedule:
     """Return a schedule without the trees that carry nothing."""
     kept = np.flatnonzero(schedule.amount > 0)
     place = np.full(len(schedule), -1)

@@ -101,6 +101,7 @@ def collective(
     time_limit: float | None = None,
     report: Callable[[str], None] | None = None,
     optimum: CollectiveResult | None = None,
+    trees: bool = True,
 ) -> CollectiveResult:
     """Return how fast collectives can be on a package, with the schedule and the proof.
 
@@ -138,6 +139,9 @@ def collective(
     optimum
         Optimal result of the same requests, whose bounds an algorithm of today then takes instead of solving
         for them anew.
+    trees
+        Whether a schedule is wanted. ``False`` answers several groups (and one on a large package) by time,
+        bound and loads alone where package and groups are symmetric, in a fraction of the time.
 
     Returns
     -------
@@ -181,7 +185,7 @@ def collective(
         answer = _nothing(network)
     elif algorithm == "optimal":
         answer = solve_optimally(
-            network, requests, in_network=in_network, tol=tol, deadline=deadline, report=report
+            network, requests, in_network=in_network, tol=tol, deadline=deadline, report=report, trees=trees
         )
     else:
         answer = _of_today(network, requests, algorithm)

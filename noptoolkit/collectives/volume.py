@@ -60,11 +60,12 @@ def ascend(
 ) -> Averaged:
     """Return an averaged schedule within ``tol`` of its bound, if the deadline allows."""
     capacity = groups.network.capacity
+    folded = groups.folded(symmetry)
 
     def price(share: Floats) -> tuple[float, Floats]:
         """Return the bound and the relative loads of prices, given as shares of the capacity's worth."""
         mixed = (share + 1e-6 / len(share)) / (1 + 1e-6)
-        total, _, use = groups.cheapest(
+        total, _, use = folded.cheapest(
             mixed / capacity,
             symmetric=symmetry.reversible,
             chosen=symmetry.chosen,
