@@ -63,7 +63,7 @@ def in_whole_chunks(result: CollectiveResult, chunks: int) -> CollectiveResult:
     for k, whole in enumerate(np.rint(owed).astype(np.int64).tolist()):
         mine = np.flatnonzero(commodity == k)
         counts[mine] = _apportioned(schedule.amount[columns[mine]], whole)
-    rounded = without_empty_trees(replace(schedule, amount=(counts * size)[column]))
+    rounded = without_empty_trees(replace(schedule, amount=np.asarray((counts * size)[column], dtype=float)))
     bounds = (
         ProvedBound(result.time_bound, result.bound_method, result.prices, result.cut),
         ProvedBound(result.time_bound_trees, result.bound_method, result.prices_trees, trees_only=True),
@@ -90,7 +90,7 @@ def in_whole_chunks(result: CollectiveResult, chunks: int) -> CollectiveResult:
 def _apportioned(amounts: np.ndarray[tuple[int], np.dtype[np.float64]], whole: int) -> Ints:
     """Return whole numbers of a given sum in proportion to amounts, by the largest remainders."""
     quota = amounts * whole / amounts.sum()
-    counts = np.floor(quota + 1e-9).astype(np.int64)
+    counts: Ints = np.floor(quota + 1e-9).astype(np.int64)
     rest = np.argsort(-(quota - counts), kind="stable")[: whole - int(counts.sum())]
     counts[rest] += 1
-    return counts
+    return np.asarray(counts, np.int64)
