@@ -87,8 +87,8 @@ class FlowNetwork:
 
     @property
     def num_vertices(self) -> int:
-        """Nodes, plus one for each memory stack."""
-        return len(self.origin) + len(self.package.memories)
+        """Nodes, plus one for each that nothing passes (memory stacks)."""
+        return int(max(len(self.origin), self.destination.max(initial=-1) + 1))
 
     @property
     def num_arcs(self) -> int:
@@ -109,7 +109,41 @@ class FlowNetwork:
         """Return the name of the node that a vertex belongs to."""
         if vertex < len(self.origin):
             return self.package.nodes[vertex].name
-        return self.package.memories[vertex - len(self.origin)].name
+        return self.package.nodes[int(np.flatnonzero(self.destination == vertex)[0])].name
+
+    @property
+    def closed_chiplets(self) -> tuple[str, ...]:
+        """Names of the chiplets that let nothing pass."""
+        if len(self.destination) + len(self.package.memories) == self.num_vertices:
+            return ()
+        closed = np.flatnonzero(self.destination != self.origin).tolist()
+        nodes = [self.package.nodes[i] for i in closed]
+        return tuple(node.name for node in nodes if isinstance(node, Chiplet))
+
+    def ending_at(self, nodes: Ints) -> FlowNetwork:
+        """Return the network in which some nodes let nothing pass: what enters them ends there.
+
+        Parameters
+        ----------
+        nodes
+            Places in ``package.nodes``.
+
+        Examples
+        --------
+        >>> from noptoolkit import Chiplet, Link
+        >>> chain = Package("chain", [Chiplet("a"), Chiplet("b"), Chiplet("c")],
+        ...                 [Link("a", "b", 1.0), Link("b", "c", 1.0)])
+        >>> network = flow_network(chain).ending_at(np.array([1]))
+        >>> network.num_vertices, network.head.tolist(), network.destination.tolist()
+        (4, [3, 0, 2, 3], [0, 3, 2])
+        """
+        closed = np.asarray(nodes, np.int64)
+        closed = closed[self.origin[closed] == self.destination[closed]]
+        destination = self.destination.copy()
+        destination[closed] = self.num_vertices + np.arange(len(closed))
+        ends = np.arange(self.num_vertices)
+        ends[closed] = destination[closed]
+        return replace(self, destination=destination, head=ends[self.head])
 
     def shared(self, sharing: Sharing) -> FlowNetwork:
         """Return the network with parallel channels that share their load in a fixed way.

@@ -49,6 +49,12 @@ def collective(
             help="Every relay adds and copies, or none; those that say so if not given.",
         ),
     ] = None,
+    forwards: Annotated[
+        str,
+        typer.Option(
+            help="Chiplets that forward: all, none, or names with commas between; switches always do."
+        ),
+    ] = "all",
     tol: Annotated[float, typer.Option(help="Gap at which to stop on large packages.")] = 0.01,
     time_limit: Annotated[float | None, typer.Option(help="Time for iterative solvers, in s.")] = None,
     schedule: Annotated[
@@ -78,6 +84,9 @@ def collective(
     members: str | list[str] | None = among
     if among is not None and among not in ("experts", "terminals"):
         members = [name.strip() for name in among.split(",")]
+    forwarding: bool | list[str] = forwards != "none"
+    if forwards not in ("all", "none"):
+        forwarding = [name.strip() for name in forwards.split(",")]
     with progress() as tell:
         best = solve(
             package,
@@ -89,6 +98,7 @@ def collective(
             tol=tol,
             time_limit=time_limit,
             report=tell,
+            forwards=forwarding,
         )
         found = compare_algorithms(best)
         seen = None

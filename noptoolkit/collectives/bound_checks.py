@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from noptoolkit.collectives.claim_checks import capacities_of
@@ -184,7 +185,7 @@ def price_faults(
     least = 1e-12 * worth / len(price)
     price = {name: max(p, least / capacity[name]) for name, p in price.items()}
     worth = sum(p * capacity[name] for name, p in price.items())
-    graph = _priced_graph(package, price)
+    graph = _priced_graph(package, price, set(result.non_forwarding))
     total = 0.0
     for request in result.requests:
         members = list(request.members)
@@ -197,7 +198,8 @@ def price_faults(
                     for name in (u, v):
                         ports += price.get(f"{name} port", 0.0)
                     cost[i, j] = reached[v, "in"] + ports
-        total += least_cost(request, cost, trees=trees)
+        ends = {i for i, name in enumerate(members) if name in result.non_forwarding}
+        total += least_cost(request, cost, trees=trees, ends=ends)
     slack = max(tolerance, 1e-6)
     where = " in trees" if trees else ""
     if not total / worth >= bound * (1 - slack):
@@ -207,14 +209,14 @@ def price_faults(
     return [], []
 
 
-def _priced_graph(package: Package, price: dict[str, float]) -> Any:
+def _priced_graph(package: Package, price: dict[str, float], closed: set[str]) -> Any:
     """Return nodes as (name, "in") and (name, "out"), joined where a node forwards; arcs as long as dear."""
     import networkx as nx
 
     graph: nx.DiGraph[Any] = nx.DiGraph()
     lead: dict[object, str] = {}
     for node in package.nodes:
-        if not isinstance(node, Memory):
+        if not isinstance(node, Memory) and node.name not in closed:
             graph.add_edge((node.name, "in"), (node.name, "out"), length=0.0)
         else:
             graph.add_nodes_from([(node.name, "in"), (node.name, "out")])
@@ -235,22 +237,49 @@ def _priced_graph(package: Package, price: dict[str, float]) -> Any:
     return graph
 
 
-def least_cost(request: Request, cost: dict[tuple[int, int], float], *, trees: bool = False) -> float:
-    """Return what any schedule (or any in trees) must pay for a request under costs between its members."""
+def least_cost(
+    request: Request,
+    cost: dict[tuple[int, int], float],
+    *,
+    trees: bool = False,
+    ends: Collection[int] = (),
+) -> float:
+    """Return what any schedule (or any in trees) must pay for a request under costs between its members.
+
+    Parameters
+    ----------
+    ends
+        Members that send nothing but what is their own.
+    """
+
+    def out_of(v: int) -> dict[tuple[int, int], float]:
+        return {(i, j): c for (i, j), c in cost.items() if i == v or i not in ends}
+
+    def into(v: int) -> dict[tuple[int, int], float]:
+        return {(j, i): c for (i, j), c in cost.items() if j == v or j not in ends}
+
     count = len(request.members)
     if request.motion == "exchange":
         pairs = request.pair_bytes()
         return float(sum(float(pairs[i, j]) * c for (i, j), c in cost.items() if pairs[i, j] > 0))
     back = {(j, i): c for (i, j), c in cost.items()}
     if request.motion == "both" and trees:
-        pairs_of_trees = (cheapest_tree(count, v, back) + cheapest_tree(count, v, cost) for v in range(count))
+        pairs_of_trees = (
+            cheapest_tree(count, v, into(v)) + cheapest_tree(count, v, out_of(v)) for v in range(count)
+        )
         return request.size * min(pairs_of_trees)
     if request.motion == "both":
         levels = sorted({min(c, back[pair]) for pair, c in cost.items()})
-        return request.size * max(_least_of_parties(*_parties(count, cost, x)) for x in [-1.0, *levels])
+        least = max(_least_of_parties(*_parties(count, cost, x)) for x in [-1.0, *levels])
+        if ends:
+            near = [min(c for (_, j), c in cost.items() if j == v) for v in range(count)]
+            least = max(
+                least, min(cheapest_tree(count, v, into(v)) + sum(near) - near[v] for v in range(count))
+            )
+        return request.size * least
     shares = request.share_bytes().tolist()
-    used = back if request.motion == "collect" else cost
-    return float(sum(x * cheapest_tree(count, v, used) for v, x in enumerate(shares) if x > 0))
+    used = into if request.motion == "collect" else out_of
+    return float(sum(x * cheapest_tree(count, v, used(v)) for v, x in enumerate(shares) if x > 0))
 
 
 def _parties(

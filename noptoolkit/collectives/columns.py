@@ -222,7 +222,7 @@ def _cheapest_columns(
         motion = int(groups.motion[g])
         table = request.pair_bytes() if motion == 3 else np.zeros((k, k))
         count, of_group, of_any = lay_group(
-            motion, groups.shares[low:high], table, cost, reversible, True, hops, paid
+            motion, groups.shares[low:high], table, cost, groups.ends[low:high], reversible, True, hops, paid
         )
         total, least = total + of_group, least + of_any
         root = hops[:count, 0]

@@ -84,8 +84,18 @@ def compare_algorithms(
     for name in names:
         try:
             others[name] = collective(
-                optimum.package, groups=optimum.requests, algorithm=name, optimum=optimum
+                optimum.package,
+                groups=optimum.requests,
+                algorithm=name,
+                optimum=optimum,
+                forwards=_forwarding(optimum),
             )
         except RoutingError as error:
             others[name] = str(error).partition(";")[0]
     return AlgorithmComparison(optimum, others)
+
+
+def _forwarding(result: CollectiveResult) -> bool | list[str]:
+    if not result.non_forwarding:
+        return True
+    return [c.name for c in result.package.chiplets if c.name not in result.non_forwarding]

@@ -20,6 +20,7 @@ __all__ = ["BOTH", "COLLECT", "EXCHANGE", "SPREAD", "lay_all", "lay_group", "nea
 
 Floats = NDArray[np.float64]
 Ints = NDArray[Any]
+Bools = NDArray[np.bool_]
 
 SPREAD, COLLECT, BOTH, EXCHANGE = 0, 1, 2, 3
 
@@ -90,11 +91,27 @@ def nearest_members(
 
 
 @njit(cache=True, nogil=True)
+def _bar(cost: Floats, ends: Bools, root: int, collects: bool, weight: Floats) -> None:
+    """Fill the weights of all arcs; those where a member would forward that may not cost too much to use."""
+    k, e = len(cost), 0
+    high = (k + 1) * cost.max()
+    if high == 0:
+        high = 1.0
+    for i in range(k):
+        for j in range(k):
+            if i != j:
+                barred = (ends[j] and j != root) if collects else (ends[i] and i != root)
+                weight[e] = high if barred else cost[i, j]
+                e += 1
+
+
+@njit(cache=True, nogil=True)
 def lay_group(
     motion: int,
     shares: Floats,
     pairs: Floats,
     cost: Floats,
+    ends: Bools,
     symmetric: bool,
     bounding: bool,
     hops: Ints,
@@ -112,6 +129,8 @@ def lay_group(
         For `EXCHANGE`: bytes from each member to each, [members, members].
     cost
         Cost from each member to each, per byte, [members, members].
+    ends
+        Which members send nothing but what is their own, [members].
     symmetric
         Whether costs are; an all-reduce then takes a minimum spanning tree both ways.
     bounding
@@ -136,7 +155,8 @@ def lay_group(
                     total += pairs[i, j] * cost[i, j]
                     count += 1
         return count, total, total
-    if motion == BOTH and symmetric:
+    closed = ends.any()
+    if motion == BOTH and symmetric and not closed:
         near, best = np.empty(k, np.int64), np.empty(k)
         total = 2 * shares[0] * spanning_tree(cost, near, best)
         for v in range(k):
@@ -159,15 +179,29 @@ def lay_group(
             if i != j:
                 tail[e], head[e], weight[e] = i, j, cost[i, j]
                 e += 1
+    back = weight.copy()
     if motion == BOTH:
-        chosen, cheapest = 0, np.inf
+        chosen, cheapest, first = 0, np.inf, np.inf
+        into = np.empty(k)
+        for j in range(k):
+            into[j] = np.inf
+            for i in range(k):
+                if i != j:
+                    into[j] = min(into[j], cost[i, j])
         for r in range(k):
+            if closed:
+                _bar(cost, ends, r, False, weight)
+                _bar(cost, ends, r, True, back)
             _, spread = cheapest_arborescence(k, r, tail, head, weight)
-            _, collected = cheapest_arborescence(k, r, head, tail, weight)
+            _, collected = cheapest_arborescence(k, r, head, tail, back)
+            first = min(first, collected + into.sum() - into[r])
             if spread + collected < cheapest:
                 cheapest, chosen = spread + collected, r
+        if closed:
+            _bar(cost, ends, chosen, False, weight)
+            _bar(cost, ends, chosen, True, back)
         spread_arcs, _ = cheapest_arborescence(k, chosen, tail, head, weight)
-        collect_arcs, _ = cheapest_arborescence(k, chosen, head, tail, weight)
+        collect_arcs, _ = cheapest_arborescence(k, chosen, head, tail, back)
         for v in range(k):
             if v != chosen:
                 x, y = spread_arcs[v], collect_arcs[v]
@@ -177,10 +211,14 @@ def lay_group(
                 amounts[count + 1] = shares[0]
                 count += 2
         least = shares[0] * least_of_any(cost, False) if bounding else 0.0
+        if bounding and closed:
+            least = max(least, shares[0] * first)
         return count, shares[0] * cheapest, least
     for r in range(k):
         if shares[r] <= 0:
             continue
+        if closed:
+            _bar(cost, ends, r, motion == COLLECT, weight)
         if motion == SPREAD:
             arcs, tree = cheapest_arborescence(k, r, tail, head, weight)
         else:
@@ -204,6 +242,7 @@ def lay_all(
     group_start: Ints,
     origin: Ints,
     destination: Ints,
+    ends: Bools,
     inject: Floats,
     eject: Floats,
     motion: Ints,
@@ -230,6 +269,8 @@ def lay_all(
         Where the members of each group begin, [groups + 1].
     origin, destination
         Vertex at which the data of each member starts and ends, [all members].
+    ends
+        Which members send nothing but what is their own, [all members].
     inject, eject
         Price of a byte that a member sends or receives, [all members].
     motion, pair_start
@@ -263,7 +304,7 @@ def lay_all(
                 origin[low + i],
                 wanted,
                 g,
-                k - 1,
+                k if ends[low + i] else k - 1,  # its own end is met on the way, too
                 distance,
                 entered[i],
                 heap,
@@ -277,7 +318,15 @@ def lay_all(
         table = pairs[pair_start[g] : pair_start[g] + k * k] if motion[g] == EXCHANGE else pairs[:0]
         square = table.reshape(k, k) if motion[g] == EXCHANGE else np.zeros((0, 0))
         count, total, least = lay_group(
-            motion[g], shares[low : low + k], square, cost, symmetric, bounding, hops, amounts
+            motion[g],
+            shares[low : low + k],
+            square,
+            cost,
+            ends[low : low + k],
+            symmetric,
+            bounding,
+            hops,
+            amounts,
         )
         cost_of_all += weights[c] * total
         least_of_all += weights[c] * least
@@ -315,8 +364,9 @@ def path_arcs(
         wanted[destinations[j]] = 0
     row = np.zeros(k * k + 1, np.int64)
     for i in range(k):
+        most = k - 1 if origins[i] == destinations[i] else k  # its own end is met on the way, too
         nearest_members(
-            start, heads, arcs, length, origins[i], wanted, 0, k - 1, reach, entered[i], heap, place
+            start, heads, arcs, length, origins[i], wanted, 0, most, reach, entered[i], heap, place
         )
         for j in range(k):
             if i != j:

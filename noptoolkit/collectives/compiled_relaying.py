@@ -128,6 +128,7 @@ def relay_groups(
     group_start: Ints,
     origin: Ints,
     destination: Ints,
+    ends: NDArray[np.bool_],
     motion: Ints,
     shares: Floats,
     pair_start: Ints,
@@ -237,7 +238,7 @@ def relay_groups(
                         origin[low + i],
                         wanted,
                         g,
-                        k - 1,
+                        k if ends[low + i] else k - 1,
                         distance,
                         entered[i],
                         heap,
@@ -261,7 +262,15 @@ def relay_groups(
                             count += 1
                 else:
                     count, _, _ = lay_group(
-                        motion[g], shares[low : low + k], none, cost, len(partner) > 0, False, new, amounts
+                        motion[g],
+                        shares[low : low + k],
+                        none,
+                        cost,
+                        ends[low : low + k],
+                        len(partner) > 0,
+                        False,
+                        new,
+                        amounts,
                     )
                 laid += 1
                 for h in range(count):

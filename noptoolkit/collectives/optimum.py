@@ -34,6 +34,7 @@ SMALL = 80  # vertices up to which column generation is quicker than the first-o
 COPIES = (8, 16)  # trees of each share in a schedule of large groups
 MOST_SECONDS = 120.0  # of the linear program that weighs them
 MANY = 1_500  # commodities beyond which it is not
+CLOSED = "chiplets that may not forward send nothing but what is their own"
 MIXED = "the loads are an average over many trees, which are not kept as a schedule"
 
 
@@ -61,6 +62,9 @@ def solve_optimally(
         Whether a schedule is wanted; without one, symmetric groups are answered by their loads alone.
     """
     capable = capable_relays(network, in_network)
+    closed = network.closed_chiplets
+    if len(closed):
+        capable = capable[:0]
     reduces = [request for request in requests if request.motion == "both"]
     unused: tuple[str, ...] = ()
     if len(capable) and reduces and len(requests) == 1:
@@ -135,7 +139,9 @@ def _without_switches(
 ) -> Answer:
     bounds: list[ProvedBound] = []
     notes: list[str] = []
-    if len(requests) == 1:
+    if len(network.closed_chiplets):
+        notes = [CLOSED]
+    elif len(requests) == 1:
         answer, bounds, notes = _alone(network, requests[0], tol)
         if answer is not None:
             return answer
@@ -170,7 +176,7 @@ def _together(
 ) -> Answer:
     network = groups.network
     commodities = int(sum(len(r.members) if r.motion != "both" else 1 for r in groups.requests))
-    if network.num_vertices <= SMALL and commodities <= MANY:
+    if len(network.origin) <= SMALL and commodities <= MANY:
         symmetry = symmetry_of(groups, fold=False)
         finest = min(tol / 10, 1e-6) if len(groups.requests) == 1 else tol / 10
         found = generate_columns(groups, symmetry, tol=finest, deadline=deadline, report=report)
@@ -225,7 +231,9 @@ def _time(groups: Groups, use: Floats) -> float:
 def _plainer(groups: Groups, best: Answer, tol: float, *, slack: float) -> Answer:
     """Return an all-reduce in two phases where that is as fast: its trees are fewer and more regular."""
     network, requests = groups.network, groups.requests
-    if len(requests) != 1 or requests[0].motion != "both" or shares_halves(network, groups.nodes):
+    if len(network.closed_chiplets) or len(requests) != 1 or requests[0].motion != "both":
+        return best
+    if shares_halves(network, groups.nodes):
         return best
     plain = reduce_then_gather(network, requests[0], tol)
     if plain is None:

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from noptoolkit._arrays import Floats, Ints
+from noptoolkit._arrays import Bools, Floats, Ints
 from noptoolkit.collectives.requests import Request
 from noptoolkit.network import FlowNetwork
 
@@ -91,6 +91,11 @@ class Groups:
     def destination(self) -> Ints:
         """Vertex at which each member's data ends, [all members]."""
         return self.network.destination[self.nodes].astype(np.int64)
+
+    @cached_property
+    def ends(self) -> Bools:
+        """Which members send nothing but what is their own, [all members]."""
+        return np.asarray(self.origin != self.destination)
 
     def lengths(self, prices: Floats) -> tuple[Floats, Floats, Floats]:
         """Return the length of each arc and the price of a byte sent and received by each member."""
@@ -173,6 +178,7 @@ class Groups:
             self.start,
             self.origin,
             self.destination,
+            self.ends,
             inject,
             eject,
             self.motion,

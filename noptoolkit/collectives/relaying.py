@@ -153,6 +153,7 @@ def lay_groups(
         groups.start,
         groups.origin,
         groups.destination,
+        groups.ends,
         groups.motion,
         groups.shares,
         groups.pair_start,
@@ -193,7 +194,7 @@ def lay_groups(
         amount = float(groups.shares[low + owner]) / copies
         collects = motion == 1
         ordered = _grown(owner, ends, paths, collects)
-        at = int(groups.origin[low + owner])
+        at = int((groups.destination if collects else groups.origin)[low + owner])
         rows.add(g, at, amount, ordered, collects=collects, part=at)
     return schedule_of_trees(network, rows), time
 
@@ -209,8 +210,9 @@ def _add_pair(
 ) -> None:
     low = int(groups.start[g])
     amount = float(groups.shares[low]) / copies
-    at, after = int(groups.origin[low + root]), -1
+    after = -1
     for collects in (True, False):
+        at = int((groups.destination if collects else groups.origin)[low + root])
         mine = [x for x, (i, _) in enumerate(ends) if (i < 0) == collects]
         real = [(-1 - ends[x][0], -1 - ends[x][1]) if collects else ends[x] for x in mine]
         ordered = _grown(root, real, [paths[x] for x in mine], collects)

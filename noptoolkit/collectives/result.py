@@ -77,6 +77,8 @@ class CollectiveResult:
         Gap that was asked for: what ``certified`` means.
     prices_trees
         Prices that prove ``time_bound_trees``, scaled alike, in s/B, [resources].
+    non_forwarding
+        Names of the chiplets through which nothing passes and which send only what is their own.
     """
 
     package: Package
@@ -102,6 +104,7 @@ class CollectiveResult:
     computing: tuple[str, ...] = ()
     tol: float = 0.01
     prices_trees: Floats | None = field(default=None, metadata={"unit": "s/B"})
+    non_forwarding: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (

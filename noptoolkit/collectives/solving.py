@@ -17,7 +17,7 @@ from noptoolkit.collectives.optimum import solve_optimally
 from noptoolkit.collectives.requests import Request, Shares, check_members, kind_of
 from noptoolkit.collectives.result import CollectiveResult, CollectiveStatus
 from noptoolkit.collectives.theorems import NOTHING
-from noptoolkit.errors import RoutingError, UnknownNameError, WorkloadError
+from noptoolkit.errors import InfeasibleError, RoutingError, UnknownNameError, WorkloadError
 from noptoolkit.network import FlowNetwork, flow_network
 from noptoolkit.package import Package, expect_package
 from noptoolkit.units import Quantity
@@ -102,6 +102,7 @@ def collective(
     report: Callable[[str], None] | None = None,
     optimum: CollectiveResult | None = None,
     trees: bool = True,
+    forwards: bool | Sequence[str] = True,
 ) -> CollectiveResult:
     """Return how fast collectives can be on a package, with the schedule and the proof.
 
@@ -142,6 +143,10 @@ def collective(
     trees
         Whether a schedule is wanted. ``False`` answers several groups (and one on a large package) by time,
         bound and loads alone where package and groups are symmetric, in a fraction of the time.
+    forwards
+        Which chiplets forward: all of them, none (``False``), or those named. Through one that does not,
+        nothing passes, and it sends nothing but what is its own: its share or contribution, and sums that
+        end there. Switches always forward.
 
     Returns
     -------
@@ -178,7 +183,7 @@ def collective(
         raise RoutingError(f"time_limit {time_limit!r} must be above 0 s; leave it out for none")
     begun = clock.perf_counter()
     requests = requests_of(package, kind, size, among=among, groups=groups, root=root, shares=shares)
-    network = flow_network(package)
+    network = _with_ends(package, requests, forwards)
     deadline = begun + time_limit if time_limit is not None else math.inf
     resolve(algorithm, {"optimal": "", **dict.fromkeys(ALGORITHMS, "")}, "algorithm")
     if not any(_moves(request) for request in requests):
@@ -204,6 +209,47 @@ def collective(
     )
 
 
+def _with_ends(package: Package, requests: Sequence[Request], forwards: bool | Sequence[str]) -> FlowNetwork:
+    """Return the arrays of a package in which some chiplets let nothing pass; all members must be reached."""
+    network = flow_network(package)
+    if forwards is True:
+        return network
+    if isinstance(forwards, str) or not (forwards is False or isinstance(forwards, Sequence)):
+        raise RoutingError(f"forwards {forwards!r}: True, False, or a list of the chiplets that forward")
+    named = set() if forwards is False else {package[name].name for name in forwards}
+    closed = [package.index[chiplet.name] for chiplet in package.chiplets if chiplet.name not in named]
+    network = network.ending_at(np.array(closed, np.int64))
+    for request in requests:
+        if _moves(request):
+            _check_reach(network, request)
+    return network
+
+
+def _check_reach(network: FlowNetwork, request: Request) -> None:
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import dijkstra
+
+    index = network.package.index
+    nodes = [index[name] for name in request.members]
+    n = network.num_vertices
+    graph = csr_array((np.ones(network.num_arcs), (network.tail, network.head)), shape=(n, n))
+    far = dijkstra(graph, indices=network.origin[nodes], unweighted=True)[:, network.destination[nodes]]
+    if request.motion == "exchange":
+        needed = request.pair_bytes() > 0
+    else:
+        needed = np.ones(far.shape, bool)
+        if request.root is not None:
+            at = np.arange(len(nodes)) == request.members.index(request.root)
+            needed &= at[:, None] if request.motion == "spread" else at[None, :]
+    lost = np.argwhere(np.isinf(far) & needed & ~np.eye(len(nodes), dtype=bool))
+    if len(lost):
+        a, b = (request.members[int(i)] for i in lost[0])
+        raise InfeasibleError(
+            f"{request.kind}: {b!r} cannot be reached from {a!r} where only some chiplets forward; "
+            "let a chiplet between them forward, or add a switch"
+        )
+
+
 def bounds_of(
     network: FlowNetwork, requests: Sequence[Request], tol: float = 0.01
 ) -> tuple[ProvedBound, ...]:
@@ -222,6 +268,8 @@ def _moves(request: Request) -> bool:
 def _of_today(network: FlowNetwork, requests: tuple[Request, ...], name: str) -> Answer:
     """Return an algorithm of today for one request, or for several in the same steps."""
     index = network.package.index
+    if network.closed_chiplets:
+        raise RoutingError(f"{name!r} lets chiplets forward; 'optimal' alone knows those that may not")
     if len(requests) != 1:
         raise RoutingError(f"{name!r} serves one group at a time, not {len(requests)}; use 'optimal'")
     request = requests[0]
@@ -307,6 +355,7 @@ def assemble(
         seconds=seconds,
         remarks=answer.notes,
         tol=tol,
+        non_forwarding=network.closed_chiplets,
         prices_trees=_prices(network, top),
         steps=answer.steps,
         computing=answer.computing,

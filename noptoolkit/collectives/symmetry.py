@@ -274,6 +274,8 @@ def _generators(groups: Groups) -> list[tuple[Ints, Ints, Ints]]:
     owner = np.repeat(np.arange(g), np.diff(groups.start))
     members = n + m + r + g + np.arange(len(owner))
     edges += [np.c_[requests[owner], members], np.c_[members, groups.origin]]
+    ending = np.flatnonzero(groups.ends)
+    edges.append(np.c_[groups.destination[ending], members[ending]])
     keys: list[object] = [*["vertex"] * n, *["arc"] * m]
     for name, capacity in zip(network.names, network.capacity.tolist(), strict=True):
         kind = [name.endswith(port) for port in (" crossbar", " injection", " ejection", " port")]

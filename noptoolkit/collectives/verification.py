@@ -120,7 +120,8 @@ class _Replay:
             ):
                 if bandwidth > 0:
                     self.width[tail, head, link.half_duplex] += bandwidth
-        self.passes = {node.name for node in package.nodes if not isinstance(node, Memory)}
+        self.closed = set(result.non_forwarding)
+        self.passes = {node.name for node in package.nodes if not isinstance(node, Memory)} - self.closed
         self.load: dict[tuple[str, str, bool], float] = defaultdict(float)
         self.sent: dict[str, float] = defaultdict(float)
         self.received: dict[str, float] = defaultdict(float)
@@ -174,7 +175,7 @@ class _Replay:
                 return False
         for (_, v), (w, _) in pairwise(path):
             if v != w or v not in self.passes:
-                self.faults.append(f"tree {t}: a path breaks off, or passes a memory stack, at {v!r}")
+                self.faults.append(f"tree {t}: a path breaks off, or passes what nothing may pass, at {v!r}")
                 return False
         return True
 
@@ -202,7 +203,13 @@ class _Replay:
         if schedule.collects[t]:
             gone: set[str] = set()
             for u, v in hops:
-                if u in gone or v in gone or u == root or not {u, v} <= members | adds:
+                if (
+                    u in gone
+                    or v in gone
+                    or u == root
+                    or not {u, v} <= members | adds
+                    or self._barred(v, root)
+                ):
                     self.faults.append(
                         f"tree {t}: {u}->{v} comes too early, twice, or where nothing is added"
                     )
@@ -216,7 +223,7 @@ class _Replay:
         else:
             have = {root}
             for u, v in hops:
-                if u not in have or v in have or not {u, v} <= members | copies:
+                if u not in have or v in have or not {u, v} <= members | copies or self._barred(u, root):
                     self.faults.append(
                         f"tree {t}: {u}->{v} comes too early, twice, or where nothing is copied"
                     )
@@ -231,6 +238,9 @@ class _Replay:
         elif not schedule.collects[t]:
             served[""] += amount
 
+    def _barred(self, name: str, root: str) -> bool:
+        return name in self.closed and name != root
+
     def _pairs(self) -> None:
         """Check that every spreading tree of an all-reduce waits for the tree that collects its bytes."""
         schedule = self.result.schedule
@@ -241,7 +251,9 @@ class _Replay:
             if request.motion != "both" or schedule.collects[t]:
                 continue
             before = int(schedule.after[t])
-            if before < 0 or not schedule.collects[before] or schedule.root[before] != schedule.root[t]:
+            name = schedule.network.node_of_vertex
+            roots = [name(int(schedule.root[x])) for x in (before, t)]
+            if before < 0 or not schedule.collects[before] or roots[0] != roots[1]:
                 self.faults.append(f"tree {t} spreads a sum that no tree has collected at its root")
                 continue
             used[before] += float(schedule.amount[t])
