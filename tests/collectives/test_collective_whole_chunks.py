@@ -47,7 +47,7 @@ def test_bad_chunks_are_refused() -> None:
 
 def test_command_writes_whole_chunks(tmp_path) -> None:  # type: ignore[no-untyped-def]
     file = tmp_path / "s.xml"
-    asked = ["collective", "mesh-4x4", "--kind", "all-gather", "--bytes", "16 MB", "--chunks", "64"]
+    asked = ["collective", "mesh-4x4", "--kind", "all-gather", "--bytes", "16 MB", "--whole-chunks", "64"]
     found = CliRunner().invoke(app, [*asked, "--schedule", str(file)])
     assert found.exit_code == 0, found.output
     assert file.read_text().startswith("<algo")
