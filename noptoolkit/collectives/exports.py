@@ -198,7 +198,7 @@ def chunk_counts(amounts: Sequence[float]) -> list[int]:
     if not exact or min(counts) < 1 or sum(counts) > MOST_CHUNKS:
         raise RoutingError(
             f"the amounts of the trees are no whole multiples of a chunk, or need more than {MOST_CHUNKS}; "
-            "round them (collective --whole-chunks N, noptoolkit.collectives.whole_chunks), or take the JSON form"
+            "round them (collective --whole-chunks N, collectives.whole_chunks), or take the JSON form"
         )
     return counts
 

@@ -269,7 +269,9 @@ def _of_today(network: FlowNetwork, requests: tuple[Request, ...], name: str) ->
     """Return an algorithm of today for one request, or for several in the same steps."""
     index = network.package.index
     if network.closed_chiplets:
-        raise RoutingError(f"{name!r} lets chiplets forward; 'optimal' alone knows those that may not")
+        raise RoutingError(
+            "algorithms of today let every chiplet forward; 'optimal' alone knows those that may not"
+        )
     if len(requests) != 1:
         raise RoutingError(f"{name!r} serves one group at a time, not {len(requests)}; use 'optimal'")
     request = requests[0]
