@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from collective_cases import random_package
-from test_collective_groups import compact_optimum
+from compact_program import compact_optimum
 
 from noptoolkit import Chiplet, Link, Package, Switch
 from noptoolkit.collectives import Request, collective
