@@ -1,4 +1,4 @@
-"""Groups at once as one linear program of flows inside budgets: no trees, and none of the toolkit's solvers."""
+"""Groups at once as one linear program of flows inside budgets: no trees, none of the solvers."""
 
 from __future__ import annotations
 
