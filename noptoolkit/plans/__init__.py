@@ -9,6 +9,7 @@ from noptoolkit.plans.memory import PlanMemory, Room, StageMemory, plan_memory, 
 from noptoolkit.plans.network_times import ExchangeTime, PlanNetwork
 from noptoolkit.plans.pipeline_orders import ORDERS, Order, Pass, PipelineShape
 from noptoolkit.plans.pipelines import PipelineRun, Stage, pipeline
+from noptoolkit.plans.place_search import communication_time, place
 from noptoolkit.plans.placing import Placement, nested_order, placed
 from noptoolkit.plans.plan import RECOMPUTES, ParallelPlan
 from noptoolkit.plans.stages import Chunk, chunks_of, stage_layers
@@ -33,6 +34,7 @@ __all__ = [
     "StageMemory",
     "check_plan",
     "chunks_of",
+    "communication_time",
     "coordinates",
     "dispatched_bytes",
     "exchange_table",
@@ -47,6 +49,7 @@ __all__ = [
     "nearest_plan",
     "nested_order",
     "pipeline",
+    "place",
     "placed",
     "plan_memory",
     "rooms_of",

@@ -383,7 +383,7 @@ def kv_cache(plan: ParallelPlan, model: MoEModel, batch: Batch, chunks: Sequence
     """
     assert plan.dp is not None
     share = 1.0 if model.latent_attention is not None else max(1.0 / plan.tp, 1.0 / model.kv_heads)
-    length = batch.cached + batch.sequence_length
+    length = batch.longest if batch.mode == "decode" else batch.cached + batch.sequence_length
     windows = [model.is_windowed[i] for chunk in chunks for i in range(*chunk.layers)]
     kept = sum(min(length, model.window or length) if windowed else length for windowed in windows)
     tokens = batch.sequences / plan.dp * kept / plan.cp

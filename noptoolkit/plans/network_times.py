@@ -1,6 +1,6 @@
 """How long the collectives of a plan take on its package, all groups at once, with a bound for each.
 
-* Packages of two levels (`noptoolkit.plans.two_levels`): closed form, at any size. * Others,
+* Packages of two levels (`noptoolkit.plans.node_levels`): closed form, at any size. * Others,
 ``effort="certified"``: the engines of `noptoolkit.collectives` for trees and of `noptoolkit.flow` for
 messages,
   on the package without its memory stacks, each within ``tol`` or as near as the time limit allows.
@@ -26,8 +26,8 @@ from noptoolkit.errors import PlanError
 from noptoolkit.flow import congestion
 from noptoolkit.package import Package
 from noptoolkit.plans.exchanges import Exchange
+from noptoolkit.plans.node_levels import Ask, two_levels_of
 from noptoolkit.plans.placing import Placement
-from noptoolkit.plans.two_levels import Ask, two_levels_of
 from noptoolkit.traffic import from_matrix
 
 __all__ = ["Effort", "ExchangeTime", "PlanNetwork"]

@@ -10,18 +10,20 @@ from hypothesis import strategies as st
 
 import noptoolkit as nop
 from noptoolkit import Batch, MoEModel, ParallelPlan, RoutingTrace, collective, topology
-from noptoolkit.errors import PlanError
+from noptoolkit.errors import PlanError, UnknownNameError
 from noptoolkit.plans import (
     Exchange,
     PlanNetwork,
+    communication_time,
     dispatched_bytes,
     exchange_table,
     exchanges_of,
     groups,
     nested_order,
+    place,
     placed,
 )
-from noptoolkit.plans.two_levels import Ask, two_levels_of
+from noptoolkit.plans.node_levels import Ask, two_levels_of
 
 MIB = 2**20
 
@@ -269,6 +271,36 @@ def test_placing() -> None:
         placed(ParallelPlan(dp=2), mesh, ["e0", "e0"])
     with pytest.raises(PlanError, match="effort = 'fast': known: quick, certified"):
         PlanNetwork(mesh, effort="fast")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["mesh", "nop_tree"])
+def test_an_optimised_placement_is_no_slower_and_undoes_a_bad_order(name: str) -> None:
+    """Chiplets shuffled: the search finds what nesting would, or better."""
+    package = topology.BUILDERS[name](attention=False)
+    shuffled = np.random.default_rng(3).permutation(list(package.experts)).tolist()
+    order = {name: i for i, name in enumerate(shuffled)}
+    nodes = sorted(package.nodes, key=lambda node: order.get(node.name, 99))
+    package = package.replace(nodes=nodes)
+    workload = nop.load_workload("olmoe-1b-7b")
+    plan = ParallelPlan(tp=4, ep=4, dp=4, micro_batches=1)
+    network = PlanNetwork(package)
+    times = {}
+    for method in ("order", "nested", "optimised"):
+        place_of = place(plan, package, workload, method=method, seconds=1.0)  # type: ignore[arg-type]
+        assert sorted(place_of.chiplets) == sorted(package.experts)
+        found = exchanges_of(plan, workload.model, workload.batch)
+        times[method], bound = communication_time(found, place_of, network, workload)
+        assert bound <= times[method] * (1 + 1e-9)
+    assert times["optimised"] <= min(times.values()) * 1.02
+    assert times["optimised"] < 0.8 * times["order"]
+
+
+def test_placing_asks_for_what_it_needs() -> None:
+    mesh = topology.mesh(2, 2)
+    with pytest.raises(PlanError, match="method 'optimised' needs the workload"):
+        place(ParallelPlan(dp=4), mesh, method="optimised")
+    with pytest.raises(UnknownNameError, match="no method of placing named 'best'"):
+        place(ParallelPlan(dp=4), mesh, method="best")  # type: ignore[arg-type]
 
 
 def test_the_table_of_exchanges() -> None:
