@@ -440,6 +440,16 @@ def test_a_file_behind_o_is_still_written_with_a_warning(noptoolkit: Command, tm
         assert (tmp_path / f"own-{name}").is_file()
 
 
+def test_a_collective_is_simulated_beside_its_fluid_time(noptoolkit: Command, tmp_path: Path) -> None:
+    words = ("collective", "mesh-4x4", "--kind", "all-gather", "--bytes", "64 kB", "--simulate")
+    done = noptoolkit(*words, "--chunks", "8", "--json", "-o", tmp_path)
+    assert done.returncode == 0
+    rows = json.loads(done.stdout)["simulation"]["rows"]
+    assert [row["what"] for row in rows][-1] == "simulated"
+    assert 1 < rows[-1]["of_fluid"] < 2
+    assert (tmp_path / "simulation.csv").is_file()
+
+
 def test_simulate_tells_latency_and_refuses_two_questions(noptoolkit: Command, tmp_path: Path) -> None:
     done = noptoolkit("simulate", "mesh-4x4", "--rate", "0.2", "--routing", "dor", "-o", tmp_path)
     assert done.returncode == 0

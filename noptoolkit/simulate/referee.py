@@ -26,8 +26,11 @@ from noptoolkit.simulate.router import Router
 from noptoolkit.simulate.simulating import completed_result
 from noptoolkit.tables import Column, Table
 from noptoolkit.traffic import Traffic
+from noptoolkit.units import format_quantity
 
 __all__ = ["Check", "check", "load_bound"]
+
+WASTE = 0.02  # of the bytes, from which on whole flits are worth a note
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,7 +87,16 @@ class Check:
             Column("of_bound", meaning="time over the fluid bound", form=".4f"),
             Column("by", meaning="method, or router design"),
         ]
-        return Table(columns, rows, title=repr(self), notes=self.run.notes)
+        return Table(columns, rows, title=repr(self), notes=[*self._whole_flits(), *self.run.notes])
+
+    def _whole_flits(self) -> list[str]:
+        """Return a line where whole flits for each message are many more bytes than the traffic has."""
+        load = float(self.flow.load.sum())
+        more = float(self.run.flits.sum()) * self.run.flit_bytes / load - 1 if load > 0 else 0.0
+        if more < WASTE:
+            return []
+        flit = format_quantity(self.run.flit_bytes, "B")
+        return [f"each message takes whole flits of {flit}: {more:.0%} more bytes; a smaller flit helps"]
 
     def __repr__(self) -> str:
         return (

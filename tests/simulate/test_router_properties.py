@@ -16,6 +16,7 @@ from noptoolkit.simulate import (
     Transfers,
     check,
     latency_curve,
+    load_bound,
     read_booksim_config,
     repeat,
     simulate,
@@ -230,3 +231,20 @@ def test_hot_nodes_and_what_no_word_says(tmp_path) -> None:  # type: ignore[no-u
     ):
         with pytest.raises(NopError, match=why):
             write_booksim(mesh, Pattern(names, bad, "odd"), 0.05, tmp_path)
+
+
+def test_loads_that_are_not_stable_stand_hollow_at_the_upper_edge_beside_the_bound() -> None:
+    import matplotlib.pyplot as plt
+
+    mesh = nop.topology.mesh(3)
+    bound = load_bound(mesh, "uniform")
+    assert bound == pytest.approx(3 / (3 * 6 / 9))  # three links for what three chiplets send to the others
+    sampling = Sampling(period=200, latency_limit=40)
+    rates = [0.3, 1.0]
+    curve = latency_curve(mesh, "uniform", rates, router=Router(vcs=1, depth=1), sampling=sampling)
+    assert [run.stable for run in curve.runs] == [True, False]
+    ax = nop.plot.latency(curve, bound=bound)
+    hollow = next(line for line in ax.lines if line.get_markerfacecolor() == "white")
+    assert hollow.get_ydata()[0] <= ax.get_ylim()[1] * (1 + 1e-9)
+    assert any(np.allclose(line.get_xdata(), bound) for line in ax.lines)
+    plt.close(ax.figure)
