@@ -27,7 +27,7 @@ LAYERS = [
     {"plans"},
     {"stages"},
     {"pipeline"},
-    {"metrics"},
+    {"metrics", "whatif"},
     {"study"},
     {"plot", "report"},
     {"cli", "notebook"},

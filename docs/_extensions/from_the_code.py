@@ -50,6 +50,7 @@ ROOMS = {
     "stages": "The stages of a run",
     "pipeline": "The pipeline",
     "metrics": "Metrics",
+    "whatif": "What if",
     "tables": "Tables",
     "progress": "Progress",
     "physical": "Geometry, area, cost and power",

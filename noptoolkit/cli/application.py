@@ -14,6 +14,7 @@ import typer
 from noptoolkit import __version__
 from noptoolkit.cli import (
     allocating,
+    changing,
     collecting,
     comparing,
     converting,
@@ -61,6 +62,7 @@ app.command("allocate")(allocating.allocate)
 app.command("schedule")(scheduling.schedule)
 app.command("collective")(collecting.collective)
 app.command("resilience")(degrading.resilience)
+app.command("what-if")(changing.what_if)
 app.command("simulate")(simulating.simulate)
 app.command("convert")(converting.convert)
 app.command("reproduce")(reproducing.reproduce)

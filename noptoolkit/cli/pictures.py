@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noptoolkit.allocation import Allocation, LayoutReport
+from noptoolkit.flow import Ladder, Upgrade
+from noptoolkit.formats.results import replace_file
 from noptoolkit.scheduling import Schedule
 from noptoolkit.study import Comparison, Resilience
+from noptoolkit.tables import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +22,7 @@ __all__ = [
     "write_layouts",
     "write_resilience",
     "write_schedule",
+    "write_what_if",
 ]
 
 
@@ -102,6 +106,30 @@ def write_resilience(result: Resilience, folder: Path) -> tuple[str, ...]:
     with draw.style("page"):
         save_picture(draw.degradation(result), folder / "resilience.png", folder / "resilience.svg")
     return "resilience.csv", "resilience.json", "resilience.png", "resilience.svg"
+
+
+def write_what_if(
+    tables: Sequence[Table], drawn: Sequence[Upgrade | Ladder], folder: Path
+) -> tuple[str, ...]:
+    """Write the tables of a what-if, and its pictures; return the names of the files."""
+    import noptoolkit.plot as draw
+
+    written = []
+    for i, table in enumerate(tables, 1):
+        name = f"what-if-{i}.csv"
+        replace_file(folder / name, table.csv())
+        written.append(name)
+    with draw.style("page"):
+        for i, one in enumerate(drawn, 1):
+            if isinstance(one, Ladder):
+                if one.rungs:
+                    written.append(f"ladder-{i}.png")
+                    save_picture(draw.ladder(one), folder / written[-1])
+                continue
+            written += [f"upgrade-{i}.png", f"bandwidth-{i}.png"]
+            save_picture(draw.upgrades(one), folder / written[-2])
+            save_picture(draw.bandwidth_curve(one.curve), folder / written[-1])
+    return tuple(written)
 
 
 def write_schedule(plan: Schedule, folder: Path) -> tuple[str, ...]:

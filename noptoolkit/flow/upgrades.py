@@ -205,6 +205,7 @@ class Upgrade:
 
 def upgrade_table(upgrades: Sequence[Upgrade]) -> Table:
     """Return several upgrades of one result as a table: forecast and range beside the truth."""
+    exact = all(one.after.gap <= CLOSE for one in upgrades)
     columns = [
         Column("links", meaning="a->b one direction, a<->b both"),
         Column("old", "from", unit="B/s", meaning="bandwidth today"),
@@ -219,9 +220,9 @@ def upgrade_table(upgrades: Sequence[Upgrade]) -> Table:
         Column("low", "holds from", unit="B/s", meaning="bandwidth from which on it holds", shown=False),
         Column("held", "there", unit="s", meaning="time at the end of the range, or at the new bandwidth"),
         Column("time", "solved again", unit="s", meaning="time with the new bandwidth"),
-        Column("time_bound", "lower bound", unit="s", meaning="lower bound with it, for any routing"),
+        Column("time_bound", "lower bound", unit="s", meaning="for any routing", shown=not exact),
         Column("gain", "saved", form=".1f %", meaning="share of today's time"),
-        Column("next", "then limited by", meaning="resources with a price beyond the range"),
+        Column("next", "then limited by", meaning="resources with a price beyond the range", shown=False),
     ]
     rows = []
     for one in upgrades:
@@ -247,6 +248,12 @@ def upgrade_table(upgrades: Sequence[Upgrade]) -> Table:
         f"{first.traffic.name or 'traffic'}, {first.routing}: {format_quantity(first.time, 's')} today, "
         f"limited by {first.bottleneck or 'nothing'}"
     ]
+    if exact:
+        notes.append("times solved again are exact: no routing is faster")
+    for one in upgrades:
+        if np.isfinite(one.high):
+            there = format_quantity(one.high, "B/s")
+            notes.append(f"above {there} on {named(one.links)} the limit is {named(one.next_limit)}")
     if any(one.is_downgrade for one in upgrades):
         notes.append("some links get less bandwidth than they have today")
     return Table(columns, rows, title=f"What if, on {first.package.name}", notes=notes)

@@ -19,6 +19,7 @@ from noptoolkit.flow.widths.folded_program import WidthProgram, width_program
 from noptoolkit.flow.widths.masters import Outer, inner_widths, outer_widths
 from noptoolkit.package import Package
 from noptoolkit.progress import Progress
+from noptoolkit.units import format_quantity
 
 if TYPE_CHECKING:
     from noptoolkit.flow.result import FlowResult
@@ -113,7 +114,8 @@ class WidthSearch:
                 return best
             if self.progress is not None:
                 self.progress(
-                    f"best widths: {best.time:.4g} s, at least {outer.bound:.4g} s, {self.solves} solves"
+                    f"best widths: {format_quantity(best.time, 's')}, at least "
+                    f"{format_quantity(outer.bound, 's')}, {self.solves} solves"
                 )
             rounds += 1
             if not program_asked and self._ask_program(budget):
