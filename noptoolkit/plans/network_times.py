@@ -193,7 +193,12 @@ class PlanNetwork:
             for source, sink, size in zip(*(part.tolist() for part in ask.pairs()), strict=True):
                 requests.append(Request("send", size, [names[source], names[sink]]))
         found = collective(
-            self.bare, groups=requests, in_network=False, tol=self.tol, time_limit=self.time_limit
+            self.bare,
+            groups=requests,
+            in_network=False,
+            tol=self.tol,
+            time_limit=self.time_limit,
+            trees=False,
         )
         return ExchangeTime(found.time, found.time_bound, found.method, found.bottleneck)
 
