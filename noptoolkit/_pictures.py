@@ -20,7 +20,7 @@ def name_artist(artist: Artist) -> None:
 
 
 def picture_of(value: object) -> str | None:
-    """Return a value's picture as SVG; ``None`` where nobody draws its type, which notebooks take as a no.
+    """Return a value's picture as SVG; ``None`` where no plot draws its type: notebooks then show the text.
 
     Examples
     --------

@@ -33,13 +33,13 @@ def generator_from(given: int | np.random.Generator | None, what: str = "rng") -
     (np.int64(8), np.int64(8))
     >>> generator_from(-1)
     Traceback (most recent call last):
-    noptoolkit.errors.NopError: rng -1 is no seed: give a whole number from 0 up, a numpy Generator, or None
+    noptoolkit.errors.NopError: rng -1 is not a seed: give a whole number ...
     """
     try:
         return np.random.default_rng(given)
     except (TypeError, ValueError):
         raise NopError(
-            f"{what} {given!r} is no seed: give a whole number from 0 up, a numpy Generator, or None"
+            f"{what} {given!r} is not a seed: give a whole number from 0 up, a numpy Generator, or None"
         ) from None
 
 

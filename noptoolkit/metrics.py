@@ -16,7 +16,7 @@ from noptoolkit.stages import Run
 from noptoolkit.tables import Missing, value_text
 from noptoolkit.units import Quantity
 
-__all__ = ["METRICS", "Metric", "collective_metric"]
+__all__ = ["COMPARED", "METRICS", "Metric", "collective_metric"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Metric:
         One sentence for a reader who has not met it.
     bound
         Name of the metric that bounds this one.
+    word
+        Word of pictures for the better direction: a network of fewer links is cheaper, not better.
     """
 
     title: str
@@ -45,6 +47,7 @@ class Metric:
     value: Callable[[Run], float | str | Missing]
     meaning: str
     bound: str = ""
+    word: str = "better"
 
     @property
     def key(self) -> str:
@@ -72,6 +75,12 @@ class Metric:
 
 def _all_to_all_bottleneck(run: Run) -> str:
     return max((run.dispatch, run.combine), key=lambda flow: flow.time).bottleneck
+
+
+def _uniform(run: Run, what: Literal["time", "time_bound"]) -> float | Missing:
+    if len(run.package.experts) < 2:
+        return Missing("one expert chiplet")
+    return float(getattr(run.uniform, what))
 
 
 def _wire_length(run: Run) -> float | Missing:
@@ -115,7 +124,7 @@ METRICS: dict[str, Metric] = {
         "uniform all-to-all",
         "s",
         "lower",
-        lambda run: run.uniform.time,
+        lambda run: _uniform(run, "time"),
         "the same copies sent unicast and evenly among the expert chiplets",
         bound="uniform_bound",
     ),
@@ -123,7 +132,7 @@ METRICS: dict[str, Metric] = {
         "lower bound of uniform all-to-all",
         "s",
         "",
-        lambda run: run.uniform.time_bound,
+        lambda run: _uniform(run, "time_bound"),
         "lower bound on the uniform all-to-all for any routing",
     ),
     "c_t": Metric(
@@ -169,13 +178,16 @@ METRICS: dict[str, Metric] = {
         lambda run: run.plan.routing,
         "routing of everything that the step moves: tokens, weights, gradients, caches",
     ),
-    "links": Metric("links", "", "lower", lambda run: len(run.package.links), "physical links"),
+    "links": Metric(
+        "links", "", "lower", lambda run: len(run.package.links), "physical links", word="cheaper"
+    ),
     "total_bandwidth": Metric(
         "total bandwidth",
         "B/s",
         "lower",
         lambda run: run.package.total_bandwidth,
         "sum over all links and both directions: a proxy for what the network costs",
+        word="cheaper",
     ),
     "wire_length": Metric(
         "wire length",
@@ -183,6 +195,7 @@ METRICS: dict[str, Metric] = {
         "lower",
         _wire_length,
         "sum over all links of the Manhattan distance between the edges that they join",
+        word="cheaper",
     ),
     "moving_energy": Metric(
         "data-movement energy",
@@ -192,6 +205,10 @@ METRICS: dict[str, Metric] = {
         "energy of one step in links and memory stacks, without arithmetic",
     ),
 }
+
+
+COMPARED = ("all_to_all", "uniform", "step", "c_t", "links", "total_bandwidth")
+"""Metrics that a picture of a comparison shows if none are named."""
 
 
 def collective_metric(kind: str, size: Quantity, *, among: str | None = None) -> Metric:

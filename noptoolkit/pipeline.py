@@ -14,6 +14,7 @@ from typing import Any, get_args
 import numpy as np
 
 from noptoolkit._names import did_you_mean, resolve
+from noptoolkit._numbers import is_number
 from noptoolkit._seeds import generator_from
 from noptoolkit.allocation import ALLOCATORS, Allocation, Allocator
 from noptoolkit.allocation.allocating import Objective, objective_of
@@ -115,7 +116,7 @@ def run(
     if copies not in get_args(Degree):
         raise UnknownNameError(f"no degree {copies!r}; {did_you_mean(copies, get_args(Degree))}")
     aim = objective_of(objective, by)
-    if isinstance(tol, bool) or not isinstance(tol, int | float | np.number) or not tol > 0:
+    if not is_number(tol) or tol <= 0:
         raise NopError(f"tol {tol!r} must be a number above 0; write tol=0.01 for 1 %")
     for name, told in (("progress", progress), ("report", report)):
         if told is not None and not callable(told):

@@ -105,10 +105,9 @@ class Run:
     _lock: Any = field(default_factory=RLock, init=False)
 
     def __repr__(self) -> str:
-        done = [name for name in STAGES if name in self._done]
         return (
             f"Run({self.given.name!r} on {self.package.name!r}, {self.settings()}; "
-            f"computed: {', '.join(done) or 'nothing yet'})"
+            f"computed: {', '.join(self.computed) or 'nothing yet'})"
         )
 
     def _repr_html_(self) -> str:
@@ -119,6 +118,11 @@ class Run:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=RLock())
+
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """Names of the stages that have been computed so far."""
+        return tuple(name for name in STAGES if name in self._done)
 
     def settings(self) -> str:
         """Return layout, copies and routing in a few words, as titles have them."""
@@ -230,7 +234,7 @@ class Run:
     def table(self) -> Table:
         """Return options, and the results that are computed so far, as a table."""
         rows = [(key.replace("_", " "), _word(value)) for key, value in self.record().items()]
-        rows += [(name, repr(self._done[name])) for name in STAGES if name in self._done]
+        rows += [(name, repr(self._done[name])) for name in self.computed]
         return Table(["property", "value"], rows, title=f"{self.given.name} on {self.package.name}")
 
     def _once(self, name: str, make: Callable[[], T]) -> T:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from noptoolkit._arrays import Floats, Ints
+from noptoolkit._numbers import type_faults
 from noptoolkit._seeds import generator_from
 from noptoolkit.errors import WorkloadError, raise_collected
 from noptoolkit.trace import RoutingTrace
@@ -66,6 +67,7 @@ class SyntheticRouting:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        raise_collected(WorkloadError, "synthetic routing", type_faults(self))
         faults = [
             f"{name} {getattr(self, name)} must be above 0"
             for name in ("num_experts", "top_k", "tokens", "layers", "topics")
@@ -75,7 +77,7 @@ class SyntheticRouting:
             faults.append(f"top_k {self.top_k} is more than the {self.num_experts} experts")
         if not faults and self.num_experts % self.topics:
             faults.append(f"{self.topics} topics do not divide {self.num_experts} experts")
-        if not isinstance(self.seed, int | np.integer) or self.seed < 0:
+        if self.seed < 0:
             faults.append(f"seed {self.seed!r} must be a whole number, 0 or more")
         if not 0.0 <= self.strided <= 1.0:
             faults.append(f"strided {self.strided} is a share: 0 to 1")

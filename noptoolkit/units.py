@@ -212,22 +212,23 @@ def unit_of(cls: Any, field: str) -> str:
 def convert_fields(instance: Any, place: Callable[[], str]) -> None:
     """Replace each field of a frozen dataclass that has a unit by its float in that unit.
 
-    Called from ``__post_init__``; ``None`` stays ``None``. ``place`` names the instance in a message.
+    Called from ``__post_init__``; ``None`` stays ``None`` where it is the default. ``place`` names the
+    instance in a message.
     """
-    for name, unit in _units_of(type(instance)):
+    for name, unit, optional in _units_of(type(instance)):
         value = getattr(instance, name)
-        if value is None or (type(value) is float and -math.inf < value < math.inf):
+        if (type(value) is float and -math.inf < value < math.inf) or (value is None and optional):
             continue
         number = parse_quantity(value, unit, f"{place()}: {name}")
         object.__setattr__(instance, name, number)
 
 
-_UNITS: dict[Any, tuple[tuple[str, str], ...]] = {}
+_UNITS: dict[Any, tuple[tuple[str, str, bool], ...]] = {}
 
 
-def _units_of(cls: Any) -> tuple[tuple[str, str], ...]:
-    """Return name and unit of the fields that have one; looked up once, as links are made by the thousand."""
+def _units_of(cls: Any) -> tuple[tuple[str, str, bool], ...]:
+    """Return name, unit and whether it may be None of each field with a unit; looked up once per class."""
     if cls not in _UNITS:
-        fields = dataclasses.fields(cls)
-        _UNITS[cls] = tuple((f.name, f.metadata["unit"]) for f in fields if "unit" in f.metadata)
+        fields = [field for field in dataclasses.fields(cls) if "unit" in field.metadata]
+        _UNITS[cls] = tuple((field.name, field.metadata["unit"], field.default is None) for field in fields)
     return _UNITS[cls]

@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from noptoolkit._digests import digest, fields_of
+from noptoolkit._numbers import is_whole, type_faults
 from noptoolkit.errors import WorkloadError, raise_collected
 from noptoolkit.synthetic import SyntheticRouting
 from noptoolkit.trace import Origin, RoutingTrace
@@ -35,6 +36,12 @@ class LatentAttention:
     nope_dim: int
     rope_dim: int
     value_dim: int
+
+    def __post_init__(self) -> None:
+        faults = type_faults(self) or [
+            f"{name} {value} must be above 0" for name, value in vars(self).items() if value <= 0
+        ]
+        raise_collected(WorkloadError, "latent attention", faults)
 
 
 @dataclass(frozen=True)
@@ -108,6 +115,7 @@ class MoEModel:
     published_parameters: float | None = None
 
     def __post_init__(self) -> None:
+        raise_collected(WorkloadError, f"model {self.name!r}", type_faults(self))
         positive = ("hidden", "layers", "heads", "kv_heads", "head_dim", "vocab", "expert_width")
         faults = [
             f"{name} {getattr(self, name)} must be above 0"
@@ -126,7 +134,7 @@ class MoEModel:
         if self.dense_layers and not self.dense_width:
             faults.append(f"{self.dense_layers} dense layers need a dense_width")
         if self.kv_heads > 0 and self.heads % self.kv_heads:
-            faults.append(f"heads {self.heads} is no multiple of kv_heads {self.kv_heads}")
+            faults.append(f"heads {self.heads} is not a multiple of kv_heads {self.kv_heads}")
         faults += [
             f"{name} {value} must be above 0"
             for name in ("window", "context")
@@ -134,6 +142,10 @@ class MoEModel:
         ]
         if self.full_every < 0 or (self.full_every and self.window is None):
             faults.append(f"full_every {self.full_every} goes with a window, and is 0 or more")
+        if self.dense_order not in ("first", "alternate"):
+            faults.append(f"no dense_order {self.dense_order!r}; known: first, alternate")
+        if self.qk_norm not in ("none", "head", "full"):
+            faults.append(f"no qk_norm {self.qk_norm!r}; known: none, head, full")
         raise_collected(WorkloadError, f"model {self.name!r}", faults)
 
     @property
@@ -314,12 +326,12 @@ class Batch:
                 *("sequences", "sequence_length", "micro_batches", "bytes_per_value"),
                 "tokens_per_sequence",
             )
-            if not isinstance(getattr(self, name), int) or getattr(self, name) <= 0
+            if not is_whole(getattr(self, name)) or getattr(self, name) <= 0
         ]
         faults += [
             f"{name} {getattr(self, name)} must be a whole number, 0 or more"
             for name in ("prompt_tokens", "cached")
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 0
+            if not is_whole(getattr(self, name)) or getattr(self, name) < 0
         ]
         if not faults and self.mode != "decode" and (self.tokens_per_sequence > 1 or self.prompt_tokens):
             faults.append(f"tokens_per_sequence and prompt_tokens go with mode 'decode', not {self.mode!r}")

@@ -19,6 +19,41 @@ settings.register_profile("random")
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 
 
+TOGETHER: dict[str, tuple[str, ...]] = {
+    "runs": (
+        *("test_cli", "test_pipeline.py", "test_lazy_runs.py", "test_readme.py", "study/", "README.md"),
+        "docs/test_docs_blocks.py",
+    ),
+    "step": ("step/", "scheduling/", "contracts/test_policies.py"),
+    "simulate": ("simulate/", "contracts/test_plots.py"),
+    "collectives": ("collectives/",),
+    "allocation": ("allocation/", "contracts/test_allocators.py"),
+    "flow": ("flow/", "routing/", "contracts/test_routings.py", "contracts/test_wrong_arguments.py"),
+}
+"""Tests that share compiled kernels or layouts: one worker of pytest-xdist runs a group, the longest first.
+
+Kernels are compiled when they are first called, the simulator's for half a minute. Two workers that meet the
+same kernel at the same time would both compile it.
+"""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort tests into groups for ``--dist loadgroup``; a file that is in none is a group of its own."""
+    rank = {name: i for i, name in enumerate(TOGETHER)}
+    groups = {item: _group_of(item) for item in items}
+    items.sort(key=lambda item: rank.get(groups[item], len(rank)))
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group_of(item: pytest.Item) -> str:
+    path = item.path.relative_to(item.config.rootpath).as_posix()
+    place = path.removeprefix("tests/").removeprefix("noptoolkit/")
+    found = (name for name, places in TOGETHER.items() if place.startswith(places))
+    return next(found, path)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def layouts_found_once() -> Iterator[None]:
     """Give a run the layout that an earlier run of the session found for the same question.

@@ -33,15 +33,19 @@ def test_every_plot_has_a_picture_on_the_command_line():
     assert set(PICTURES) == set(KINDS) - {"animate"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [kind if kind != "published" else pytest.param(kind, marks=pytest.mark.long) for kind in KINDS]
+)
 def test_every_kind_is_drawn(kind, tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")
     out = tmp_path / ("out.gif" if kind == "animate" else "out.png")
     topologies = ["mozart-nop-tree", "mesh-4x4"] if kind in SEVERAL else ["mozart-nop-tree"]
     words = {"workload": [*topologies, *QUICK], "topology": topologies, "nothing": []}[KINDS[kind]]
     power = ("--power", "expert=20 W", "--power", "attn=40 W") if kind == "temperature" else ()
-    if kind in ("published", "pareto", "layouts", "animate"):
-        pytest.skip("long; `make long` draws it")
+    if kind in ("pareto", "layouts"):  # every allocator is asked: of few tokens
+        small = tmp_path / "small.npz"
+        save_trace(load_workload("stdlib-moe").trace.tokens(slice(0, 128)), small)
+        words[words.index("stdlib-moe")] = f"stdlib-moe@{small}"
     called("plot", *words, "--show", kind, *power, "--picture", out)
     assert out.stat().st_size > 5000
 
@@ -224,3 +228,46 @@ def test_run_and_compare_take_a_batch():
         nop.run("mesh-4x4", "stdlib-moe", batch="8")
     with pytest.raises(UnknownNameError, match=r"no field 'batch\.sequenses'; did you mean"):
         nop.run("mesh-4x4", "stdlib-moe", batch={"sequenses": 8})
+
+
+def test_bandwidth_of_files_that_have_none_is_an_option(tmp_path):
+    ring = tmp_path / "ring.dot"
+    ring.write_text("graph { a -- b; b -- c; c -- a }")
+    assert "1 GB/s for 3 links" in called("show", ring, "--bandwidth", "1 GB/s")
+    with pytest.raises(FormatError, match="'nan'"):
+        called("show", ring, "--bandwidth", "nan")
+    called("convert", ring, tmp_path / "rc", "--bandwidth", "1 GB/s", "--place", "grid")
+    assert (tmp_path / "rc").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("kind", "stages_needed"),
+    [
+        ("coactivation", {"allocation"}),
+        ("load", {"allocation", "dispatch"}),
+        ("multicast", {"allocation"}),
+        ("utilisation", {"allocation", "plan"}),
+    ],
+)
+def test_a_picture_computes_only_what_it_shows(kind, stages_needed, tmp_path, monkeypatch):
+    runs = []
+    drawn = PICTURES[kind]
+
+    def draw(scene):
+        runs.append(scene)
+        return drawn(scene)
+
+    monkeypatch.setitem(PICTURES, kind, draw)
+    called("plot", "mesh-4x4", *QUICK, "--show", kind, "--picture", tmp_path / "a.png")
+    assert set(runs[0].run.computed) == stages_needed
+
+
+def test_one_token_takes_shortest_paths_if_no_routing_is_asked_for(tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setitem(
+        PICTURES, "multicast", lambda scene: taken.append(scene) or plot.topology(scene.package)
+    )
+    words = ("plot", "mesh-4x4", *QUICK[:4], "--show", "multicast", "--picture", tmp_path / "a.png")
+    called(*words)
+    called(*words, "--routing", "ecmp")
+    assert [scene.options["routing"] for scene in taken] == ["shortest", "ecmp"]

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "noptoolkit"
 LAYERS = [
     {"errors", "_arrays", "_pictures", "_moved", "_version", "progress"},
-    {"units", "_names", "_digests", "_seeds", "_threads", "_highs", "_table_text", "hypergraph"},
+    {"units", "_names", "_numbers", "_digests", "_seeds", "_threads", "_highs", "_table_text", "hypergraph"},
     {"tables"},
     {"trace"},
     {"package", "synthetic", "touched"},

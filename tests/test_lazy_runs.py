@@ -58,6 +58,15 @@ def test_metrics_compute_what_they_need_and_nothing_else(
     assert set(result.metrics) - set(metrics) <= {METRICS[name].bound for name in metrics}
 
 
+def test_what_one_expert_chiplet_cannot_have_is_left_blank() -> None:
+    roles = {"attn": "attention", "e0": "expert"}
+    nodes = [nop.Chiplet(name, role=role, flops="1 TFLOP/s") for name, role in roles.items()]
+    pair = nop.Package("pair", nodes, [nop.Link("attn", "e0", "1 GB/s")])
+    (row,) = nop.compare(pair, OLMOE, allocator="contiguous", metrics=["uniform", "links"]).rows
+    assert (row["uniform"], row["uniform_bound"], row["links"]) == (None, None, 1)
+    assert "one expert chiplet" in str(row["remarks"])
+
+
 def test_a_run_computes_nothing_until_it_is_asked_and_each_stage_once(made: list[str]) -> None:
     run = nop.run("mesh-4x4", OLMOE, allocator="contiguous", routing="ecmp")
     assert made == []

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seeds import examples
 
 from noptoolkit.errors import WorkloadError
 from noptoolkit.synthetic import draw_from_loads
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(st.integers(1, 50), min_size=4, max_size=12), st.integers(1, 4), st.integers(0, 99))
 def test_expected_loads_are_the_recorded(loads: list[int], top_k: int, seed: int) -> None:
     tokens = 4000

@@ -12,17 +12,19 @@ from noptoolkit.allocation import ALLOCATORS, compare_layouts, layouts_by_cap
 from noptoolkit.allocation import allocate as fit_layout
 from noptoolkit.allocation.replication import REPLICATIONS
 from noptoolkit.cli.options import (
+    Bandwidth,
     ObjectiveName,
     Settings,
     complete_topology,
     complete_workload,
     folder_and_file,
+    topology_of,
     workload_of,
 )
 from noptoolkit.cli.pictures import write_layouts
 from noptoolkit.cli.screen import AsJson, errors, progress, show
 from noptoolkit.errors import UnknownNameError
-from noptoolkit.formats import load_topology, load_trace
+from noptoolkit.formats import load_trace
 from noptoolkit.formats.allocations import save_allocation
 from noptoolkit.formats.results import made_folder, save_table
 from noptoolkit.trace import RoutingTrace
@@ -81,6 +83,7 @@ def allocate(
         Path | None, typer.Option("-o", "--out", help="Folder for the best layout, the table and pictures.")
     ] = None,
     pictures: Annotated[Path | None, typer.Option(help="Folder for the pictures alone.")] = None,
+    bandwidth: Bandwidth = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare layouts of a trace's experts on a topology, judged on tokens they were not fitted to."""
@@ -93,7 +96,7 @@ def allocate(
     drawn = folder if pictures is None else made_folder(pictures)
     if folder is not None and file is None:
         file = folder / "layout.toml"
-    package = load_topology(on)
+    package = topology_of(on, bandwidth)
     limits: dict[str, Any] = {
         "objective": objective,
         "cap_chiplet": cap_chiplet,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from noptoolkit.cli.options import folder_and_file
+from noptoolkit.cli.options import Bandwidth, Topology, folder_and_file, topology_of
 from noptoolkit.cli.screen import AsJson, errors, print_json, progress, show
 from noptoolkit.collectives import collective as solve
 from noptoolkit.collectives import compare_algorithms
@@ -15,7 +15,6 @@ from noptoolkit.collectives.exports import as_data
 from noptoolkit.collectives.msccl import as_msccl
 from noptoolkit.collectives.whole_chunks import in_whole_chunks
 from noptoolkit.errors import RoutingError
-from noptoolkit.formats import load_topology
 from noptoolkit.formats.collective_schedules import save_collective
 from noptoolkit.formats.results import save_table
 from noptoolkit.units import format_quantity
@@ -24,7 +23,7 @@ __all__ = ["collective"]
 
 
 def collective(
-    topology: Annotated[str, typer.Argument(help="Preset or file.")],
+    topology: Topology,
     kind: Annotated[
         str,
         typer.Option(
@@ -74,13 +73,14 @@ def collective(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for the schedule and the tables.")
     ] = None,
+    bandwidth: Bandwidth = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the fastest way to run a collective, its bound and cut, and what algorithms of today reach."""
     folder, file = folder_and_file(out, schedule, "--schedule")
     if folder is not None and file is None:
         file = folder / "schedule.json"
-    package = load_topology(topology)
+    package = topology_of(topology, bandwidth)
     members: str | list[str] | None = among
     if among is not None and among not in ("experts", "terminals"):
         members = [name.strip() for name in among.split(",")]

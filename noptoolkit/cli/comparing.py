@@ -11,6 +11,7 @@ from noptoolkit import study
 from noptoolkit.cli.options import (
     AllocationFile,
     AllocatorName,
+    Bandwidth,
     DegreeName,
     Jobs,
     Length,
@@ -27,6 +28,7 @@ from noptoolkit.cli.options import (
     Topologies,
     WorkloadNames,
     placement,
+    topology_of,
     workload_of,
 )
 from noptoolkit.cli.pictures import write_comparison
@@ -55,6 +57,7 @@ def compare(
     seed: Seed = 0,
     jobs: Jobs = 1,
     metric: MetricNames = None,
+    bandwidth: Bandwidth = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -64,7 +67,7 @@ def compare(
     folder = None if out is None else made_folder(out)
     with progress() as tell:
         result = study.compare(
-            topologies,
+            [topology_of(topology, bandwidth) for topology in topologies],
             [workload_of(reference, settings, *batch) for reference in on],
             allocator=placed or "auto",
             routing=routing,

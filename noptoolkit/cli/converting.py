@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from noptoolkit.cli.options import Bandwidth
 from noptoolkit.cli.screen import AsJson, show
 from noptoolkit.formats import FORMATS, BookSimOptions
 from noptoolkit.formats import convert as convert_files
+from noptoolkit.physical import place
+from noptoolkit.physical.placement import Placement
 
 __all__ = ["convert"]
 
@@ -21,12 +25,10 @@ def convert(
     target: Annotated[Path, typer.Argument(help="What to write; its ending gives the format.")],
     source_format: Annotated[str | None, typer.Option("--from", help=f"One of: {KNOWN}.")] = None,
     target_format: Annotated[str | None, typer.Option("--to", help=f"One of: {KNOWN}.")] = None,
-    bandwidth: Annotated[
-        str | None,
-        typer.Option(
-            help="Bandwidth of links in files that have none, such as '128 GB/s'; or the attribute of edges "
-            "that holds it, with its unit, such as 'capacity Gbit/s'."
-        ),
+    bandwidth: Bandwidth = None,
+    placed: Annotated[
+        Placement | None,
+        typer.Option("--place", help="Give every die a position, for formats that need one."),
     ] = None,
     clock: Annotated[
         str | None, typer.Option(help="BookSim2: clock of the routers, such as '1.5 GHz'.")
@@ -63,6 +65,7 @@ def convert(
         source_format=source_format,
         target_format=target_format,
         booksim=BookSimOptions(**chosen) if chosen else None,
+        prepare=None if placed is None else partial(place, method=placed),
         **options,
     )
     show(result.table(), as_json=as_json)

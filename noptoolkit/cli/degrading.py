@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from noptoolkit.cli.options import (
+    Bandwidth,
     Length,
     MicroBatches,
     Mode,
@@ -17,11 +18,11 @@ from noptoolkit.cli.options import (
     Settings,
     Topology,
     complete_workload,
+    topology_of,
     workload_of,
 )
 from noptoolkit.cli.pictures import write_resilience
 from noptoolkit.cli.screen import AsJson, errors, progress, show
-from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder
 from noptoolkit.pipeline import run
 from noptoolkit.study import resilience as lose
@@ -57,10 +58,11 @@ def resilience(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for tables, and a picture of single losses.")
     ] = None,
+    bandwidth: Bandwidth = None,
     as_json: AsJson = False,
 ) -> None:
     """Show how much longer traffic takes when links, chiplets, switches or memory stacks are lost."""
-    package = load_topology(topology)
+    package = topology_of(topology, bandwidth)
     if on is None and (settings or any((mode, sequences, length, micro_batches))):
         raise typer.BadParameter("--set, --mode, ... change a workload; give it with --on", param_hint="--on")
     folder = None if out is None else made_folder(out)

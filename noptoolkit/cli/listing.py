@@ -13,6 +13,7 @@ import typer
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.cli.options import (
+    Bandwidth,
     Length,
     MicroBatches,
     Mode,
@@ -20,6 +21,7 @@ from noptoolkit.cli.options import (
     Settings,
     complete_topology,
     complete_workload,
+    topology_of,
     workload_of,
 )
 from noptoolkit.cli.screen import AsJson
@@ -28,14 +30,13 @@ from noptoolkit.errors import UnknownNameError
 from noptoolkit.formats import (
     list_topologies,
     list_workloads,
-    load_topology,
     topology_descriptions,
     workload_descriptions,
 )
 from noptoolkit.formats.conversion import topology_toml
 from noptoolkit.formats.workload_dump import dump_workload
 from noptoolkit.formats.workload_toml import is_workload_file, trace_file
-from noptoolkit.package.elements import Link
+from noptoolkit.package import Link, Package
 from noptoolkit.physical import profile
 from noptoolkit.tables import Column, Table
 from noptoolkit.workload import Workload
@@ -82,6 +83,7 @@ def show(
     sequences: Sequences = None,
     length: Length = None,
     micro_batches: MicroBatches = None,
+    bandwidth: Bandwidth = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what one topology or workload is, and where its numbers come from."""
@@ -101,16 +103,18 @@ def show(
             what = f"{reference} is a topology; only a workload has such fields"
             raise typer.BadParameter(what, param_hint="--set, --mode, ...")
         if as_toml:
-            sys.stdout.write(topology_toml(reference))
+            sys.stdout.write(topology_toml(reference, bandwidth=bandwidth))
         else:
-            show_table(_topology_table(reference, metrics, channels or as_json), as_json=as_json)
+            show_table(
+                _topology_table(topology_of(reference, bandwidth), metrics, channels or as_json),
+                as_json=as_json,
+            )
     else:
         hint = did_you_mean(reference, [*topologies, *workloads])
         raise UnknownNameError(f"no topology or workload named {reference!r}; {hint}")
 
 
-def _topology_table(reference: str, metrics: bool, every: bool) -> Table:
-    package = load_topology(reference)
+def _topology_table(package: Package, metrics: bool, every: bool) -> Table:
     if metrics:
         return replace(profile(package).table(), title=f"{package!r}")
     kinds = [(_kind_of(package.links[channel.link]), channel.bandwidth) for channel in package.channels]

@@ -16,10 +16,11 @@ from noptoolkit.allocation import ALLOCATORS, Allocation
 from noptoolkit.allocation.allocating import Objective
 from noptoolkit.errors import NopWarning, UnknownNameError
 from noptoolkit.flow import ROUTINGS
-from noptoolkit.formats import list_topologies, list_workloads, load_workload
+from noptoolkit.formats import list_topologies, list_workloads, load_topology, load_workload
 from noptoolkit.formats.allocations import load_allocation
 from noptoolkit.formats.results import made_folder
 from noptoolkit.metrics import METRICS
+from noptoolkit.package import Package
 from noptoolkit.physical.equal_cost import MEASURES
 from noptoolkit.step import POLICIES
 from noptoolkit.traffic.routed import Degree
@@ -28,6 +29,7 @@ from noptoolkit.workload import Workload
 __all__ = [
     "AllocationFile",
     "AllocatorName",
+    "Bandwidth",
     "DegreeName",
     "Jobs",
     "Length",
@@ -38,6 +40,7 @@ __all__ = [
     "ObjectiveName",
     "PolicyName",
     "RoutingName",
+    "RoutingOfPicture",
     "Seed",
     "Sequences",
     "Settings",
@@ -49,6 +52,7 @@ __all__ = [
     "complete_workload",
     "folder_and_file",
     "placement",
+    "topology_of",
     "workload_of",
 ]
 
@@ -110,6 +114,13 @@ Topology = Annotated[str, typer.Argument(help="Topology: preset or file.", autoc
 Topologies = Annotated[
     list[str], typer.Argument(help="Topologies: presets or files.", autocompletion=complete_topology)
 ]
+Bandwidth = Annotated[
+    str | None,
+    typer.Option(
+        help="Bandwidth of links in files that have none, such as '128 GB/s'; or the attribute of edges "
+        "that holds it, with its unit, such as 'capacity Gbit/s'."
+    ),
+]
 WorkloadName = Annotated[str, typer.Option(help=ON, autocompletion=complete_workload)]
 WorkloadNames = Annotated[
     list[str], typer.Option(help=f"{ON} May be repeated.", autocompletion=complete_workload)
@@ -129,6 +140,14 @@ AllocationFile = Annotated[Path | None, typer.Option(help="Use this layout file 
 RoutingName = Annotated[
     str,
     typer.Option(help=f"Routing of traffic: {', '.join(STEP_ROUTINGS)}.", **_known("routing", STEP_ROUTINGS)),
+]
+RoutingOfPicture = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Routing of traffic: {', '.join(STEP_ROUTINGS)}; shortest for multicast, else optimal, "
+        "if not given.",
+        **_known("routing", STEP_ROUTINGS),
+    ),
 ]
 PolicyName = Annotated[
     str,
@@ -161,6 +180,11 @@ Seed = Annotated[int, typer.Option(help="Seed of the trace's split and of the al
 Jobs = Annotated[
     int, typer.Option("-j", "--jobs", help="Runs at once, each in its own process; -1: one per core.")
 ]
+
+
+def topology_of(reference: str, bandwidth: str | None = None) -> Package:
+    """Return the package of a preset or a file; ``bandwidth`` is that of links without any in the file."""
+    return load_topology(reference, bandwidth=bandwidth)
 
 
 def workload_of(

@@ -48,8 +48,8 @@ def save_picture(picture: Axes, *paths: Path) -> None:
 def write_comparison(result: Comparison, folder: Path) -> tuple[str, ...]:
     """Write a comparison's tables and pictures; return the names of the files, PNG for PNG and SVG.
 
-    One picture per topology; per workload one of the channels' loads on one colour scale, one of the
-    metrics, and one per topology of its schedule.
+    One picture per topology; per workload one of the metrics, and of the stages that they needed one of the
+    channels' loads on one colour scale and one per topology of its schedule.
     """
     import noptoolkit.plot as draw
 
@@ -70,9 +70,12 @@ def write_comparison(result: Comparison, folder: Path) -> tuple[str, ...]:
                 one.package.name + (f" (links x {one.normalised[1]:.3g})" if one.normalised else "")
                 for one in runs
             ]
-            keep(draw.loads([one.dispatch for one in runs], titles=names)[0], f"load-{workload}")
+            if all("dispatch" in one.computed for one in runs):
+                keep(draw.loads([one.dispatch for one in runs], titles=names)[0], f"load-{workload}")
             keep(draw.comparison(result, workload)[0], f"comparison-{workload}")
             for one in runs:
+                if "plan" not in one.computed:
+                    continue
                 name = f"schedule-{one.package.name}-{workload}.png"  # an SVG of 40,000 tasks is of no use
                 save_picture(draw.schedule(one.plan), folder / name)
                 written.append(name)

@@ -12,6 +12,7 @@ from noptoolkit._names import did_you_mean
 from noptoolkit.cli.options import (
     AllocationFile,
     AllocatorName,
+    Bandwidth,
     DegreeName,
     Jobs,
     Length,
@@ -20,7 +21,7 @@ from noptoolkit.cli.options import (
     NormaliseBy,
     ObjectiveName,
     PolicyName,
-    RoutingName,
+    RoutingOfPicture,
     Seed,
     Sequences,
     Settings,
@@ -101,7 +102,7 @@ def plot(
     micro_batches: MicroBatches = None,
     allocator: AllocatorName = None,
     allocation: AllocationFile = None,
-    routing: RoutingName = "optimal",
+    routing: RoutingOfPicture = None,
     policy: PolicyName = "streaming",
     degree: DegreeName = None,
     normalise: NormaliseBy = None,
@@ -125,6 +126,7 @@ def plot(
     style: Annotated[
         Literal["column", "page"], typer.Option(help="Width of the picture: of one column, or of a page.")
     ] = "column",
+    bandwidth: Bandwidth = None,
     seed: Seed = 0,
     jobs: Jobs = 1,
     picture: Annotated[
@@ -158,12 +160,12 @@ def plot(
     target = file if file is not None or folder is None else folder / f"{name}.{ending}"
     assert target is not None
     import noptoolkit.plot as draw
-    from noptoolkit.cli.scenes import PICTURES, Scene
+    from noptoolkit.cli.scenes import METRICS_OF, PICTURES, Scene
 
     with progress() as tell, draw.style(style):
         options = {
             "allocator": placed or "auto",
-            "routing": routing,
+            "routing": routing or ("shortest" if shown == "multicast" else "optimal"),
             "policy": policy,
             "degree": degree,
             "objective": objective,
@@ -173,7 +175,19 @@ def plot(
         batch = (mode, sequences, length, micro_batches)
         workload = None if on is None else workload_of(on, settings, *batch)
         scene = Scene(
-            references, workload, normalise, options, part, layer, token, _powers(power), x, y, tell
+            references=references,
+            bandwidth=bandwidth,
+            workload=workload,
+            normalise=normalise,
+            metrics=METRICS_OF.get(shown, (x, y) if shown == "scaling" else ()),
+            options=options,
+            part=part,
+            layer=layer,
+            token=token,
+            power=_powers(power),
+            x=x,
+            y=y,
+            tell=tell,
         )
         if shown == "animate":
             draw.animate(scene.run.plan, target)

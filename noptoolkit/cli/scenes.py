@@ -15,16 +15,17 @@ import noptoolkit.plot as draw
 from noptoolkit import study, traffic
 from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import compare_layouts, layouts_by_cap
+from noptoolkit.cli.options import topology_of
 from noptoolkit.errors import UnknownNameError, WorkloadError
 from noptoolkit.flow import FlowResult, congestion
-from noptoolkit.formats import load_topology
+from noptoolkit.metrics import COMPARED
 from noptoolkit.nodes import expert_work
 from noptoolkit.package import Package
 from noptoolkit.physical import temperature
 from noptoolkit.pipeline import Progress, Run
 from noptoolkit.workload import Workload
 
-__all__ = ["PICTURES", "Scene"]
+__all__ = ["METRICS_OF", "PICTURES", "Scene"]
 
 Part = Literal["dispatch", "combine", "uniform"]
 
@@ -37,10 +38,14 @@ class Scene:
     ----------
     references
         Presets or files of topologies.
+    bandwidth
+        Bandwidth of links in files that have none.
     workload
         Workload, or ``None``.
     normalise
         Measure that the packages are scaled to.
+    metrics
+        Metrics that the picture shows: nothing else is computed for it.
     options
         Options of `study.compare`: allocator, routing, policy, ...
     part
@@ -56,8 +61,10 @@ class Scene:
     """
 
     references: Sequence[str]
+    bandwidth: str | None
     workload: Workload | None
     normalise: str | None
+    metrics: Sequence[str]
     options: dict[str, Any]
     part: Part
     layer: int
@@ -70,15 +77,20 @@ class Scene:
     @cached_property
     def package(self) -> Package:
         """The first topology, as given."""
-        return load_topology(self.references[0])
+        return topology_of(self.references[0], self.bandwidth)
 
     @cached_property
     def result(self) -> study.Comparison:
         """The runs of all topologies under the workload."""
         assert self.workload is not None
-        packages = [load_topology(reference) for reference in self.references]
+        packages = [topology_of(reference, self.bandwidth) for reference in self.references]
         return study.compare(
-            packages, [self.workload], normalise=self.normalise, progress=self.tell, **self.options
+            packages,
+            [self.workload],
+            normalise=self.normalise,
+            metrics=self.metrics,
+            progress=self.tell,
+            **self.options,
         )
 
     @property
@@ -224,6 +236,9 @@ def _degradation(scene: Scene) -> Axes:
         study.resilience(run.package, scene.flow(run).traffic, routing=routing, rng=seed, report=scene.tell)
     )
 
+
+METRICS_OF: dict[str, Sequence[str]] = {"comparison": COMPARED}
+"""Metrics of pictures that are drawn of metrics; `scaling` is drawn of those asked for."""
 
 PICTURES: dict[str, Callable[[Scene], Axes]] = {
     "topology": _topology,

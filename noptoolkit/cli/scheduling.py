@@ -11,6 +11,7 @@ import typer
 from noptoolkit.cli.options import (
     AllocationFile,
     AllocatorName,
+    Bandwidth,
     Length,
     MicroBatches,
     Mode,
@@ -23,11 +24,11 @@ from noptoolkit.cli.options import (
     Topology,
     WorkloadName,
     placement,
+    topology_of,
     workload_of,
 )
 from noptoolkit.cli.pictures import write_schedule
 from noptoolkit.cli.screen import AsJson, Verbose, errors, progress, show
-from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder
 from noptoolkit.pipeline import run
 from noptoolkit.step import POLICIES, Policy
@@ -52,13 +53,14 @@ def schedule(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for the Gantt chart and the Perfetto trace.")
     ] = None,
+    bandwidth: Bandwidth = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
     """Schedule one step: makespan against its bound, what is exposed, what is busy, energy."""
     placed = placement(allocator, allocation)
     package, workload = (
-        load_topology(topology),
+        topology_of(topology, bandwidth),
         workload_of(on, settings, mode, sequences, length, micro_batches),
     )
     folder = None if out is None else made_folder(out)

@@ -12,15 +12,16 @@ import typer
 from noptoolkit.cli.options import (
     AllocationFile,
     AllocatorName,
+    Bandwidth,
     Topology,
     complete_workload,
     placement,
+    topology_of,
     workload_of,
 )
 from noptoolkit.cli.pictures import save_picture
 from noptoolkit.cli.screen import AsJson, errors, print_json, progress, show
 from noptoolkit.flow import congestion
-from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder, replace_file
 from noptoolkit.pipeline import run as run_stages
 from noptoolkit.tables import Table
@@ -71,12 +72,13 @@ def simulate(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for tables, pictures and a trace of packets.")
     ] = None,
+    bandwidth: Bandwidth = None,
     as_json: AsJson = False,
 ) -> None:
     """Simulate routers with buffers and virtual channels, cycle by cycle."""
     from noptoolkit import simulate as room
 
-    package = load_topology(topology)
+    package = topology_of(topology, bandwidth)
     router = room.Router(vcs=vcs, depth=depth, packet=packet, flit=flit, speedup=speedup)
     pattern = _pattern(package, traffic)
     asked = [rate is not None, sweep, saturate, on is not None]

@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from noptoolkit._arrays import Floats
+from noptoolkit._numbers import is_number
 from noptoolkit.errors import RoutingError, WorkloadError
 from noptoolkit.flow.bounds.certificate import node_cut_bounds, price_bound
 from noptoolkit.flow.bounds.level_cuts import level_cut_bound
@@ -89,12 +90,14 @@ def congestion(
     expect_package(package)
     if not isinstance(traffic, Traffic):
         raise WorkloadError(f"{traffic!r} is not a Traffic; use noptoolkit.traffic to make one")
-    if not tol > 0:
+    if not is_number(tol) or tol <= 0:
         raise RoutingError(f"tol {tol!r} must be above 0; write tol=0.01 for 1 %")
-    if not 0 < efficiency <= 1:
+    if not is_number(efficiency) or not 0 < efficiency <= 1:
         raise RoutingError(f"efficiency {efficiency!r} is a share of the bandwidth; give it in (0, 1]")
-    if time_limit is not None and not time_limit > 0:
+    if time_limit is not None and time_limit != math.inf and not (is_number(time_limit) and time_limit > 0):
         raise RoutingError(f"time_limit {time_limit!r} must be above 0 s; leave it out for none")
+    if report is not None and not callable(report):
+        raise RoutingError(f"report={report!r} is not callable; give a function of one line, such as print")
     start = time.perf_counter()
     method = method_of(routing)
     problem = routing_problem(package, traffic)

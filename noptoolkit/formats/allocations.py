@@ -70,7 +70,7 @@ def load_allocation(path: str | Path) -> Allocation:
     Raises
     ------
     FormatError
-        If the file cannot be read or is no allocation, with all faults.
+        If the file cannot be read or is not an allocation, with all faults.
     """
     place = Path(path)
     text = read_text(place)
@@ -105,7 +105,7 @@ def _faults(content: dict[str, Any]) -> list[str]:
     if content.get("schema") != 1:
         faults.append(f"schema is {content.get('schema')!r}; this version reads schema = 1")
     if not isinstance(content.get("method", ""), str):
-        faults.append(f"method {content['method']!r} is no text")
+        faults.append(f"method {content['method']!r} is not text")
     names = content.get("chiplets")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         faults.append('chiplets: give the names of the expert chiplets, such as ["e0", "e1"]')

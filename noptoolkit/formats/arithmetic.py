@@ -60,14 +60,14 @@ def parse_formula(text: str, place: str) -> Callable[[float], float]:
     3.0
     >>> parse_formula("lambda x: __import__('os').system('ls')", "link_latency")
     Traceback (most recent call last):
-    noptoolkit.errors.FormatError: link_latency: "__import__('os').system('ls')" is no arithmetic of x
+    noptoolkit.errors.FormatError: link_latency: "__import__('os').system('ls')" is not arithmetic of x
     """
     if len(text) > MOST_CHARACTERS:
         raise FormatError(f"{place}: a formula of {len(text)} characters; at most {MOST_CHARACTERS} are read")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise FormatError(f"{place}: {text[:60]!r} is no formula; write 'lambda x: 0.25 * x'") from None
+        raise FormatError(f"{place}: {text[:60]!r} is not a formula; write 'lambda x: 0.25 * x'") from None
     variable, body = "x", tree
     if isinstance(tree, ast.Lambda):
         names = [argument.arg for argument in tree.args.args]
@@ -118,7 +118,7 @@ def _check(node: ast.expr, variable: str, place: str) -> None:
         ) if type(op) in COMPARISONS:
             parts = [left, right, body, other]
     if not parts:
-        raise FormatError(f"{place}: {ast.unparse(node)[:60]!r} is no arithmetic of {variable}")
+        raise FormatError(f"{place}: {ast.unparse(node)[:60]!r} is not arithmetic of {variable}")
     for part in parts:
         _check(part, variable, place)
 

@@ -137,7 +137,7 @@ def astrasim_losses(package: Package) -> tuple[str, ...]:
         count = len(network_links(package)) - len(links)
         shown = ", ".join(f"{chiplet.name!r} ({chiplet.role})" for chiplet in gone[:4])
         shown += f" and {len(gone) - 4} more chiplets" if len(gone) > 4 else ""
-        lost.insert(1, f"{shown}, {count} links: with them the network is no product of dimensions")
+        lost.insert(1, f"{shown}, {count} links: with them the network is not a product of dimensions")
     double = len(links) - len({frozenset((link.a, link.b)) for link in links})
     if double:
         lost.append(f"{double} parallel links: written as one link of the bandwidth of all together")
@@ -190,7 +190,7 @@ def _dimensions(package: Package) -> tuple[list[_Dimension], tuple[str, ...], tu
 
 
 def _product(chiplets: Sequence[str], package: Package, links: Sequence[Link]) -> list[_Dimension]:
-    """Return the dimensions of a network, or nothing where it is no such product."""
+    """Return the dimensions of a network, or nothing where it is not such a product."""
     order = {name: i for i, name in enumerate(chiplets)}
     joined: dict[tuple[str, str], list[Link]] = {}
     for link in links:
@@ -270,7 +270,7 @@ def _factors(count: int) -> list[tuple[int, ...]]:
 
 def _count(text: str, place: str) -> int:
     if not text.isdecimal() or len(text) > 9 or not 2 <= int(text) <= MOST_CHIPLETS:
-        raise FormatError(f"{place}: npus_count {text[:20]!r} is no number from 2 to {MOST_CHIPLETS}")
+        raise FormatError(f"{place}: npus_count {text[:20]!r} is not a number from 2 to {MOST_CHIPLETS}")
     return int(text)
 
 

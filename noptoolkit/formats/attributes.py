@@ -92,7 +92,7 @@ def parse_json(text: str, place: str) -> Any:
     Raises
     ------
     FormatError
-        If it is no JSON.
+        If it is not JSON.
     """
 
     def refuse(name: str) -> None:

@@ -138,10 +138,10 @@ def _package(file: _Anynet, place: str, bandwidth: float, frequency: float) -> I
         package = Package(Path(place).stem, nodes, links, source=ANYNET)
     except TopologyError as error:
         raise FormatError(f"{place}: {error}") from error
-    return Imported(package, tuple(assumed), tuple(ignored))
+    return Imported(package, tuple(assumed), tuple(ignored), without_bandwidth=len(links))
 
 
 def _number(text: str, where: str, most: int = MOST_ROUTERS) -> int:
     if not text.isdecimal() or len(text) > 9 or int(text) > most:
-        raise FormatError(f"{where}: {text[:20]!r} is no number from 0 to {most}")
+        raise FormatError(f"{where}: {text[:20]!r} is not a number from 0 to {most}")
     return int(text)

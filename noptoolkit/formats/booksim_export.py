@@ -244,7 +244,7 @@ def _network(package: Package, options: BookSimOptions) -> _Network:
     ]
     links = network_links(package)
     if not links:
-        raise TopologyError(f"package {package.name!r}: one router alone is no network for BookSim")
+        raise TopologyError(f"package {package.name!r}: one router alone is not a network for BookSim")
     nodes: dict[str, list[int]] = {}
     for number, name in zip(node_numbers(package), package.terminals, strict=True):
         nodes.setdefault(hosted.get(name, name), []).append(number)

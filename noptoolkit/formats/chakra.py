@@ -125,7 +125,7 @@ def read_chakra(path: str | Path) -> ChakraTrace:
     Raises
     ------
     FormatError
-        If it is no such file, or ``protobuf`` is missing.
+        If it is not such a file, or ``protobuf`` is missing.
     """
     place = str(path)
     messages = _messages(place)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from noptoolkit._names import did_you_mean
-from noptoolkit.errors import FormatError, UnknownNameError
+from noptoolkit.errors import FormatError, NopWarning, UnknownNameError
 from noptoolkit.formats.attributes import Imported
 from noptoolkit.formats.booksim import parse_anynet
 from noptoolkit.formats.booksim_export import BookSimOptions
@@ -115,7 +117,7 @@ def import_topology(
 
 
 def load_topology(
-    ref: str | Path | Package, *, format: str | None = None, bandwidth: BandwidthChoice = BANDWIDTH
+    ref: str | Path | Package, *, format: str | None = None, bandwidth: BandwidthChoice | None = None
 ) -> Package:
     """Return the package that a preset name, a file of any format or a package means.
 
@@ -126,9 +128,9 @@ def load_topology(
     format
         A name in `noptoolkit.formats.FORMATS`; told by the suffix where ``None``.
     bandwidth
-        Bandwidth of links in files that have none, in B/s; for GraphML, GML, DOT and node-link JSON also the
-        attribute of edges that holds it, with its unit (``"capacity Gbit/s"``), or a function
-        (`noptoolkit.package.edge_bandwidth`).
+        Bandwidth of links in files that have none, in B/s (128 GB/s, with a warning, where ``None``); for
+        GraphML, GML, DOT and node-link JSON also the attribute of edges that holds it, with its unit
+        (``"capacity Gbit/s"``), or a function (`noptoolkit.package.edge_bandwidth`).
 
     Raises
     ------
@@ -137,6 +139,11 @@ def load_topology(
     FormatError
         If the file is not a topology, with all faults.
 
+    Warns
+    -----
+    NopWarning
+        If a file does not say the bandwidth of its links, and neither does ``bandwidth``.
+
     Examples
     --------
     >>> load_topology("mozart-nop-tree").experts[:3]
@@ -144,19 +151,26 @@ def load_topology(
     """
     if isinstance(ref, Package):
         return ref
-    read = import_topology(ref, format=format, bandwidth=bandwidth)
+    read = import_topology(ref, format=format, bandwidth=BANDWIDTH if bandwidth is None else bandwidth)
+    if bandwidth is None and read.without_bandwidth:
+        warnings.warn(
+            f"{Path(ref).name}: {read.without_bandwidth} links have no bandwidth in the file, {BANDWIDTH} is "
+            "assumed; give another, or the attribute that holds it, as bandwidth (--bandwidth)",
+            NopWarning,
+            stacklevel=2,
+        )
     assumed = (*read.package.assumed, *read.assumed)
     return read.package.replace(assumed=assumed) if read.assumed else read.package
 
 
-def topology_toml(ref: str | Path) -> str:
+def topology_toml(ref: str | Path, *, bandwidth: BandwidthChoice | None = None) -> str:
     """Return a topology as TOML: the text of its file if that is TOML without a base, else written out."""
     path = find(ref, "topologies")
     if path.suffix == ".toml":
         text = read_text(path)
         if "base" not in parse_toml(text, path.name):
             return text
-    return dump_topology(load_topology(ref))
+    return dump_topology(load_topology(ref, bandwidth=bandwidth))
 
 
 def save_topology(
@@ -199,7 +213,7 @@ def save_topology(
         raise FormatError(f"{target}: cannot be written ({error.strerror or error})") from None
     except UnicodeEncodeError as error:
         bad = error.object[max(error.start - 20, 0) : error.end + 20]
-        raise FormatError(f"{target}: {bad!r} is no text that a file can hold; rename it") from None
+        raise FormatError(f"{target}: {bad!r} is not text that a file can hold; rename it") from None
 
 
 def convert(
@@ -210,6 +224,7 @@ def convert(
     target_format: str | None = None,
     bandwidth: BandwidthChoice = BANDWIDTH,
     booksim: BookSimOptions | None = None,
+    prepare: Callable[[Package], Package] | None = None,
 ) -> Conversion:
     """Write a topology in another format and report what was assumed, ignored and lost.
 
@@ -227,6 +242,9 @@ def convert(
         (`noptoolkit.package.edge_bandwidth`).
     booksim
         Clock, packets, buffers and concentration of a BookSim2 export, and the clock of an import.
+    prepare
+        Function that changes the package before it is written, such as `noptoolkit.physical.place` for a
+        format that needs positions.
 
     Examples
     --------
@@ -239,6 +257,8 @@ def convert(
         read = Imported(source)
     else:
         read = import_topology(source, format=source_format, bandwidth=bandwidth, booksim=booksim)
+    if prepare is not None:
+        read = replace(read, package=prepare(read.package))
     to_booksim = _format(Path(target), target_format) is FORMATS["booksim"]
     from_booksim = not isinstance(source, Package) and (
         source_format == "booksim" or str(source).lower().endswith(FORMATS["booksim"].suffixes)

@@ -50,7 +50,7 @@ def load_expert_map(path: str | Path, devices: Package | Sequence[str] | int) ->
     Raises
     ------
     FormatError
-        If it is no such map, or does not fit the devices.
+        If it is not such a map, or does not fit the devices.
 
     Examples
     --------
@@ -173,7 +173,7 @@ def _layers(path: Path, devices: int) -> list[list[Ints]]:
     for layer in value["layer_list"]:
         listed = layer.get("device_list") if isinstance(layer, Mapping) else None
         if not isinstance(listed, list) or not all(isinstance(device, Mapping) for device in listed):
-            raise FormatError(f"{path}: layer {len(layers)}: device_list is no list of devices")
+            raise FormatError(f"{path}: layer {len(layers)}: device_list is not a list of devices")
         ordered = sorted(
             enumerate(listed), key=lambda entry: _device(entry[1].get("device_id", entry[0]), path)
         )

@@ -52,7 +52,7 @@ def find(ref: str | Path, kind: Kind) -> Path:
     UnknownNameError
         If it is neither, with the nearest preset.
     FormatError
-        If it is a path to something that is no file.
+        If it is a path to something that is not a file.
     """
     if not isinstance(ref, (str, Path)):
         raise FormatError(f"{ref!r} is neither a name nor a path; give text or a Path")
@@ -109,7 +109,7 @@ def parse_toml(text: str, place: str) -> dict[str, Any]:
     Raises
     ------
     FormatError
-        If it is no TOML, or nested absurdly deep.
+        If it is not TOML, or nested absurdly deep.
     """
     for number, line in enumerate(text.splitlines(), start=1):
         if line.count(".") > MOST_DOTS and any(part.count(".") > MOST_DOTS for part in line.split(",")):

@@ -1,4 +1,4 @@
-"""An SVG of the floor plan, to scale: outlines in mm, links as lines. Out only: a drawing is no netlist."""
+"""An SVG of the floor plan, to scale: outlines in mm, links as lines. Out only: not a netlist."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def write_anynet(package: Package, path: Path, options: BookSimOptions | None = 
     config, settings = path.with_suffix(".cfg"), dump_anynet_config(package, path.name, options)
     lost = anynet_losses(package, options)
     replace_file(path, dump_anynet(package, options))
-    if config.exists():  # somebody's own settings, perhaps
+    if config.exists():  # the user's own settings, perhaps
         return (*lost, f"the configuration: {config.name} was there and is left as it was")
     replace_file(config, settings)
     return lost

@@ -206,7 +206,7 @@ def _package(found: Any, content: Mapping[str, Any], place: str, bandwidth: Band
         "xpu and cpu are chiplets, memory is a stack as wide as its links, all else is a switch",
         *read.assumed,
     )
-    return Imported(read.package, assumed, read.ignored)
+    return Imported(read.package, assumed, read.ignored, read.without_bandwidth)
 
 
 def _measures(data: Mapping[str, Any], ignored: dict[str, None]) -> dict[str, float]:

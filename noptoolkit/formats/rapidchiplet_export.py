@@ -77,7 +77,8 @@ def save_rapidchiplet(package: Package, folder: Path) -> tuple[str, ...]:
     unplaced = [node.name for node in package.nodes if node.position is None or node.size is None]
     if unplaced:
         raise TopologyError(
-            f"package {package.name!r}: {unplaced[0]!r} has no position or size; place it first"
+            f"package {package.name!r}: {unplaced[0]!r} has no position or size; place the "
+            "package first, with noptoolkit.physical.place or convert --place"
         )
     lost = [
         "names, roles but io, compute, SRAM",

@@ -93,7 +93,7 @@ def build_trace(
     WorkloadError
         If the file and the caller contradict each other.
     FormatError
-        If neither says how many experts there are, or what the file says is no trace.
+        If neither says how many experts there are, or what the file says is not a trace.
     """
     experts = _agreed(recording.num_experts, num_experts, "num_experts", place)
     k = _agreed(recording.top_k, top_k, "top_k", place)

@@ -57,8 +57,8 @@ def save_table(stem: str | Path, table: Table) -> tuple[str, str]:
 def replace_file(path: str | Path, content: str | bytes) -> None:
     """Write a file, which is either whole and new or left as it was; folders are not made.
 
-    A link's target is replaced, not the link; an existing file keeps its permissions. What is no file, such
-    as ``/dev/stdout``, is written to.
+    A link's target is replaced, not the link; an existing file keeps its permissions. What is not a file,
+    such as ``/dev/stdout``, is written to.
 
     Raises
     ------

@@ -46,7 +46,9 @@ def _field_type(name: str, hint: Any, unit: str) -> Any:
     """Return the type a file's value must have for a field of this name, annotation and unit."""
     optional = isinstance(hint, types.UnionType) and type(None) in typing.get_args(hint)
     kind: Any = hint
-    if hint is not int and (name == "position" or name.endswith("size")):
+    if name == "group":
+        kind = str | int
+    elif hint is not int and (name == "position" or name.endswith("size")):
         kind = tuple.__class_getitem__((_quantity("m", name),) * 2)
     elif unit:
         kind = _quantity(unit, name)

@@ -62,7 +62,7 @@ def read_sglang(path: Path) -> Recording:
     Raises
     ------
     FormatError
-        If it is no such file.
+        If it is not such a file.
     """
     dump = read_torch(path)
     if not isinstance(dump, Mapping):
@@ -232,7 +232,7 @@ def read_responses(responses: Sequence[Mapping[str, Any]], path: Path) -> Record
 def _routed(response: Mapping[str, Any], place: str) -> Iterator[Ids]:
     choices = response.get("choices") or []
     if not isinstance(choices, list) or not all(isinstance(choice, Mapping) for choice in choices):
-        raise FormatError(f"{place}: choices is no list of objects")
+        raise FormatError(f"{place}: choices is not a list of objects")
     fields = [response.get("prompt_routed_experts"), *(choice.get("routed_experts") for choice in choices)]
     for field in fields:
         if field is None or field == []:

@@ -52,7 +52,7 @@ def read_csv(path: Path) -> Recording:
     Raises
     ------
     FormatError
-        If it is no such table.
+        If it is not such a table.
     """
     lines = read_text(path, MOST_TEXT_BYTES).splitlines()
     said: dict[str, Any] = {}
@@ -89,7 +89,7 @@ def read_json(path: Path) -> Recording:
     Raises
     ------
     FormatError
-        If it is no JSON of a trace.
+        If it is not JSON of a trace.
     """
     value = _json(read_text(path, MOST_TEXT_BYTES), str(path))
     return _read_values(value if isinstance(value, list) else [value], path)
@@ -101,7 +101,7 @@ def read_json_lines(path: Path) -> Recording:
     Raises
     ------
     FormatError
-        If a line is no JSON, or they make no trace.
+        If a line is not JSON, or the lines do not make a trace.
     """
     lines = enumerate(read_text(path, MOST_TEXT_BYTES).split("\n"), start=1)
     return _read_values([_json(line, f"{path}: line {i}") for i, line in lines if line.strip()], path)

@@ -75,7 +75,7 @@ def load_trace(
     RoutingTrace(1 layer, 2 tokens, top-2 of 4 experts, unstated)
     """
     if not isinstance(path, (str, Path)):
-        raise FormatError(f"{path!r} is no path of a trace; give text or a Path")
+        raise FormatError(f"{path!r} is not the path of a trace; give text or a Path")
     file = Path(path)
     reader = TRACE_READERS.get(file.suffix.lower())
     if reader is None:

@@ -32,7 +32,7 @@ def parse_yaml(text: str, place: str, *, most: int = MOST_CHARACTERS) -> Any:
     Raises
     ------
     FormatError
-        If it is no YAML, has aliases, a key twice, more than one document, or is nested too deeply.
+        If it is not YAML, has aliases, a key twice, more than one document, or is nested too deeply.
 
     Examples
     --------
@@ -74,6 +74,6 @@ def _value(node: Any, place: str) -> Any:
         name = key.value if isinstance(key, yaml.ScalarNode) else None
         if name is None or name in found:
             line = key.start_mark.line + 1
-            raise FormatError(f"{place}: line {line}: a key that is no text, or twice: {str(name)[:40]!r}")
+            raise FormatError(f"{place}: line {line}: a key that is not text, or twice: {str(name)[:40]!r}")
         found[name] = _value(value, place)
     return found

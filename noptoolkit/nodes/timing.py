@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from noptoolkit._numbers import type_faults
 from noptoolkit.errors import ScheduleError, raise_collected
 from noptoolkit.nodes.operations import Work
 from noptoolkit.package import Chiplet, Memory
@@ -36,7 +37,7 @@ class Efficiency:
     source: str = "peak rates"
 
     def __post_init__(self) -> None:
-        faults = [
+        faults = type_faults(self) or [
             f"{name} {getattr(self, name)!r} must be above 0; 1 is the peak rate"
             for name in ("compute", "memory", "network")
             if not getattr(self, name) > 0

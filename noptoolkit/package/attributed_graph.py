@@ -61,11 +61,14 @@ class Imported:
         Values that the file does not give and that were assumed.
     ignored
         Parts of the file that a package has no place for.
+    without_bandwidth
+        Number of links whose bandwidth the file does not give.
     """
 
     package: Package
     assumed: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    without_bandwidth: int = 0
 
 
 class Edge(NamedTuple):
@@ -144,6 +147,7 @@ def to_package(
     bandwidth: EdgeBandwidth,
     name: str | None = None,
     error: type[NopError] = FormatError,
+    own_roles: bool = False,
 ) -> Imported:
     """Return the package of a graph.
 
@@ -159,6 +163,8 @@ def to_package(
         Name of the package; the graph's own, or the place's, where ``None``.
     error
         Class of the error that lists every fault of the graph.
+    own_roles
+        Whether a ``role`` is one of a package's: another word is then a fault, not another tool's attribute.
 
     Raises
     ------
@@ -170,7 +176,7 @@ def to_package(
     if len(graph.edges) > MOST_EDGES or len(graph.nodes) > MOST_EDGES:
         raise error(f"{place}: more than {MOST_EDGES} nodes or edges; is it the right file?")
     typed = any("kind" in attributes for attributes in graph.nodes.values())
-    nodes = [_node(node, given, typed, ignored, faults) for node, given in graph.nodes.items()]
+    nodes = [_node(node, given, typed, own_roles, ignored, faults) for node, given in graph.nodes.items()]
     directions: list[Direction] = []
     without = 0
     for edge in graph.edges:
@@ -207,7 +213,7 @@ def to_package(
         )
     except NopError as fault:
         raise error(f"{place}: {fault}") from fault
-    return Imported(package, tuple(assumed), tuple(ignored))
+    return Imported(package, tuple(assumed), tuple(ignored), without)
 
 
 def _edge(
@@ -242,7 +248,12 @@ def _edge(
 
 
 def _node(
-    name: str, given: Mapping[str, Any], typed: bool, ignored: dict[str, None], faults: list[str]
+    name: str,
+    given: Mapping[str, Any],
+    typed: bool,
+    own_roles: bool,
+    ignored: dict[str, None],
+    faults: list[str],
 ) -> Node | None:
     kind = str(given.get("kind", "chiplet"))
     if kind not in KINDS:
@@ -254,6 +265,9 @@ def _node(
     for field, (first, second) in PAIRS.items():
         if first in rest and second in rest:
             rest[field] = (rest.pop(first), rest.pop(second))
+    if own_roles and kind == "chiplet" and rest.get("role") not in (None, *ROLES):
+        role = str(rest.pop("role"))
+        faults.append(f"node {name!r}: no role named {role!r}; {did_you_mean(role, ROLES)}")
     if not typed:  # another tool's words, perhaps
         foreign = {key: value for key, value in rest.items() if _is_foreign(key, value)}
         ignored |= {f"attribute {key!r} of a chiplet": None for key in foreign}

@@ -142,6 +142,9 @@ def _hint(name: str, known: Collection[str], faults: list[str]) -> str:
 
 def _add_link_faults(links: Sequence[Link], known: Collection[str], faults: list[str]) -> None:
     for link in links:
+        if not isinstance(link, Link):
+            faults.append(f"{link!r} is not a link; use Link")
+            continue
         bandwidth, backward = link.bandwidth, link.reverse_bandwidth
         if (  # the usual link, of which there are many
             bandwidth > 0
@@ -167,7 +170,9 @@ def _add_link_faults(links: Sequence[Link], known: Collection[str], faults: list
             faults.append(f"{place}: negative bandwidth")
         elif link.bandwidth == 0 and link.backward_bandwidth == 0:
             faults.append(f"{place}: zero bandwidth; leave the link out")
-        if link.half_duplex and link.backward_bandwidth != link.bandwidth:
+        if not isinstance(link.half_duplex, bool):
+            faults.append(f"{place}: half_duplex {link.half_duplex!r} must be True or False")
+        elif link.half_duplex and link.backward_bandwidth != link.bandwidth:
             faults.append(f"{place}: a half-duplex link has one bandwidth; drop reverse_bandwidth")
         if link.latency < 0:
             faults.append(f"{place}: latency {link.latency:g} s is negative")

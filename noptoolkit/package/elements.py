@@ -6,7 +6,8 @@ Quantities are given as floats in SI units or as text such as ``"128 GB/s"``, an
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from noptoolkit._names import did_you_mean
@@ -21,7 +22,18 @@ from noptoolkit.units import (
     parse_quantity,
 )
 
-__all__ = ["ROLES", "Channel", "Chiplet", "Link", "LinkKind", "Memory", "Node", "Role", "Switch"]
+__all__ = [
+    "ROLES",
+    "Channel",
+    "Chiplet",
+    "Link",
+    "LinkKind",
+    "Memory",
+    "Node",
+    "Role",
+    "Switch",
+    "links_of_kinds",
+]
 
 Role = Literal["attention", "expert", "compute", "io"]
 ROLES: tuple[Role, ...] = ("attention", "expert", "compute", "io")
@@ -61,7 +73,8 @@ class Chiplet:
     position, size
         Centre and outline on the package, in m; drawn by the plots, measured by `physical`.
     group
-        Chiplets of one group share a memory port (the groups of Mozart's equation 5).
+        Name or number of its group: chiplets of one group share a memory port (the groups of Mozart's
+        equation 5).
     """
 
     name: str
@@ -81,6 +94,12 @@ class Chiplet:
 
     def __post_init__(self) -> None:
         _convert_node(self)
+        if isinstance(self.group, int) and not isinstance(self.group, bool):
+            object.__setattr__(self, "group", str(self.group))
+        elif self.group is not None and not isinstance(self.group, str):
+            raise TopologyError(
+                f"chiplet {self.name!r}: group {self.group!r} must be a name or a whole number"
+            )
 
 
 @dataclass(frozen=True)
@@ -149,7 +168,8 @@ class Memory:
 
     def __post_init__(self) -> None:
         _convert_node(self)
-        object.__setattr__(self, "serves", tuple(self.serves))
+        serves = (self.serves,) if isinstance(self.serves, str) else tuple(self.serves)
+        object.__setattr__(self, "serves", serves)
 
 
 Node = Chiplet | Switch | Memory
@@ -168,7 +188,7 @@ class Link:
     reverse_bandwidth
         Bandwidth from ``b`` to ``a``; ``None`` is the same as ``bandwidth``, 0 makes the link one-way.
     kind
-        Material of the link.
+        Material of the link; a package takes ``d2d`` for ``memory`` where an end is a memory stack.
     latency
         Time of flight with both PHYs, in s.
     energy_per_bit
@@ -230,8 +250,29 @@ class Channel:
     link: int = 0
 
 
+def links_of_kinds(nodes: Iterable[Node], links: Iterable[Link]) -> tuple[Link, ...]:
+    """Return links in which those to memory stacks that are ``d2d``, the default, are of kind ``memory``.
+
+    A stack is not a die, and what counts links between dies (wires, edges, upgrades) must not count its bus.
+    """
+    given = tuple(links)
+    stacks = {node.name for node in nodes if isinstance(node, Memory)}
+    if not stacks:
+        return given
+    return tuple(
+        replace(link, kind=LinkKind.MEMORY)
+        if isinstance(link, Link) and link.kind is LinkKind.D2D and not stacks.isdisjoint((link.a, link.b))
+        else link
+        for link in given
+    )
+
+
 def _convert_node(node: Node) -> None:
     kind = type(node).__name__.lower()
+    for field in ("replicates", "reduces"):
+        value = getattr(node, field, False)
+        if not isinstance(value, bool):
+            raise TopologyError(f"{kind} {node.name!r}: {field} {value!r} must be True or False")
     convert_fields(node, lambda: f"{kind} {node.name!r}")
     for field in ("position", "size"):
         value = getattr(node, field)

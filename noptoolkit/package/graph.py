@@ -32,7 +32,7 @@ from noptoolkit.package.edits import (
     with_memory_bandwidth,
     without,
 )
-from noptoolkit.package.elements import Channel, Chiplet, Link, Memory, Node, Role, Switch
+from noptoolkit.package.elements import Channel, Chiplet, Link, Memory, Node, Role, Switch, links_of_kinds
 from noptoolkit.units import Quantity
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class Package:
     name
         Name in tables and pictures.
     nodes, links
-        Nodes and links, in the order that fixes every index.
+        Nodes and links, in the order that fixes every index. A ``d2d`` link to a memory stack is held as a
+        ``memory`` link.
     source
         Source of its numbers.
     assumed
@@ -95,7 +96,7 @@ class Package:
 
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "nodes", tuple(nodes))
-        object.__setattr__(self, "links", tuple(links))
+        object.__setattr__(self, "links", links_of_kinds(self.nodes, links))
         object.__setattr__(self, "source", source)
         object.__setattr__(self, "assumed", tuple(assumed))
         check_package(self)

@@ -104,7 +104,8 @@ def from_networkx(
     graph
         Node attributes may be any field of the node's class, and ``kind`` (chiplet, switch or memory;
         chiplet where missing). A graph without any kind gets expert chiplets. Edge attributes may be
-        any field of `Link`. An undirected edge is a full-duplex link. A directed edge is a one-way channel;
+        any field of `Link`. A ``role`` must be one of a package's.
+        An undirected edge is a full-duplex link. A directed edge is a one-way channel;
         two opposite ones that agree in all but bandwidth make one link. Defaults that networkx's readers
         leave in the graph's own attributes (``node_default``, ``edge_default`` of GraphML; ``node``, ``edge``
         of DOT) hold where a node or an edge has no value.
@@ -159,7 +160,12 @@ def from_networkx(
     except FormatError as error:
         raise TopologyError(f"{place}: {error}") from None
     imported = to_package(
-        Graph(nodes, edges, attributes), place, bandwidth=rule, name=title, error=TopologyError
+        Graph(nodes, edges, attributes),
+        place,
+        bandwidth=rule,
+        name=title,
+        error=TopologyError,
+        own_roles=True,
     )
     ignored = [text for text in imported.ignored if not text.endswith(" of the graph")]
     if ignored:

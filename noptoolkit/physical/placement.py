@@ -23,15 +23,15 @@ from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.units import Quantity, parse_quantity
 
-__all__ = ["place"]
+__all__ = ["Placement", "place"]
 
-Method = Literal["grid", "hexagonal", "radial", "annealed"]
+Placement = Literal["grid", "hexagonal", "radial", "annealed"]
 MOST_ANNEALED = 4096
 
 
 def place(
     package: Package,
-    method: Method = "grid",
+    method: Placement = "grid",
     *,
     spacing: Quantity = "1 mm",
     default_size: Quantity = "10 mm",

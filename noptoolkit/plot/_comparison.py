@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import UnknownNameError
-from noptoolkit.metrics import Metric
+from noptoolkit.metrics import COMPARED, Metric
 from noptoolkit.plot._bars import name_bars, write_beside
 from noptoolkit.plot._style import (
     INK,
@@ -28,7 +28,6 @@ from noptoolkit.study import Comparison
 
 __all__ = ["comparison"]
 
-SHOWN = ("all_to_all", "uniform", "step", "c_t", "links", "total_bandwidth")
 COLOURS = [OKABE_ITO[name] for name in ("blue", "orange", "green", "purple", "sky", "vermilion", "yellow")]
 
 
@@ -73,7 +72,7 @@ def comparison(
             f"{result!r}: no workload {chosen!r}; {did_you_mean(chosen, result.workloads)}"
         )
     if metrics is None:
-        metrics = [name for name in SHOWN if name in result.metrics] or list(result.metrics)[:1]
+        metrics = [name for name in COMPARED if name in result.metrics] or list(result.metrics)[:1]
     for name in metrics:
         if name not in result.metrics:
             raise UnknownNameError(f"no metric named {name!r}; {did_you_mean(name, result.metrics)}")
@@ -120,7 +119,7 @@ def _panel(
     name_bars(ax, [_name(row) for row in rows], shown=named)
     write_beside(ax, values.tolist(), [_label(metric, row[name]) for row in rows])
     ax.set_xlabel(with_unit(metric.title, unit), color=INK)
-    better = {"lower": "← better", "higher": "better →"}.get(metric.better, "")
+    better = {"lower": f"← {metric.word}", "higher": f"{metric.word} →"}.get(metric.better, "")
     ax.set_title(better, loc="right", fontsize=small_type(), fontweight="normal", color=MUTED, pad=2)
 
 

@@ -37,9 +37,9 @@ KIND_COLOURS = {
     "update": "#8A8A8A",
     "load": OKABE_ITO["orange"],
     "store": "#F7DFA5",
-    "dispatch": "#B45591",  # on a channel load, dispatch and combine are light, middle and dark in grey too
+    "dispatch": "#B45591",  # on a channel load, exchange, dispatch and combine differ in grey too
     "combine": "#5E2750",
-    "exchange": "#B45591",
+    "exchange": "#D9A6C4",
 }
 SPARE_COLOURS = [OKABE_ITO["sky"], OKABE_ITO["yellow"], "#999999", "#117733", "#882255"]
 APART = 600  # bars up to which a pale line parts neighbours

@@ -9,6 +9,7 @@ second at the wrap link.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise, permutations
 
@@ -16,10 +17,11 @@ import numpy as np
 
 from noptoolkit._arrays import Ints
 from noptoolkit.network import FlowNetwork, flow_network
-from noptoolkit.package import Package
+from noptoolkit.package import Package, expect_package
 from noptoolkit.routing.forwarding import Forwarding, ForwardingRule, in_parts
 from noptoolkit.routing.given_paths import PathFunction, PathTable, path_walker
 from noptoolkit.routing.rules import Routing, method_of, rule_of
+from noptoolkit.routing.zero_load import endpoints_of
 
 __all__ = ["Deadlock", "check_deadlock"]
 
@@ -47,8 +49,14 @@ class Deadlock:
     dependencies: int
 
 
-def check_deadlock(package: Package, *, routing: str | Routing = "dor", datelines: bool = False) -> Deadlock:
-    """Return whether a routing between all chiplets of a package can deadlock.
+def check_deadlock(
+    package: Package,
+    *,
+    routing: str | Routing = "dor",
+    datelines: bool = False,
+    among: str | Sequence[str] | None = None,
+) -> Deadlock:
+    """Return whether a routing between the endpoints of a package can deadlock.
 
     Parameters
     ----------
@@ -58,6 +66,9 @@ def check_deadlock(package: Package, *, routing: str | Routing = "dor", dateline
         travels), or a function that gives the path of every pair.
     datelines
         Whether channels in the rings of a torus have two virtual channels each.
+    among
+        Endpoints between which packets travel: ``experts``, ``terminals`` (all chiplets, also where
+        ``None``), or names of nodes, memory stacks included.
 
     Examples
     --------
@@ -69,21 +80,25 @@ def check_deadlock(package: Package, *, routing: str | Routing = "dor", dateline
     >>> check_deadlock(ring, routing="up-down").free
     True
     """
+    expect_package(package)
+    names = endpoints_of(package, among)
     network = flow_network(package)
     method = method_of(routing)
     if method.paths is not None:
-        holds, asks = _along_paths(network, method.paths)
+        holds, asks = _along_paths(network, method.paths, names)
     else:
-        holds, asks = _by_destination(network, rule_of(method), datelines)
+        holds, asks = _by_destination(network, rule_of(method), datelines, names)
     cycle = _shortest_cycle(holds, asks, 2 * network.num_arcs)
     first_of_arc = {int(arc): i for i, arc in reversed(list(enumerate(network.arc_of_channel)))}
-    names = [package.channels[first_of_arc[c // 2]].name + ("@1" if c % 2 else "") for c in cycle]
-    return Deadlock(not cycle, tuple(names), len(holds))
+    channels = [package.channels[first_of_arc[c // 2]].name + ("@1" if c % 2 else "") for c in cycle]
+    return Deadlock(not cycle, tuple(channels), len(holds))
 
 
-def _by_destination(network: FlowNetwork, rule: ForwardingRule, datelines: bool) -> tuple[Ints, Ints]:
-    """Return the ordered pairs of channels that packets between all chiplets use one after the other."""
-    ends = np.array([network.package.index[name] for name in network.package.terminals], np.int64)
+def _by_destination(
+    network: FlowNetwork, rule: ForwardingRule, datelines: bool, names: Sequence[str]
+) -> tuple[Ints, Ints]:
+    """Return the ordered pairs of channels that packets between endpoints use one after the other."""
+    ends = np.array([network.package.index[name] for name in names], np.int64)
     size, pairs = 2 * network.num_arcs, []
     for _, forwarding in in_parts(network, rule, network.destination[ends]):
         layer = forwarding.virtual_channel if datelines else np.zeros(len(forwarding.to), np.int64)
@@ -95,10 +110,15 @@ def _by_destination(network: FlowNetwork, rule: ForwardingRule, datelines: bool)
     return together // max(size, 1), together % max(size, 1)
 
 
-def _along_paths(network: FlowNetwork, paths: PathFunction | PathTable) -> tuple[Ints, Ints]:
-    """Return the ordered pairs of channels that follow one another on given paths."""
+def _along_paths(
+    network: FlowNetwork, paths: PathFunction | PathTable, names: Sequence[str]
+) -> tuple[Ints, Ints]:
+    """Return the ordered pairs of channels that follow one another on given paths between endpoints."""
     walk = path_walker(network, paths)
-    ends = permutations(network.package.terminals, 2) if callable(paths) else paths
+    chosen = set(names)
+    ends = (
+        [*permutations(names, 2)] if callable(paths) else [pair for pair in paths if chosen.issuperset(pair)]
+    )
     pairs = sorted({pair for a, b in ends for pair in pairwise(walk(a, b))})
     holds, asks = 2 * np.array(pairs, np.int64).reshape(-1, 2).T
     return holds, asks

@@ -139,7 +139,7 @@ class RoutingMethod:
         }
         given = [name for name, present in kinds.items() if present]
         if self.route is not None and self.forward is not None:
-            given = ["route"]  # a search of one's own whose result is a rule known beforehand
+            given = ["route"]  # a user's search whose result is a rule known beforehand
         for name in ("forward", "route", "load"):
             value = getattr(self, name)
             if value is not None and not callable(value):

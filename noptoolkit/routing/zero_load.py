@@ -7,13 +7,15 @@ mean over its paths counts. Serialisation (size / bandwidth) and queueing are no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import permutations
 
 import numpy as np
 
 from noptoolkit._arrays import Floats
-from noptoolkit.errors import RoutingError
+from noptoolkit._names import did_you_mean
+from noptoolkit.errors import RoutingError, UnknownNameError
 from noptoolkit.network import FlowNetwork, flow_network
 from noptoolkit.package import Package, expect_package
 from noptoolkit.routing.forwarding import Forwarding, in_parts
@@ -21,7 +23,7 @@ from noptoolkit.routing.given_paths import PathFunction, PathTable, path_walker
 from noptoolkit.routing.rules import Routing, method_of, rule_of
 from noptoolkit.units import format_quantity
 
-__all__ = ["Latency", "zero_load_latency"]
+__all__ = ["Latency", "endpoints_of", "zero_load_latency"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,7 +52,7 @@ class Latency:
 
 
 def zero_load_latency(
-    package: Package, *, routing: str | Routing = "shortest", among: tuple[str, ...] | None = None
+    package: Package, *, routing: str | Routing = "shortest", among: str | Sequence[str] | None = None
 ) -> Latency:
     """Return the zero-load latency between every two endpoints.
 
@@ -61,7 +63,8 @@ def zero_load_latency(
         split of a flow, as of ``congestion(...).forwarding()``; or a table or a function that gives the path
         of every pair.
     among
-        Names of nodes; ``package.terminals`` where ``None``.
+        Endpoints: ``experts``, ``terminals`` (all chiplets, also where ``None``), or names of nodes, memory
+        stacks included.
 
     Raises
     ------
@@ -78,11 +81,7 @@ def zero_load_latency(
     """
     expect_package(package)
     network = flow_network(package)
-    names = package.terminals if among is None else tuple(among)
-    if not names:
-        raise RoutingError(f"package {package.name!r}: no endpoints to measure between; name some in among")
-    for name in names:
-        package[name]
+    names = endpoints_of(package, among)
     router = np.array([node.latency for node in (*package.nodes, *package.memories)])
     of_link = np.array([link.latency for link in package.links])
     latency = np.repeat(of_link, 2)[package.link_bandwidths.ravel() > 0]
@@ -105,6 +104,34 @@ def zero_load_latency(
     values = per_pair[apart] if apart.any() else np.zeros(1)
     per_pair.flags.writeable = False
     return Latency(names, per_pair, float(values.mean()), float(values.max()))
+
+
+def endpoints_of(package: Package, among: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of endpoints: ``experts``, ``terminals`` (also ``None``), or named nodes.
+
+    Raises
+    ------
+    RoutingError
+        If there is none, or one occurs twice.
+    UnknownNameError
+        If there is no such node.
+    """
+    if isinstance(among, str) and among not in ("experts", "terminals"):
+        hint = did_you_mean(among, ["experts", "terminals"])
+        raise UnknownNameError(f"no endpoints {among!r}; {hint} Or give a list of names")
+    if among is None or among == "terminals":
+        names = package.terminals
+    elif among == "experts":
+        names = package.experts
+    elif isinstance(among, Sequence):
+        names = tuple(among)
+    else:
+        raise RoutingError(f"among={among!r}: give 'experts', 'terminals' or a list of names of nodes")
+    if not names or len(set(names)) < len(names):
+        raise RoutingError(f"package {package.name!r}: among={among!r}: name one endpoint or more, each once")
+    for name in names:
+        package[name]
+    return names
 
 
 def _by_destination(forwarding: Forwarding, hop: Floats, vertices: int) -> Floats:

@@ -166,7 +166,7 @@ def _builder(whole: Mapping[str, Any]) -> TaskGraphBuilder:
 
 
 def _before(i: int, known: Mapping[int, ChakraNode], index: Mapping[int, int]) -> Sequence[int]:
-    """Return the tasks that a dependence means: a node, or what came before one that is no task."""
+    """Return the tasks that a dependence means: a node, or what came before one that is not a task."""
     if i in index:
         return [index[i]]
     found, todo, seen = [], list(known[i].depends), {i}

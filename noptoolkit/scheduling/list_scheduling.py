@@ -25,7 +25,7 @@ from noptoolkit.errors import ScheduleError
 from noptoolkit.scheduling.bounds import LowerBound, lone_times, lower_bound
 from noptoolkit.scheduling.task_graph import TaskGraph
 
-__all__ = ["PRIORITIES", "Priority", "Timeline", "bounds_of", "list_schedule"]
+__all__ = ["PRIORITIES", "Priority", "Timeline", "bounds_of", "list_schedule", "priority_of"]
 
 Priority = Callable[[TaskGraph], NDArray[np.floating]]
 
@@ -88,7 +88,7 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail", rounds
     if priority == "tail":
         urgency = lone_times(graph) + tail
     else:
-        urgency = np.asarray(resolve(priority, PRIORITIES, "priority")(graph), dtype=float)
+        urgency = np.asarray(priority_of(priority)(graph), dtype=float)
         if urgency.shape != (len(graph),) or not np.isfinite(urgency).all():
             raise ScheduleError(f"the priority must give {len(graph)} finite numbers, one per task")
     start, end, done = _run(graph, urgency)
@@ -99,6 +99,24 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail", rounds
     start, end = _improved(graph, start, end, known, rounds)
     start.flags.writeable = end.flags.writeable = False
     return Timeline(start, end, bounds)
+
+
+def priority_of(priority: str | Priority) -> Priority:
+    """Return the function that gives the urgency of tasks.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no priority of that name.
+    ScheduleError
+        If the value is neither a name nor callable.
+    """
+    chosen = resolve(priority, PRIORITIES, "priority")
+    if not callable(chosen):
+        raise ScheduleError(
+            f"priority {priority!r}: give a name ({', '.join(PRIORITIES)}) or a function of a task graph"
+        )
+    return chosen
 
 
 def bounds_of(graph: TaskGraph) -> LowerBound:

@@ -112,7 +112,7 @@ def _by_node(package: Package, pattern: Pattern) -> Floats:
     foreign = [name for name in pattern.endpoints if name not in number]
     if foreign:
         raise FormatError(
-            f"pattern {pattern.name!r}: {foreign[0]!r} is no chiplet, and only "
+            f"pattern {pattern.name!r}: {foreign[0]!r} is not a chiplet, and only "
             "chiplets are nodes in BookSim2; leave it out of the traffic"
         )
     place = [number[name] for name in pattern.endpoints]
@@ -134,7 +134,7 @@ def read_booksim_config(text: str, place: str = "configuration") -> tuple[Router
     Raises
     ------
     FormatError
-        If a line is no ``name = value;``, or a number is none.
+        If a line is not ``name = value;``, or a value is not a number.
 
     Examples
     --------
@@ -149,7 +149,7 @@ def read_booksim_config(text: str, place: str = "configuration") -> tuple[Router
     for part in filter(None, (piece.strip() for piece in plain.split(";"))):
         key, sign, value = (x.strip() for x in part.partition("="))
         if not sign or not key.isidentifier():
-            raise FormatError(f"{place}: {part[:40]!r} is no 'name = value;'")
+            raise FormatError(f"{place}: {part[:40]!r} is not 'name = value;'")
         try:
             if key in WHOLE:
                 changes[WHOLE[key]] = int(value)

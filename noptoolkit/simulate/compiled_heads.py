@@ -110,7 +110,7 @@ def route_head(net: Any, st: Any, key: Any, ip: Any, v: Any, now: Any) -> None:
 
 @called
 def _special(net: Any, st: Any, key: Any, r: Any, ip: Any, v: Any, p: Any, now: Any) -> Any:
-    """Return the entry that a packet takes which is no plain unicast, or what has become of it."""
+    """Return the entry that a packet takes which is not a plain unicast, or what has become of it."""
     kind = st.pk[p, KIND]
     if kind == PATH:
         entry = np.int64(net.hops[st.pk[p, HOP]])

@@ -53,9 +53,7 @@ class Pattern:
                 f"{count} end points; these have shape {weight.shape}"
             )
         if not weight.any():
-            raise WorkloadError(
-                f"pattern {self.name!r}: nobody sends anything; give some pair a weight above 0"
-            )
+            raise WorkloadError(f"pattern {self.name!r}: no pair has a weight above 0; give one")
         weight.flags.writeable = False
         object.__setattr__(self, "weight", weight)
         object.__setattr__(self, "endpoints", tuple(self.endpoints))
@@ -130,7 +128,7 @@ def pattern_of(package: Package, traffic: Traffic | Pattern | str) -> Pattern:
             )
         return uniform(package)
     if not isinstance(traffic, Traffic):
-        raise WorkloadError(f"{traffic!r} is no Traffic and no Pattern; noptoolkit.traffic makes some")
+        raise WorkloadError(f"{traffic!r} is neither a Traffic nor a Pattern; noptoolkit.traffic makes them")
     if traffic.multicast is not None or traffic.reduction is not None:
         raise WorkloadError(
             f"traffic {traffic.name!r}: multicasts and reductions have no rate; run them with until='done'"
@@ -175,7 +173,7 @@ def drawn_sources(
     """
     packet = ports.router.packet
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not math.isfinite(rate) or rate <= 0:
-        raise WorkloadError(f"rate {rate!r} is no load: give flits per cycle and source, above 0")
+        raise WorkloadError(f"rate {rate!r} is not a load: give flits per cycle and source, above 0")
     load = loads_of(pattern, rate)
     widest = np.array([float(x) for x in ports.rate[ports.outputs :]])
     s = int(np.argmax(load / np.minimum(widest, packet)))

@@ -128,7 +128,7 @@ def ports_of(
     Raises
     ------
     TopologyError
-        If a router has more than 62 ports, or a bandwidth is no ratio that a clock gives.
+        If a router has more than 62 ports, or a bandwidth is not a ratio that a clock gives.
     WorkloadError
         If an end point has no channel in or none out, or there are none or too many.
     """

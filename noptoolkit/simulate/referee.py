@@ -144,7 +144,7 @@ def check(
     True
     """
     if not isinstance(flow, FlowResult):
-        raise RoutingError(f"{flow!r} is no FlowResult; congestion() makes one")
+        raise RoutingError(f"{flow!r} is not a FlowResult; congestion() returns one")
     router = router or Router()
     trees = flow.routed.trees.trees or None
     follow: str | Routing = routing if routing is not None else flow.routing

@@ -95,7 +95,7 @@ class Router:
             rate = getattr(self, name)
             if rate is not None and not (_is_number(rate) and 0 < rate <= 1000):
                 raise TopologyError(
-                    f"router: {name}={rate!r} is no rate in flits per cycle; give a number above 0, or None"
+                    f"router: {name}={rate!r} is not a rate in flits per cycle; give a number above 0 or None"
                 )
         for name, known in (("port_order", ("neighbours", "grid")), ("parallel", ("merged", "hashed"))):
             if getattr(self, name) not in known:
@@ -133,7 +133,7 @@ class Router:
         Raises
         ------
         TopologyError
-            If it is no ratio of small whole numbers: then no clock gives it.
+            If it is not a ratio of small whole numbers: then no clock gives it.
         """
         exact = bandwidth / flit_bytes / float(self.clock)
         ratio = Fraction(exact).limit_denominator(MOST_UNITS)
@@ -146,7 +146,7 @@ class Router:
                 if exact > 32
                 else "is below 1/4096"
                 if exact < 1 / 4096
-                else "is no ratio of a clock"
+                else "is not a ratio of a clock"
             )
             raise TopologyError(
                 f"{name}: {width} is {exact:.9g} flits per cycle of {flit} at {clock}, which {why}; choose "

@@ -90,7 +90,7 @@ def simulate(
         If the routing can deadlock and there are too few VCs, or has come to a deadlock, with the cycle
         named.
     TopologyError
-        If a bandwidth is no ratio that a clock gives, or a router has too many ports.
+        If a bandwidth is not a ratio that a clock gives, or a router has too many ports.
     WorkloadError
         If a source would send more than it can, or an end point cannot send or receive.
 

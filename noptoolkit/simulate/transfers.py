@@ -107,7 +107,7 @@ class Transfers:
         """
         if source == destination:
             raise WorkloadError(
-                f"{self._place()}: {source!r} sends to itself; leave it out, it is no traffic"
+                f"{self._place()}: {source!r} sends to itself; leave it out, it is not traffic"
             )
         return self._add("send", source, [destination], size, at, delay, {destination: after})
 

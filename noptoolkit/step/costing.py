@@ -57,7 +57,7 @@ def step_of(
     WorkloadError
         If allocation, trace and package do not fit, or the batch does not divide into the micro-batches.
     ScheduleError
-        If weights do not fit in a chiplet's SRAM as asked, or a host is no chiplet that computes.
+        If weights do not fit in a chiplet's SRAM as asked, or a host is not a chiplet that computes.
 
     Warns
     -----

@@ -75,7 +75,7 @@ def energy_of(step: Step, energy_per_flop: Quantity | None = None) -> StepEnergy
         forward = dataclasses.replace(workload.batch, mode="prefill")
         last = head_work(
             workload.model, forward.sequences
-        ).flops  # which prefill runs, and nobody computes again
+        ).flops  # which prefill runs, and nothing computes again
         flops += step_flops(workload.model, forward) - last
     per_block = [_moved(step, block) for block in step.blocks]
     parts = [per_block[i] for i in step.layers] + [_moved(step, step.head)]

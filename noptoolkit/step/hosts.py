@@ -28,7 +28,7 @@ def hosts_of(package: Package, asked: str | Sequence[str] | None) -> tuple[str, 
     Raises
     ------
     ScheduleError
-        If a name is no chiplet that computes, or occurs twice, or there is none.
+        If a name is not that of a chiplet that computes, or occurs twice, or there is none.
     """
     attention = package.with_role("attention")
     if asked is None:
@@ -37,6 +37,8 @@ def hosts_of(package: Package, asked: str | Sequence[str] | None) -> tuple[str, 
         return package.experts
     if asked == "all":
         return tuple(dict.fromkeys((*attention, *package.experts)))
+    if not isinstance(asked, Sequence):
+        raise ScheduleError(f"hosts={asked!r}: give 'experts', 'all' or names of chiplets")
     names = (asked,) if isinstance(asked, str) else tuple(asked)
     if not names or len(set(names)) < len(names):
         raise ScheduleError(f"hosts={asked!r}: name one chiplet or more, each once")

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.allocation import Allocation, allocate
-from noptoolkit.errors import UnknownNameError, WorkloadError
+from noptoolkit.errors import ScheduleError, UnknownNameError, WorkloadError
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Package, expect_package
 from noptoolkit.routing.rules import Routing
-from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
+from noptoolkit.scheduling.list_scheduling import Priority, list_schedule, priority_of
 from noptoolkit.step.costing import unrouted_step
 from noptoolkit.step.energy import energy_of
 from noptoolkit.step.policies import POLICIES, Policy
@@ -75,8 +75,15 @@ def schedule(
     """
     expect_package(package)
     if not isinstance(workload, Workload):
-        raise WorkloadError(f"{workload!r} is no Workload; load_workload() makes one of a name or a file")
+        raise WorkloadError(
+            f"{workload!r} is not a Workload; use load_workload() to build one from a name or a file"
+        )
     chosen = resolve(policy, POLICIES, "policy")
+    if not isinstance(chosen, Policy):
+        raise ScheduleError(
+            f"policy {policy!r} is not a policy; give a name ({', '.join(POLICIES)}) or a Policy"
+        )
+    priority_of(priority)
     known = [field.name for field in dataclasses.fields(Policy)]
     for key in changes:
         if key not in known:

@@ -56,7 +56,7 @@ ExpertLoads = Literal["used", "routed", "all"]
 EXPERT_LOADS: tuple[ExpertLoads, ...] = get_args(ExpertLoads)
 
 MOST_SLICES = 65_536
-"""Of a chiplet's experts: more are taken for a typing error."""
+"""Of a chiplet's experts: more are taken for a typo."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,9 @@ class StepOptions:
         ):
             raise ScheduleError(f"slices={self.slices!r}: give a whole number from 1 to {MOST_SLICES}")
         if not isinstance(self.efficiency, Efficiency):
-            raise ScheduleError(f"efficiency={self.efficiency!r} is none; write Efficiency(compute=0.5)")
+            raise ScheduleError(
+                f"efficiency={self.efficiency!r} is not an Efficiency; write Efficiency(compute=0.5)"
+            )
 
 
 @dataclass(frozen=True, eq=False)

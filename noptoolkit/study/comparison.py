@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from noptoolkit import physical
 from noptoolkit._names import did_you_mean, resolve
+from noptoolkit._numbers import is_whole
 from noptoolkit.allocation import Allocation, Allocator
 from noptoolkit.allocation.allocating import Objective
 from noptoolkit.errors import NopError, NopWarning, UnknownNameError
@@ -236,7 +237,7 @@ def compare(
     asked = [workloads] if isinstance(workloads, str | Path | Workload) else list(workloads)
     if not given or not asked:
         raise NopError("nothing to compare: give at least one package and one workload")
-    if jobs == 0 or not isinstance(jobs, int):
+    if not is_whole(jobs) or (jobs < 1 and jobs != -1):
         raise NopError(f"jobs={jobs!r}: give how many runs at once, or -1 for one per core")
     chosen = _metrics_of(metrics)
     places = [load_topology(package) for package in given]

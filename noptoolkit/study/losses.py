@@ -188,7 +188,7 @@ def resilience(
         If fewer are there than are to fail, an option is out of range, or the routing does not apply to the
         intact package.
     NopError
-        If ``rng`` is no seed.
+        If ``rng`` is not a seed.
 
     Examples
     --------

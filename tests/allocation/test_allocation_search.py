@@ -7,6 +7,7 @@ import pytest
 from allocation_cases import all_layouts, least_connectivity, problem_of, topical, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seeds import examples
 
 from noptoolkit import RoutingTrace, load_workload
 from noptoolkit.allocation import allocate
@@ -37,7 +38,7 @@ def test_swap_gain_equals_a_recount_with_every_term(caps: dict[str, float]) -> N
         assert changes[a, b] == changes[b, a]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 4), st.integers(0, 3))
 def test_swap_gains_hold_for_any_small_trace(seed: int, k: int, per_chiplet: int, spare: int) -> None:
     rng = np.random.default_rng(seed)

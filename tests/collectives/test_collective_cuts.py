@@ -9,6 +9,7 @@ from collective_cases import (
     slowest_scattering,
     slowest_spreading,
 )
+from seeds import seeds
 
 from noptoolkit import Package
 from noptoolkit.collectives import collective
@@ -24,7 +25,7 @@ def package_of(seed: int, **options: bool) -> Package:
             seed += 1000
 
 
-@pytest.mark.parametrize("seed", range(150))
+@pytest.mark.parametrize("seed", seeds(30, 150))
 def test_cuts_are_the_slowest_of_all(seed: int) -> None:
     package = package_of(seed, symmetric=seed % 2 == 0)
     rng = random.Random(seed)
@@ -52,7 +53,7 @@ def test_cuts_are_the_slowest_of_all(seed: int) -> None:
         assert result.verify()
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", seeds(20, 60))
 def test_strength_is_the_slowest_of_all_partitions(seed: int) -> None:
     package = random_package(seed, relays=False, symmetric=True)
     result = collective(package, "all-reduce", 1.0)
@@ -61,7 +62,7 @@ def test_strength_is_the_slowest_of_all_partitions(seed: int) -> None:
     assert result.verify()
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", seeds(13, 40))
 def test_reversal(seed: int) -> None:
     package = package_of(seed)
     backwards = package.replace(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -43,10 +44,12 @@ def package_of(family: str) -> Package:
     return BUILDERS[builder](**sizes, **parts)
 
 
+@cache
 def plan_of(policy: str, family: str, mode: str = "training") -> Schedule:
     batch = Batch(sequences=16, sequence_length=32, micro_batches=4, mode=mode)
     routing = SyntheticRouting(32, 4, tokens=512, layers=2, topics=4)
-    return schedule(package_of(family), Workload("small", MODEL, batch, routing), policy=policy)
+    model = dataclasses.replace(MODEL, layers=2)  # one dense, one of experts
+    return schedule(package_of(family), Workload("small", model, batch, routing), policy=policy)
 
 
 @pytest.fixture(scope="module", params=[(p, f) for p in POLICIES for f in ("tree", "mesh")], ids=" on ".join)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import pytest
 import noptoolkit as nop
 from noptoolkit import physical, topology, traffic
 from noptoolkit.errors import NopError
+from noptoolkit.nodes import Efficiency
+from noptoolkit.synthetic import SyntheticRouting
+from noptoolkit.workload import LatentAttention
 
 NAN = math.nan
 PACKAGE = topology.mesh(3, attention=True, memory=True, flops="1 TFLOP/s")
@@ -74,6 +78,31 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "an efficiency of 2": (lambda: planned(efficiency=2), r"write Efficiency\(compute=0\.5\)"),
     "negative energy": (lambda: planned(energy_per_flop=-1.0), "negative"),
     "energy of NaN": (lambda: planned(energy_per_flop=NAN), "energy_per_flop nan is not finite"),
+    "an efficiency of NaN": (lambda: planned(efficiency=Efficiency(NAN)), "compute nan must be a finite"),
+    "an efficiency as text": (lambda: Efficiency(network="1"), "network '1' must be a finite number"),
+    "a priority number": (lambda: planned(priority=3), "priority 3: give a name"),
+    "a policy number": (lambda: planned(policy=3), "policy 3"),
+    "a host number": (lambda: planned(hosts=3), "hosts=3: give"),
+    "a tolerance as text": (lambda: nop.congestion(PACKAGE, all_to_all(), tol="x"), "tol 'x' must be"),
+    "a tolerance of NaN": (lambda: nop.congestion(PACKAGE, all_to_all(), tol=NAN), "tol nan must be"),
+    "efficiency as text": (lambda: nop.congestion(PACKAGE, all_to_all(), efficiency="x"), "efficiency 'x'"),
+    "a limit of NaN": (lambda: nop.congestion(PACKAGE, all_to_all(), time_limit=NAN), "time_limit nan"),
+    "a report of 3": (lambda: nop.congestion(PACKAGE, all_to_all(), report=3), "report=3 is not callable"),
+    "minus 7 jobs": (lambda: nop.compare(PACKAGE, WORKLOAD, jobs=-7), "jobs=-7"),
+    "jobs as text": (lambda: nop.compare(PACKAGE, WORKLOAD, jobs="2"), "jobs='2'"),
+    "a link without bandwidth": (lambda: nop.Link("a", "b", None), "bandwidth None is not a quantity"),
+    "a latency of None": (lambda: nop.Chiplet("a", latency=None), "latency None is not a quantity"),
+    "a copying 'yes'": (lambda: nop.Switch("a", replicates="yes"), "replicates 'yes' must be True or False"),
+    "a group of 1.5": (lambda: nop.Chiplet("a", group=1.5), r"group 1\.5 must be"),
+    "a pair as a link": (lambda: nop.Package("p", [nop.Chiplet("a")], [("a", "b")]), "is not a link"),
+    "half a value": (lambda: replace(MODEL, hidden=64.5), r"hidden 64\.5 must be a whole number"),
+    "NaN layers": (lambda: replace(MODEL, layers=NAN), "layers nan must be a whole number"),
+    "a norm of its own": (lambda: replace(MODEL, qk_norm="x"), "no qk_norm 'x'"),
+    "half a rank": (lambda: LatentAttention(1.5, 1, 1, 1, 1), r"query_rank 1\.5 must be"),
+    "an affinity of NaN": (lambda: SyntheticRouting(8, 2, affinity=NAN), "affinity nan must be a finite"),
+    "infinite topics": (lambda: SyntheticRouting(8, 2, topics=math.inf), "topics inf must be a whole"),
+    "endpoints that are none": (lambda: nop.zero_load_latency(PACKAGE, among="expert"), "'experts'"),
+    "endpoint 3": (lambda: nop.check_deadlock(PACKAGE, among=3), "among=3"),
     "half an expert": (lambda: nop.RoutingTrace([[0, 1]], num_experts=4.5), r"num_experts=4\.5"),
     "experts as text": (lambda: nop.RoutingTrace([[0, 1]], num_experts="4"), "num_experts='4'"),
     "a trillion experts": (lambda: nop.RoutingTrace([[0, 1]], num_experts=10**12), "from 1 to 65536"),

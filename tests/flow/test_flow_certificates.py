@@ -8,6 +8,7 @@ import pytest
 from flow_cases import all_to_all, from_graph, random_package, random_traffic
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seeds import examples
 
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow import congestion
@@ -17,7 +18,7 @@ from noptoolkit.routing.problem import routing_problem
 
 
 @given(seed=st.integers(0, 10_000), routing=st.sampled_from(["optimal", "ecmp", "shortest"]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_every_result_verifies(seed, routing):
     package = random_package(seed, nodes=8)
     flow = congestion(package, random_traffic(package, seed), routing=routing)
@@ -28,7 +29,7 @@ def test_every_result_verifies(seed, routing):
 
 
 @given(seed=st.integers(0, 10_000))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_any_prices_bound_the_optimum(seed):
     """Zeros and ties among the prices must never lift the bound above the truth."""
     package = random_package(seed, nodes=7)

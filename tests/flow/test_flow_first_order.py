@@ -6,6 +6,7 @@ import pytest
 from flow_cases import from_graph, random_traffic
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seeds import examples
 
 from noptoolkit.flow.bounds.program import peel
 from noptoolkit.flow.optimal.first_order import Kernels, _project, _stiffness, _sum_at_vertices
@@ -15,7 +16,7 @@ from noptoolkit.routing.problem import routing_problem
 
 
 @given(seed=st.integers(0, 10_000), size=st.integers(1, 300), reach=st.sampled_from([0.1, 1.0, 30.0]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_the_projection_is_the_nearest_point(seed, size, reach):
     rng = np.random.default_rng(seed)
     capacity, weight = rng.uniform(0.1, 2, size), rng.uniform(0.1, 9, size)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from message_cases import all_tree_packing_time, capable, messages, random_sets
 from scipy.optimize import linprog
+from seeds import examples
 
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow import congestion
@@ -45,7 +46,7 @@ def both_prices(package, sets, prices, reverse):
 
 
 @given(seed=st.integers(0, 10_000), reverse=st.booleans(), everyone=st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_dual_ascent_brackets_the_cheapest_trees(seed, reverse, everyone):
     package = capable(random_package(seed % 50, nodes=9), None if everyone else {"n1", "n3", "n6"})
     sets = random_sets(len(package.terminals), 12, 6, seed=seed)

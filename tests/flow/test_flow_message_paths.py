@@ -10,6 +10,7 @@ from flow_cases import from_graph, random_package
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from message_cases import capable, members_of, messages, random_sets
+from seeds import examples
 
 from noptoolkit import Chiplet, Link, Package
 from noptoolkit.errors import RoutingError
@@ -198,7 +199,7 @@ KINDS = ("unicast", "multicast", "reduction", "everything")
     everyone=st.booleans(),
 )
 @example(seed=8820, routing="optimal", kind="everything", everyone=False)  # a copy comes by its root again
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_every_routing_verifies_on_any_package(seed, routing, kind, everyone):
     package = capable(random_package(seed % 40, nodes=8), None if everyone else {"n1", "n2", "n5"})
     traffic = any_traffic(package, kind, seed)

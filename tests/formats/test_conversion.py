@@ -3,17 +3,20 @@
 import contextlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import networkx as nx
 import pytest
 
-from noptoolkit import Chiplet, Link, Package, Switch
-from noptoolkit.errors import FormatError, NopError, TopologyError, UnknownNameError
+from noptoolkit import Chiplet, Link, Package, Switch, physical
+from noptoolkit.errors import FormatError, NopError, NopWarning, TopologyError, UnknownNameError
 from noptoolkit.formats import convert, import_topology, load_topology, save_topology
 from noptoolkit.formats.allocations import load_allocation
 from noptoolkit.formats.arithmetic import parse_formula
 from noptoolkit.topology import connect, mesh, nop_tree, ring
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*have no bandwidth in the file:noptoolkit.errors.NopWarning")
 
 DATA = Path(__file__).parent / "data"
 
@@ -447,3 +450,27 @@ def test_rapidchiplet_tells_what_happens_to_directions(tmp_path: Path) -> None:
     one_way = connect(ring(4), [("e0", "e2")], "128 GB/s", reverse_bandwidth=0.0)
     assert any("one-way" in text for text in save_topology(one_way, tmp_path / "design"))
     assert not any("one-way" in text for text in save_topology(ring(4), tmp_path / "design"))
+
+
+def test_files_without_bandwidth_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "ring.dot"
+    path.write_text("graph { a -- b; b -- c [bandwidth=2e9]; c -- a }")
+    with pytest.warns(
+        NopWarning, match=r"ring\.dot: 2 links have no bandwidth in the file, 128 GB/s is assumed"
+    ):
+        package = load_topology(path)
+    assert [link.bandwidth / 1e9 for link in package.links] == [128.0, 2.0, 128.0]
+    assert load_topology(path, bandwidth="1 GB/s").links[0].bandwidth == 1e9  # in silence
+    plain = tmp_path / "net.anynet"
+    plain.write_text("router 0 node 0 router 1\nrouter 1 node 1\n")
+    with pytest.warns(NopWarning, match=r"1 links have no bandwidth"):
+        load_topology(plain)
+
+
+def test_dies_are_placed_for_formats_that_need_it(tmp_path: Path) -> None:
+    bare = [replace(node, position=None, size=None) for node in ring(4).nodes]
+    package = ring(4).replace(nodes=bare)
+    with pytest.raises(TopologyError, match=r"place the package first, .*convert --place"):
+        convert(package, tmp_path / "rc", target_format="rapidchiplet")
+    done = convert(package, tmp_path / "rc", target_format="rapidchiplet", prepare=physical.place)
+    assert all(node.position is not None for node in done.package.nodes)

@@ -54,7 +54,7 @@ def test_method_and_groups_may_be_missing(tmp_path: Path) -> None:
             'schema = 1\nchiplets = ["a"]\nchiplet_of_expert = [[0]]\ngroups = [[1]]',
             "each of 0 to 0 occurs once",
         ),
-        ('schema = 1\nmethod = 3\nchiplets = ["a"]\nchiplet_of_expert = [[0]]', "method 3 is no text"),
+        ('schema = 1\nmethod = 3\nchiplets = ["a"]\nchiplet_of_expert = [[0]]', "method 3 is not text"),
         ("schema = ", "no TOML"),
         ("\x00", "not text"),
     ],

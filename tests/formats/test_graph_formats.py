@@ -11,6 +11,8 @@ from noptoolkit.errors import FormatError
 from noptoolkit.formats import import_topology, list_topologies, save_topology
 from noptoolkit.topology import connect, mesh
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*have no bandwidth in the file:noptoolkit.errors.NopWarning")
+
 BACK_AND_FORTH = nx.DiGraph()
 BACK_AND_FORTH.add_edge("a", "b", bandwidth=1e9, latency=5e-9)
 BACK_AND_FORTH.add_edge("b", "a", bandwidth=1e9, latency=20e-9)

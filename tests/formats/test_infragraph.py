@@ -9,6 +9,8 @@ from noptoolkit.errors import FormatError, TopologyError
 from noptoolkit.formats import import_topology, load_topology, save_topology
 from noptoolkit.topology import mesh, ring
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*have no bandwidth in the file:noptoolkit.errors.NopWarning")
+
 pytest.importorskip("infragraph")
 
 

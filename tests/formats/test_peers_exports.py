@@ -18,6 +18,8 @@ from noptoolkit.formats import BookSimOptions, convert, import_topology, list_to
 from noptoolkit.topology import connect, fully_connected, mesh, ring, star, torus
 from noptoolkit.traffic import all_to_all
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*have no bandwidth in the file:noptoolkit.errors.NopWarning")
+
 PRESETS = list_topologies()
 IN_FULL = [name for name in PRESETS if not load_topology(name).switches]
 

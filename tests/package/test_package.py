@@ -183,3 +183,25 @@ def test_no_name_of_a_group_is_taken_for_a_chiplet_alone():
     assert Package("two", nodes, [Link("a", "b", "1 GB/s")]).expert_groups == ((0,), (1,))
     nodes = [Chiplet("a", role="expert", group="b"), Chiplet("b", role="expert")]
     assert Package("two", nodes, [Link("a", "b", "1 GB/s")]).expert_groups == ((0,), (1,))
+
+
+def test_links_to_stacks_are_memory_links():
+    nodes = [Switch("hub"), Chiplet("a"), Memory("h", "1 TB/s")]
+    links = [
+        Link("hub", "a", "1 GB/s"),
+        Link("h", "hub", "2 GB/s"),
+        Link("h", "a", "1 GB/s", kind="substrate"),
+    ]
+    package = Package("star", nodes, links)
+    assert [link.kind for link in package.links] == [LinkKind.D2D, LinkKind.MEMORY, LinkKind.SUBSTRATE]
+    wider = package.with_link_bandwidth("d2d", "8 GB/s")
+    assert [link.bandwidth / 1e9 for link in wider.links] == [8.0, 2.0, 1.0]
+    assert Package.from_networkx(package.graph) == package
+
+
+def test_groups_may_be_numbers():
+    nodes = [Chiplet(name, role="expert", group=group) for name, group in zip("abc", (0, 1, 0), strict=True)]
+    package = Package("ring", nodes, [Link(*ends, "1 GB/s") for ends in ("ab", "bc", "ca")])
+    assert package.expert_groups == ((0, 2), (1,))
+    assert nodes[0].group == "0"
+    assert Memory("h", "1 GB/s", serves="a").serves == ("a",)

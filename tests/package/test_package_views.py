@@ -116,14 +116,20 @@ def test_any_graph(graph: "nx.Graph[object]", size: tuple[int, int]) -> None:
 def test_attributes_that_mean_something_else() -> None:
     graph = nx.Graph([("a", "b", {"kind": "fibre", "length": 3.0})])
     nx.set_node_attributes(graph, 10, "size")
-    nx.set_node_attributes(graph, "hub", "role")
-    with pytest.warns(
-        NopWarning, match="'size' of a chiplet, attribute 'role' of a chiplet, attribute 'kind'"
-    ):
+    with pytest.warns(NopWarning, match="'size' of a chiplet, attribute 'kind'"):
         package = Package.from_networkx(graph, bandwidth="64 GB/s")
     assert package.links[0].length == 3.0
     nx.set_node_attributes(graph, "chiplet", "kind")  # its attributes are ours, then
     with pytest.raises(TopologyError, match=r"size = .10. does not fit"):
+        Package.from_networkx(graph, bandwidth="64 GB/s")
+
+
+def test_unknown_roles_are_named() -> None:
+    graph = nx.path_graph(3)
+    nx.set_node_attributes(graph, {0: "experts", 1: "io", 2: "hub"}, "role")
+    with pytest.raises(
+        TopologyError, match=r"(?s)'0': no role named 'experts'; did you mean 'expert'.*'hub'"
+    ):
         Package.from_networkx(graph, bandwidth="64 GB/s")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seeds import examples
 
 from noptoolkit import Chiplet, Link, Package
 from noptoolkit.errors import NopWarning, TopologyError, UnknownNameError
@@ -123,7 +124,7 @@ def test_presets_are_drawn_without_overlaps() -> None:
             assert "beachfront" not in rules
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     st.sampled_from(sorted(BUILDERS)),
     st.sampled_from(["grid", "hexagonal", "radial", "annealed"]),

@@ -52,3 +52,8 @@ def test_unknown_names_are_explained(result: Comparison) -> None:
         plot.comparison(result, "tinny")
     with pytest.raises(UnknownNameError, match="did you mean 'links'"):
         plot.comparison(result, metrics=["link"])
+
+
+def test_fewer_links_are_cheaper_and_less_time_is_better(result: Comparison) -> None:
+    axes = plot.comparison(result, metrics=["step", "links"])
+    assert [ax.get_title(loc="right") for ax in axes] == ["← better", "← cheaper"]

@@ -6,6 +6,7 @@ import pytest
 from flow_cases import all_to_all, from_graph, random_package, random_traffic
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seeds import examples
 
 from noptoolkit import Chiplet, Link, Memory, Package, congestion
 from noptoolkit.errors import RoutingError
@@ -98,7 +99,7 @@ def test_either_way_a_flow_may_be_kept(case):
     owes(package, traffic, known, rule)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(st.integers(0, 10_000))
 def test_cycles_are_cancelled_and_nothing_else(seed):
     """A flow along simple paths plus flows round random cycles: what is left balances and has no cycle."""

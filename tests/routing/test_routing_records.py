@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seeds import examples
 
 from noptoolkit import Chiplet, Link, Memory, Package, congestion
 from noptoolkit.errors import RoutingError
@@ -38,7 +39,7 @@ def test_a_splitting_rule_by_names_is_dimension_order():
     assert check_deadlock(MESH, routing=mine) == check_deadlock(MESH, routing=dor)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.floats(0, 1))
 def test_shares_are_the_loads(share):
     rule = NextHops({**SHARES, ("a", "d"): {"b": share, "c": 1 - share}})

@@ -10,6 +10,7 @@ import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ortools.sat.python import cp_model
+from seeds import examples, seeds
 
 from noptoolkit.errors import ScheduleError
 from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder, schedule_graph, verify_schedule
@@ -80,7 +81,7 @@ def graphs(draw: Callable) -> TaskGraph:  # type: ignore[type-arg]
     return tasks.build()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(graphs())
 def test_bounds_and_makespan_enclose_the_optimum(graph: TaskGraph) -> None:
     best, proven = optimum(graph)
@@ -95,7 +96,7 @@ def test_bounds_and_makespan_enclose_the_optimum(graph: TaskGraph) -> None:
         verify_schedule(graph, found.start, found.end)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", seeds(6, 20))
 def test_simpy_gives_the_same_makespan(seed: int) -> None:
     rng = np.random.default_rng(seed)
     count = int(rng.integers(5, 60))
@@ -213,7 +214,7 @@ def test_flows_beside_tasks_are_verified(seed: int) -> None:
     assert plan.makespan >= plan.lower_bound * (1 - 1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(graphs(), st.data())
 def test_the_bound_holds_with_any_fronts(graph: TaskGraph, data: st.DataObject) -> None:
     """Fronts may be nonsense: those that form no chain are left out."""
@@ -253,7 +254,7 @@ def staged_graphs(draw: st.DrawFn) -> TaskGraph:
     return tasks.build()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(staged_graphs())
 def test_the_bound_holds_between_fronts(graph: TaskGraph) -> None:
     best, _ = optimum(graph)

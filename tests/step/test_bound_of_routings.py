@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
+from seeds import seeds
 from small_steps import along, best_makespan, paths_of, small_package, small_step, small_workload, tables
 
 import noptoolkit as nop
@@ -43,7 +45,7 @@ def enclose(seed: int, most: int, limit: float) -> None:
     assert bound <= best_makespan(best, limit) * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", seeds(5, 16))
 def test_no_table_of_paths_and_no_order_is_faster(seed: int) -> None:
     enclose(seed, most=12, limit=0.5)
 
@@ -54,7 +56,7 @@ def test_no_table_of_paths_and_no_order_is_faster_at_length(seed: int) -> None:
     enclose(seed, most=100, limit=3.0)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(5, 12))
 def test_on_a_tree_joint_and_alone_are_the_same_and_both_bounds_are_one(seed: int) -> None:
     rng = np.random.default_rng(seed)
     package = small_package(rng, tree=True)
@@ -65,7 +67,7 @@ def test_on_a_tree_joint_and_alone_are_the_same_and_both_bounds_are_one(seed: in
     assert joint.lower_bound == pytest.approx(joint.bound_of_routes, rel=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(5, 12))
 def test_detours_of_valiant_do_not_raise_the_bound_over_any_routing(seed: int) -> None:
     """On a tree too, where every other routing is the only one."""
     rng = np.random.default_rng(seed)
@@ -76,7 +78,7 @@ def test_detours_of_valiant_do_not_raise_the_bound_over_any_routing(seed: int) -
     assert relayed.lower_bound <= direct.makespan * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", seeds(5, 10))
 def test_a_free_network_is_no_network(seed: int) -> None:
     rng = np.random.default_rng(seed)
     package = small_package(rng)
@@ -151,7 +153,7 @@ def same_work(package: Package, seed: int) -> float:
     return bound_of(unrouted_step(package, workload, layout)).value
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(5, 12))
 def test_another_cable_never_raises_the_bound(seed: int) -> None:
     rng = np.random.default_rng(seed)
     package = small_package(rng)
@@ -160,7 +162,7 @@ def test_another_cable_never_raises_the_bound(seed: int) -> None:
     assert same_work(wider, seed) <= same_work(package, seed) * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(4, 8))
 def test_twice_the_bandwidth_never_raises_the_bound(seed: int) -> None:
     package = small_package(np.random.default_rng(seed))
     wider = package.replace(
@@ -169,7 +171,7 @@ def test_twice_the_bandwidth_never_raises_the_bound(seed: int) -> None:
     assert same_work(wider, seed) <= same_work(package, seed) * (1 + 1e-6)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", seeds(4, 8))
 def test_the_order_of_links_changes_nothing(seed: int) -> None:
     rng = np.random.default_rng(seed)
     package = small_package(rng)
@@ -177,8 +179,9 @@ def test_the_order_of_links_changes_nothing(seed: int) -> None:
     assert same_work(package.replace(links=links), seed) == pytest.approx(same_work(package, seed), rel=1e-6)
 
 
-def qwen(name: str, **options: object) -> nop.Schedule:
-    package, workload = load_topology(name), load_workload("qwen3-30b-a3b")
+@cache
+def qwen(name: str, layers: int = 48, **options: object) -> nop.Schedule:
+    package, workload = load_topology(name), load_workload("qwen3-30b-a3b").replace(layers=layers)
     layout = nop.allocate(workload.trace, package, method="contiguous")
     return nop.schedule(package, workload, layout, **options)  # type: ignore[arg-type]
 
@@ -218,9 +221,9 @@ def test_one_path_for_each_transfer_beats_a_table_with_two_attention_chiplets() 
 
 def test_the_step_is_never_longer_than_with_a_fixed_routing() -> None:
     for name in ("mesh-4x4", "torus-4x4"):
-        best = qwen(name).makespan
+        best = qwen(name, layers=12).makespan
         for routing in ("shortest", "dor", "ecmp"):
-            assert best <= qwen(name, routing=routing).makespan
+            assert best <= qwen(name, layers=12, routing=routing).makespan
 
 
 def test_a_broken_bound_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,10 +232,9 @@ def test_a_broken_bound_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     true: Callable[..., np.ndarray] = prices._distances
     monkeypatch.setattr(prices, "_distances", lambda network, y: 1.3 * true(network, y))
-    broken = 0
     for seed in range(12):
         try:
             enclose(seed, most=12, limit=0.2)
         except AssertionError:
-            broken += 1
-    assert broken > 0
+            return
+    pytest.fail("no table of paths undercuts the broken bound")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seeds import examples
 
 from noptoolkit.errors import InfeasibleError, UnknownNameError, WorkloadError
 from noptoolkit.nodes import Efficiency
@@ -32,7 +33,7 @@ def measured(efficiency: Efficiency, exposed: dict[str, float]) -> list[Measurem
 shares = st.floats(0.05, 0.9)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(shares, shares, shares, shares)
 def test_finds_the_parameters_that_made_the_measurements(
     memory: float, compute: float, network: float, share: float

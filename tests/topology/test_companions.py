@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from seeds import examples
 
 from noptoolkit import Memory, Package
 from noptoolkit.package import Node
@@ -50,7 +51,7 @@ def test_stacks_are_beside_what_they_serve(family: str, size: int) -> None:
 
 
 @example("star", 16, (2.0, 2.0), (1.0, 28.0), (2.0, 2.0), None, 3)  # a stack at the end of a side
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     family=st.sampled_from([name for name in BUILDERS if name not in ("nop_tree", "tree")]),
     size=st.sampled_from([16, 20, 36]),

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seeds import examples
 
 from noptoolkit import Chiplet, Link, LinkKind, Package
 from noptoolkit.errors import TopologyError, UnknownNameError
@@ -80,7 +81,7 @@ def test_scale_bandwidth() -> None:
         scale_bandwidth(package, 2, kind="memroy")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(2, 5), st.lists(st.integers(0, 24), min_size=1, max_size=6))
 def test_attachments_find_room(rows: int, where: list[int]) -> None:
     package = mesh(rows)

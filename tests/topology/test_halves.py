@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seeds import examples, seeds
 
 from noptoolkit import Chiplet, Link, Memory, Package, Switch
 from noptoolkit.errors import TopologyError
@@ -62,7 +63,7 @@ def enumerated(package: Package) -> float:
     return best
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(packages())
 def test_bisection_is_the_least_cut(package: Package) -> None:
     exact = bisection(package)
@@ -86,7 +87,7 @@ def test_a_search_that_is_cut_short_is_a_bound(monkeypatch: pytest.MonkeyPatch) 
     assert short.bandwidth == bisection(package, exact=False).bandwidth
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(packages())
 def test_no_bound_is_above_the_bisection(package: Package) -> None:
     least = enumerated(package) * (1 + 1e-9)
@@ -95,13 +96,13 @@ def test_no_bound_is_above_the_bisection(package: Package) -> None:
     assert 0 <= _spectral_bound(weights, chiplets) <= least
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(packages(extra=0))
 def test_trees_are_solved_exactly(package: Package) -> None:
     assert tree_bound(symmetric(package), network(package).chiplets) == pytest.approx(enumerated(package))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(packages())
 def test_switches_are_placed_at_best(package: Package) -> None:
     weights, chiplets = symmetric(package).toarray(), network(package).chiplets
@@ -156,7 +157,7 @@ def test_a_dragonfly_is_cut_between_its_groups() -> None:
     assert bisection(package).bandwidth == 64
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(4, 6))
 def test_descent_finds_the_least_cut_of_small_packages(seed: int) -> None:
     package = random_regular(24, 3, seed=seed, link_bandwidth=1.0)
     assert bisection(package, exact=False).bandwidth == bisection(package).bandwidth
@@ -214,7 +215,7 @@ def test_one_chiplet_has_no_bisection() -> None:
 
 
 @given(packages())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_matrices_count_every_channel(package: Package) -> None:
     """Bandwidth and number of channels of each pair, summed from the list of channels."""
     names, _, bandwidth = network(package)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seeds import examples
 
 from noptoolkit import Chiplet, Link, Memory, Package
 from noptoolkit.structure.profile import (
@@ -33,7 +34,7 @@ def packages(draw: st.DrawFn) -> Package:
     return Package("drawn", [Chiplet(f"e{i}", role="expert") for i in range(count)], links)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(packages())
 def test_paths_agree_with_networkx(package: Package) -> None:
     graph = nx.MultiGraph((link.a, link.b) for link in package.links)
@@ -72,7 +73,7 @@ def test_connectivity_by_spectrum_is_that_of_maximum_flows(family: str) -> None:
     assert edge_connectivity(package) == graph.edge_connectivity()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(packages())
 def test_connectivity(package: Package) -> None:
     graph = igraph.Graph.TupleList([(link.a, link.b) for link in package.links], directed=False)

@@ -106,7 +106,7 @@ def message_faults(result: FlowResult, trees: TreeLoads, *, tolerance: float = 1
     trees : TreeLoads
         Trees, and what they put on the network.
     tolerance : float
-        Relative difference that is no fault.
+        Relative difference that is not a fault.
     """
     routed = dataclasses.replace(result.routed, trees=trees, proof=None)
     given = Given(dataclasses.replace(result, routed=routed), tolerance)
