@@ -29,6 +29,7 @@ def called(*words: object) -> str:
 
 def test_every_plot_has_a_picture_on_the_command_line():
     of_other_results = {"collective", "latency", "latencies", "busy_channels", "saturations"}
+    of_other_results |= {"bandwidth_curve", "ladder", "upgrades"}
     assert set(KINDS) == set(plot.__all__) - {"save", "style"} - of_other_results
     assert set(PICTURES) == set(KINDS) - {"animate"}
 

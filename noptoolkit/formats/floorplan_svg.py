@@ -34,7 +34,8 @@ def dump_svg(package: Package) -> str:
     for node in package.nodes:
         if node.position is None or node.size is None:
             raise TopologyError(
-                f"package {package.name!r}: {node.name!r} has no position or size; place it first"
+                f"package {package.name!r}: {node.name!r} has no position or size; "
+                "place the package first, with noptoolkit.physical.place or convert --place"
             )
     (left, bottom), (width, height) = extent(package)
     top = bottom + height

@@ -163,7 +163,7 @@ def _check_multiple(family: str, what: str, value: int, each: int) -> None:
     if value % each:
         near = max(round(value / each), 1) * each
         raise TopologyError(
-            f"{family}: {what} {value} is no multiple of the {each} of a node; nearest: {near}"
+            f"{family}: {what} {value} is not a multiple of the {each} of a node; nearest: {near}"
         )
 
 

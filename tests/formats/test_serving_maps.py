@@ -111,7 +111,7 @@ def test_arrays_and_snapshots_as_maps(tmp_path: Path) -> None:
         ({}, "neither layer_list"),
         ([], "neither layer_list"),
         ({"layer_list": []}, "without layers"),
-        ({"layer_list": [3]}, "no list of devices"),
+        ({"layer_list": [3]}, "not a list of devices"),
         ({"layer_list": [{"device_list": [{"device_expert": [0]}]}]}, "1 devices, not 2"),
         (
             {"layer_list": [{"device_list": [{"device_expert": [0.5]}, {"device_expert": [1]}]}]},

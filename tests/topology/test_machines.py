@@ -55,9 +55,9 @@ def test_presets_are_the_builders() -> None:
 
 
 def test_sizes_that_machines_do_not_have() -> None:
-    with pytest.raises(TopologyError, match="gpus 20 is no multiple of the 8 of a node; nearest: 16"):
+    with pytest.raises(TopologyError, match="gpus 20 is not a multiple of the 8 of a node; nearest: 16"):
         topology.dgx_h100(20)
-    with pytest.raises(TopologyError, match="gcds 12 is no multiple of the 8 of a node; nearest: 16"):
+    with pytest.raises(TopologyError, match="gcds 12 is not a multiple of the 8 of a node; nearest: 16"):
         topology.frontier(12)
     with pytest.raises(TopologyError, match="rails 9 is not between 1 and 8"):
         topology.gpu_nodes(2, 8, rails=9)
