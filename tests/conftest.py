@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 import pytest
@@ -37,14 +37,15 @@ same kernel at the same time would both compile it.
 """
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
     """Sort tests into groups for ``--dist loadgroup``; a file that is in none is a group of its own."""
     rank = {name: i for i, name in enumerate(TOGETHER)}
     groups = {item: _group_of(item) for item in items}
     items.sort(key=lambda item: rank.get(groups[item], len(rank)))
     for item, group in groups.items():
         item.add_marker(pytest.mark.xdist_group(group))
+    return (yield)
 
 
 def _group_of(item: pytest.Item) -> str:
