@@ -11,7 +11,7 @@ demo: $(VENV)/.installed
 	$(BIN)/noptoolkit compare mozart-nop-tree mesh-4x4 torus-4x4 --on qwen3-30b-a3b --on gpt-oss-20b -o $(OUT)/
 
 test: check
-	MPLBACKEND=Agg $(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder
+	MPLBACKEND=Agg $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python .ci/smoke_wheel.py
 
 check: $(VENV)/.developer

@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,22 +38,30 @@ same kernel at the same time would both compile it.
 """
 
 
-@pytest.hookimpl(wrapper=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, None, None]:
-    """Sort tests into groups for ``--dist loadgroup``; a file that is in none is a group of its own."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort tests: groups first, as they are listed."""
     rank = {name: i for i, name in enumerate(TOGETHER)}
-    groups = {item: _group_of(item) for item in items}
-    items.sort(key=lambda item: rank.get(groups[item], len(rank)))
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    return (yield)
+    items.sort(key=lambda item: rank.get(_group_of(item.nodeid), len(rank)))
 
 
-def _group_of(item: pytest.Item) -> str:
-    path = item.path.relative_to(item.config.rootpath).as_posix()
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return what gives whole groups, or files that are in none, to workers: ``--dist loadfile``."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class LoadGroups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group_of(nodeid)
+
+    return LoadGroups(config, log)
+
+
+def _group_of(nodeid: str) -> str:
+    path = nodeid.partition("::")[0]
     place = path.removeprefix("tests/").removeprefix("noptoolkit/")
-    found = (name for name, places in TOGETHER.items() if place.startswith(places))
-    return next(found, path)
+    return next((name for name, places in TOGETHER.items() if place.startswith(places)), path)
 
 
 @pytest.fixture(scope="session", autouse=True)

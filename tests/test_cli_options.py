@@ -82,7 +82,7 @@ def test_misspelt_names_are_refused_before_anything_is_read(words, message):
 def test_commands_take_another_batch():
     words = ("schedule", "mozart-nop-tree", *QUICK, "--json")
     whole = called(*words)
-    less = called(*words, "--mode", "decode", "--sequences", 8, "--length", 512, "--micro-batches", 2)
+    less = called(*words, "--mode", "decode", "--sequences", 8, "--length", 128, "--micro-batches", 2)
     assert whole != less
     with pytest.raises(WorkloadError, match="3 sequences do not divide into 4 micro-batches; give a micro"):
         called(*words, "--sequences", 3)
