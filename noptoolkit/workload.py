@@ -64,6 +64,9 @@ class MoEModel:
         Layers with one ordinary feed-forward network, and its inner width.
     dense_order
         Whether dense layers come ``first`` (DeepSeek) or ``alternate`` evenly with MoE layers (Llama 4).
+    dense_at
+        Which layers are the dense ones, counted from 0, where they come neither way; as many as
+        ``dense_layers``. Empty: as ``dense_order`` says.
     latent_attention
         MLA instead of grouped-query attention.
     qk_norm
@@ -113,6 +116,7 @@ class MoEModel:
     full_every: int = 0
     context: int | None = None
     published_parameters: float | None = None
+    dense_at: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         raise_collected(WorkloadError, f"model {self.name!r}", type_faults(self))
@@ -131,6 +135,17 @@ class MoEModel:
             faults.append(f"top_k {self.top_k} is more than the {self.experts} experts")
         if self.dense_layers > self.layers:
             faults.append(f"dense_layers {self.dense_layers} is more than the {self.layers} layers")
+        if self.dense_at:
+            faults += [
+                f"dense_at names layer {layer}, the {self.layers} layers are 0 to {self.layers - 1}"
+                for layer in self.dense_at
+                if not 0 <= layer < self.layers
+            ]
+            if len(set(self.dense_at)) != len(self.dense_at) or len(self.dense_at) != self.dense_layers:
+                faults.append(
+                    f"dense_at names {len(set(self.dense_at))} different layers, "
+                    f"dense_layers is {self.dense_layers}"
+                )
         if self.dense_layers and not self.dense_width:
             faults.append(f"{self.dense_layers} dense layers need a dense_width")
         if self.kv_heads > 0 and self.heads % self.kv_heads:
@@ -163,8 +178,12 @@ class MoEModel:
         >>> shape |= dict(experts=2, top_k=1, dense_layers=2, dense_width=8)
         >>> MoEModel("a", **shape).is_dense, MoEModel("b", **shape, dense_order="alternate").is_dense
         ((True, True, False, False), (True, False, True, False))
+        >>> MoEModel("c", **shape, dense_at=(0, 3)).is_dense
+        (True, False, False, True)
         """
         dense, layers = self.dense_layers, self.layers
+        if self.dense_at:
+            return tuple(i in self.dense_at for i in range(layers))
         if self.dense_order == "first":
             return tuple(i < dense for i in range(layers))
         return tuple((i * dense) % layers < dense for i in range(layers))

@@ -2,8 +2,8 @@
 
 `search_portfolio` starts from every quick layout, descends from each, anneals the best few, gives the best
 two of all to tabu search, and moves the winner's clusters between groups. Where chiplets hold two experts, a
-matching is the optimum and no search is needed. Experts are first put in an order that
-does not depend on their ids, so that relabelling them changes nothing.
+matching is the optimum and no search is needed, and where they hold one, all layouts send as many copies.
+Experts are first put in an order that does not depend on their ids, so that relabelling them changes nothing.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ TABU_PATIENCE = 2  # swaps per expert
 MATCHED = 128  # most experts that are matched: the blossom algorithm takes seconds beyond
 ANNEALING = 500  # proposals per expert
 TIME_PROPOSALS = 40  # per expert, from each start
+ALONE = "one expert each (exact)"
 WORTH = 0.02  # share of the time for which the layout of fewest copies is given up
 LOAD_SLACKS = (1.1, 1.3)  # caps of the further starts for least time, as multiples of the mean load
 
@@ -71,7 +72,9 @@ def search_portfolio(
     order = _canonical_order(problem)
     renamed = _renamed(problem, order)
     pairs = bool(np.isin(problem.slots, (0, 2)).all())
-    if pairs and problem.num_experts <= MATCHED and not problem.limits:
+    if _alone(problem):
+        best, name = np.repeat(np.arange(problem.num_chiplets), problem.slots)[: problem.num_experts], ALONE
+    elif pairs and problem.num_experts <= MATCHED and not problem.limits:
         best, name = place_matched(renamed, rng), "matching (exact)"
     else:
         best, name = _searched(renamed, rng)
@@ -81,6 +84,11 @@ def search_portfolio(
     places = np.empty_like(best)
     places[order] = best
     return places, name
+
+
+def _alone(problem: LayoutProblem) -> bool:
+    """Return whether no chiplet holds two experts: all layouts have one C_T and one set of loads."""
+    return int(problem.slots.max(initial=0)) <= 1 and not problem.limits
 
 
 def _searched(problem: LayoutProblem, rng: np.random.Generator) -> tuple[Ints, str]:
@@ -105,7 +113,7 @@ def _shortened(
 ) -> tuple[Ints, str]:
     """Return the layout of least time that annealing finds from the fewest copies or from balanced load."""
     starts = [(fewest, name)]
-    for slack in LOAD_SLACKS:
+    for slack in () if _alone(problem) else LOAD_SLACKS:
         capped = dataclasses.replace(problem, limits=problem.limits + limits_of(problem, slack, None))
         patience = TABU_PATIENCE * problem.num_experts
         places = search_tabu(capped, fewest, patience=patience, rng=rng)

@@ -153,6 +153,20 @@ def test_search_equals_brute_force_over_all_placements() -> None:
     assert layout_time(problem, found, model) <= best * 1.005  # it anneals a smooth stand-in of the maximum
 
 
+def test_with_one_expert_each_only_places_are_searched() -> None:
+    package = tree(4, 4)
+    trace = topical(16, 4, tokens=300)
+    fewest, fastest = (allocate(trace, package, objective=objective) for objective in ("c_t", "time"))
+    for layout in (fewest, fastest):
+        assert (np.sort(layout.chiplet_of_expert) == np.arange(16)).all()
+        assert layout.method.startswith("auto: one expert each (exact)")
+        assert layout.c_t(trace) == 4
+    timed = package_time(package)
+    assert timed.time(fastest, trace) <= timed.time(fewest, trace)
+    random = allocate(trace, package, method="random")
+    assert fewest.c_g(trace) <= random.c_g(trace)
+
+
 @pytest.mark.parametrize("package", [tree(4, 4), grid(4, 4)], ids=["tree", "mesh"])
 def test_the_time_objective_shortens_and_keeps_caps(package: Package) -> None:
     trace = topical(64, 6, tokens=1500)

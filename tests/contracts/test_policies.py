@@ -119,9 +119,14 @@ def test_improvement_gains_and_may_be_left_out(family: str) -> None:
     assert improved.lower_bound == plain.lower_bound
 
 
-@pytest.mark.parametrize(("order", "expected"), [("first", "ddmm"), ("alternate", "dmdm")])
-def test_dense_layers_come_first_or_alternate(order: Literal["first", "alternate"], expected: str) -> None:
-    model = dataclasses.replace(MODEL, dense_layers=2, dense_order=order)
+@pytest.mark.parametrize(
+    ("order", "at", "expected"),
+    [("first", (), "ddmm"), ("alternate", (), "dmdm"), ("first", (3, 1), "mdmd")],
+)
+def test_dense_layers_come_first_or_alternate_or_where_they_are_said_to(
+    order: Literal["first", "alternate"], at: tuple[int, ...], expected: str
+) -> None:
+    model = dataclasses.replace(MODEL, dense_layers=2, dense_order=order, dense_at=at)
     workload = Workload("small", model, routing=SyntheticRouting(32, 4, tokens=512, layers=1, topics=4))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NopWarning)
