@@ -31,10 +31,12 @@ from noptoolkit.nodes import (
 )
 from noptoolkit.package import Chiplet, Package
 from noptoolkit.routing.problem import routing_problem
+from noptoolkit.step.caches import cache_shares, head_shares, tensor_parameters, tensor_work
 from noptoolkit.step.gradients import GradientSum, all_reduce_among
 from noptoolkit.step.holdings import ledger_of
 from noptoolkit.step.hosts import check_computes, hosts_of, sequences_of
 from noptoolkit.step.memory_stacks import MemoryStacks
+from noptoolkit.step.residents import Residents, residents_of
 from noptoolkit.step.routes import ALONE, named_routing, pairs_of, routed_step
 from noptoolkit.step.step import Block, Slice, Step, StepOptions
 from noptoolkit.step.transfers import Pair, Transfer
@@ -103,9 +105,15 @@ class _Maker:
             )
         self.tokens = self.batch.tokens / self.count
         hosts = hosts_of(package, options.hosts)
-        self.sequences = sequences_of(hosts, self.batch, self.count)
+        self.tensor = options.attention == "tensor" and self.batch.mode != "training" and len(hosts) > 1
+        self.sequences = sequences_of(hosts, self.batch, self.count, equal=self.tensor)
         self.hosts = tuple(self.sequences)
         self.stacks = MemoryStacks(package)
+        self.placed = cache_shares(package, self.model, self.stacks, options.cache, self.sequences)
+        if self.tensor and options.cache == "hosts":
+            part = len(hosts) * head_shares(self.model, len(hosts))
+            self.placed = {place: share * part for place, share in self.placed.items()}
+        self.pinned: dict[str, float] = {}  # bytes of experts that stay in SRAM, by chiplet
         self.slices, self.transfers = itertools.count(), itertools.count()
         self.single: dict[str, float] = {}  # chiplets whose slices fit in SRAM once but not twice
 
@@ -114,13 +122,22 @@ class _Maker:
         whole = trace.num_layers == self.model.layers  # a row for every layer, dense ones included
         turn = itertools.cycle(range(trace.num_layers))
         rows = [None if dense else i if whole else next(turn) for i, dense in enumerate(self.model.is_dense)]
-        kinds = list(zip(rows, self.model.is_windowed, strict=True))
-        made = sorted(set(kinds), key=lambda kind: (kind[0] is None, kind[0] or 0, kind[1]))
+        kept = residents_of(self.package, self.workload, self.allocation, self.options, rows)
+        size = float(self.model.expert_parameters * self.batch.bytes_per_value)
+        for name in self.package.experts:
+            if bytes_ := size * sum(len(one.get(name, ())) for one in kept):
+                self.pinned[name] = bytes_
+        sets = [tuple(sorted((name, *sorted(held)) for name, held in one.items())) for one in kept]
+        kinds = list(zip(rows, self.model.is_windowed, sets, strict=True))
+        made = sorted(set(kinds), key=lambda kind: (kind[0] is None, kind[0] or 0, *map(repr, kind[1:])))
         blocks = [
-            self.dense_block(windowed) if row is None else self.moe_block(trace, row, windowed)
-            for row, windowed in made
+            self.dense_block(windowed)
+            if row is None
+            else self.moe_block(trace, row, windowed, kept[kinds.index((row, windowed, held))])
+            for row, windowed, held in made
         ]
-        layers = tuple(made.index(kind) for kind in kinds)
+        places = {kind: place for place, kind in enumerate(made)}
+        layers = tuple(places[kind] for kind in kinds)
         head = self.head_block()
         self.stacks.warn_without()
         self.warn_of_single_buffers()
@@ -132,6 +149,8 @@ class _Maker:
             self.sequences,
             [row for row in rows if row is not None],
             [*(blocks[i] for i in layers), head],
+            self.placed,
+            self.pinned,
         )
         keeps = self.batch.mode == "training" and not self.options.recompute
         more = "recompute=True keeps less, " if keeps else ""
@@ -148,6 +167,7 @@ class _Maker:
             self.hosts,
             self.stacks,
             ledger,
+            self.pinned,
         )
 
     def warn_of_single_buffers(self) -> None:
@@ -167,7 +187,7 @@ class _Maker:
             stacklevel=5,
         )
 
-    def moe_block(self, trace: RoutingTrace, layer: int, windowed: bool) -> Block:
+    def moe_block(self, trace: RoutingTrace, layer: int, windowed: bool, kept: Residents) -> Block:
         model, width = self.model, self.batch.bytes_per_value
         one = trace.layer(layer)
         layout = self.allocation.layer(layer)
@@ -195,7 +215,7 @@ class _Maker:
         shared = self.hosted(
             "shared", model.shared_parameters, lambda share: shared_work(model, self.tokens * share, width)
         )
-        experts, unread = self.expert_slices(parts, layout)
+        experts, unread = self.expert_slices(parts, layout, kept)
         return Block(
             before,
             shared,
@@ -205,6 +225,7 @@ class _Maker:
             self.exchange(before, shared) | self.exchange_of_copies(layout),
             *self.cache(windowed),
             unread,
+            *self.among_hosts(),
         )
 
     def dense_block(self, windowed: bool) -> Block:
@@ -215,7 +236,22 @@ class _Maker:
         dense = self.hosted(
             "dense", model.dense_parameters, lambda share: dense_work(model, self.tokens * share, width)
         )
-        return Block(before, dense, (), (), (), self.exchange(before, dense), *self.cache(windowed))
+        caches, exchanged = self.cache(windowed), self.exchange(before, dense)
+        return Block(before, dense, (), (), (), exchanged, *caches, {}, *self.among_hosts())
+
+    def among_hosts(self) -> tuple[tuple[Transfer, ...], tuple[Transfer, ...]]:
+        """Return what tensor-parallel hosts send each other before and after attention."""
+        if not self.tensor:
+            return (), ()
+        size = self.tokens * self.model.hidden * self.batch.bytes_per_value / len(self.hosts)
+        there, back = (
+            tuple(
+                self.transfer(all_to_all(self.package, size, among=self.hosts), "exchange")
+                for _ in range(self.count)
+            )
+            for _ in range(2)
+        )
+        return there, back
 
     def head_block(self) -> Block:
         model = self.model
@@ -235,7 +271,7 @@ class _Maker:
         made: list[Slice] = []
         for name in names:
             chiplet = self.chiplet(name)
-            room = chiplet.sram
+            room = self.room(chiplet)
             parts = 1 if room is None else math.ceil(2 * parameters * width / room)
             forward = np.full(
                 self.count, compute_time(chiplet, work, self.options.efficiency.compute) / parts
@@ -267,30 +303,33 @@ class _Maker:
 
     @property
     def attention_parameters(self) -> int:
-        return self.model.attention_parameters + 2 * self.model.hidden
+        norms = 2 * self.model.hidden
+        if self.tensor:
+            return tensor_parameters(self.model, len(self.hosts)) + norms
+        return self.model.attention_parameters + norms
 
     def attend(self, share: float, windowed: bool) -> Work:
         """Return the attention of a micro-batch's share of sequences, and of prompts, on a host."""
         batch = self.batch
         if batch.mode == "training":
             return share * attention_work(self.model, batch, batch.sequences // self.count, windowed=windowed)
+        if self.tensor:
+            every = batch.sequences // self.count
+            return tensor_work(self.model, batch, every, len(self.hosts), windowed=windowed)
         there, prompts = share * (batch.sequences // self.count), share / self.count
         return attention_work(self.model, batch, there, windowed=windowed, prompts=prompts)
 
     def cache(self, windowed: bool) -> tuple[Transfer | None, Transfer | None]:
         """Return the movements of a micro-batch's keys and values, read and written."""
-        reads: dict[Pair, float] = {}
-        writes: dict[Pair, float] = {}
-        for host, share in self.shares.items():
-            read, written = cache_traffic(
-                self.model,
-                self.batch,
-                share * (self.batch.sequences // self.count),
-                windowed=windowed,
-                prompts=share / self.count,
-            )
-            reads |= self.stacks.pairs(host, read, 0.0)
-            writes |= self.stacks.pairs(host, 0.0, written)
+        read, written = cache_traffic(
+            self.model,
+            self.batch,
+            self.batch.sequences // self.count,
+            windowed=windowed,
+            prompts=1 / self.count,
+        )
+        reads = {place: read * share for place, share in self.placed.items() if read}
+        writes = {(host, memory): written * share for (memory, host), share in self.placed.items() if written}
         return (
             Transfer(next(self.transfers), "load", reads) if reads else None,
             Transfer(next(self.transfers), "store", writes) if writes else None,
@@ -307,7 +346,7 @@ class _Maker:
             return ()
         made: list[Slice] = []
         size = parameters * self.batch.bytes_per_value
-        rooms = [self.chiplet(host).sram for host in self.hosts]
+        rooms = [self.room(self.chiplet(host)) for host in self.hosts]
         parts = max(1 if room is None else math.ceil(2 * size / room) for room in rooms)
         for host in self.hosts:
             chiplet = self.chiplet(host)
@@ -317,7 +356,7 @@ class _Maker:
         return tuple(made)
 
     def expert_slices(
-        self, parts: Sequence[RoutingTrace], layout: Allocation
+        self, parts: Sequence[RoutingTrace], layout: Allocation, kept: Residents
     ) -> tuple[tuple[Slice, ...], dict[str, float]]:
         """Return the slices of the experts, heavy ones first on their chiplet, and the bytes not read.
 
@@ -330,11 +369,17 @@ class _Maker:
         holds = layout.holds[0]
         training = self.batch.mode == "training"
         loads = holds if training or self.options.experts == "all" else holds & (served.sum(axis=0) > 0)
+        inside = np.zeros_like(holds)
+        for name, experts in kept.items():
+            inside[layout.experts.index(name), list(experts)] = True
+        present, loads = loads & inside, loads & ~inside
         left = (holds & ~loads).sum(axis=1) * float(self.model.expert_parameters * self.batch.bytes_per_value)
         unread = {name: size for name, size in zip(layout.experts, left.tolist(), strict=True) if size}
         copied = holds.sum(axis=0) > 1 if training else np.zeros(len(holds[0]), np.bool_)
         made: list[Slice] = []
         for index, name in enumerate(self.package.experts):
+            if present[index].any():
+                made.append(self.resident_slice(name, np.flatnonzero(present[index]), served[:, index]))
             for exchanged in (True, False):
                 held = np.flatnonzero(loads[index] & (copied == exchanged))
                 if len(held):
@@ -355,6 +400,16 @@ class _Maker:
             forward = np.array([compute_time(chiplet, w, self.options.efficiency.compute) for w in works])
             for _ in range(split):
                 yield self.slice(name, "expert", parameters, forward, copies)
+
+    def resident_slice(self, name: str, held: Ints, counts: Floats) -> Slice:
+        """Return what a chiplet computes with experts that are in its SRAM: nothing to load."""
+        works = [
+            expert_work(self.model, float(n), len(held), self.batch.bytes_per_value)
+            for n in counts[:, held].sum(axis=1)
+        ]
+        chiplet, share = self.chiplet(name), self.options.efficiency.compute
+        forward = np.array([compute_time(chiplet, work, share) for work in works])
+        return self.slice(name, "expert", 0.0, forward, None)
 
     def slice(self, chiplet: str, kind: str, parameters: float, forward: Floats, copies: int | None) -> Slice:
         size = parameters * self.batch.bytes_per_value
@@ -378,24 +433,29 @@ class _Maker:
 
         A slice is at most half of the SRAM, so that one is used while the next loads.
         """
+        room = self.room(chiplet)
         if (asked := self.options.slices) is not None:
             groups, split = min(asked, experts), max(1, math.ceil(asked / experts))
             largest = math.ceil(experts / groups) * size / split
-            if chiplet.sram is not None and largest > chiplet.sram:
+            if room is not None and largest > room:
                 raise ScheduleError(
                     f"chiplet {chiplet.name!r}: a slice of {format_quantity(largest, 'B')} of weights "
-                    f"does not fit in {format_quantity(chiplet.sram, 'B')} of SRAM; use more than "
+                    f"does not fit in {format_quantity(room, 'B')} of SRAM; use more than "
                     f"slices={asked}, or leave it out for as many as it takes"
                 )
-            if chiplet.sram is not None and 2 * largest > chiplet.sram:
+            if room is not None and 2 * largest > room:
                 self.single[chiplet.name] = largest
             return groups, split
-        if chiplet.sram is None:
+        if room is None:
             return 1, 1
-        at_once = int(chiplet.sram / 2 // size)
+        at_once = int(room / 2 // size)
         if at_once >= 1:
             return math.ceil(experts / at_once), 1
-        return experts, math.ceil(2 * size / chiplet.sram)
+        return experts, math.ceil(2 * size / room)
+
+    def room(self, chiplet: Chiplet) -> float | None:
+        """Return the SRAM that is left for the ring of slices, in B; ``None`` where it is not limited."""
+        return None if chiplet.sram is None else chiplet.sram - self.pinned.get(chiplet.name, 0.0)
 
     def move(self, kind: str, pairs: Mapping[Pair, float]) -> Transfer:
         """Return a movement between a chiplet and its stacks."""

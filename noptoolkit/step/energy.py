@@ -102,7 +102,7 @@ def _moved(step: Step, block: Block) -> tuple[float, float]:
     caches = [sent for sent in (block.cache_read, block.cache_written) if sent is not None]
     times += [(sent, step.micro_batches) for sent in caches]
     memory = sum(n * _accessed(step, sent) for sent, n in times)
-    times += [(sent, passes) for sent in (*block.dispatch, *block.combine)]
+    times += [(sent, passes) for sent in (*block.dispatch, *block.combine, *block.gather, *block.scatter)]
     times += [(block.exchange[kind], 1) for kind, _ in block.exchanged]
     return memory, sum(n * _sent(step, sent) for sent, n in times)
 

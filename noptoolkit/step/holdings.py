@@ -25,6 +25,8 @@ def ledger_of(
     sequences: Mapping[str, float],
     rows: Sequence[int],
     blocks: Sequence[Block],
+    placed: Mapping[tuple[str, str], float],
+    pinned: Mapping[str, float],
 ) -> Ledger:
     """Return what lies where during a step.
 
@@ -36,6 +38,10 @@ def ledger_of(
         Layer of the trace that each layer with experts takes.
     blocks : sequence of Block
         All layers and the head.
+    placed : mapping
+        Share of the caches that each host has on each stack, by (stack, host).
+    pinned : mapping
+        Bytes of experts that stay in SRAM, by chiplet.
     """
     hosts = tuple(sequences)
     model, batch, n = workload.model, workload.batch, len(hosts)
@@ -54,14 +60,15 @@ def ledger_of(
     for host in hosts:
         book.store(host, "weights", embedding * width / n)
         book.store(host, "optimiser", embedding * state / n)
-        if not training:
-            share = sequences[host] / sum(sequences.values())
-            book.store(host, "cache", share * _caches(workload))
+    if not training:
+        context = _caches(workload)
+        for (memory, _), share in placed.items():
+            book.put(memory, "cache", share * context)
     kept = _activations(workload, allocation, options, hosts, rows) if training else {}
     for name in dict.fromkeys((*largest, *kept)):
         chiplet = stacks.package[name]
         assert isinstance(chiplet, Chiplet)
-        ring, beside = 2 * largest.get(name, 0.0), 0.0
+        ring, beside = pinned.get(name, 0.0) + 2 * largest.get(name, 0.0), 0.0
         if chiplet.sram is not None:
             book.put(name, "weights", min(ring, chiplet.sram))
             beside = min(kept.get(name, 0.0), max(chiplet.sram - ring, 0.0))

@@ -51,12 +51,14 @@ def hosts_of(package: Package, asked: str | Sequence[str] | None) -> tuple[str, 
     return names
 
 
-def sequences_of(hosts: Sequence[str], batch: Batch, micro_batches: int) -> dict[str, float]:
+def sequences_of(
+    hosts: Sequence[str], batch: Batch, micro_batches: int, *, equal: bool = False
+) -> dict[str, float]:
     """Return the hosts that take part in a step, and how many sequences of a micro-batch each has.
 
     In training an equal share each. In prefill and decode a whole number, as equal as may be: hosts without
     a sequence take no part, those that do are spread evenly over the list. With prompts beside the sequences
-    of a decode step, all hosts take part, with an equal share of both.
+    of a decode step, all hosts take part, with an equal share of both; ``equal`` asks for that.
 
     Examples
     --------
@@ -66,7 +68,7 @@ def sequences_of(hosts: Sequence[str], batch: Batch, micro_batches: int) -> dict
     {'e0': 2.0, 'e1': 1.0}
     """
     count, there = batch.sequences // micro_batches, len(hosts)
-    if batch.mode == "training" or batch.prompt_tokens:
+    if batch.mode == "training" or batch.prompt_tokens or equal:
         return dict.fromkeys(hosts, count / there)
     if count <= there:
         return {hosts[i * there // count]: 1.0 for i in range(count)}

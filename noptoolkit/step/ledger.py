@@ -36,6 +36,9 @@ from noptoolkit.workload import MoEModel
 
 __all__ = ["KINDS", "Holding", "Ledger", "activation_values"]
 
+HALF_A_BYTE = 0.5
+"""More than the error of sums of shares: what is a byte too large is told."""
+
 KINDS = ("weights", "optimiser", "activations", "cache")
 
 
@@ -98,7 +101,7 @@ class Ledger:
         share = {}
         for place in dict.fromkeys(held.place for held in self.holdings):
             capacity = self.capacity(place)
-            if capacity is not None and self.used(place) > capacity * (1 + 1e-9):
+            if capacity is not None and self.used(place) > capacity + HALF_A_BYTE:
                 share[place] = self.used(place) / max(capacity, 1e-300)
         return tuple(sorted(share, key=lambda place: -share[place]))
 

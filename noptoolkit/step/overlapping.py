@@ -64,7 +64,7 @@ class _Writer:
         self.step, self.prefetch, self.order = step, prefetch, order
         self.contention, self.chunks = "relaxed" if step.relaxed else contention, chunks
         self.sram = {
-            node.name: node.sram
+            node.name: node.sram - step.resident.get(node.name, 0.0)
             for node in step.package.nodes
             if isinstance(node, Chiplet) and node.sram is not None
         }
@@ -166,7 +166,9 @@ class _Writer:
         for b in range(self.step.micro_batches):
             label = f"{visit.name} m{b}"
             cached = self.move(block.cache_read, (), f"cache {label}")
-            attended = self.compute(visit, block.before, b, [*self.ready[b], *cached])
+            waits = [*self.ready[b], *self.among(block.gather, b, self.ready[b], f"gather {label}")]
+            attended = self.compute(visit, block.before, b, [*waits, *cached])
+            attended = [*attended, *self.among(block.scatter, b, attended, f"scatter {label}")]
             stage += attended
             ends.append(attended)
             self.move(block.cache_written, attended, f"cache {label}")
@@ -180,6 +182,13 @@ class _Writer:
         self.marked["pass"] = stage
         self.mark_loads(visit)
         self.release(visit)
+
+    def among(self, sent: Sequence[Transfer], b: int, after: Ids, text: str) -> Ids:
+        """Add what tensor-parallel hosts send each other; return what follows waits for."""
+        if not sent:
+            return ()
+        ends = self.send(sent[b], dict.fromkeys(sent[b].parts, after), text)
+        return self.join(list(dict.fromkeys(ends.values())), text)
 
     def backward(self, visit: Visit) -> None:
         block = visit.block

@@ -50,7 +50,7 @@ def transfers_of(block: Block) -> Iterable[tuple[str, Transfer]]:
     """Yield the transfers of one pass through a block with their kind."""
     for sent in block.dispatch:
         yield "dispatch", sent
-    for sent in block.combine:
+    for sent in (*block.combine, *block.gather, *block.scatter):
         yield "combine", sent
     for part in block.slices:
         yield "load", part.load

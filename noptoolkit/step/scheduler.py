@@ -41,6 +41,10 @@ def schedule(
     recompute: bool = False,
     experts: ExpertLoads = "used",
     number: int = 0,
+    resident: Literal["none", "pinned", "recent"] = "none",
+    resident_share: float = 0.5,
+    cache: Literal["hosts", "sequences", "heads"] = "hosts",
+    attention: Literal["data", "tensor"] = "data",
     energy_per_flop: Quantity | None = None,
     **changes: Any,
 ) -> StepSchedule:
@@ -59,8 +63,10 @@ def schedule(
         chosen for all traffic together and of shortest, dor and ecmp, one path per transfer;
         ``optimal-split`` if transfers may be split over paths; ``optimal-alone`` for the best routes of each
         transfer alone; or a routing of `noptoolkit.flow.ROUTINGS` or of your own.
-    efficiency, slices, optimiser, weights_on_network, hosts, split_head, recompute, experts, number
+    efficiency, slices, optimiser, weights_on_network, hosts, split_head, recompute
         See `StepOptions`.
+    experts, number, resident, resident_share, cache, attention
+        See `StepOptions`; of prefill and decode.
     energy_per_flop
         In J, see `energy_of`.
     changes
@@ -109,6 +115,10 @@ def schedule(
                 recompute=recompute,
                 experts=experts,
                 number=number,
+                resident=resident,
+                resident_share=resident_share,
+                cache=cache,
+                attention=attention,
             )
             unrouted = unrouted_step(package, workload, allocation, options)
             steps[count] = tuple(candidate_steps(unrouted, routing))

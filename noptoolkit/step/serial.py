@@ -35,6 +35,7 @@ def serial_graph(step: Step) -> TaskGraph:
         early = (*block.before, *block.beside) if step.loads_as_routed else block.slices
         stage("load", f"load {where}", add_up(part.load.occupied for part in early))
         stage("load", f"read cache {where}", cached(block.cache_read))
+        stage("exchange", f"gather {where}", add_up(t.uses for t in block.gather))
         hosts = add_up({p.chiplet: factor * p.forward.sum()} for p in (*block.before, *block.beside))
         experts = add_up({p.chiplet: factor * p.forward.sum()} for p in block.experts)
         stages = [
@@ -45,6 +46,8 @@ def serial_graph(step: Step) -> TaskGraph:
         ]
         for kind, uses in [*stages[1:], stages[0]] if backward else stages:
             stage(kind, f"{kind} {where}", uses)
+            if kind == "attention" and block.scatter:
+                stage("exchange", f"scatter {where}", add_up(t.uses for t in block.scatter))
             if kind == "attention" and step.loads_as_routed:
                 stage("load", f"load experts {where}", add_up(p.load.occupied for p in block.experts))
         stage("store", f"write cache {where}", cached(block.cache_written))

@@ -55,6 +55,14 @@ __all__ = ["EXPERT_LOADS", "Block", "ExpertLoads", "Slice", "Step", "StepOptions
 ExpertLoads = Literal["used", "routed", "all"]
 EXPERT_LOADS: tuple[ExpertLoads, ...] = get_args(ExpertLoads)
 
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "experts": EXPERT_LOADS,
+    "resident": ("none", "pinned", "recent"),
+    "cache": ("hosts", "sequences", "heads"),
+    "attention": ("data", "tensor"),
+}
+"""What options that are words may be."""
+
 MOST_SLICES = 65_536
 """Of a chiplet's experts: more are taken for a typo."""
 
@@ -100,6 +108,14 @@ class StepOptions:
         layers. Training loads all.
     number
         Number of the step: the tokens that it takes from the trace, see `noptoolkit.touched.token_places`.
+    resident, resident_share
+        Experts that stay in SRAM between steps, ``none``, ``pinned`` or ``recent``, and the share of each
+        chiplet's SRAM that keeps them; see `noptoolkit.step.residents`. Prefill and decode only.
+    cache
+        Where keys and values lie: ``hosts``, ``sequences`` or ``heads``; see `noptoolkit.step.caches`.
+    attention
+        How attention is spread over several hosts, ``data`` or ``tensor``; see `noptoolkit.step.caches`.
+        Prefill and decode only.
     """
 
     degree: Degree = "in-network"
@@ -114,10 +130,17 @@ class StepOptions:
     recompute: bool = False
     experts: ExpertLoads = "used"
     number: int = 0
+    resident: Literal["none", "pinned", "recent"] = "none"
+    resident_share: float = 0.5
+    cache: Literal["hosts", "sequences", "heads"] = "hosts"
+    attention: Literal["data", "tensor"] = "data"
 
     def __post_init__(self) -> None:
-        if self.experts not in EXPERT_LOADS:
-            raise ScheduleError(f"experts={self.experts!r}; {did_you_mean(str(self.experts), EXPERT_LOADS)}")
+        for name, known in WORDS.items():
+            if (value := getattr(self, name)) not in known:
+                raise ScheduleError(f"{name}={value!r}; {did_you_mean(str(value), known)}")
+        if not 0 <= self.resident_share < 1:
+            raise ScheduleError(f"resident_share={self.resident_share!r}: give a share of SRAM below 1")
         if not isinstance(self.number, int) or self.number < 0:
             raise ScheduleError(f"number={self.number!r}: give a whole number, 0 or more")
         if self.slices is not None and (
@@ -183,7 +206,9 @@ class Block:
         Keys and values of one micro-batch, in decode and prefill; ``None`` where there are none.
     unread
         Bytes of experts that lie on a chiplet's stacks and are not loaded, since no token of the step uses
-        them there, by chiplet.
+        them there or they are in SRAM, by chiplet.
+    gather, scatter
+        Of each micro-batch, tokens to and partial results from tensor-parallel attention; empty without.
     """
 
     before: tuple[Slice, ...]
@@ -195,6 +220,8 @@ class Block:
     cache_read: Transfer | None = None
     cache_written: Transfer | None = None
     unread: Mapping[str, float] = field(default_factory=dict)
+    gather: tuple[Transfer, ...] = ()
+    scatter: tuple[Transfer, ...] = ()
 
     @property
     def slices(self) -> tuple[Slice, ...]:
@@ -226,6 +253,8 @@ class Block:
             None if self.cache_read is None else change(self.cache_read),
             None if self.cache_written is None else change(self.cache_written),
             self.unread,
+            tuple(map(change, self.gather)),
+            tuple(map(change, self.scatter)),
         )
 
 
@@ -251,6 +280,8 @@ class Step:
         The memory stacks of each chiplet.
     ledger
         What lies where.
+    resident
+        Bytes of experts that stay in SRAM, by chiplet.
     routing
         Name of the routing of its transfers, empty before they are routed.
     relaxed
@@ -268,6 +299,7 @@ class Step:
     hosts: tuple[str, ...]
     stacks: MemoryStacks
     ledger: Ledger
+    resident: Mapping[str, float] = field(default_factory=dict)
     routing: str = ""
     relaxed: bool = False
 

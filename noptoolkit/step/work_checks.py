@@ -144,7 +144,7 @@ def passes(step: Step) -> Iterator[tuple[Block, float, Transfer]]:
     for number, block in enumerate((*step.blocks, step.head)):
         times = 1.0 if block is step.head else float(step.layers.count(number))
         both = 2.0 if step.training and block is not step.head else 1.0
-        for sent in (*block.dispatch, *block.combine):
+        for sent in (*block.dispatch, *block.combine, *block.gather, *block.scatter):
             yield block, times * both, sent
         for part in block.slices:
             yield block, times * both, part.load
