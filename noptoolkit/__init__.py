@@ -15,7 +15,7 @@ from noptoolkit._pictures import name_artist
 from noptoolkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from noptoolkit import formats, physical, plans, plot, simulate, study, topology, traffic
+    from noptoolkit import formats, physical, plans, plot, serving, simulate, study, topology, traffic
     from noptoolkit._threads import limit_threads
     from noptoolkit.allocation import Allocation, allocate, compare_layouts
     from noptoolkit.collectives import CollectiveResult, collective
@@ -107,6 +107,7 @@ __all__ = [
     "save_trace",
     "schedule",
     "schedule_graph",
+    "serving",
     "simulate",
     "study",
     "topology",

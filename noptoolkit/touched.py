@@ -16,6 +16,7 @@ use either.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -131,11 +132,8 @@ def touched(trace: RoutingTrace, tokens: int, *, method: Method | None = None) -
         )
     of = untouched(there, tokens, kind)
     chance, spread = np.zeros((trace.num_layers, trace.num_experts)), np.zeros(trace.num_layers)
-    for layer, ids in enumerate(trace.topk):
-        count = np.bincount(ids.ravel(), minlength=trace.num_experts)
+    for layer, (count, either) in enumerate(_users(trace)):
         chance[layer] = 1.0 - of[count]
-        either = count[:, None] + count - trace.layer(layer).coactivation().astype(np.int64)
-        np.fill_diagonal(either, count)
         joint = of[either] - np.outer(of[count], of[count])
         spread[layer] = np.sqrt(max(float(joint.sum()), 0.0))
     return Touched(tokens, chance, spread, kind)
@@ -166,6 +164,18 @@ def untouched(there: int, tokens: int, method: Method = "expected") -> Floats:
     if tokens == 1:
         chances = rest / there
     return chances
+
+
+@lru_cache(maxsize=8)
+def _users(trace: RoutingTrace) -> tuple[tuple[Ints, Ints], ...]:
+    """Return, for each layer, the tokens that use each expert and those that use either of two experts."""
+    found = []
+    for layer, ids in enumerate(trace.topk):
+        count = np.bincount(ids.ravel(), minlength=trace.num_experts)
+        either = count[:, None] + count - trace.layer(layer).coactivation().astype(np.int64)
+        np.fill_diagonal(either, count)
+        found.append((count, either))
+    return tuple(found)
 
 
 def _check(trace: RoutingTrace, tokens: int) -> None:

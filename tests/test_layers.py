@@ -24,7 +24,7 @@ LAYERS = [
     {"physical", "scheduling", "simulate"},
     {"collectives"},
     {"step"},
-    {"plans"},
+    {"plans", "serving"},
     {"stages"},
     {"pipeline"},
     {"metrics", "whatif"},

@@ -46,6 +46,7 @@ ROOMS = {
     "scheduling": "Schedules",
     "step": "The step of a mixture-of-experts model",
     "plans": "Parallel plans",
+    "serving": "Serving",
     "simulate": "Simulation",
     "stages": "The stages of a run",
     "pipeline": "The pipeline",

@@ -23,6 +23,7 @@ from noptoolkit.cli import (
     plotting,
     reproducing,
     scheduling,
+    serving,
     simulating,
 )
 from noptoolkit.cli.screen import errors, output
@@ -60,6 +61,7 @@ app.command("compare")(comparing.compare)
 app.command("plot")(plotting.plot)
 app.command("allocate")(allocating.allocate)
 app.command("schedule")(scheduling.schedule)
+app.command("serve")(serving.serve)
 app.command("collective")(collecting.collective)
 app.command("resilience")(degrading.resilience)
 app.command("what-if")(changing.what_if)

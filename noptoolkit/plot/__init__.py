@@ -17,6 +17,7 @@ from noptoolkit.plot._published import published
 from noptoolkit.plot._roofline import roofline
 from noptoolkit.plot._saving import save
 from noptoolkit.plot._schedule import schedule
+from noptoolkit.plot._serving import serving
 from noptoolkit.plot._simulation import busy_channels, latencies, latency, saturations
 from noptoolkit.plot._step_bounds import step_bounds
 from noptoolkit.plot._style import style
@@ -50,6 +51,7 @@ __all__ = [
     "save",
     "scaling",
     "schedule",
+    "serving",
     "step_bounds",
     "style",
     "temperature",

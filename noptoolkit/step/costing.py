@@ -271,7 +271,7 @@ class _Maker:
         made: list[Slice] = []
         for name in names:
             chiplet = self.chiplet(name)
-            room = self.room(chiplet)
+            room = None if self.streams else self.room(chiplet)
             parts = 1 if room is None else math.ceil(2 * parameters * width / room)
             forward = np.full(
                 self.count, compute_time(chiplet, work, self.options.efficiency.compute) / parts
@@ -346,7 +346,7 @@ class _Maker:
             return ()
         made: list[Slice] = []
         size = parameters * self.batch.bytes_per_value
-        rooms = [self.room(self.chiplet(host)) for host in self.hosts]
+        rooms = [None if self.streams else self.room(self.chiplet(host)) for host in self.hosts]
         parts = max(1 if room is None else math.ceil(2 * size / room) for room in rooms)
         for host in self.hosts:
             chiplet = self.chiplet(host)
@@ -412,7 +412,7 @@ class _Maker:
         return self.slice(name, "expert", 0.0, forward, None)
 
     def slice(self, chiplet: str, kind: str, parameters: float, forward: Floats, copies: int | None) -> Slice:
-        size = parameters * self.batch.bytes_per_value
+        size, node = parameters * self.batch.bytes_per_value, self.chiplet(chiplet)
         update = update_work(parameters, OPTIMISERS[self.options.optimiser])
         arithmetic = Work(update.flops)
         return Slice(
@@ -423,9 +423,10 @@ class _Maker:
             self.move("load", self.stacks.pairs(chiplet, size, 0.0)),
             self.move("store", self.stacks.pairs(chiplet, update.read, size + update.written)),
             forward,
-            compute_time(self.chiplet(chiplet), arithmetic, self.options.efficiency.compute),
+            compute_time(node, arithmetic, self.options.efficiency.compute),
             next(self.slices),
             copies,
+            size if not self.streams else min(size, (self.room(node) or math.inf) / 2),
         )
 
     def cut(self, chiplet: Chiplet, experts: int, size: float) -> tuple[int, int]:
@@ -434,7 +435,9 @@ class _Maker:
         A slice is at most half of the SRAM, so that one is used while the next loads.
         """
         room = self.room(chiplet)
-        if (asked := self.options.slices) is not None:
+        if (asked := self.options.slices) == "stream":
+            return 1, 1
+        if asked is not None:
             groups, split = min(asked, experts), max(1, math.ceil(asked / experts))
             largest = math.ceil(experts / groups) * size / split
             if room is not None and largest > room:
@@ -452,6 +455,10 @@ class _Maker:
         if at_once >= 1:
             return math.ceil(experts / at_once), 1
         return experts, math.ceil(2 * size / room)
+
+    @property
+    def streams(self) -> bool:
+        return self.options.slices == "stream"
 
     def room(self, chiplet: Chiplet) -> float | None:
         """Return the SRAM that is left for the ring of slices, in B; ``None`` where it is not limited."""

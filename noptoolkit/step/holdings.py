@@ -53,7 +53,7 @@ def ledger_of(
         for part in block.slices:
             book.store(part.chiplet, "weights", part.size)
             book.store(part.chiplet, "optimiser", part.size / width * state)
-            largest[part.chiplet] = max(largest.get(part.chiplet, 0.0), part.size)
+            largest[part.chiplet] = max(largest.get(part.chiplet, 0.0), part.room)
         for name, size in block.unread.items():
             book.store(name, "weights", size)
     embedding = 0 if model.tied_embeddings else model.vocab * model.hidden

@@ -294,7 +294,7 @@ class _Writer:
                 gate += routed[int(np.argmax(part.forward > 0))]
             visit.place[part.index] = len(ring)
             loads = self.load_slice(part, gate, f"load {part.kind} {visit.name}")
-            ring.append(Entry(part.size, loads))
+            ring.append(Entry(part.room, loads))
             if part.index in last:  # a stage for the lower bound: see `mark_loads`
                 loads = self.join(loads, f"load {part.kind} {visit.name}")
             visit.loaded[part.index] = loads
@@ -302,7 +302,7 @@ class _Writer:
     def load_slice(self, part: Slice, gate: Ids, text: str) -> Ids:
         """Add the load of a slice, behind earlier ones of its port where an order is given."""
         buffer = part.chiplet if part.chiplet in self.sram else None
-        hold = part.size if buffer else 0.0  # the first task takes the room for all
+        hold = part.room if buffer else 0.0  # the first task takes the room for all
         queued = self.order is not None and part.kind == "expert"
         sent = part.load
         if self.contention == "relaxed":
@@ -358,7 +358,7 @@ class _Writer:
         by_chiplet: dict[str, list[int]] = {}
         for part in visit.block.slices:
             buffer = part.chiplet if part.chiplet in self.sram else None
-            hold = -part.size if buffer else 0.0
+            hold = -part.room if buffer else 0.0
             text = f"release {part.kind} {visit.name}"
             after = visit.done[part.index]
             task = self.tasks.add(0.0, None, after, kind="join", label=text, buffer=buffer, hold=hold)

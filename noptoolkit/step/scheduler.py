@@ -33,7 +33,7 @@ def schedule(
     priority: str | Priority = "tail",
     efficiency: Efficiency | None = None,
     routing: str | Routing = "optimal",
-    slices: int | None = None,
+    slices: int | Literal["stream"] | None = None,
     optimiser: str = "sgd",
     weights_on_network: bool = True,
     hosts: Literal["experts", "all"] | tuple[str, ...] | None = None,

@@ -79,7 +79,9 @@ class StepOptions:
         Parts of the batch; as the workload says where ``None``.
     slices
         Into how many slices a chiplet's experts of one block are cut; as few as let two of them fit in its
-        SRAM where ``None``.
+        SRAM where ``None``. ``stream``: one for each operation of a block on a chiplet, which passes through
+        at most half of the SRAM; work starts when all of it is loaded, a little later than it could. A step
+        of few large slices is scheduled many times faster.
     routing
         Routing of everything that crosses the network: tokens, weights, gradients, caches; a name in
         `noptoolkit.flow.ROUTINGS` or such a routing. ``optimal`` and ``optimal-split`` route all traffic
@@ -120,7 +122,7 @@ class StepOptions:
 
     degree: Degree = "in-network"
     micro_batches: int | None = None
-    slices: int | None = None
+    slices: int | Literal["stream"] | None = None
     routing: str | Routing = "optimal"
     efficiency: Efficiency = field(default_factory=Efficiency)
     optimiser: str = "sgd"
@@ -143,10 +145,12 @@ class StepOptions:
             raise ScheduleError(f"resident_share={self.resident_share!r}: give a share of SRAM below 1")
         if not isinstance(self.number, int) or self.number < 0:
             raise ScheduleError(f"number={self.number!r}: give a whole number, 0 or more")
-        if self.slices is not None and (
+        if self.slices not in (None, "stream") and (
             not isinstance(self.slices, int) or not 0 < self.slices <= MOST_SLICES
         ):
-            raise ScheduleError(f"slices={self.slices!r}: give a whole number from 1 to {MOST_SLICES}")
+            raise ScheduleError(
+                f"slices={self.slices!r}: give a whole number from 1 to {MOST_SLICES}, or 'stream'"
+            )
         if not isinstance(self.efficiency, Efficiency):
             raise ScheduleError(
                 f"efficiency={self.efficiency!r} is not an Efficiency; write Efficiency(compute=0.5)"
@@ -176,6 +180,8 @@ class Slice:
     copies
         Slices of one block of the same kind and this number are copies on several chiplets, whose gradients
         are exchanged; ``None`` where there is no other copy.
+    room
+        Of SRAM that it takes, in B: all of it, or what it passes through.
     """
 
     chiplet: str
@@ -188,6 +194,7 @@ class Slice:
     update: float
     index: int
     copies: int | None = None
+    room: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,6 +92,11 @@ def saturation() -> nop.simulate.Saturation:
     return nop.simulate.saturation(package(), "uniform", sampling=nop.simulate.Sampling(period=100))
 
 
+@cache
+def serving_curve() -> nop.serving.ServingCurve:
+    return nop.serving.serve(package(), workload(), allocation(), context=128, batch="1,4,16")
+
+
 METHODS = ("contiguous", "round-robin")
 
 EXAMPLES: dict[str, Callable[[], Any]] = {
@@ -109,6 +114,7 @@ EXAMPLES: dict[str, Callable[[], Any]] = {
     "Mapping[str, Allocation]": lambda: {"contiguous": allocation()},
     "Mapping[str, Sequence[Saturation]]": lambda: {"8 VCs": [saturation()]},
     "Mapping[str, Schedule]": lambda: {"mesh": schedule()},
+    "Mapping[str, ServingCurve]": lambda: {"mesh": serving_curve()},
     "Mapping[str, Work]": _work,
     "Package": package,
     "Resilience | Sequence[Resilience]": lambda: nop.resilience(package(), flow().traffic),

@@ -1,0 +1,119 @@
+"""``noptoolkit serve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from noptoolkit.cli.options import (
+    AllocationFile,
+    AllocatorName,
+    RoutingName,
+    Settings,
+    Topology,
+    WorkloadName,
+    placement,
+    workload_of,
+)
+from noptoolkit.cli.pictures import save_picture
+from noptoolkit.cli.screen import AsJson, errors, progress, show
+from noptoolkit.formats import load_topology
+from noptoolkit.formats.results import made_folder, replace_file
+
+if TYPE_CHECKING:
+    from noptoolkit.allocation import Allocation
+    from noptoolkit.package import Package
+    from noptoolkit.workload import Workload
+
+__all__ = ["serve"]
+
+ROWS = 24
+
+
+def serve(
+    topology: Topology,
+    on: WorkloadName,
+    settings: Settings = None,
+    context: Annotated[int, typer.Option(help="Tokens of each sequence's context.")] = 4096,
+    batch: Annotated[
+        str, typer.Option(help="Sequences that decode at once: 1:256, 1:256:24 (24 of them) or 1,8,64.")
+    ] = "1:256",
+    prompt: Annotated[
+        int | None, typer.Option(help="Tokens of the prompt to the first token; the context if not given.")
+    ] = None,
+    hosts: Annotated[
+        str | None,
+        typer.Option(
+            help="Chiplets of attention: experts, all, or names with commas; else attention chiplets."
+        ),
+    ] = None,
+    attention: Annotated[
+        Literal["data", "tensor"], typer.Option(help="Attention on several hosts: by sequence or by head.")
+    ] = "data",
+    cache: Annotated[
+        Literal["hosts", "sequences", "heads"],
+        typer.Option(help="Where keys and values lie: at their hosts, or dealt over all stacks."),
+    ] = "hosts",
+    experts: Annotated[
+        Literal["routed", "used", "all"],
+        typer.Option(help="Experts that a step loads: those used, once routed or ahead; or all."),
+    ] = "routed",
+    resident: Annotated[
+        Literal["none", "pinned", "recent"], typer.Option(help="Experts that stay in SRAM between steps.")
+    ] = "none",
+    proposed: Annotated[int, typer.Option(help="Tokens proposed per sequence and step (speculation).")] = 0,
+    acceptance: Annotated[float, typer.Option(help="Share of proposed tokens that is accepted.")] = 0.8,
+    allocator: AllocatorName = None,
+    allocation: AllocationFile = None,
+    routing: RoutingName = "shortest",
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Folder for the table and the picture.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve a model: time per token, tokens per second and per joule against the batch, and what fits."""
+    from noptoolkit import serving as room
+
+    package, workload = load_topology(topology), workload_of(on, settings)
+    layout = _layout(package, workload, allocator, allocation)
+    folder = None if out is None else made_folder(out)
+    chosen: Any = hosts if hosts is None or hosts in ("experts", "all") else tuple(hosts.split(","))
+    with progress() as tell:
+        curve = room.serve(
+            package,
+            workload,
+            layout,
+            context=context,
+            batch=batch,
+            prompt=prompt,
+            speculation=room.Speculation(proposed, acceptance if proposed else 0.0),
+            progress=tell,
+            routing=routing,
+            hosts=chosen,
+            attention=attention,
+            cache=cache,
+            experts=experts,
+            resident=resident,
+        )
+    show(curve.table() if as_json else curve.table(ROWS), as_json=as_json)
+    if folder is not None:
+        import noptoolkit.plot as draw
+
+        replace_file(folder / "serving.csv", curve.table().csv())
+        with draw.style("page"):
+            save_picture(draw.serving({package.name: curve}), folder / "serving.png", folder / "serving.svg")
+        written = "serving.csv, serving.png, serving.svg"
+        errors.print(f"written to {folder}: {written}", markup=False, highlight=False)
+
+
+def _layout(
+    package: Package, workload: Workload, allocator: str | None, file: Path | None
+) -> Allocation | None:
+    from noptoolkit.allocation import allocate
+
+    placed = placement(allocator, file)
+    if isinstance(placed, str):
+        return allocate(workload.trace, package, method=placed)
+    return placed
