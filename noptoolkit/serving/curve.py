@@ -36,6 +36,9 @@ ALIKE = 0.004
 
 MOST_BATCH = 1_000_000
 
+FAR = 65_536
+"""Batch up to which the crossover from loading to arithmetic is looked for."""
+
 
 @dataclass(frozen=True)
 class ServingPoint:
@@ -96,7 +99,7 @@ class ServingCurve:
     room
         What fits.
     crossover
-        Batch from which arithmetic takes longer than loading, by the roofline; ``None`` up to a million.
+        Batch from which arithmetic takes longer than loading, by the roofline; ``None`` up to `FAR`.
     """
 
     server: Server
@@ -445,7 +448,7 @@ def _crossover(server: Server, estimates: StepEstimates, context: int) -> int | 
     high = 1
     while not computes(high):
         high *= 4
-        if high > MOST_BATCH:
+        if high > FAR:
             return None
     low = high // 4
     while high - low > max(1, high // 256):

@@ -226,6 +226,7 @@ class _Maker:
             *self.cache(windowed),
             unread,
             *self.among_hosts(),
+            layer,
         )
 
     def dense_block(self, windowed: bool) -> Block:

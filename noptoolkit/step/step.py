@@ -214,6 +214,8 @@ class Block:
     unread
         Bytes of experts that lie on a chiplet's stacks and are not loaded, since no token of the step uses
         them there or they are in SRAM, by chiplet.
+    row
+        Layer of the trace whose routing it has; ``None`` without experts.
     gather, scatter
         Of each micro-batch, tokens to and partial results from tensor-parallel attention; empty without.
     """
@@ -229,6 +231,7 @@ class Block:
     unread: Mapping[str, float] = field(default_factory=dict)
     gather: tuple[Transfer, ...] = ()
     scatter: tuple[Transfer, ...] = ()
+    row: int | None = None
 
     @property
     def slices(self) -> tuple[Slice, ...]:
@@ -262,6 +265,7 @@ class Block:
             self.unread,
             tuple(map(change, self.gather)),
             tuple(map(change, self.scatter)),
+            self.row,
         )
 
 

@@ -55,7 +55,7 @@ def work_faults(step: Step, other: Step) -> Iterator[str]:
 
 
 def _same_slice(one: Slice, other: Slice) -> bool:
-    fields = ("chiplet", "kind", "size", "state", "update", "index", "copies")
+    fields = ("chiplet", "kind", "size", "state", "update", "index", "copies", "room")
     return all(getattr(one, name) == getattr(other, name) for name in fields) and np.array_equal(
         one.forward, other.forward
     )
@@ -84,10 +84,13 @@ def _token_faults(step: Step) -> Iterator[str]:
     batch, trace, degree = step.workload.batch, step.workload.trace, step.options.degree
     size = step.workload.model.hidden * batch.bytes_per_value
     experts, each = step.package.experts, batch.tokens // step.micro_batches
-    for number in range(min(trace.num_layers, len(step.blocks))):
-        block, one = step.blocks[number], trace.layer(number)
+    for block in step.blocks:
+        if block.row is None:
+            continue
+        number, one = block.row, trace.layer(block.row)
         for b, sent in enumerate(block.dispatch):
-            chosen = [(b * each + i) * one.num_tokens // batch.tokens for i in range(each)]
+            first = [(b * each + i) * one.num_tokens // batch.tokens for i in range(each)]
+            chosen = [(place + step.options.number) % one.num_tokens for place in first]
             served = step.allocation.layer(number).chiplets(one.tokens(np.array(chosen)))[0]
             wanted = dict.fromkeys(experts, 0.0)
             for index, name in enumerate(experts):
