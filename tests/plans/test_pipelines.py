@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noptoolkit.errors import ScheduleError, UnknownNameError
+from noptoolkit.plans.compiled_pipelines import CODES, makespan_of
 from noptoolkit.plans.pipeline_formulas import passes_in_flight
 from noptoolkit.plans.pipeline_orders import ORDERS, Pass, PipelineShape, Slot
 from noptoolkit.plans.pipelines import Stage, pipeline
@@ -189,3 +190,21 @@ def test_the_table_says_what_was_published() -> None:
     text = str(pipeline("zb-h1", Stage(1, 2, 1), 8, devices=4).table())
     assert "published bubble" in text
     assert "2401.10241" in text
+
+
+@pytest.mark.parametrize("order", CODES)
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_the_fast_makespan_equals_that_of_the_task_graph(order: str, data: st.DataObject) -> None:
+    p, v = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 3)) if order == "interleaved" else 1
+    m = data.draw(st.integers(1, 9)) if v == 1 else p * data.draw(st.integers(1, 3))
+    times = st.floats(0.1, 3)
+    stages = []
+    for _ in range(p * v):
+        b = data.draw(times)
+        stages.append(Stage(data.draw(times), b, weight=b * data.draw(st.floats(0, 1))))
+    transfer = data.draw(st.sampled_from([0.0, 0.3]))
+    run = pipeline(order, stages, m, chunks=v, transfer=transfer)
+    columns = (np.array([getattr(s, name) for s in stages]) for name in ("forward", "backward", "weight"))
+    fast = makespan_of(order, *columns, m, devices=p, chunks=v, transfer=transfer)
+    assert math.isclose(fast, run.makespan, rel_tol=1e-9)

@@ -1,0 +1,229 @@
+"""How long the collectives of a plan's dimensions take on a package, all groups of a dimension at once.
+
+Groups of a dimension are alike: n members that are ``stride`` ranks apart, as many groups as cover all ranks.
+Their time is proportional to the bytes, so that one number per kind, n and stride serves every plan:
+
+* on machines of two levels it is a closed form (`noptoolkit.plans.two_levels`), exact for the graph;
+* elsewhere `noptoolkit.collective` solves the groups together, with its certificate, when first asked for.
+  Before that, `GroupTimes.bound` gives what no schedule can beat: the ports of a chiplet, and for an
+  all-to-all the distance that its bytes must travel over all the bandwidth there is.
+
+A placement of ranks on chiplets is part of the question: the same groups take other times elsewhere.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from noptoolkit._arrays import Floats, Ints
+from noptoolkit.collectives import collective
+from noptoolkit.errors import PlanError
+from noptoolkit.network import flow_network
+from noptoolkit.package import Package
+from noptoolkit.plans.two_levels import TwoLevels, two_levels
+
+__all__ = ["Family", "GroupTimes", "Interval", "chiplets_of", "family_groups"]
+
+
+class Interval(NamedTuple):
+    """A time that is reached, and one that no schedule can beat."""
+
+    reached: float
+    bound: float
+
+    def scaled(self, factor: float) -> Interval:
+        """Return both times a factor."""
+        return Interval(factor * self.reached, factor * self.bound)
+
+
+NOTHING = Interval(0.0, 0.0)
+
+
+class Family(NamedTuple):
+    """All groups of a dimension: a kind of collective, members of a group, and how far apart they are."""
+
+    kind: str
+    size: int
+    stride: int
+
+
+def chiplets_of(package: Package) -> tuple[str, ...]:
+    """Return the chiplets that the ranks of a plan are: the experts, or all where there are none.
+
+    Raises
+    ------
+    PlanError
+        If the package has no chiplets.
+    """
+    chosen = package.experts or package.terminals
+    if not chosen:
+        raise PlanError(f"package {package.name!r} has no chiplets to put a plan on")
+    return chosen
+
+
+def family_groups(world: int, size: int, stride: int) -> Ints:
+    """Return the groups of a family as ranks, [groups, members].
+
+    Examples
+    --------
+    >>> family_groups(8, 2, 2).tolist()
+    [[0, 2], [1, 3], [4, 6], [5, 7]]
+    """
+    if size < 1 or stride < 1 or world % (size * stride):
+        raise PlanError(f"groups of {size} ranks, {stride} apart, do not cover {world} ranks")
+    return np.moveaxis(np.arange(world).reshape(-1, size, stride), 1, 2).reshape(-1, size)
+
+
+@dataclass(eq=False)
+class GroupTimes:
+    """Times of collectives on a package and a placement, kept once they are known.
+
+    Parameters
+    ----------
+    package
+        Package whose chiplets are the ranks.
+    placement
+        Chiplet of each rank, as an index into `chiplets_of`, [ranks]; their order where None.
+    deadline
+        When solvers must stop, by ``time.perf_counter()``; None for never.
+    """
+
+    package: Package
+    placement: Ints | None = None
+    deadline: float | None = None
+    _known: dict[Family, Interval] = field(default_factory=dict)
+    _bounds: dict[Family, float] = field(default_factory=dict)
+
+    @cached_property
+    def chiplets(self) -> tuple[str, ...]:
+        """Names of the chiplets of the package that ranks may sit on."""
+        return chiplets_of(self.package)
+
+    @cached_property
+    def seat(self) -> Ints:
+        """Chiplet of each rank, [ranks].
+
+        Raises
+        ------
+        PlanError
+            If the placement names a chiplet twice or one that does not exist.
+        """
+        if self.placement is None:
+            return np.arange(len(self.chiplets))
+        seat = np.asarray(self.placement)
+        whole = np.issubdtype(seat.dtype, np.integer) and seat.ndim == 1
+        if not whole or len(np.unique(seat)) < len(seat) or seat.min() < 0 or seat.max() >= len(self.chiplets):
+            raise PlanError(
+                f"placement: each rank needs a chiplet of its own, an index from 0 to {len(self.chiplets) - 1}"
+            )
+        return seat
+
+    @property
+    def world(self) -> int:
+        """Number of ranks."""
+        return len(self.seat)
+
+    @cached_property
+    def levels(self) -> TwoLevels | None:
+        """The machine of two levels that the package is, if it is one."""
+        return two_levels(self.package, self.chiplets)
+
+    @property
+    def solved(self) -> int:
+        """Number of families whose time is known."""
+        return len(self._known)
+
+    def is_known(self, family: Family) -> bool:
+        """Return whether the time of a family is known without solving."""
+        return family.size == 1 or family in self._known
+
+    def interval(self, family: Family) -> Interval:
+        """Return the time of a family per byte that each member owns, solved if it must be, in s/B.
+
+        Of an all-to-all a member owns what it sends to all, itself included; of a ``send`` what it sends on.
+        """
+        if family.size == 1:
+            return NOTHING
+        known = self._known.get(family)
+        if known is None:
+            known = self._known[family] = self._closed(family) or self._solved(family)
+        return known
+
+    def bound(self, family: Family) -> float:
+        """Return what no schedule of a family can beat, per byte that each member owns, in s/B; never solves."""
+        if family.size == 1:
+            return 0.0
+        if family in self._known:
+            return self._known[family].bound
+        if family not in self._bounds:
+            closed = self._closed(family)
+            if closed is not None:
+                self._known[family] = closed
+                return closed.bound
+            self._bounds[family] = self._cheap(family)
+        return self._bounds[family]
+
+    def _groups(self, family: Family) -> Ints:
+        groups: Ints = self.seat[family_groups(self.world, family.size, family.stride)]
+        return groups
+
+    def _closed(self, family: Family) -> Interval | None:
+        levels = self.levels
+        if levels is None or family.kind == "send":
+            return None
+        time = levels.time(family.kind, self._groups(family))
+        return None if time is None else Interval(time, time)
+
+    def _solved(self, family: Family) -> Interval:
+        groups = self._groups(family)
+        names = [[self.chiplets[i] for i in group] for group in groups]
+        size = 1e9
+        limit = None if self.deadline is None else max(self.deadline - clock.perf_counter(), 0.5)
+        whole = size * family.size if family.kind in ("all-gather", "reduce-scatter") else size
+        result = collective(self.package, family.kind, whole, groups=names, time_limit=limit)
+        return Interval(result.time / size, max(result.time_bound / size, self._cheap(family)))
+
+    def _cheap(self, family: Family) -> float:
+        groups = self._groups(family)
+        n = family.size
+        if family.kind == "all-to-all":
+            ports = (1 - 1 / n) / self._ports[groups].min()
+            far = self._distance[groups[:, :, None], groups[:, None, :]].sum() / n
+        else:
+            ports = (n - 1) / self._ports[groups].min()
+            far = float(groups.size * (n - 1))  # every share enters n - 1 chiplets
+        return float(max(ports, far / self._bandwidth))
+
+    @cached_property
+    def _ports(self) -> Floats:
+        """Least of what enters and what leaves each chiplet, in B/s, [chiplets]."""
+        network = flow_network(self.package)
+        nodes = np.array([self.package.index[name] for name in self.chiplets])
+        ports = np.empty(len(nodes))
+        capacity = network.arc_capacity
+        into = np.bincount(network.head, capacity, minlength=network.num_vertices)
+        out = np.bincount(network.tail, capacity, minlength=network.num_vertices)
+        ports[:] = np.minimum(into[network.destination[nodes]], out[network.origin[nodes]])
+        return ports
+
+    @cached_property
+    def _bandwidth(self) -> float:
+        return float(flow_network(self.package).arc_capacity.sum())
+
+    @cached_property
+    def _distance(self) -> Floats:
+        """Channels of a shortest path between chiplets, [chiplets, chiplets]."""
+        from scipy.sparse import csr_array
+        from scipy.sparse.csgraph import shortest_path
+
+        network = flow_network(self.package)
+        size = network.num_vertices
+        links = csr_array((np.ones(network.num_arcs), (network.tail, network.head)), shape=(size, size))
+        nodes = np.array([self.package.index[name] for name in self.chiplets])
+        paths: Floats = shortest_path(links, unweighted=True, indices=network.origin[nodes])
+        return paths[:, network.destination[nodes]]

@@ -1,0 +1,140 @@
+"""Collectives of many equal groups at once on a machine of two levels, in closed form.
+
+The machine: nodes of g chiplets, each chiplet with ``inner`` B/s to the switches of its node, and with
+``outer`` B/s to a fabric that all share; switches only forward and are never the limit. Groups of n members
+cover all chiplets, n_i of them in each of the n / n_i nodes that a group touches. With w bytes that every
+member owns (of which an all-to-all sends w / n to each member):
+
+* all-gather, reduce-scatter: each member receives (n - 1) w, and a node all shares from outside,
+  T = max((n - 1) w / (inner + outer), (n - n_i) w / (n_i outer));
+* all-to-all: T = max((1 - 1/n) w / (inner + outer), (1 - n_i/n) w / outer).
+
+Both are cuts (a chiplet's ports; a node's links to the fabric), and are reached: every share enters a node
+once, over the links of all its members, and is spread inside; what is left of the outer links carries
+traffic of the node itself. So they are exact for the graph, and equal to what `noptoolkit.collective` finds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from noptoolkit._arrays import Ints
+from noptoolkit.package import Package
+
+__all__ = ["TwoLevels", "two_levels"]
+
+
+@dataclass(frozen=True, eq=False)
+class TwoLevels:
+    """A machine of two levels.
+
+    Parameters
+    ----------
+    node
+        Node of each chiplet, [chiplets].
+    inner, outer
+        Bandwidth of a chiplet to its node's switches and to the fabric, in B/s; 0 where there is none.
+    """
+
+    node: Ints
+    inner: float
+    outer: float
+
+    def inside(self, groups: Ints) -> int | None:
+        """Return n_i of groups, [groups, members] of chiplets; None where it is not one number for all."""
+        size = groups.shape[1]
+        nodes = np.sort(self.node[groups], axis=1)
+        first = nodes[:, :1] == nodes
+        count = int(first[0].sum())
+        if size % count:
+            return None
+        blocks = nodes.reshape(len(groups), size // count, count)
+        alike = (blocks == blocks[:, :, :1]).all()
+        apart = (np.diff(blocks[:, :, 0], axis=1) > 0).all()
+        return count if alike and apart else None
+
+    def time(self, kind: str, groups: Ints) -> float | None:
+        """Return the time per byte w of a collective of all groups at once, in s/B; None outside the model."""
+        size = groups.shape[1]
+        covers = groups.size == len(self.node) and len(np.unique(groups)) == groups.size
+        inside = self.inside(groups) if covers else None
+        if inside is None or (inside < size and not self.outer):
+            return None
+        ports = self.inner + self.outer
+        if kind in ("all-gather", "reduce-scatter"):
+            crossing = (size - inside) / (inside * self.outer) if inside < size else 0.0
+            return max((size - 1) / ports, crossing)
+        if kind == "all-to-all":
+            crossing = (1 - inside / size) / self.outer if inside < size else 0.0
+            return max((1 - 1 / size) / ports, crossing)
+        return None
+
+
+def two_levels(package: Package, chiplets: tuple[str, ...]) -> TwoLevels | None:
+    """Return a package as a machine of two levels, or None where it is not one.
+
+    Parameters
+    ----------
+    chiplets
+        The members, which the switches must join: each to the switches of its node only, and all to the
+        fabric's. A star is a single node.
+
+    Examples
+    --------
+    >>> from noptoolkit.topology import star
+    >>> package = star(8, link_bandwidth="450 GB/s", attention=False)
+    >>> found = two_levels(package, package.experts)
+    >>> found.inner, found.outer
+    (450000000000.0, 0.0)
+    """
+    stacks = {memory.name for memory in package.memories}
+    members = {name: i for i, name in enumerate(chiplets)}
+    switches = dict.fromkeys(switch.name for switch in package.switches)
+    reach: dict[str, dict[int, float]] = {name: {} for name in switches}
+    back: dict[str, dict[int, float]] = {name: {} for name in switches}
+    for channel in package.channels:
+        tail, head = channel.tail, channel.head
+        if tail in stacks or head in stacks:
+            continue
+        if tail in members and head in switches:
+            up = reach[head]
+            up[members[tail]] = up.get(members[tail], 0.0) + channel.bandwidth
+        elif head in members and tail in switches:
+            down = back[tail]
+            down[members[head]] = down.get(members[head], 0.0) + channel.bandwidth
+        else:
+            return None
+    limits = ("crossbar_bandwidth", "injection_bandwidth", "ejection_bandwidth")
+    limited = any(getattr(node, limit, None) for node in package.nodes for limit in limits)
+    half = any(link.half_duplex for link in package.links if not {link.a, link.b} & stacks)
+    if limited or half or not switches or reach != back:
+        return None
+    return _levels(reach, len(chiplets))
+
+
+def _levels(reach: dict[str, dict[int, float]], count: int) -> TwoLevels | None:
+    """Return the levels of switches that join chiplets, by the bandwidth of each chiplet to each switch."""
+    node = np.full(count, -1)
+    inner, outer = np.zeros(count), np.zeros(count)
+    fabrics = [links for links in reach.values() if len(links) == count]
+    locals_ = [links for links in reach.values() if len(links) < count]
+    if not locals_:
+        fabrics, locals_ = [], fabrics
+    seen: dict[frozenset[int], int] = {}
+    for links in locals_:
+        members = frozenset(links)
+        index = seen.setdefault(members, len(seen))
+        places = list(links)
+        if ((node[places] != -1) & (node[places] != index)).any():
+            return None
+        node[places] = index
+        inner[places] += list(links.values())
+    for links in fabrics:
+        outer[list(links)] += list(links.values())
+    sizes = {len(members) for members in seen}
+    even = len(sizes) == 1 and (node >= 0).all()
+    if not even or np.ptp(inner) or np.ptp(outer):
+        return None
+    return TwoLevels(node, float(inner[0]), float(outer[0]))
