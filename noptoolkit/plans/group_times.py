@@ -13,6 +13,7 @@ A placement of ranks on chiplets is part of the question: the same groups take o
 
 from __future__ import annotations
 
+import itertools
 import time as clock
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,11 +46,25 @@ NOTHING = Interval(0.0, 0.0)
 
 
 class Family(NamedTuple):
-    """All groups of a dimension: a kind of collective, members of a group, and how far apart they are."""
+    """All groups of a dimension.
+
+    Parameters
+    ----------
+    kind
+        ``all-gather``, ``reduce-scatter``, ``all-to-all``, or ``send`` from each member to the next.
+    size, stride
+        Members of a group, and how many ranks they are apart.
+    inner, outer
+        With ``inner`` above 1, members are ``inner`` ranks ``stride`` apart, as often as fill the group,
+        spread evenly over one of ``outer`` equal parts of the ranks: the replicas of an expert without
+        folding, where CP lies within EP, and the parts are pipeline stages.
+    """
 
     kind: str
     size: int
     stride: int
+    inner: int = 1
+    outer: int = 1
 
 
 def chiplets_of(package: Package) -> tuple[str, ...]:
@@ -66,7 +81,7 @@ def chiplets_of(package: Package) -> tuple[str, ...]:
     return chosen
 
 
-def family_groups(world: int, size: int, stride: int) -> Ints:
+def family_groups(world: int, size: int, stride: int, inner: int = 1, outer: int = 1) -> Ints:
     """Return the groups of a family as ranks, [groups, members].
 
     Examples
@@ -74,8 +89,11 @@ def family_groups(world: int, size: int, stride: int) -> Ints:
     >>> family_groups(8, 2, 2).tolist()
     [[0, 2], [1, 3], [4, 6], [5, 7]]
     """
-    if size < 1 or stride < 1 or world % (size * stride):
+    if size < 1 or stride < 1 or world % (size * stride) or size % inner:
         raise PlanError(f"groups of {size} ranks, {stride} apart, do not cover {world} ranks")
+    if inner > 1:
+        grid = np.arange(world).reshape(outer, size // inner, -1, inner, stride)
+        return np.moveaxis(grid, (2, 4), (1, 2)).reshape(-1, size)
     return np.moveaxis(np.arange(world).reshape(-1, size, stride), 1, 2).reshape(-1, size)
 
 
@@ -140,7 +158,7 @@ class GroupTimes:
 
     def is_known(self, family: Family) -> bool:
         """Return whether the time of a family is known without solving."""
-        return family.size == 1 or family in self._known
+        return family.size == 1 or self._one_way(family) in self._known
 
     def interval(self, family: Family) -> Interval:
         """Return the time of a family per byte that each member owns, solved if it must be, in s/B.
@@ -149,6 +167,7 @@ class GroupTimes:
         """
         if family.size == 1:
             return NOTHING
+        family = self._one_way(family)
         known = self._known.get(family)
         if known is None:
             known = self._known[family] = self._closed(family) or self._solved(family)
@@ -158,6 +177,7 @@ class GroupTimes:
         """Return what no schedule of a family can beat, per byte that each member owns, in s/B; never solves."""
         if family.size == 1:
             return 0.0
+        family = self._one_way(family)
         if family in self._known:
             return self._known[family].bound
         if family not in self._bounds:
@@ -168,13 +188,29 @@ class GroupTimes:
             self._bounds[family] = self._cheap(family)
         return self._bounds[family]
 
+    def _one_way(self, family: Family) -> Family:
+        """Return the family that takes as long: a reduce-scatter is an all-gather on the network turned round."""
+        if family.kind == "reduce-scatter" and self._symmetric:
+            return family._replace(kind="all-gather")
+        return family
+
+    @cached_property
+    def _symmetric(self) -> bool:
+        """Whether every channel has one of the same bandwidth the other way."""
+        network = flow_network(self.package)
+        both = list(zip(network.tail.tolist(), network.head.tolist(), strict=True))
+        width = dict(zip(both, network.arc_capacity.tolist(), strict=True))
+        limits = ("injection_bandwidth", "ejection_bandwidth")
+        ported = any(getattr(node, limit, None) for node in self.package.nodes for limit in limits)
+        return not ported and all(width.get((b, a)) == width[a, b] for a, b in both)
+
     def _groups(self, family: Family) -> Ints:
-        groups: Ints = self.seat[family_groups(self.world, family.size, family.stride)]
+        groups: Ints = self.seat[family_groups(self.world, *family[1:])]
         return groups
 
     def _closed(self, family: Family) -> Interval | None:
         levels = self.levels
-        if levels is None or family.kind == "send":
+        if levels is None:
             return None
         time = levels.time(family.kind, self._groups(family))
         return None if time is None else Interval(time, time)
@@ -185,12 +221,17 @@ class GroupTimes:
         size = 1e9
         limit = None if self.deadline is None else max(self.deadline - clock.perf_counter(), 0.5)
         whole = size * family.size if family.kind in ("all-gather", "reduce-scatter") else size
+        if family.kind == "send":
+            names = [list(pair) for group in names for pair in itertools.pairwise(group)]
         result = collective(self.package, family.kind, whole, groups=names, time_limit=limit)
         return Interval(result.time / size, max(result.time_bound / size, self._cheap(family)))
 
     def _cheap(self, family: Family) -> float:
         groups = self._groups(family)
         n = family.size
+        if family.kind == "send":
+            ends = groups[:, :-1].ravel(), groups[:, 1:].ravel()
+            return float(max(1 / self._ports[groups].min(), self._distance[ends].sum() / self._bandwidth))
         if family.kind == "all-to-all":
             ports = (1 - 1 / n) / self._ports[groups].min()
             far = self._distance[groups[:, :, None], groups[:, None, :]].sum() / n

@@ -26,7 +26,11 @@ from noptoolkit.plans.pipeline_orders import PipelineShape
 if TYPE_CHECKING:
     from noptoolkit.plans.pipelines import Stage
 
-__all__ = ["Formula", "passes_in_flight", "published_formula"]
+__all__ = ["FAST", "Formula", "passes_in_flight", "published_formula"]
+
+
+FAST = ("gpipe", "1f1b", "interleaved", "zb-h1", "zb-h2")
+"""Orders whose makespan `noptoolkit.plans.compiled_pipelines` finds without a task graph."""
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,8 @@ class LayerWork:
     scores: float
     moved: float
 
-    def seconds(self, peak: float, memory: float) -> tuple[float, float]:
-        """Return the time of a forward and of a backward in s: products and bytes one after the other.
+    def seconds(self, peak: float, memory: float) -> tuple[float, float, float]:
+        """Return the time of a forward, a backward and its weight part in s: products and bytes in turn.
 
         Parameters
         ----------
@@ -60,7 +60,7 @@ class LayerWork:
         data = self.maps.read + self.maps.written
         plain = self.maps.flops / peak + (data + self.moved) / memory
         score = self.scores / peak
-        return plain + score, 2.0 * plain + 2.5 * score
+        return plain + score, 2.0 * plain + 2.5 * score, plain
 
 
 def _map(rows: float, inputs: float, outputs: float, copies: float = 1.0) -> Work:

@@ -7,7 +7,9 @@ member owns (of which an all-to-all sends w / n to each member):
 
 * all-gather, reduce-scatter: each member receives (n - 1) w, and a node all shares from outside,
   T = max((n - 1) w / (inner + outer), (n - n_i) w / (n_i outer));
-* all-to-all: T = max((1 - 1/n) w / (inner + outer), (1 - n_i/n) w / outer).
+* all-to-all: T = max((1 - 1/n) w / (inner + outer), (1 - n_i/n) w / outer);
+* messages of w bytes from each member to the next: T = max(w / (inner + outer), c w / (g outer)), c the most
+  messages that leave or enter a node.
 
 Both are cuts (a chiplet's ports; a node's links to the fabric), and are reached: every share enters a node
 once, over the links of all its members, and is spread inside; what is left of the outer links carries
@@ -58,6 +60,8 @@ class TwoLevels:
     def time(self, kind: str, groups: Ints) -> float | None:
         """Return the time per byte w of a collective of all groups at once, in s/B; None outside the model."""
         size = groups.shape[1]
+        if kind == "send":
+            return self._send(groups)
         covers = groups.size == len(self.node) and len(np.unique(groups)) == groups.size
         inside = self.inside(groups) if covers else None
         if inside is None or (inside < size and not self.outer):
@@ -70,6 +74,18 @@ class TwoLevels:
             crossing = (1 - inside / size) / self.outer if inside < size else 0.0
             return max((1 - 1 / size) / ports, crossing)
         return None
+
+
+    def _send(self, groups: Ints) -> float | None:
+        """Return the time per byte of messages from each member to the next, in s/B."""
+        there, here = self.node[groups[:, 1:]].ravel(), self.node[groups[:, :-1]].ravel()
+        leave = np.bincount(here[here != there], minlength=int(self.node.max()) + 1)
+        enter = np.bincount(there[here != there], minlength=int(self.node.max()) + 1)
+        crossing = float(max(leave.max(), enter.max()))
+        if crossing and not self.outer:
+            return None
+        chiplets = len(self.node) / len(leave)
+        return max(1 / (self.inner + self.outer), crossing / (chiplets * self.outer) if crossing else 0.0)
 
 
 def two_levels(package: Package, chiplets: tuple[str, ...]) -> TwoLevels | None:

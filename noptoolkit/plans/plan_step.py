@@ -1,0 +1,315 @@
+"""The step of a plan: time, bubble, exposed communication, memory and MFU, and what no schedule can beat.
+
+    time = makespan of the pipeline + exposed share of the exchange among replicas + update
+
+The pipeline is `noptoolkit.plans.pipelines` with the costs of `noptoolkit.plans.step_costs`: within a pass,
+computation and communication follow each other; schedules whose slots hold two passes hide the one behind the
+other.
+
+The *bound* holds for every order of the same passes on the same ranks, in the same model: a rank's own work,
+before it the shortest forward path to its first stage, behind it the update or the input parts of the stages
+before; each dimension's communication of a rank at its own bound; one micro-batch through everything. It lets
+everything else overlap. It does not range over placements or other plans.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from noptoolkit._arrays import Floats, Ints
+from noptoolkit.errors import PlanError
+from noptoolkit.package import Package, expect_package
+from noptoolkit.plans.checks import check_plan
+from noptoolkit.plans.pipeline_formulas import FAST
+from noptoolkit.plans.constants import StepConstants, rates_of
+from noptoolkit.plans.group_times import GroupTimes
+from noptoolkit.plans.memory import PlanMemory, plan_memory, rooms_of
+from noptoolkit.plans.pipeline_orders import ORDERS
+from noptoolkit.plans.pipelines import PipelineRun, Stage, pipeline
+from noptoolkit.plans.plan import ParallelPlan
+from noptoolkit.plans.rank_work import model_flops
+from noptoolkit.plans.stages import stage_layers
+from noptoolkit.plans.step_costs import PlanCosts, costs_of
+from noptoolkit.tables import Amount, Table
+from noptoolkit.workload import Workload
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from noptoolkit.plans.memory import Room
+
+__all__ = ["PlanStep", "makespan_of_costs", "plan_step", "step_bound"]
+
+
+def makespan_of_costs(plan: ParallelPlan, costs: PlanCosts) -> float:
+    """Return the makespan of a plan's pipeline, in s."""
+    order = plan.schedule or "1f1b"
+    talk = costs.talk
+    if order not in FAST:
+        return _run(plan, costs, layers=1).makespan
+    from noptoolkit.plans.compiled_pipelines import makespan_of
+
+    return makespan_of(
+        order,
+        costs.forward + talk[:, 0],
+        costs.backward + talk[:, 1],
+        costs.weight,
+        costs.micro_batches,
+        devices=plan.pp,
+        chunks=plan.vpp,
+        transfer=costs.transfer,
+    )
+
+
+def step_bound(plan: ParallelPlan, costs: PlanCosts) -> float:
+    """Return what no order of a plan's passes can beat, in s; ``costs`` are those with bounds as times."""
+    p, m = plan.pp, costs.micro_batches
+    forward, backward, talk = costs.forward, costs.backward, costs.talk
+    once = forward.sum() + backward.sum() + talk.sum() + 2 * (len(forward) - 1) * (costs.transfer if p > 1 else 0)
+    before = np.concatenate([[0.0], np.cumsum(forward + talk[:, 0])])
+    back = np.concatenate([[0.0], np.cumsum(backward - costs.weight + talk[:, 1])])
+    best = float(once)
+    two_way = ORDERS[plan.schedule or "1f1b"].two_way
+    ends = {name: part.sum(axis=1) for name, part in costs.network.items()}
+    for r in range(p):
+        own = [r, p - 1 - r] if two_way else list(range(r, len(forward), p))
+        share = 0.5 if two_way else 1.0
+        first = min(own)
+        work = share * m * float((forward + backward)[own].sum())
+        early = share * m * float((forward + backward - costs.weight)[own].sum())
+        best = max(best, before[first] + work + costs.update, before[first] + early + back[first])
+        best = max([best, *(share * m * float(part[own].sum()) for part in ends.values())])
+    return float(max([best, *costs.gradients.values()]))
+
+
+def _run(plan: ParallelPlan, costs: PlanCosts, layers: int, kept: Sequence[float] | None = None) -> PipelineRun:
+    talk = costs.talk
+    held = [1.0] * len(costs.forward) if kept is None else kept
+    stages = [
+        Stage(
+            float(costs.forward[j]),
+            float(costs.backward[j]),
+            float(costs.weight[j]),
+            forward_network=float(talk[j, 0]),
+            backward_network=float(talk[j, 1]),
+            activation=float(held[j]),
+            layers=layers,
+        )
+        for j in range(len(costs.forward))
+    ]
+    return pipeline(
+        plan.schedule or "1f1b",
+        stages,
+        costs.micro_batches,
+        devices=plan.pp,
+        chunks=plan.vpp,
+        transfer=costs.transfer,
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PlanStep:
+    """The step of a plan on a package.
+
+    Parameters
+    ----------
+    plan, workload, package
+        What was asked, the plan with its replicas.
+    placement
+        Chiplet of each rank, as an index into the package's experts (or chiplets), [ranks].
+    constants
+        What the machine reaches.
+    costs
+        Seconds of chunks, with the times of collectives that are reached.
+    bound
+        What no schedule of this plan on this placement can beat, in s.
+    memory
+        What each stage holds; None where the package has no memory.
+    peak
+        Peak arithmetic of all ranks, in FLOP/s.
+    methods
+        How the times of collectives were found, a line each.
+    """
+
+    plan: ParallelPlan
+    workload: Workload
+    package: Package
+    placement: Ints
+    constants: StepConstants
+    costs: PlanCosts
+    bound: float
+    memory: PlanMemory | None
+    peak: float
+    methods: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        from noptoolkit.units import format_quantity
+
+        return (
+            f"PlanStep({self.plan} of {self.workload.name} on {self.package.name}: "
+            f"{format_quantity(self.time, 's')}, at most {100 * self.gap:.3g} % above the bound)"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.table().html()
+
+    @cached_property
+    def makespan(self) -> float:
+        """Makespan of the pipeline, in s."""
+        return makespan_of_costs(self.plan, self.costs)
+
+    @cached_property
+    def run(self) -> PipelineRun:
+        """The pipeline as a schedule of tasks."""
+        return _run(self.plan, self.costs, layers=max(stage_layers(self.plan, self.workload.model)))
+
+    @property
+    def exposed_gradients(self) -> float:
+        """Exchange among replicas that nothing hides, in s."""
+        return self.constants.exposed_gradients * sum(self.costs.gradients.values())
+
+    @property
+    def time(self) -> float:
+        """Time of the step, in s."""
+        return float(self.makespan + self.exposed_gradients + self.costs.update)
+
+    @property
+    def gap(self) -> float:
+        """Distance from the bound to the time, as a share of the bound."""
+        return self.time / self.bound - 1.0 if self.bound > 0 else 0.0
+
+    @property
+    def flops(self) -> float:
+        """Model FLOPs of the step."""
+        return model_flops(self.workload.model, self.workload.batch)
+
+    @property
+    def mfu(self) -> float:
+        """Model FLOPs over what all ranks could compute at their peak in the step's time."""
+        return self.flops / (self.time * self.peak)
+
+    @cached_property
+    def busiest(self) -> int:
+        """Pipeline rank that is busy longest."""
+        return int(np.argmax(self._by_rank(self.costs.forward + self.costs.backward + self.costs.talk.sum(1))))
+
+    def _by_rank(self, per_stage: Floats) -> Floats:
+        p = self.plan.pp
+        if ORDERS[self.plan.schedule or "1f1b"].two_way:
+            per_stage = (per_stage + per_stage[::-1]) / 2
+        result: Floats = self.costs.micro_batches * per_stage.reshape(-1, p).sum(axis=0)
+        return result
+
+    @cached_property
+    def breakdown(self) -> dict[str, float]:
+        """Seconds of the busiest rank: compute, communication by dimension, bubble, and the step's end."""
+        rank = self.busiest
+        compute = float(self._by_rank(self.costs.forward + self.costs.backward)[rank])
+        parts = {"compute": compute}
+        for name, part in sorted(self.costs.network.items()):
+            parts[f"{name} communication"] = float(self._by_rank(part.sum(axis=1))[rank])
+        if self.plan.schedule is not None and ORDERS[self.plan.schedule].pairs:
+            talk = sum(value for name, value in parts.items() if name != "compute")
+            exposed = min(max(self.run.exposed, 0.0), talk)
+            parts = {"compute": compute, "exposed communication": exposed}
+        parts["bubble"] = max(self.makespan - sum(parts.values()), 0.0)
+        parts["exposed gradients"] = self.exposed_gradients
+        parts["update"] = self.costs.update
+        return parts
+
+    def table(self) -> Table:
+        """Return the step as a table."""
+        body = [
+            ["step", Amount(self.time, "s"), f"at most {100 * self.gap:.3g} % above the bound"],
+            ["bound", Amount(self.bound, "s"), "no schedule of this plan on this placement is faster"],
+            ["MFU", Amount(self.mfu, form=".1f %"), f"model FLOPs {self.flops:.4g}"],
+        ]
+        for name, value in self.breakdown.items():
+            body.append([name, Amount(value, "s"), f"{100 * value / self.time:.1f} % of the step"])
+        body.append(["micro-batches", self.costs.micro_batches, f"of a replica, schedule {self.plan.schedule}"])
+        if self.memory is not None:
+            body.append(["memory", Amount(self.memory.total, "B"), self.memory.verdict])
+        notes = [f"Constants: {self.constants.source}.", *self.methods]
+        return Table(["what", "value", "remark"], body, title=repr(self), notes=notes)
+
+
+def plan_step(
+    plan: ParallelPlan,
+    workload: Workload,
+    package: Package,
+    *,
+    constants: StepConstants | None = None,
+    placement: Ints | None = None,
+    times: GroupTimes | None = None,
+) -> PlanStep:
+    """Return the step of a plan on a package.
+
+    Parameters
+    ----------
+    plan
+        How the model is spread; its replicas follow from the number of chiplets.
+    workload
+        Model and batch, in training or prefill.
+    package
+        Its expert chiplets are the ranks (all chiplets where it has none).
+    constants
+        What the machine reaches of its peaks; all of them where None.
+    placement
+        Chiplet of each rank, [ranks]; their order where None.
+    times
+        Times of collectives on this package and placement that are known already.
+
+    Raises
+    ------
+    PlanError
+        If the plan does not fit the model, the batch or the package, or the mode is decode.
+
+    Examples
+    --------
+    >>> import noptoolkit as nop
+    >>> package = nop.topology.mesh(2, 4, flops="74 TFLOP/s", memory=True)
+    >>> step = plan_step(ParallelPlan(ep=4, pp=2, zero=1), nop.load_workload("olmoe-1b-7b"), package)
+    >>> step.bound <= step.time
+    True
+    """
+    expect_package(package)
+    if workload.batch.mode == "decode":
+        raise PlanError(
+            f"workload {workload.name!r}: the step of a plan is for training and prefill; "
+            "noptoolkit.schedule knows decode"
+        )
+    chosen = constants or StepConstants()
+    known = times if times is not None else GroupTimes(package, placement)
+    sized = check_plan(plan, workload.model, workload.batch, world=known.world)
+    rates = rates_of(package)
+    model, batch = workload.model, workload.batch
+    reached = costs_of(sized, model, batch, rates, chosen, lambda family: known.interval(family).reached)
+    beaten = costs_of(sized, model, batch, rates, chosen, lambda family: known.interval(family).bound)
+    rooms = rooms_of_ranks(package, known)
+    memory = plan_memory(sized, model, batch, rooms=rooms) if rooms is not None else None
+    closed = "in closed form on two levels" if known.levels is not None else "each solved with its certificate"
+    return PlanStep(
+        sized,
+        workload,
+        package,
+        known.seat,
+        chosen,
+        reached,
+        step_bound(sized, beaten),
+        memory,
+        rates.flops * known.world,
+        (f"Collectives of all groups of a dimension at once, {closed}.",),
+    )
+
+
+def rooms_of_ranks(package: Package, times: GroupTimes) -> list[Room] | None:
+    """Return the room of each rank's chiplet, or None where the package has no memory."""
+    try:
+        rooms = rooms_of(package)
+    except PlanError:
+        return None
+    return [rooms[times.chiplets[i]] for i in times.seat.tolist()]
