@@ -2,6 +2,7 @@
 
 from noptoolkit.plans.activations import gpt_layer_activations, gpt_stage_activations
 from noptoolkit.plans.checks import check_plan, faults_of, micro_batch_size, micro_batches_of, nearest_plan
+from noptoolkit.plans.constants import StepConstants
 from noptoolkit.plans.exchanges import Exchange, dispatched_bytes, exchange_table, exchanges_of
 from noptoolkit.plans.groups import DIMENSIONS, coordinates, groups
 from noptoolkit.plans.in_flight import in_flight
@@ -12,6 +13,8 @@ from noptoolkit.plans.pipelines import PipelineRun, Stage, pipeline
 from noptoolkit.plans.place_search import communication_time, place
 from noptoolkit.plans.placing import Placement, nested_order, placed
 from noptoolkit.plans.plan import RECOMPUTES, ParallelPlan
+from noptoolkit.plans.plan_step import PlanStep, plan_step
+from noptoolkit.plans.planner import Planning, best_plans
 from noptoolkit.plans.stages import Chunk, chunks_of, stage_layers
 
 __all__ = [
@@ -29,9 +32,13 @@ __all__ = [
     "Placement",
     "PlanMemory",
     "PlanNetwork",
+    "PlanStep",
+    "Planning",
     "Room",
     "Stage",
     "StageMemory",
+    "StepConstants",
+    "best_plans",
     "check_plan",
     "chunks_of",
     "communication_time",
@@ -52,6 +59,7 @@ __all__ = [
     "place",
     "placed",
     "plan_memory",
+    "plan_step",
     "rooms_of",
     "stage_layers",
 ]

@@ -1,7 +1,7 @@
 """Makespan of a pipeline without its task graph, for searches over thousands of plans.
 
-The same orders as `noptoolkit.plans.pipeline_orders`, by index arithmetic; `noptoolkit.plans.pipelines` is what
-the results are tested against.
+The same orders as `noptoolkit.plans.pipeline_orders`, by index arithmetic; the results are tested against
+`noptoolkit.plans.pipelines`.
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ def _run(
                 else:
                     free[r] += weight[r]
                 waiting[r, 0] = -2
-    return free.max()
+    result: float = free.max()
+    return result
 
 
 def makespan_of(

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from noptoolkit._arrays import Floats, Ints
+from noptoolkit._arrays import Bools, Floats, Ints
 from noptoolkit.collectives import collective
 from noptoolkit.errors import PlanError
 from noptoolkit.network import flow_network
@@ -135,9 +135,15 @@ class GroupTimes:
             return np.arange(len(self.chiplets))
         seat = np.asarray(self.placement)
         whole = np.issubdtype(seat.dtype, np.integer) and seat.ndim == 1
-        if not whole or len(np.unique(seat)) < len(seat) or seat.min() < 0 or seat.max() >= len(self.chiplets):
+        if (
+            not whole
+            or len(np.unique(seat)) < len(seat)
+            or seat.min() < 0
+            or seat.max() >= len(self.chiplets)
+        ):
             raise PlanError(
-                f"placement: each rank needs a chiplet of its own, an index from 0 to {len(self.chiplets) - 1}"
+                "placement: each rank needs a chiplet of its own, "
+                f"an index from 0 to {len(self.chiplets) - 1}"
             )
         return seat
 
@@ -174,7 +180,7 @@ class GroupTimes:
         return known
 
     def bound(self, family: Family) -> float:
-        """Return what no schedule of a family can beat, per byte that each member owns, in s/B; never solves."""
+        """Return what no schedule of a family can beat, per byte of a member, in s/B; never solves."""
         if family.size == 1:
             return 0.0
         family = self._one_way(family)
@@ -189,20 +195,23 @@ class GroupTimes:
         return self._bounds[family]
 
     def _one_way(self, family: Family) -> Family:
-        """Return the family that takes as long: a reduce-scatter is an all-gather on the network turned round."""
+        """Return the family that takes as long: a reduce-scatter is an all-gather turned round."""
         if family.kind == "reduce-scatter" and self._symmetric:
             return family._replace(kind="all-gather")
         return family
 
     @cached_property
     def _symmetric(self) -> bool:
-        """Whether every channel has one of the same bandwidth the other way."""
-        network = flow_network(self.package)
-        both = list(zip(network.tail.tolist(), network.head.tolist(), strict=True))
-        width = dict(zip(both, network.arc_capacity.tolist(), strict=True))
+        """Whether every channel between chiplets and switches has one of the same bandwidth the other way."""
+        width: dict[tuple[str, str], float] = {}
+        stacks = {memory.name for memory in self.package.memories}
+        for channel in self.package.channels:
+            if not {channel.tail, channel.head} & stacks:
+                ends = (channel.tail, channel.head)
+                width[ends] = width.get(ends, 0.0) + channel.bandwidth
         limits = ("injection_bandwidth", "ejection_bandwidth")
         ported = any(getattr(node, limit, None) for node in self.package.nodes for limit in limits)
-        return not ported and all(width.get((b, a)) == width[a, b] for a, b in both)
+        return not ported and all(width.get((b, a)) == rate for (a, b), rate in width.items())
 
     def _groups(self, family: Family) -> Ints:
         groups: Ints = self.seat[family_groups(self.world, *family[1:])]
@@ -227,18 +236,73 @@ class GroupTimes:
         return Interval(result.time / size, max(result.time_bound / size, self._cheap(family)))
 
     def _cheap(self, family: Family) -> float:
+        """Return the largest of the bounds of ports, of distances and of natural cuts, in s/B."""
         groups = self._groups(family)
         n = family.size
         if family.kind == "send":
             ends = groups[:, :-1].ravel(), groups[:, 1:].ravel()
-            return float(max(1 / self._ports[groups].min(), self._distance[ends].sum() / self._bandwidth))
-        if family.kind == "all-to-all":
+            ports = 1 / self._ports[groups].min()
+            far = float(self._distance[ends].sum())
+        elif family.kind == "all-to-all":
             ports = (1 - 1 / n) / self._ports[groups].min()
-            far = self._distance[groups[:, :, None], groups[:, None, :]].sum() / n
+            far = float(self._distance[groups[:, :, None], groups[:, None, :]].sum() / n)
         else:
             ports = (n - 1) / self._ports[groups].min()
             far = float(groups.size * (n - 1))  # every share enters n - 1 chiplets
-        return float(max(ports, far / self._bandwidth))
+        return max(float(ports), far / self._bandwidth, self._cut(family.kind, groups))
+
+    def _cut(self, kind: str, groups: Ints) -> float:
+        """Return the bound of the slowest of some sets S that collectives of groups must enter or leave.
+
+        The sets: chiplets in order up to each of them, and the members of all groups up to each place.
+        Switches stand with most of their bandwidth. Any set gives a valid bound.
+        """
+        chiplets, n = len(self.chiplets), groups.shape[1]
+        sets = [np.tri(chiplets, dtype=bool)[:-1]]
+        by_place = np.zeros((n - 1, chiplets), bool)
+        for place in range(n - 1):
+            by_place[place:, groups[:, place]] = True
+        sets.append(by_place)
+        inside = np.concatenate(sets)
+        entering, leaving = self._capacity_of(inside)
+        within = inside[:, groups].sum(axis=2)  # [sets, groups]
+        if kind == "send":
+            there, here = inside[:, groups[:, 1:]], inside[:, groups[:, :-1]]
+            enter, leave = (there & ~here).sum(axis=(1, 2)), (here & ~there).sum(axis=(1, 2))
+        elif kind == "all-to-all":
+            enter = leave = (within * (n - within)).sum(axis=1) / n
+        else:
+            enter = ((n - within) * (within > 0)).sum(axis=1)
+            leave = (within * (within < n)).sum(axis=1)
+        if kind == "reduce-scatter":
+            enter, leave = leave, enter
+        return float(max((enter / entering).max(), (leave / leaving).max()))
+
+    def _capacity_of(self, inside: Bools) -> tuple[Floats, Floats]:
+        """Return the bandwidth that enters and leaves some sets of chiplets, in B/s, [sets] each."""
+        network = flow_network(self.package)
+        own = network.origin == network.destination
+        vertex = network.origin[np.array([self.package.index[name] for name in self.chiplets])]
+        plain = np.zeros(network.num_vertices, bool)
+        plain[network.origin[own]] = True
+        arcs = np.flatnonzero(plain[network.tail] & plain[network.head])
+        tail, head, rate = network.tail[arcs], network.head[arcs], network.arc_capacity[arcs]
+        side = np.full((len(inside), network.num_vertices), 0.5)
+        side[:, vertex] = inside
+        total = np.bincount(head, rate, minlength=network.num_vertices)
+        loose = np.ones(network.num_vertices, bool)
+        loose[vertex] = False
+        loose &= total > 0
+        for _ in range(4):
+            near = np.zeros_like(side)
+            np.add.at(near.T, head, (side[:, tail] * rate).T)
+            side[:, loose] = near[:, loose] / total[loose]
+        in_set = side > 0.5
+        crossing = in_set[:, head] & ~in_set[:, tail]
+        entering: Floats = crossing @ rate
+        leaving: Floats = (in_set[:, tail] & ~in_set[:, head]) @ rate
+        tiny = np.finfo(float).tiny
+        return np.maximum(entering, tiny), np.maximum(leaving, tiny)
 
     @cached_property
     def _ports(self) -> Floats:

@@ -2,6 +2,8 @@
 
     time = makespan of the pipeline + exposed share of the exchange among replicas + update
 
+(of an exchange that is longer than the makespan the rest is exposed, too).
+
 The pipeline is `noptoolkit.plans.pipelines` with the costs of `noptoolkit.plans.step_costs`: within a pass,
 computation and communication follow each other; schedules whose slots hold two passes hide the one behind the
 other.
@@ -24,10 +26,10 @@ from noptoolkit._arrays import Floats, Ints
 from noptoolkit.errors import PlanError
 from noptoolkit.package import Package, expect_package
 from noptoolkit.plans.checks import check_plan
-from noptoolkit.plans.pipeline_formulas import FAST
 from noptoolkit.plans.constants import StepConstants, rates_of
 from noptoolkit.plans.group_times import GroupTimes
 from noptoolkit.plans.memory import PlanMemory, plan_memory, rooms_of
+from noptoolkit.plans.pipeline_formulas import FAST
 from noptoolkit.plans.pipeline_orders import ORDERS
 from noptoolkit.plans.pipelines import PipelineRun, Stage, pipeline
 from noptoolkit.plans.plan import ParallelPlan
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
     from noptoolkit.plans.memory import Room
 
-__all__ = ["PlanStep", "makespan_of_costs", "plan_step", "step_bound"]
+__all__ = ["PlanStep", "exposed_of", "makespan_of_costs", "plan_step", "step_bound"]
 
 
 def makespan_of_costs(plan: ParallelPlan, costs: PlanCosts) -> float:
@@ -65,11 +67,18 @@ def makespan_of_costs(plan: ParallelPlan, costs: PlanCosts) -> float:
     )
 
 
+def exposed_of(costs: PlanCosts, constants: StepConstants, makespan: float) -> float:
+    """Return the exchange among replicas that nothing hides: what the pipeline has no time for at least."""
+    spent = sum(costs.gradients.values())
+    return max(constants.exposed_gradients * spent, spent - makespan)
+
+
 def step_bound(plan: ParallelPlan, costs: PlanCosts) -> float:
     """Return what no order of a plan's passes can beat, in s; ``costs`` are those with bounds as times."""
     p, m = plan.pp, costs.micro_batches
     forward, backward, talk = costs.forward, costs.backward, costs.talk
-    once = forward.sum() + backward.sum() + talk.sum() + 2 * (len(forward) - 1) * (costs.transfer if p > 1 else 0)
+    path = forward.sum() + (backward - costs.weight).sum() + talk.sum()  # weight parts keep nobody waiting
+    once = path + 2 * (len(forward) - 1) * (costs.transfer if p > 1 else 0.0)
     before = np.concatenate([[0.0], np.cumsum(forward + talk[:, 0])])
     back = np.concatenate([[0.0], np.cumsum(backward - costs.weight + talk[:, 1])])
     best = float(once)
@@ -86,7 +95,9 @@ def step_bound(plan: ParallelPlan, costs: PlanCosts) -> float:
     return float(max([best, *costs.gradients.values()]))
 
 
-def _run(plan: ParallelPlan, costs: PlanCosts, layers: int, kept: Sequence[float] | None = None) -> PipelineRun:
+def _run(
+    plan: ParallelPlan, costs: PlanCosts, layers: int, kept: Sequence[float] | None = None
+) -> PipelineRun:
     talk = costs.talk
     held = [1.0] * len(costs.forward) if kept is None else kept
     stages = [
@@ -170,7 +181,7 @@ class PlanStep:
     @property
     def exposed_gradients(self) -> float:
         """Exchange among replicas that nothing hides, in s."""
-        return self.constants.exposed_gradients * sum(self.costs.gradients.values())
+        return exposed_of(self.costs, self.constants, self.makespan)
 
     @property
     def time(self) -> float:
@@ -195,7 +206,9 @@ class PlanStep:
     @cached_property
     def busiest(self) -> int:
         """Pipeline rank that is busy longest."""
-        return int(np.argmax(self._by_rank(self.costs.forward + self.costs.backward + self.costs.talk.sum(1))))
+        return int(
+            np.argmax(self._by_rank(self.costs.forward + self.costs.backward + self.costs.talk.sum(1)))
+        )
 
     def _by_rank(self, per_stage: Floats) -> Floats:
         p = self.plan.pp
@@ -230,7 +243,9 @@ class PlanStep:
         ]
         for name, value in self.breakdown.items():
             body.append([name, Amount(value, "s"), f"{100 * value / self.time:.1f} % of the step"])
-        body.append(["micro-batches", self.costs.micro_batches, f"of a replica, schedule {self.plan.schedule}"])
+        body.append(
+            ["micro-batches", self.costs.micro_batches, f"of a replica, schedule {self.plan.schedule}"]
+        )
         if self.memory is not None:
             body.append(["memory", Amount(self.memory.total, "B"), self.memory.verdict])
         notes = [f"Constants: {self.constants.source}.", *self.methods]
@@ -291,7 +306,9 @@ def plan_step(
     beaten = costs_of(sized, model, batch, rates, chosen, lambda family: known.interval(family).bound)
     rooms = rooms_of_ranks(package, known)
     memory = plan_memory(sized, model, batch, rooms=rooms) if rooms is not None else None
-    closed = "in closed form on two levels" if known.levels is not None else "each solved with its certificate"
+    closed = (
+        "in closed form on two levels" if known.levels is not None else "each solved with its certificate"
+    )
     return PlanStep(
         sized,
         workload,

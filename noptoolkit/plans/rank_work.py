@@ -1,7 +1,7 @@
 """What one rank computes for one layer and micro-batch of a plan: arithmetic and bytes of its memory.
 
-Matrix products on a rank, forward, with R = b s / CP tokens (gathered by TP), T = R / TP of them its own under
-sequence parallelism, and C = T k copies for its experts, which ETP gathers to C ETP:
+Matrix products on a rank, forward, with R = b s / CP tokens (gathered by TP), T = R / TP of them its own
+under sequence parallelism, and C = T k copies for its experts, which ETP gathers to C ETP:
 
 * attention: R x h -> (a + 2 g) d / TP, and R x a d / TP -> h; latent attention by its parameters;
 * scores: causal, 2 R s a d / TP operations, a tile at a time (FlashAttention, arXiv 2205.14135: no bytes
@@ -69,7 +69,9 @@ def _map(rows: float, inputs: float, outputs: float, copies: float = 1.0) -> Wor
     return Work(2.0 * rows * inputs * outputs, value * read, value * rows * outputs)
 
 
-def layer_work(model: MoEModel, plan: ParallelPlan, batch: Batch, micro_batch: int, *, moe: bool) -> LayerWork:
+def layer_work(
+    model: MoEModel, plan: ParallelPlan, batch: Batch, micro_batch: int, *, moe: bool
+) -> LayerWork:
     """Return the work of one layer on a rank; see the module for what is counted.
 
     Parameters
@@ -116,7 +118,7 @@ def _layer_work(
 
 
 def head_work_of(model: MoEModel, plan: ParallelPlan, batch: Batch, micro_batch: int) -> LayerWork:
-    """Return the work of the output head on a rank of the last stage, logits in FP32 read and written once."""
+    """Return the work of the output head on a rank, logits in FP32 read and written once."""
     rows = micro_batch * batch.sequence_length / plan.cp
     share = model.vocab / plan.tp
     return LayerWork(_map(rows, model.hidden, share), 0.0, 8.0 * rows * share)
@@ -140,6 +142,8 @@ def model_flops(model: MoEModel, batch: Batch) -> float:
     every = linear + 4 * batch.sequence_length * width
     moe = 6 * hidden * model.expert_width * model.top_k + 2 * hidden * model.experts
     moe += 6 * hidden * model.shared_experts * (model.shared_width or model.expert_width)
-    per_token = model.layers * every + model.moe_layers * moe + model.dense_layers * 6 * hidden * model.dense_width
+    per_token = (
+        model.layers * every + model.moe_layers * moe + model.dense_layers * 6 * hidden * model.dense_width
+    )
     passes = 3 if batch.mode == "training" else 1
     return float(passes * (per_token + 2 * hidden * model.vocab) * batch.tokens)

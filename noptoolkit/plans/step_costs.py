@@ -1,7 +1,7 @@
 """What the chunks of a plan cost: seconds of computation and of communication per micro-batch.
 
-Per layer and micro-batch, with R = b s / CP tokens of h values, T = R / TP of them a rank's own, C = T k copies,
-2 B per value, and the times of all groups of a dimension at once (`noptoolkit.plans.group_times`):
+Per layer and micro-batch, with R = b s / CP tokens of h values, T = R / TP of them a rank's own, C = T k
+copies, 2 B per value, and the times of all groups of a dimension at once (`noptoolkit.plans.group_times`):
 
 * TP, twice around attention, and around a dense or shared feed-forward: all-gather of T h, then
   reduce-scatter; as much backward;
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ import numpy as np
 from noptoolkit._arrays import Floats
 from noptoolkit.plans.checks import micro_batch_size, micro_batches_of
 from noptoolkit.plans.constants import Rates, StepConstants
-from noptoolkit.plans.group_times import Family, Interval
+from noptoolkit.plans.group_times import Family
 from noptoolkit.plans.memory import GRADIENT_BYTES, parameters_of
 from noptoolkit.plans.plan import ParallelPlan
 from noptoolkit.plans.rank_work import head_work_of, layer_work
@@ -41,10 +42,15 @@ __all__ = ["Exchange", "PlanCosts", "costs_of", "exchanges_of", "gradient_exchan
 
 VALUE = 2.0
 UPDATE_BYTES = 30.0
-"""Bytes that an update moves per parameter: FP32 weight and two moments read and written, gradient, weight."""
+"""Bytes that an update moves per parameter: FP32 weight, two moments, read and written; gradient, weight."""
 
 Times = Callable[[Family], float]
 """Seconds per byte of a family: reached, or a bound."""
+
+LayerCosts = tuple[
+    dict[bool, tuple[float, float, float, dict[str, tuple[float, float]]]], tuple[float, float, float]
+]
+"""Of a layer with or without experts: forward, backward, its weight part, communication; then the head."""
 
 
 class Exchange(NamedTuple):
@@ -97,9 +103,7 @@ def exchanges_of(
         copies = own * model.top_k
         stride = plan.etp if plan.folded else plan.tp * plan.cp
         if plan.ep > 1:
-            found.append(
-                Exchange("ep", Family("all-to-all", plan.ep, stride), copies, 2.0, 2.0 * back)
-            )
+            found.append(Exchange("ep", Family("all-to-all", plan.ep, stride), copies, 2.0, 2.0 * back))
         if plan.etp > 1:
             found += [
                 Exchange("etp", Family(kind, plan.etp, 1), copies, 1.0, back)
@@ -182,6 +186,7 @@ def costs_of(
     constants: StepConstants,
     times: Times,
     chunks: tuple[Chunk, ...] | None = None,
+    memo: dict[tuple[object, ...], LayerCosts] | None = None,
 ) -> PlanCosts:
     """Return what the chunks of a plan cost.
 
@@ -195,33 +200,24 @@ def costs_of(
         Seconds per byte of a family.
     chunks
         The plan's virtual stages in forward order, where they are known already.
+    memo
+        Where costs of layers are kept that plans of one model, machine and ``times`` share.
     """
     if chunks is None:
         chunks = virtual_stages(plan, model)
-    micro_batch, count = micro_batch_size(plan, batch), micro_batches_of(plan, batch)
-    peak = rates.flops * constants.efficiency.compute
+    count = micro_batches_of(plan, batch)
+    micro_batch = micro_batch_size(plan, batch)
     memory = rates.memory * constants.efficiency.memory
     share = constants.efficiency.network
     training = batch.mode == "training"
     again = training and plan.recompute == "full"
-    layers: dict[bool, tuple[float, float, float, dict[str, tuple[float, float]]]] = {}
-    for moe in {True for c in chunks if c.moe_layers} | {False for c in chunks if c.dense_layers}:
-        work = layer_work(model, plan, batch, micro_batch, moe=moe)
-        forward, backward, weight = work.seconds(peak, memory)
-        talk: dict[str, tuple[float, float]] = {}
-        for exchange in exchanges_of(plan, model, batch, micro_batch, moe=moe):
-            per = exchange.size * times(exchange.family) / share
-            before = talk.get(exchange.dimension, (0.0, 0.0))
-            sent = exchange.backward + (exchange.forward if again else 0.0)
-            talk[exchange.dimension] = (before[0] + exchange.forward * per, before[1] + sent * per)
-        if "cp" in talk:
-            hidden = work.scores / peak
-            there, back = talk["cp"]
-            talk["cp"] = (max(there - hidden, 0.0), max(back - (2.5 + again) * hidden, 0.0))
-        third = constants.layer_overhead / 3.0 if training else constants.layer_overhead
-        backward += forward * again
-        layers[moe] = (forward + third, backward + 2.0 * third, weight, talk)
-    head = head_work_of(model, plan, batch, micro_batch).seconds(peak, memory)
+    name = (plan.tp, plan.cp, plan.ep, plan.etp, plan.folded, micro_batch, again)
+    known = memo.get(name) if memo is not None else None
+    if known is None:
+        known = _layer_costs(plan, model, batch, rates, constants, times)
+        if memo is not None:
+            memo[name] = known
+    layers, head = known
     stages = len(chunks)
     ahead, behind, gradient = np.zeros(stages), np.zeros(stages), np.zeros(stages)
     network: dict[str, Floats] = {}
@@ -253,10 +249,52 @@ def costs_of(
     return PlanCosts(count, ahead, behind, gradient, network, transfer, gradients, update)
 
 
-def virtual_stages(plan: ParallelPlan, model: MoEModel) -> tuple[Chunk, ...]:
-    """Return the virtual stages of a plan in forward order."""
+def _layer_costs(
+    plan: ParallelPlan,
+    model: MoEModel,
+    batch: Batch,
+    rates: Rates,
+    constants: StepConstants,
+    times: Times,
+) -> LayerCosts:
+    """Return the costs of a layer with and without experts, and of the head."""
+    micro_batch = micro_batch_size(plan, batch)
+    peak = rates.flops * constants.efficiency.compute
+    memory = rates.memory * constants.efficiency.memory
+    share = constants.efficiency.network
+    training = batch.mode == "training"
+    again = training and plan.recompute == "full"
+    layers: dict[bool, tuple[float, float, float, dict[str, tuple[float, float]]]] = {}
+    for moe in ((True,) if model.moe_layers else ()) + ((False,) if model.dense_layers else ()):
+        work = layer_work(model, plan, batch, micro_batch, moe=moe)
+        forward, backward, weight = work.seconds(peak, memory)
+        talk: dict[str, tuple[float, float]] = {}
+        for exchange in exchanges_of(plan, model, batch, micro_batch, moe=moe):
+            per = exchange.size * times(exchange.family) / share
+            before = talk.get(exchange.dimension, (0.0, 0.0))
+            sent = exchange.backward + (exchange.forward if again else 0.0)
+            talk[exchange.dimension] = (before[0] + exchange.forward * per, before[1] + sent * per)
+        if "cp" in talk:
+            hidden = work.scores / peak
+            there, back = talk["cp"]
+            talk["cp"] = (max(there - hidden, 0.0), max(back - (2.5 + again) * hidden, 0.0))
+        third = constants.layer_overhead / 3.0 if training else constants.layer_overhead
+        backward += forward * again
+        layers[moe] = (forward + third, backward + 2.0 * third, weight, talk)
+    head = head_work_of(model, plan, batch, micro_batch).seconds(peak, memory)
+    return layers, head
+
+
+@lru_cache(maxsize=4096)
+def _cut(model: MoEModel, pp: int, vpp: int, layers: tuple[int, ...] | None) -> tuple[Chunk, ...]:
+    plan = ParallelPlan(pp=pp, vpp=vpp, layers=layers)
     found = {chunk.stage: chunk for held in chunks_of(plan, model) for chunk in held}
     return tuple(found[stage] for stage in sorted(found))
+
+
+def virtual_stages(plan: ParallelPlan, model: MoEModel) -> tuple[Chunk, ...]:
+    """Return the virtual stages of a plan in forward order."""
+    return _cut(model, plan.pp, plan.vpp, plan.layers)
 
 
 def _end_of_step(
@@ -268,7 +306,7 @@ def _end_of_step(
     share: float,
     memory: float,
 ) -> tuple[dict[str, float], float]:
-    """Return the exchange among replicas by dimension and the update, of the rank that takes longest, in s."""
+    """Return the exchange among replicas by dimension and the update of the slowest rank, in s."""
     assert plan.dp is not None
     assert plan.edp is not None
     worst: tuple[float, dict[str, float], float] = (-1.0, {}, 0.0)

@@ -58,7 +58,7 @@ class TwoLevels:
         return count if alike and apart else None
 
     def time(self, kind: str, groups: Ints) -> float | None:
-        """Return the time per byte w of a collective of all groups at once, in s/B; None outside the model."""
+        """Return the time per byte w of all groups at once, in s/B; None outside the model."""
         size = groups.shape[1]
         if kind == "send":
             return self._send(groups)
@@ -69,12 +69,11 @@ class TwoLevels:
         ports = self.inner + self.outer
         if kind in ("all-gather", "reduce-scatter"):
             crossing = (size - inside) / (inside * self.outer) if inside < size else 0.0
-            return max((size - 1) / ports, crossing)
+            return float(max((size - 1) / ports, crossing))
         if kind == "all-to-all":
             crossing = (1 - inside / size) / self.outer if inside < size else 0.0
-            return max((1 - 1 / size) / ports, crossing)
+            return float(max((1 - 1 / size) / ports, crossing))
         return None
-
 
     def _send(self, groups: Ints) -> float | None:
         """Return the time per byte of messages from each member to the next, in s/B."""

@@ -1,0 +1,299 @@
+"""Branch and bound over the plans of a space; see `noptoolkit.plans.planner` for what it proves."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time as clock
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from noptoolkit.plans.constants import Rates, StepConstants
+from noptoolkit.plans.group_times import Family, GroupTimes
+from noptoolkit.plans.memory import PlanMemory, Room, plan_memory
+from noptoolkit.plans.plan import ParallelPlan
+from noptoolkit.plans.plan_bounds import Bounds, Pass
+from noptoolkit.plans.plan_step import exposed_of, makespan_of_costs
+from noptoolkit.plans.space import PlanFamily, PlanSpace, Variant
+from noptoolkit.plans.step_costs import LayerCosts, PlanCosts, costs_of
+
+__all__ = ["Planned", "Search", "Searched"]
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """A plan that the search kept.
+
+    Parameters
+    ----------
+    plan
+        The best of its key.
+    time, bound
+        Its step, and what it would be if every collective took its own lower bound, in s.
+    memory
+        What its fullest rank holds, in B.
+    parts
+        Seconds of the step by what they are spent on.
+    solved
+        Whether every collective was solved; else ``time`` is what no schedule beats.
+    """
+
+    plan: ParallelPlan
+    time: float
+    bound: float
+    memory: float
+    parts: dict[str, float]
+    solved: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """What a search found.
+
+    Parameters
+    ----------
+    best
+        The best plans of different keys, best first.
+    lower_bound
+        What no plan of the space that fits can beat, in s.
+    undecided
+        Plans neither dropped nor known.
+    counts
+        What was opened.
+    least_memory
+        The smallest memory of a plan that did not fit, in B, and that plan; None if all did.
+    """
+
+    best: tuple[Planned, ...]
+    lower_bound: float
+    undecided: int
+    counts: dict[str, int]
+    least_memory: tuple[float, ParallelPlan] | None
+
+
+class _Family(NamedTuple):
+    family: PlanFamily
+    passed: Pass
+
+
+class _Mapping(NamedTuple):
+    family: PlanFamily
+    passed: Pass
+    ep: int
+    etp: int
+
+
+class _Variant(NamedTuple):
+    family: PlanFamily
+    ep: int
+    etp: int
+    variant: Variant
+
+
+class _Priced(NamedTuple):
+    plan: ParallelPlan
+
+
+Node = _Family | _Mapping | _Variant | _Priced
+
+
+class Search:
+    """The state that several searches of one space share: costs, memory, times of collectives.
+
+    Parameters
+    ----------
+    space, rates, constants, times
+        What is searched, and what a step is made of.
+    rooms
+        Room of each rank's chiplet; None where the package has no memory.
+    """
+
+    def __init__(
+        self,
+        space: PlanSpace,
+        rates: Rates,
+        constants: StepConstants,
+        times: GroupTimes,
+        rooms: list[Room] | None,
+    ) -> None:
+        self.space, self.rates, self.constants, self.times, self.rooms = space, rates, constants, times, rooms
+        self.room = min((room.most for room in rooms), default=float("inf")) if rooms else float("inf")
+        self.deadline = float("inf")
+        self.bounds = Bounds(space, rates, constants, times.bound)
+        self._layers: dict[tuple[object, ...], LayerCosts] = {}
+        self._solved = 0
+        self._memory: dict[ParallelPlan, float] = {}
+
+    def memory_of(self, plan: ParallelPlan) -> float:
+        """Return the bytes on the fullest rank of a plan."""
+        if plan not in self._memory:
+            found: PlanMemory = plan_memory(plan, self.space.model, self.space.batch)
+            self._memory[plan] = found.total
+        return self._memory[plan]
+
+    def costs(self, plan: ParallelPlan, *, reached: bool) -> PlanCosts:
+        """Return the costs of a plan, with times of collectives that are reached or their bounds."""
+        times = self.times
+        model, batch = self.space.model, self.space.batch
+        if reached:
+            return costs_of(
+                plan, model, batch, self.rates, self.constants, lambda family: times.interval(family).reached
+            )
+        if self._solved != times.solved:
+            self._layers, self._solved = {}, times.solved
+        return costs_of(plan, model, batch, self.rates, self.constants, times.bound, memo=self._layers)
+
+    def step(self, plan: ParallelPlan, costs: PlanCosts) -> float:
+        """Return the time of a step, in s."""
+        makespan = makespan_of_costs(plan, costs)
+        return float(makespan + exposed_of(costs, self.constants, makespan) + costs.update)
+
+    def is_known(self, plan: ParallelPlan) -> bool:
+        """Return whether no collective of a plan is left to solve."""
+        asked: list[bool] = []
+
+        def ask(family: Family) -> float:
+            asked.append(self.times.is_known(family))
+            return 0.0
+
+        costs_of(plan, self.space.model, self.space.batch, self.rates, self.constants, ask)
+        return all(asked)
+
+    def parts(self, plan: ParallelPlan, costs: PlanCosts, time: float) -> dict[str, float]:
+        """Return the seconds of a step by what they are spent on, of an average rank."""
+        m, p = costs.micro_batches, plan.pp
+        parts = {"compute": m * float(costs.forward.sum() + costs.backward.sum()) / p}
+        for name, part in costs.network.items():
+            parts[f"{name} communication"] = m * float(part.sum()) / p
+        for name, spent in costs.gradients.items():
+            parts[f"{name} gradients"] = self.constants.exposed_gradients * spent
+        parts["update"] = costs.update
+        parts["bubble and imbalance"] = time - sum(parts.values())
+        return parts
+
+    def run(
+        self,
+        keep: int,
+        key: tuple[str, ...],
+        *,
+        budget: float | None = None,
+        tol: float = 0.0,
+        report: Callable[[str], None] | None = None,
+    ) -> Searched:
+        """Return the best plans of different keys that fit in a budget of memory; see the module."""
+        room = min(self.room, budget if budget is not None else float("inf"))
+        count = itertools.count()
+        heap: list[tuple[float, int, Node]] = []
+        counts = {"all": 0, "families": 0, "mappings": 0, "variants": 0, "priced": 0, "oom": 0, "solved": 0}
+        names = self.space.schedules
+        bounds = self.bounds
+        for family in self.space.families():
+            counts["all"] += 1
+            if bounds.memory(family) > room:
+                counts["oom"] += 1
+                continue
+            passed = bounds.family(family)
+            heap.append((bounds.step(family, passed, names, None), next(count), _Family(family, passed)))
+        heapq.heapify(heap)
+        kept: dict[tuple[object, ...], Planned] = {}
+        lowest = float("inf")
+        least: tuple[float, ParallelPlan] | None = None
+        solved_before = self.times.solved
+
+        def worst() -> float:
+            return (
+                sorted(found.time for found in kept.values())[keep - 1] if len(kept) >= keep else float("inf")
+            )
+
+        limit = float("inf")
+        while heap:
+            bound, _, node = heap[0]
+            if bound >= limit or clock.perf_counter() > self.deadline:
+                break
+            heapq.heappop(heap)
+            if isinstance(node, _Family):
+                counts["families"] += 1
+                for ep, etp in self.space.splits(node.family):
+                    counts["mappings"] += 1
+                    if bounds.memory(node.family, ep, etp) > room:
+                        counts["oom"] += 1
+                        continue
+                    passed = bounds.mapping(node.family, node.passed, ep, etp)
+                    value = max(bound, bounds.step(node.family, passed, names, None))
+                    heapq.heappush(heap, (value, next(count), _Mapping(node.family, passed, ep, etp)))
+            elif isinstance(node, _Mapping):
+                for variant in self.space.variants(node.family):
+                    counts["variants"] += 1
+                    passed = bounds.again(node.passed) if variant.recompute == "full" else node.passed
+                    value = max(bound, bounds.step(node.family, passed, (variant.schedule,), variant.vpp))
+                    if value < limit:
+                        chosen = _Variant(node.family, node.ep, node.etp, variant)
+                        heapq.heappush(heap, (value, next(count), chosen))
+            elif isinstance(node, _Variant):
+                found_plan = self.space.plan(*node)
+                if found_plan is None:
+                    continue
+                memory = self.memory_of(found_plan)
+                if memory > room:
+                    counts["oom"] += 1
+                    if least is None or memory < least[0]:
+                        least = (memory, found_plan)
+                    continue
+                counts["priced"] += 1
+                value = max(bound, self.step(found_plan, self.costs(found_plan, reached=False)))
+                heapq.heappush(heap, (value, next(count), _Priced(found_plan)))
+            else:
+                plan = node.plan
+                memory = self.memory_of(plan)
+                known = self.is_known(plan)
+                fastest = min((found.time for found in kept.values() if found.solved), default=float("inf"))
+                solve = known or bound < (1.0 - tol) * fastest
+                if solve and not known:
+                    if report is not None:
+                        report(f"solving collectives of {plan}")
+                    before = bound
+                    self.costs(plan, reached=True)
+                    bound = max(before, self.step(plan, self.costs(plan, reached=False)))
+                    if heap and bound > heap[0][0]:  # now known; its turn comes again
+                        heapq.heappush(heap, (bound, next(count), node))
+                        continue
+                costs = self.costs(plan, reached=solve)
+                time = self.step(plan, costs)
+                lowest = min(lowest, bound)
+                name = tuple(getattr(plan, part) for part in key)
+                if name not in kept or time < kept[name].time:
+                    kept[name] = Planned(plan, time, bound, memory, self.parts(plan, costs, time), solve)
+                    limit = worst()
+        left = [item for item in heap if item[0] < limit]
+        best = self._settled(list(kept.values()), keep)
+        counts["solved"] = self.times.solved - solved_before
+        lower = min([lowest, *(bound for bound, _, _ in heap[:1])])
+        undecided = sum(self._plans_of(node) for _, _, node in left)
+        return Searched(tuple(best), lower, undecided, counts, least)
+
+    def _settled(self, kept: list[Planned], keep: int) -> list[Planned]:
+        """Return the best plans, the first of them solved: those that might beat it are solved, too."""
+        while True:
+            ranked = sorted(kept, key=lambda found: (found.time, found.solved))
+            first = next((found for found in ranked if found.solved), None)
+            open_ = [found for found in ranked[:keep] if not found.solved]
+            if first is None or not open_ or open_[0].time >= first.time:
+                break
+            if clock.perf_counter() > self.deadline:
+                break
+            again = open_[0]
+            costs = self.costs(again.plan, reached=True)
+            time = self.step(again.plan, costs)
+            solved = Planned(again.plan, time, again.bound, again.memory, self.parts(again.plan, costs, time))
+            kept = [solved if found is again else found for found in kept]
+        if first is None:
+            return ranked[:keep]
+        return [first, *(found for found in ranked if found is not first)][:keep]
+
+    def _plans_of(self, node: Node) -> int:
+        """Return how many plans a node holds at most."""
+        if isinstance(node, (_Variant, _Priced)):
+            return 1
+        splits = len(self.space.splits(node.family)) if isinstance(node, _Family) else 1
+        return splits * self.space.most_variants(node.family)
