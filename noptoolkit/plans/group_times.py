@@ -22,10 +22,12 @@ from typing import NamedTuple
 import numpy as np
 
 from noptoolkit._arrays import Bools, Floats, Ints
+from noptoolkit._names import did_you_mean
 from noptoolkit.collectives import collective
 from noptoolkit.errors import PlanError
 from noptoolkit.network import flow_network
 from noptoolkit.package import Package
+from noptoolkit.plans.placing import Placement, rank_chiplets
 from noptoolkit.plans.two_levels import TwoLevels, two_levels
 
 __all__ = ["Family", "GroupTimes", "Interval", "chiplets_of", "family_groups"]
@@ -68,14 +70,14 @@ class Family(NamedTuple):
 
 
 def chiplets_of(package: Package) -> tuple[str, ...]:
-    """Return the chiplets that the ranks of a plan are: the experts, or all where there are none.
+    """Return the chiplets that the ranks of a plan are: the experts, or all where there are not two.
 
     Raises
     ------
     PlanError
         If the package has no chiplets.
     """
-    chosen = package.experts or package.terminals
+    chosen = rank_chiplets(package)
     if not chosen:
         raise PlanError(f"package {package.name!r} has no chiplets to put a plan on")
     return chosen
@@ -106,13 +108,14 @@ class GroupTimes:
     package
         Package whose chiplets are the ranks.
     placement
-        Chiplet of each rank, as an index into `chiplets_of`, [ranks]; their order where None.
+        A `Placement`, or the chiplet of each rank as an index into `chiplets_of`, [ranks]; their order where
+        None.
     deadline
         When solvers must stop, by ``time.perf_counter()``; None for never.
     """
 
     package: Package
-    placement: Ints | None = None
+    placement: Placement | Ints | None = None
     deadline: float | None = None
     _known: dict[Family, Interval] = field(default_factory=dict)
     _bounds: dict[Family, float] = field(default_factory=dict)
@@ -133,6 +136,15 @@ class GroupTimes:
         """
         if self.placement is None:
             return np.arange(len(self.chiplets))
+        if isinstance(self.placement, Placement):
+            index = {name: i for i, name in enumerate(self.chiplets)}
+            strange = [name for name in self.placement.chiplets if name not in index]
+            if strange:
+                raise PlanError(
+                    f"placement: {strange[0]!r} is not one of the chiplets of {self.package.name!r} that "
+                    f"ranks may sit on; {did_you_mean(strange[0], index)}"
+                )
+            return np.array([index[name] for name in self.placement.chiplets])
         seat = np.asarray(self.placement)
         whole = np.issubdtype(seat.dtype, np.integer) and seat.ndim == 1
         if (

@@ -32,6 +32,7 @@ from noptoolkit.plans.memory import PlanMemory, plan_memory, rooms_of
 from noptoolkit.plans.pipeline_formulas import FAST
 from noptoolkit.plans.pipeline_orders import ORDERS
 from noptoolkit.plans.pipelines import PipelineRun, Stage, pipeline
+from noptoolkit.plans.placing import Placement
 from noptoolkit.plans.plan import ParallelPlan
 from noptoolkit.plans.rank_work import model_flops
 from noptoolkit.plans.stages import stage_layers
@@ -258,7 +259,7 @@ def plan_step(
     package: Package,
     *,
     constants: StepConstants | None = None,
-    placement: Ints | None = None,
+    placement: Placement | Ints | None = None,
     times: GroupTimes | None = None,
 ) -> PlanStep:
     """Return the step of a plan on a package.
@@ -274,7 +275,7 @@ def plan_step(
     constants
         What the machine reaches of its peaks; all of them where None.
     placement
-        Chiplet of each rank, [ranks]; their order where None.
+        A `Placement`, or the chiplet of each rank by index, [ranks]; their order where None.
     times
         Times of collectives on this package and placement that are known already.
 

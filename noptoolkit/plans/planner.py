@@ -26,6 +26,7 @@ from noptoolkit.package import Package, expect_package
 from noptoolkit.plans.constants import StepConstants, rates_of
 from noptoolkit.plans.group_times import GroupTimes
 from noptoolkit.plans.pipeline_orders import ORDERS
+from noptoolkit.plans.placing import Placement
 from noptoolkit.plans.plan import RECOMPUTES, ParallelPlan, Recompute
 from noptoolkit.plans.plan_search import Planned, Search, Searched
 from noptoolkit.plans.plan_step import PlanStep, plan_step, rooms_of_ranks
@@ -200,7 +201,7 @@ def best_plans(
     folded: bool = True,
     fixed: dict[str, int] | None = None,
     constants: StepConstants | None = None,
-    placement: Ints | None = None,
+    placement: Placement | Ints | None = None,
     tol: float = 0.01,
     time_limit: float = 60.0,
     times: GroupTimes | None = None,
@@ -225,7 +226,7 @@ def best_plans(
     constants
         What the machine reaches of its peaks; all of them where None.
     placement
-        Chiplet of each rank, [ranks]; their order where None.
+        A `Placement`, or the chiplet of each rank by index, [ranks]; their order where None.
     tol
         Gap within which collectives of another plan are not solved any more. The best plan is exact where
         their times are known in closed form.
