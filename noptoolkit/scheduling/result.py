@@ -155,7 +155,7 @@ class Schedule:
     def overlap(self) -> float:
         """Share of the busy time of compute, communication and memory that another of them covers."""
         apart = sum(float((edges[:, 1] - edges[:, 0]).sum()) for edges in self._busy_edges.values())
-        return 1.0 - (self.makespan - self.breakdown.idle) / apart if apart > 0 else 0.0
+        return max(0.0, 1.0 - (self.makespan - self.breakdown.idle) / apart) if apart > 0 else 0.0  # rounding
 
     @cached_property
     def critical_path(self) -> Ints:
