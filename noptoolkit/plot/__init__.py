@@ -13,6 +13,8 @@ from noptoolkit.plot._curves import layouts, pareto, scaling
 from noptoolkit.plot._degradation import degradation
 from noptoolkit.plot._load import load, loads
 from noptoolkit.plot._multicast import multicast
+from noptoolkit.plot._plan_groups import plan_groups
+from noptoolkit.plot._plan_memory import plan_memory
 from noptoolkit.plot._published import published
 from noptoolkit.plot._roofline import roofline
 from noptoolkit.plot._saving import save
@@ -45,6 +47,8 @@ __all__ = [
     "loads",
     "multicast",
     "pareto",
+    "plan_groups",
+    "plan_memory",
     "published",
     "roofline",
     "saturations",

@@ -71,6 +71,12 @@ def schedule() -> nop.Schedule:
     return nop.schedule(package(), workload(), allocation(), routing="shortest")
 
 
+def plan_memory() -> nop.plans.PlanMemory:
+    room = nop.plans.Room(sram=50e6, stacks=80e9)
+    plan, batch = nop.ParallelPlan(ep=2, pp=2, dp=2), workload().batch
+    return nop.plans.plan_memory(plan, workload().model, batch, rooms=[room] * 4)
+
+
 def _work() -> dict[str, Any]:
     from noptoolkit.nodes import expert_work
 
@@ -112,11 +118,13 @@ EXAMPLES: dict[str, Callable[[], Any]] = {
     ),
     "LatencyCurve": curve,
     "Mapping[str, Allocation]": lambda: {"contiguous": allocation()},
+    "Mapping[str, ParallelPlan]": lambda: {"folded": nop.ParallelPlan(tp=2, ep=8, pp=2, dp=4)},
     "Mapping[str, Sequence[Saturation]]": lambda: {"8 VCs": [saturation()]},
     "Mapping[str, Schedule]": lambda: {"mesh": schedule()},
     "Mapping[str, ServingCurve]": lambda: {"mesh": serving_curve()},
     "Mapping[str, Work]": _work,
     "Package": package,
+    "PlanMemory": plan_memory,
     "Resilience | Sequence[Resilience]": lambda: nop.resilience(package(), flow().traffic),
     "RoutingTrace": lambda: workload().trace,
     "Schedule": schedule,
