@@ -48,6 +48,24 @@ def _no_division(plan: ParallelPlan, batch: Batch) -> str:
     )
 
 
+def check_fits(plan: ParallelPlan, model: MoEModel, batch: Batch) -> None:
+    """Raise PlanError unless a plan of known world fits a model and a batch; see `check_plan`."""
+    _expect(model, batch)
+    if plan.dp is None:
+        raise PlanError(f"plan {plan}: how many replicas? give dp, or the number of chiplets: plan.on(64)")
+    if faults_of(plan, model, batch):
+        check_plan(plan, model, batch)
+
+
+def _expect(model: object, batch: object) -> None:
+    if not isinstance(model, MoEModel):
+        raise PlanError(
+            f"{model!r} is no model; load_workload() knows its presets: load_workload(name).model"
+        )
+    if batch is not None and not isinstance(batch, Batch):
+        raise PlanError(f"{batch!r} is no Batch; write Batch(sequences=256, sequence_length=4096)")
+
+
 def faults_of(plan: ParallelPlan, model: MoEModel, batch: Batch | None = None) -> list[str]:
     """Return every rule that a plan breaks on a model and a batch, with the numbers; none where it fits.
 
@@ -163,6 +181,7 @@ def check_plan(
       - experts % EP: 8 experts are not divided by ep = 7
     the nearest plan that works: TP2 EP8 PP8 DP8
     """
+    _expect(model, batch)
     if world is None:
         world = (
             plan.world if plan.dp is not None else plan.pp * math.lcm(plan.tp * plan.cp, plan.etp * plan.ep)

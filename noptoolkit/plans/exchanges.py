@@ -2,17 +2,20 @@
 
 With s tokens a sequence, micro-batches of b sequences, hidden width h, v bytes a value and A = s b h v / CP:
 
-============  ==========================================================================================
-TP with SP    all-gather of A before and reduce-scatter of A after each block (attention, dense layer, shared
-              experts); backward the other way round
-TP without    all-reduce of A per block, forward and backward CP            keys and values 2 (s/CP) b g d v
-/ TP go round the ring: CP - 1 times forward, twice that backward EP            all-to-all of (s/CP) b/TP x
-k h v, dispatch and combine, forward and backward ETP           all-gather and reduce-scatter of ETP times
-that PP            A (/TP with SP) to the next stage, and its gradient back, for every micro-batch and
-boundary DP, EDP       reduce-scatter of gradients and all-gather of weights among the replicas, once a
-step; all-reduce for
-              ZeRO 0; for ZeRO 3 weights are gathered twice a micro-batch
-============  ==========================================================================================
+============  =====================================================================================
+TP with SP    all-gather of A before and reduce-scatter of A after each block (attention, dense layer,
+              shared experts); backward the other way round
+TP without    all-reduce of A per block, forward and backward
+CP            keys and values, 2 (s/CP) b g d v / TP, go round the ring: CP - 1 times forward, twice
+              that backward; in decode an all-reduce of each head's partial result and its weight,
+              b a (d + 1) v / TP
+EP            all-to-all of (s/CP) b/TP x k h v, dispatch and combine, forward and backward
+ETP           all-gather and reduce-scatter of ETP times that
+PP            A (/TP with SP) to the next stage, and its gradient back, for every micro-batch and
+              boundary
+DP, EDP       reduce-scatter of gradients and all-gather of weights among the replicas, once a step;
+              all-reduce for ZeRO 0; for ZeRO 3 weights are gathered twice a micro-batch
+============  =====================================================================================
 
 Sources: Megatron-Core; MoE Parallel Folding (arXiv 2504.14960) for the dispatcher; ring attention (arXiv
 2310.01889); ZeRO (arXiv 1910.02054). A second gathering of the inputs in the backward, which Megatron-Core
@@ -32,7 +35,7 @@ from noptoolkit._arrays import Floats, Ints
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import PlanError
 from noptoolkit.nodes.operations import kv_bytes_per_token
-from noptoolkit.plans.checks import micro_batch_size, micro_batches_of
+from noptoolkit.plans.checks import check_fits, micro_batch_size, micro_batches_of
 from noptoolkit.plans.groups import groups
 from noptoolkit.plans.memory import GRADIENT_BYTES, parameters_of
 from noptoolkit.plans.plan import ParallelPlan
@@ -181,6 +184,11 @@ def exchanges_of(
     gradient_bytes
         Bytes of a gradient on its way.
 
+    Raises
+    ------
+    PlanError
+        If the plan does not fit (`noptoolkit.plans.check_plan`), or the trace does not.
+
     Examples
     --------
     Mixtral-8x7B on 64 chiplets, TP4 CP2, eight experts on eight chiplets.
@@ -193,6 +201,7 @@ def exchanges_of(
     [('attention in', 32.0), ('attention out', 32.0), ('keys and values', 4.0), ('dispatch', 16.0),
     ('combine', 16.0)]
     """
+    check_fits(plan, model, batch)
     made = _Maker(plan, model, batch)
     made.tensor_parallel()
     made.context_parallel()
@@ -256,9 +265,14 @@ class _Maker:
         share = 1.0
         if self.model.latent_attention is None:
             share = max(1.0 / self.plan.tp, 1.0 / self.model.kv_heads)
-        block = _tokens(self.plan, self.batch) * kv_bytes_per_token(self.model, self.batch) * share
+        tokens = _tokens(self.plan, self.batch)
         if self.batch.mode == "decode":
+            mla = self.model.latent_attention
+            width = self.model.head_dim if mla is None else mla.kv_rank
+            parts = tokens * self.model.heads / self.plan.tp * (width + 1) * self.batch.bytes_per_value
+            self.add("partial results", "cp", "all-reduce", parts, "every layer", "forward")
             return
+        block = tokens * kv_bytes_per_token(self.model, self.batch) * share
         for direction in self.passes:
             rounds = float((self.plan.cp - 1) * (1 if direction == "forward" else 2))
             self.add("keys and values", "cp", "ring", block, "every layer", direction, times=rounds)

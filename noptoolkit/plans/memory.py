@@ -22,7 +22,7 @@ import numpy as np
 from noptoolkit.errors import PlanError
 from noptoolkit.nodes.operations import kv_bytes_per_token
 from noptoolkit.plans.activations import head_activations, layer_activations
-from noptoolkit.plans.checks import micro_batch_size, micro_batches_of
+from noptoolkit.plans.checks import check_fits, micro_batch_size, micro_batches_of
 from noptoolkit.plans.in_flight import in_flight, most_held
 from noptoolkit.plans.pipeline_orders import ORDERS
 from noptoolkit.plans.plan import ParallelPlan
@@ -252,7 +252,7 @@ def plan_memory(
     Parameters
     ----------
     plan
-        A plan that fits the model and the batch (`check_plan`).
+        A plan of known world.
     model, batch
         In training, states and activations count; in prefill and decode, weights, one micro-batch's
         activations of one layer, and the cache of keys and values of all of a replica's sequences.
@@ -260,6 +260,12 @@ def plan_memory(
         Room of the chiplet of each rank, [world]; see `rooms_of` and `noptoolkit.plans.place`.
     gradient_bytes, optimiser_bytes
         Per parameter; see the module.
+
+    Raises
+    ------
+    PlanError
+        If the plan does not fit the model and the batch (see `check_plan`), or rooms are not one for each
+        rank.
 
     Examples
     --------
@@ -269,8 +275,12 @@ def plan_memory(
     >>> round(memory.stages[0].states / 1e9, 1)
     28.4
     """
-    if plan.dp is None or plan.edp is None:
-        raise PlanError(f"plan {plan}: how many replicas? give dp, or the number of chiplets: plan.on(64)")
+    check_fits(plan, model, batch)
+    for what, value in (("gradient_bytes", gradient_bytes), ("optimiser_bytes", optimiser_bytes)):
+        if not 0 <= value < float("inf"):
+            raise PlanError(f"{what} = {value!r} is not a number of 0 or more")
+    if rooms is not None and len(rooms) != plan.world:
+        raise PlanError(f"plan {plan}: {len(rooms)} rooms for {plan.world} ranks; give one for each rank")
     two_way = ORDERS[plan.schedule or "1f1b"].two_way
     training = batch.mode == "training"
     moments = in_flight(plan.schedule or "1f1b", plan.pp, micro_batches_of(plan, batch), plan.vpp)

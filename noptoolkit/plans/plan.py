@@ -103,7 +103,6 @@ class ParallelPlan:
         ]
         faults += _faults_of_choices(self)
         if not faults:
-            object.__setattr__(self, "sp", bool(self.sp))
             if self.schedule is None:
                 object.__setattr__(self, "schedule", "interleaved" if self.vpp > 1 else "1f1b")
             if self.layers is not None:
@@ -192,7 +191,11 @@ def _is_count(value: object, *, optional: bool) -> bool:
 
 
 def _faults_of_choices(plan: ParallelPlan) -> list[str]:
-    faults = []
+    faults = [
+        f"{name} = {getattr(plan, name)!r} must be True or False"
+        for name in ("sp", "folded")
+        if not isinstance(getattr(plan, name), bool)
+    ]
     if plan.zero not in (0, 1, 2, 3) or isinstance(plan.zero, bool):
         faults.append(f"zero = {plan.zero!r}: the stages of ZeRO are 0, 1, 2 and 3")
     if plan.recompute not in RECOMPUTES:
@@ -207,7 +210,8 @@ def _faults_of_choices(plan: ParallelPlan) -> list[str]:
             faults.append(f"schedule {plan.schedule!r} runs from both ends: pp = {plan.pp} must be even")
     if plan.layers is not None:
         given = plan.layers
-        if isinstance(given, str) or not all(_is_count(count, optional=False) for count in given):
+        listed = isinstance(given, (tuple, list))
+        if not listed or not all(_is_count(count, optional=False) for count in given):
             faults.append(f"layers = {given!r}: give a whole number above 0 for each virtual stage")
         elif all(_is_count(count, optional=False) for count in (plan.pp, plan.vpp)):
             stages = plan.pp * plan.vpp

@@ -78,8 +78,11 @@ def plan_memory(memory: PlanMemory, ax: Axes | None = None, *, title: str = "") 
             width = factor * np.array([stage.terms.get(part, 0.0) for stage in stages])
             if not width.any():
                 continue
-            style = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0.3}
-            ax.barh(rows, width, left=left, height=0.66, **style)
+            bars = ax.barh(
+                rows, width, left=left, height=0.66, color=colour, edgecolor="white", linewidth=0.3
+            )
+            for bar in bars:
+                bar.set_hatch(hatch)
             left = left + width
             handles.append(Patch(facecolor=colour, hatch=hatch, edgecolor="white", label=label))
         if finite:

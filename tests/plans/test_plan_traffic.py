@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from noptoolkit.errors import PlanError, UnknownNameError
 from noptoolkit.plans import (
     Exchange,
     PlanNetwork,
+    Room,
     communication_time,
     dispatched_bytes,
     exchange_table,
@@ -22,6 +24,7 @@ from noptoolkit.plans import (
     nested_order,
     place,
     placed,
+    plan_memory,
 )
 from noptoolkit.plans.node_levels import Ask, two_levels_of
 
@@ -286,7 +289,7 @@ def test_an_optimised_placement_is_no_slower_and_undoes_a_bad_order(name: str) -
     network = PlanNetwork(package)
     times = {}
     for method in ("order", "nested", "optimised"):
-        place_of = place(plan, package, workload, method=method, seconds=1.0)  # type: ignore[arg-type]
+        place_of = place(plan, package, workload, method=method, seconds=1.0)
         assert sorted(place_of.chiplets) == sorted(package.experts)
         found = exchanges_of(plan, workload.model, workload.batch)
         times[method], bound = communication_time(found, place_of, network, workload)
@@ -301,6 +304,32 @@ def test_placing_asks_for_what_it_needs() -> None:
         place(ParallelPlan(dp=4), mesh, method="optimised")
     with pytest.raises(UnknownNameError, match="no method of placing named 'best'"):
         place(ParallelPlan(dp=4), mesh, method="best")  # type: ignore[arg-type]
+
+
+def test_decode_adds_the_partial_results_of_a_cut_context() -> None:
+    workload = nop.load_workload("mixtral-8x22b").with_batch({"mode": "decode"})
+    plan = ParallelPlan(tp=2, cp=2, ep=4, dp=2, micro_batches=1)
+    found = {e.name: e for e in exchanges_of(plan, workload.model, workload.batch)}
+    assert set(found) == {"attention in", "attention out", "partial results", "dispatch", "combine"}
+    assert found["partial results"].size == 128 * 24 * (128 + 1) * 2
+
+
+def test_what_does_not_fit_is_never_counted() -> None:
+    workload = nop.load_workload("mixtral-8x22b")
+    unfit = ParallelPlan(ep=3, dp=3, micro_batches=1)
+    counts: tuple[Callable[..., object], ...] = (exchanges_of, plan_memory)
+    for count in counts:
+        with pytest.raises(PlanError, match="8 experts are not divided by ep = 3"):
+            count(unfit, workload.model, workload.batch)
+        with pytest.raises(PlanError, match="'mixtral' is no model"):
+            count(unfit, "mixtral", workload.batch)
+        with pytest.raises(PlanError, match="how many replicas"):
+            count(ParallelPlan(), workload.model, workload.batch)
+    fits = ParallelPlan(dp=2, ep=2)
+    with pytest.raises(PlanError, match="1 rooms for 2 ranks"):
+        plan_memory(fits, workload.model, workload.batch, rooms=[Room(1.0, 1.0)])
+    with pytest.raises(PlanError, match="gradient_bytes = -1 is not a number of 0 or more"):
+        plan_memory(fits, workload.model, workload.batch, gradient_bytes=-1)
 
 
 def test_the_table_of_exchanges() -> None:
