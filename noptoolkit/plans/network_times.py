@@ -1,13 +1,12 @@
 """How long the collectives of a plan take on its package, all groups at once, with a bound for each.
 
-* Packages of two levels (`noptoolkit.plans.node_levels`): closed form, at any size. * Others,
-``effort="certified"``: the engines of `noptoolkit.collectives` for trees and of `noptoolkit.flow` for
-messages,
-  on the package without its memory stacks, each within ``tol`` or as near as the time limit allows.
-* Others, ``effort="quick"``: shortest paths. Trees are taken as rings both ways in the order of the
-members, or straight
-  messages where those are faster: an upper bound; what every chiplet must receive and send, and equal
-  prices on all channels, bound it from below.
+* Packages of two levels (`noptoolkit.plans.node_levels`): closed form, at any size.
+* Others, ``effort="certified"``: the engines of `noptoolkit.collectives` for trees and of `noptoolkit.flow`
+  for messages, on the package without its memory stacks, each within ``tol`` or as near as the time limit
+  allows.
+* Others, ``effort="quick"``: shortest paths. Trees are taken as rings both ways in the order of the members,
+  or as straight messages where those are faster: an upper bound. What every chiplet must receive and send,
+  and equal prices on all channels, bound it from below.
 
 Times are linear in bytes, so each pattern of groups is solved once and kept.
 """
