@@ -1,9 +1,9 @@
 """Groups of ranks: who communicates with whom in each dimension of a plan.
 
 Ranks count row-major with the pipeline outermost, as Megatron-Core's do: a rank is (PP, DP, CP, TP) to
-attention and (PP, EDP, EP, ETP) to the experts. (The listing of arXiv 2504.14960 reshapes so that pipeline
-groups of attention and experts differ unless TP x CP = ETP x EP; with PP outermost they are always the
-same.)
+attention and (PP, EDP, EP, ETP) to the experts. (The listing of MoE Parallel Folding, arXiv 2504.14960,
+reshapes so that pipeline groups of attention and experts differ unless TP x CP = ETP x EP; with PP
+outermost they are always the same.)
 """
 
 from __future__ import annotations
