@@ -3,26 +3,39 @@
 from noptoolkit.study.calibration import Calibration, Measurement, calibrate, leave_one_out, step_times
 from noptoolkit.study.collectives import CollectiveReproduction, reproduce_collectives
 from noptoolkit.study.comparison import Comparison, compare
+from noptoolkit.study.expected_losses import ExpectedTime, expected_step, expected_time
 from noptoolkit.study.fred import reproduce_fred
 from noptoolkit.study.losses import Resilience, resilience
 from noptoolkit.study.mozart import MozartReproduction, reproduce_mozart
 from noptoolkit.study.published import PublishedRow, PublishedTable
+from noptoolkit.study.rehoming import Rehomed, rehome
+from noptoolkit.study.step_losses import StepLosses, step_losses
+from noptoolkit.study.worst_losses import WorstLoss, worst_loss
 
 __all__ = [
     "Calibration",
     "CollectiveReproduction",
     "Comparison",
+    "ExpectedTime",
     "Measurement",
     "MozartReproduction",
     "PublishedRow",
     "PublishedTable",
+    "Rehomed",
     "Resilience",
+    "StepLosses",
+    "WorstLoss",
     "calibrate",
     "compare",
+    "expected_step",
+    "expected_time",
     "leave_one_out",
+    "rehome",
     "reproduce_collectives",
     "reproduce_fred",
     "reproduce_mozart",
     "resilience",
+    "step_losses",
     "step_times",
+    "worst_loss",
 ]

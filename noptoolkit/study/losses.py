@@ -14,27 +14,27 @@ the bound of the intact package is one of the damaged package too.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from math import comb
 from pathlib import Path
 
 import numpy as np
 
-from noptoolkit._arrays import Floats
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit._seeds import generator_from
-from noptoolkit.errors import InfeasibleError, RoutingError, TopologyError, UnknownNameError
+from noptoolkit.errors import InfeasibleError, RoutingError, TopologyError
 from noptoolkit.flow.evaluation import congestion
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.formats.results import write_csv, write_json
 from noptoolkit.package import Package
 from noptoolkit.progress import Countdown, Progress
 from noptoolkit.routing.rules import Routing, method_of
+from noptoolkit.study.loss_sets import draw_sets, pool_of
 from noptoolkit.study.relabelling import alike, relabellings
 from noptoolkit.tables import Column, Table
 from noptoolkit.traffic import DestinationSets, Traffic
 from noptoolkit.units import format_quantity
 
-__all__ = ["Resilience", "resilience"]
+__all__ = ["Resilience", "loss_times", "resilience"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,27 +50,41 @@ class Resilience:
     time, time_bound
         Times of each trial, infinite where a demand has no path (``time`` also where the routing has none),
         in s, [trials].
+    complete
+        Whether these are all sets of so many parts: the worst of them is then the worst case.
     """
 
     intact: FlowResult
     lost: tuple[tuple[str, ...], ...]
     time: Floats = field(metadata={"unit": "s"})
     time_bound: Floats = field(metadata={"unit": "s"})
+    complete: bool = False
 
     def __repr__(self) -> str:
-        most = self.slowdown.max()
-        worst = f"{most:.3g} times as long" if most < np.inf else "never completes"
+        fatal = int(np.isinf(self.time).sum())
+        worst = "no loss completes"
+        if fatal < len(self.lost):
+            finite = np.where(np.isfinite(self.time), self.time, -1.0)
+            k = int(np.argmax(finite))
+            those = "the others " if fatal else ""
+            worst = f"{those}at worst {self.slowdown[k]:.3g} times as long, without {', '.join(self.lost[k])}"
+        said = f"{fatal} never complete, " if 0 < fatal < len(self.lost) else ""
         return (
             f"Resilience({self.intact.package.name!r}, {self.intact.routing}: {len(self.lost)} losses, "
-            f"at worst {worst}, without {', '.join(self.worst)})"
+            f"{said}{worst})"
         )
 
     def _repr_html_(self) -> str:
         return self.table().html()
 
     def table(self, most: int | None = 8) -> Table:
-        """Return the losses that take the longest (all of them where ``None``) as a table."""
-        order = np.lexsort((-self.time_bound, -self.time))[:most].tolist()
+        """Return the losses that never complete, then those that take the longest, as a table.
+
+        Parameters
+        ----------
+        most
+            Rows of each kind at most; all where ``None``.
+        """
         columns = [
             Column("lost", meaning="names of the lost channels or nodes"),
             Column("time", unit="s", meaning="time of the routing; inf where it has no path"),
@@ -82,12 +96,33 @@ class Resilience:
             ),
             Column("slowdown", form=".3g x", meaning="time over the time without loss"),
         ]
-        rows = [[", ".join(self.lost[i]), self.time[i], self.time_bound[i], self.slowdown[i]] for i in order]
-        return Table(columns, rows, title=repr(self), notes=self.notes(most))
+        rows, sections = [], []
+        for title, those in self._kinds():
+            shown = those[:most].tolist()
+            more = f", and {len(those) - len(shown)} more" if len(those) > len(shown) else ""
+            rows += [
+                [", ".join(self.lost[i]), self.time[i], self.time_bound[i], self.slowdown[i]] for i in shown
+            ]
+            sections += [f"{title}: {len(those)} of {len(self.lost)} losses{more}"] * len(shown)
+        return Table(columns, rows, title=repr(self), notes=self.notes(most), sections=sections)
+
+    def _kinds(self) -> list[tuple[str, Ints]]:
+        """Return losses that never complete, and the others from the slowest on, [losses of the kind]."""
+        finite = np.isfinite(self.time)
+        torn = np.flatnonzero(np.isinf(self.time_bound))
+        stuck = np.flatnonzero(~finite & np.isfinite(self.time_bound))
+        stuck = stuck[np.argsort(-self.time_bound[stuck], kind="stable")]
+        rest = np.flatnonzero(finite)
+        rest = rest[np.lexsort((-self.time_bound[rest], -self.time[rest]))]
+        return [
+            ("a demand is left without a path", torn),
+            (f"a path is left that {self.intact.routing} does not take", stuck),
+            ("complete", rest),
+        ]
 
     def cells(self, most: int = 8) -> tuple[list[str], list[list[str]]]:
         """Return the head and the rows of `table` as text."""
-        return self.table(most).cells()
+        return replace(self.table(most), sections=()).cells()
 
     def notes(self, shown: int | None = None) -> list[str]:
         """Return what a reader of the table (of its first ``shown`` rows) must know besides."""
@@ -112,8 +147,11 @@ class Resilience:
             lines.append(
                 f"{stuck} of {len(self.lost)} losses leave a path that {intact.routing} does not take"
             )
-        if shown is not None and len(self.lost) > shown:
-            lines.append(f"the {shown} slowest losses are shown, and {len(self.lost) - shown} more are not")
+        hidden = sum(max(len(those) - shown, 0) for _, those in self._kinds()) if shown is not None else 0
+        if hidden:
+            lines.append(f"and {hidden} more losses that are not shown")
+        if self.complete and finite.any():
+            lines.append("these are all sets of so many parts: the slowest is the worst case")
         return lines
 
     @property
@@ -144,7 +182,7 @@ class Resilience:
 
     @property
     def worst(self) -> tuple[str, ...]:
-        """The loss that takes the longest."""
+        """The loss that takes the longest; the first that never completes, if there is one."""
         return self.lost[int(np.argmax(self.time))]
 
     @property
@@ -163,6 +201,7 @@ def resilience(
     routing: str | Routing = "optimal",
     tol: float = 0.01,
     rng: int | np.random.Generator | None = None,
+    jobs: int = 1,
     report: Progress | None = None,
 ) -> Resilience:
     """Return the congestion after the loss of some links or nodes.
@@ -178,7 +217,9 @@ def resilience(
     routing, tol
         Options of `congestion`.
     rng
-        Seed or generator that draws those sets.
+        Seed or generator that draws those sets: different ones, each as likely as any other.
+    jobs
+        Losses at once, each in its own process; -1 is one per core.
     report
         Callable that is given the progress, one line at a time.
 
@@ -200,44 +241,49 @@ def resilience(
     >>> after.intact.time, after.time.round(3).tolist()
     (2.0, [4.0, 4.0, 4.0, 4.0])
     """
-    kinds = {
-        "links": _one_channel_per_link(package),
-        "chiplets": package.terminals,
-        "switches": tuple(node.name for node in package.switches),
-        "memories": tuple(node.name for node in package.memories),
-    }
-    if of not in kinds:
-        raise UnknownNameError(f"nothing to lose called {of!r}; known: {', '.join(kinds)}")
-    pool = kinds[of]
-    for name, number, least in (("failures", failures, 1), ("trials", trials, 1)):
-        if number is not None and (not isinstance(number, int | np.integer) or number < least):
-            raise RoutingError(f"{name}={number!r} must be a whole number from {least} up")
-    if failures > len(pool):
-        raise RoutingError(f"package {package.name!r} has {len(pool)} {of}: {failures} cannot fail")
     generator = generator_from(rng)
-    if trials is None or trials >= comb(len(pool), failures):
-        losses = list(combinations(pool, failures))
-    else:
-        drawn: dict[frozenset[str], tuple[str, ...]] = {}
-        while len(drawn) < trials:  # no set twice
-            names = tuple(str(name) for name in generator.choice(pool, failures, replace=False))
-            drawn.setdefault(frozenset(names), names)
-        losses = list(drawn.values())
+    losses = draw_sets(package, of, failures, trials, generator)
+    intact, time, bound = loss_times(
+        package, traffic, losses, routing=routing, tol=tol, jobs=jobs, report=report
+    )
+    complete = len(losses) == comb(len(pool_of(package, of)), failures)
+    return Resilience(intact, tuple(losses), time, bound, complete)
+
+
+def loss_times(
+    package: Package,
+    traffic: Traffic,
+    losses: list[tuple[str, ...]],
+    *,
+    routing: str | Routing = "optimal",
+    tol: float = 0.01,
+    jobs: int = 1,
+    report: Progress | None = None,
+) -> tuple[FlowResult, Floats, Floats]:
+    """Return the intact result, and time and lower bound after each of some losses, in s, [losses].
+
+    Losses that a symmetry carries into each other are worked out once.
+    """
+    from joblib import Parallel, delayed
+
+    if jobs == 0 or not isinstance(jobs, int):
+        raise RoutingError(f"jobs={jobs!r}: give how many losses at once, or -1 for one per core")
     intact = congestion(package, traffic, routing=routing, tol=tol)
     same = not method_of(routing).names_matter and len(losses) > 1
     maps = relabellings(package, traffic) if same else []
     chosen = alike(losses, maps)
     time, bound = np.full(len(losses), np.inf), np.full(len(losses), np.inf)
-    distinct = np.unique(chosen)
+    distinct = np.unique(chosen).tolist()
     count = Countdown(len(distinct), "losses")
-    for i in distinct.tolist():
-        time[i], bound[i] = _after(package, traffic, losses[i], intact, routing, tol)
+    tasks = (delayed(_after)(package, traffic, losses[i], intact, routing, tol) for i in distinct)
+    for i, found in zip(distinct, Parallel(n_jobs=jobs, return_as="generator")(tasks), strict=True):
+        time[i], bound[i] = found
         count.finish_one()
         if report is not None:
             slow = time[i] / intact.time if intact.time > 0 else 1.0
             outcome = f"{slow:.3g} times as long" if slow < np.inf else "never completes"
             report(f"{count.finished()}: without {', '.join(losses[i])} {outcome}")
-    return Resilience(intact, tuple(losses), time[chosen], bound[chosen])
+    return intact, time[chosen], bound[chosen]
 
 
 def _after(
@@ -295,13 +341,6 @@ def _busy(traffic: Traffic) -> list[str]:
                 member = sets.members[:, place // 64] >> np.uint64(place % 64) & np.uint64(1)
                 busy[place] |= bool(member.any())
     return [name for name, at_work in zip(traffic.endpoints, busy.tolist(), strict=True) if at_work]
-
-
-def _one_channel_per_link(package: Package) -> tuple[str, ...]:
-    first: dict[int, str] = {}
-    for channel in package.channels:
-        first.setdefault(channel.link, channel.name)
-    return tuple(first.values())
 
 
 def _surviving(traffic: Traffic, package: Package) -> Traffic:
