@@ -10,6 +10,7 @@ import typer
 from noptoolkit.cli.options import (
     AllocationFile,
     AllocatorName,
+    Bandwidth,
     Jobs,
     Length,
     MicroBatches,
@@ -22,6 +23,7 @@ from noptoolkit.cli.options import (
     Topology,
     complete_workload,
     placement,
+    topology_of,
     workload_of,
 )
 from noptoolkit.cli.pictures import write_what_if
@@ -29,7 +31,6 @@ from noptoolkit.cli.screen import AsJson, errors, print_json, progress, show
 from noptoolkit.errors import NopError
 from noptoolkit.flow import FlowResult, Ladder, Upgrade, congestion
 from noptoolkit.flow.upgrades import upgrade_table
-from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder
 from noptoolkit.package import Package
 from noptoolkit.pipeline import run
@@ -90,6 +91,7 @@ def what_if(
     seed: Seed = 0,
     jobs: Jobs = 1,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for tables and pictures.")] = None,
+    bandwidth: Bandwidth = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what other bandwidths or faster parts would do, how far that holds, and what limits next.
@@ -100,7 +102,7 @@ def what_if(
         raise typer.BadParameter("--link needs --to or --by, and they need --link", param_hint="--link")
     if on is None and (step or part or settings or any((mode, sequences, length, micro_batches))):
         raise typer.BadParameter("--step, --part, --set, ... need a workload", param_hint="--on")
-    package = load_topology(topology)
+    package = topology_of(topology, bandwidth)
     spent = None if budget is None else budget_of(package, budget)
     folder = None if out is None else made_folder(out)
     tables: list[Table] = []

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from noptoolkit.cli.options import (
-    Bandwidth,
     AllocatorName,
+    Bandwidth,
     Jobs,
     Length,
     MicroBatches,
