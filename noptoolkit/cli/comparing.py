@@ -33,7 +33,7 @@ from noptoolkit.cli.options import (
 )
 from noptoolkit.cli.pictures import write_comparison
 from noptoolkit.cli.screen import AsJson, Verbose, errors, print_json, progress, show
-from noptoolkit.formats.results import made_folder
+from noptoolkit.formats.results import made_folder, replace_file
 
 __all__ = ["compare"]
 
@@ -57,6 +57,12 @@ def compare(
     seed: Seed = 0,
     jobs: Jobs = 1,
     metric: MetricNames = None,
+    what_if: Annotated[
+        str | None,
+        typer.Option(
+            help="The one upgrade of each that pays most: '512 GB/s', '4 mm', 'cost 5', '10 %' of the first."
+        ),
+    ] = None,
     bandwidth: Bandwidth = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -81,12 +87,19 @@ def compare(
             metrics=metric,
             report=tell if verbose else None,
         )
+        changed = None if what_if is None else study.best_upgrades(result, what_if, progress=tell)
         if folder is not None:
             tell("pictures")
             written = write_comparison(result, folder)
+            if changed is not None:
+                replace_file(folder / "what-if.csv", changed.csv())
+                written = (*written, "what-if.csv")
     if as_json:
-        print_json(result.as_json())
+        more = {} if changed is None else {"what_if": changed.as_json()}
+        print_json({**result.as_json(), **more})
     else:
         show(result.table())
+        if changed is not None:
+            show(changed)
     if folder is not None:
         errors.print(f"written to {folder}: " + ", ".join(written), markup=False, highlight=False)

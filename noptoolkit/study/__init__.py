@@ -1,5 +1,6 @@
 """Studies made of many runs: comparisons, calibration to measurements, published tables."""
 
+from noptoolkit.study.best_upgrades import BestUpgrade, best_upgrade, best_upgrades
 from noptoolkit.study.calibration import Calibration, Measurement, calibrate, leave_one_out, step_times
 from noptoolkit.study.collectives import CollectiveReproduction, reproduce_collectives
 from noptoolkit.study.comparison import Comparison, compare
@@ -13,6 +14,7 @@ from noptoolkit.study.step_losses import StepLosses, step_losses
 from noptoolkit.study.worst_losses import WorstLoss, worst_loss
 
 __all__ = [
+    "BestUpgrade",
     "Calibration",
     "CollectiveReproduction",
     "Comparison",
@@ -25,6 +27,8 @@ __all__ = [
     "Resilience",
     "StepLosses",
     "WorstLoss",
+    "best_upgrade",
+    "best_upgrades",
     "calibrate",
     "compare",
     "expected_step",
