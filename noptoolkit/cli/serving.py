@@ -25,6 +25,9 @@ from noptoolkit.formats.results import made_folder, replace_file
 if TYPE_CHECKING:
     from noptoolkit.allocation import Allocation
     from noptoolkit.package import Package
+    from noptoolkit.progress import Progress
+    from noptoolkit.serving import ServingCurve
+    from noptoolkit.tables import Table
     from noptoolkit.workload import Workload
 
 __all__ = ["serve"]
@@ -65,6 +68,9 @@ def serve(
     ] = "none",
     proposed: Annotated[int, typer.Option(help="Tokens proposed per sequence and step (speculation).")] = 0,
     acceptance: Annotated[float, typer.Option(help="Share of proposed tokens that is accepted.")] = 0.8,
+    rate: Annotated[float | None, typer.Option(help="Requests per second: adds continuous batching.")] = None,
+    output: Annotated[int, typer.Option(help="Mean output tokens of a request, with --rate.")] = 256,
+    chunk: Annotated[int, typer.Option(help="Prompt tokens of a step at most, with --rate.")] = 512,
     allocator: AllocatorName = None,
     allocation: AllocationFile = None,
     routing: RoutingName = "shortest",
@@ -97,7 +103,10 @@ def serve(
             experts=experts,
             resident=resident,
         )
+        stream = None if rate is None else _stream(curve, rate, output, chunk, tell)
     show(curve.table() if as_json else curve.table(ROWS), as_json=as_json)
+    for table in stream or ():
+        show(table, as_json=as_json)
     if folder is not None:
         import noptoolkit.plot as draw
 
@@ -106,6 +115,27 @@ def serve(
             save_picture(draw.serving({package.name: curve}), folder / "serving.png", folder / "serving.svg")
         written = "serving.csv, serving.png, serving.svg"
         errors.print(f"written to {folder}: {written}", markup=False, highlight=False)
+
+
+def _stream(
+    curve: ServingCurve, rate: float, output: int, chunk: int, tell: Progress | None
+) -> tuple[Table, Table]:
+    """Return the tables of continuous batching, geometric outputs, up to the largest batch that fits."""
+    from noptoolkit import serving as room
+
+    server, prompt = curve.server, curve.prompt
+    requests = room.Requests(rate, prompt, room.Lengths(output, "geometric"))
+    most = max(min(curve.room.sequences, curve.points[-1].batch), 1)
+    longest = max(prompt + output, 2)
+    model = server.workload.model.context
+    contexts = sorted({max(prompt // 2, 1), prompt, longest if model is None else min(longest, model)})
+    times = room.step_times(server, most=most, contexts=contexts, chunk=chunk, progress=tell)
+    tokens = server.speculation.tokens
+    common: Any = {"most": most, "chunk": chunk, "tokens_per_step": tokens}
+    estimate = room.stationary(times, requests, **common)
+    count = 2000 if estimate.stable else 300
+    run = room.simulate_requests(times, requests, count=count, **common)
+    return estimate.table(), run.table()
 
 
 def _layout(

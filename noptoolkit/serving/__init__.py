@@ -7,19 +7,35 @@
 
 from noptoolkit.serving.capacity import Capacity, capacity, max_sequences
 from noptoolkit.serving.curve import ServingCurve, ServingPoint, serve
+from noptoolkit.serving.disaggregation import Disaggregated, disaggregate
+from noptoolkit.serving.events import RequestRun, simulate_requests
+from noptoolkit.serving.published import PUBLISHED, Published, published_table
+from noptoolkit.serving.requests import Lengths, Requests
 from noptoolkit.serving.server import Server, Speculation, StepCost
+from noptoolkit.serving.stationary import Stationary, stationary
 from noptoolkit.serving.times import StepTimes, step_times
 
 __all__ = [
+    "PUBLISHED",
     "Capacity",
+    "Disaggregated",
+    "Lengths",
+    "Published",
+    "RequestRun",
+    "Requests",
     "Server",
     "ServingCurve",
     "ServingPoint",
     "Speculation",
+    "Stationary",
     "StepCost",
     "StepTimes",
     "capacity",
+    "disaggregate",
     "max_sequences",
+    "published_table",
     "serve",
+    "simulate_requests",
+    "stationary",
     "step_times",
 ]

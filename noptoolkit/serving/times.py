@@ -145,8 +145,8 @@ def step_times(
     time = np.zeros((len(batches), len(contexts), len(prompts)))
     for (i, n), (k, prompt) in itertools.product(enumerate(batches), enumerate(prompts)):
         if n == 0:
-            if prompt:  # nothing to do takes no time
-                time[i, :, k] = alone * estimates.of(server.batch(1, prompt, mode="prefill")).time
+            first = server.batch(1, max(prompt, 1), mode="prefill")  # a step has one token at least
+            time[i, :, k] = alone * estimates.of(first).time
             continue
         at = math.exp(np.interp(math.log(n), np.log(chosen), np.log(ratios[chunk if prompt else 0])))
         for j, context in enumerate(contexts):
