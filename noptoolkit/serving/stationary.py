@@ -1,17 +1,16 @@
 """Continuous batching as a stationary mix: an estimate in closed form, beside the simulation.
 
-With arrivals at rate L, prompts of P and outputs of O tokens, a tokens per sequence and step, the mean step
-of n sequences and c prompt tokens takes s = t(n, c). In a steady state a step brings L s requests, so that
+With arrivals at rate L, prompts of P and outputs of O tokens, a prompt takes m = P / C steps with a chunk of
+its tokens (rounded up), which last t(n, P / m) beside n sequences; other steps last t(n, 0). Steps with a
+chunk take the share u = L m t(n, P / m) of the time, so that a sequence sees steps of
 
-    c = L P s,    n = L (O - 1) s / a                                                (Little's law),
+    1 / s = u / t(n + 1, P / m) + (1 - u) / t(n + 1, 0),    n = L (O - 1) s / a,
 
-solved together, with t(n + 1, c) for t(n, c): a sequence sees itself besides the
-others. A prompt is served by steps with a full chunk C: a queue M/G/1 with service S = P t(n, C) /
-C, at least a step, whose mean wait is L E[S^2] / (2 (1 - L E[S])) (Pollaczek and Khinchine), after what is
-left of the step under way, s / 2. Requests in the server are limited to k: where many are in, a request
-waits for a place as in M/G/k, by Erlang's C with (1 + v^2) / 2 for the variation v of its service (Allen and
-Cunneen). The estimate knows means and variances only, and that steps lengthen with the batch only on
-average.
+with a tokens per sequence and step: it sees itself besides the n others that Little's law gives. A prompt
+waits as in a queue M/G/1 with service S = m t(n + 1, P / m): L E[S^2] / (2 (1 - L E[S])) (Pollaczek and
+Khinchine), after what is left of the step under way, s / 2. Requests in the server are limited to k: where
+many are in, a request waits for a place as in M/G/k, by Erlang's C with (1 + v^2) / 2 for the variation v of
+its service (Allen and Cunneen). The estimate knows means and variances only.
 """
 
 from __future__ import annotations
@@ -87,33 +86,40 @@ def stationary(
     rate, prompt, output = requests.rate, requests.prompts.mean, requests.outputs.mean
     context = prompt + output / 2
     per_second = rate * (output - 1) / tokens_per_step
+    pieces = math.ceil(prompt / chunk)
 
-    def step(n: float) -> float:
-        """Return the mean step with n sequences: a step prefills what arrives during it."""
-        seen = min(n + 1.0, most)
-        s = times(seen, context)
-        for _ in range(60):
-            s = times(seen, context, min(rate * prompt * s, chunk))
-        return s
+    def steps(n: float) -> tuple[float, float, float]:
+        """Return the step that a sequence sees beside n others, that with a chunk, and the share of those."""
+        inside = min(n + 1.0, most) if per_second else 0.0
+        filled = times(inside, context, prompt / pieces)
+        share = rate * pieces * filled
+        alone = times(inside, context) if per_second else filled
+        return 1 / (min(share, 1.0) / filled + max(1 - share, 0.0) / alone), filled, share
 
+    full = steps(most)
+    never = Stationary(
+        False,
+        float(most),
+        prompt / pieces,
+        full[0],
+        math.inf,
+        math.inf,
+        math.inf,
+        most * tokens_per_step / full[0],
+    )
     low, high = 0.0, float(most)
-    full = times(most, context, chunk)
-    if per_second * step(high) > high or rate * prompt * step(high if per_second else 0.0) > chunk:
-        return Stationary(
-            False, high, float(chunk), full, math.inf, math.inf, math.inf, most * tokens_per_step / full
-        )
+    if per_second * full[0] > most or steps(0.0)[2] >= 1:
+        return never
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if per_second * step(middle) > middle else (low, middle)
-    n, s = (high, step(high)) if per_second else (0.0, times(0, context, min(prompt, chunk)))
-    each = times(n, context, min(chunk, max(prompt, 1.0))) if prompt <= chunk else times(n, context, chunk)
-    service = each * max(prompt / chunk, 1.0)
-    occupied = times(n, context, chunk) * prompt / chunk if prompt < chunk and n else service
-    load = min(rate * occupied, 1.0)
+        low, high = (middle, high) if per_second * steps(middle)[0] > middle else (low, middle)
+    n = high if per_second else 0.0
+    s, filled, load = steps(n)
     if load >= 1:
-        return Stationary(False, n, float(chunk), s, math.inf, s / tokens_per_step, math.inf, rate * output)
+        return never
+    service = pieces * filled
     variation = requests.prompts.squared_variation
-    wait = load * occupied * (1 + variation) / (2 * (1 - load))
+    wait = load * service * (1 + variation) / (2 * (1 - load))
     wait += s / 2 if n else 0.0
     inside = n + rate * service
     if most > 1:
