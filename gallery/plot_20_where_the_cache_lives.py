@@ -6,9 +6,9 @@ At a long context a step of decode reads more keys and values than weights. On t
 on the attention chiplet's two stacks; be dealt over all six, by sequence, and cross the tree to the
 attention chiplet; or attention itself may run on the expert chiplets, each with sequences of its own
 (data-parallel) or with some heads of every sequence (tensor-parallel). Near the attention chiplet few
-sequences are fastest; dealt out, caches fit twice as many and use the bandwidth of all stacks, which pays from
-about sixteen sequences on. Attention on the experts' chiplets loads its weights on every one of them, or sends
-every token to all.
+sequences are fastest; dealt out, caches fit twice as many and use the bandwidth of all stacks, which
+pays from about sixteen sequences on. Attention on the experts' chiplets loads its weights on every one
+of them, or sends every token to all.
 """
 
 import noptoolkit as nop
