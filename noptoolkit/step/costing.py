@@ -32,7 +32,7 @@ from noptoolkit.nodes import (
 from noptoolkit.package import Chiplet, Package
 from noptoolkit.routing.problem import routing_problem
 from noptoolkit.step.caches import cache_shares, head_shares, tensor_parameters, tensor_work
-from noptoolkit.step.gradients import GradientSum, all_reduce_among
+from noptoolkit.step.gradients import UNIT, GradientSum, all_reduce_among, all_reduce_of_copies, holders_of
 from noptoolkit.step.holdings import ledger_of
 from noptoolkit.step.hosts import check_computes, hosts_of, sequences_of
 from noptoolkit.step.memory_stacks import MemoryStacks
@@ -487,13 +487,23 @@ class _Maker:
         return all_reduce_among(self.package, self.hosts)
 
     def exchange_of_copies(self, layout: Allocation) -> dict[str, Transfer]:
-        """Return the exchange of gradients among chiplets that hold copies of the same experts, if any."""
-        holds = layout.holds[0].astype(float)
-        copies = holds.sum(axis=0)
-        if copies.max() == 1 or self.batch.mode != "training":
+        """Return the exchange of gradients among chiplets that hold copies of the same experts, if any.
+
+        One all-reduce for each set of holders, all at the same time; where every set is a pair, the two send
+        theirs to each other.
+        """
+        held = holders_of(layout)
+        if not held or self.batch.mode != "training":
             return {}
         size = self.model.expert_parameters * self.batch.bytes_per_value
-        pairs = (holds * np.where(copies > 1, 2 * size / copies, 0.0)) @ holds.T
+        if max(map(len, held)) > 2:
+            result = all_reduce_of_copies(self.package, layout)
+            summed = GradientSum(result, size * result.requests[0].size / UNIT)
+            return {"expert": Transfer(next(self.transfers), "exchange", {}, summed=summed)}
+        index = {name: i for i, name in enumerate(layout.experts)}
+        pairs = np.zeros((len(index), len(index)))
+        for (one, other), count in held.items():
+            pairs[index[one], index[other]] = pairs[index[other], index[one]] = count * size
         return {
             "expert": self.transfer(from_matrix(self.package, pairs, endpoints=layout.experts), "exchange")
         }

@@ -1,31 +1,35 @@
-"""All-reduce of gradients among the hosts of a step: its schedule's use of the network, and what bounds it.
+"""All-reduces of gradients among the chiplets of a step: what they use of the network, and what bounds them.
 
 Three hosts or more sum their gradients by an all-reduce along trees (`noptoolkit.collectives`): hosts add,
-copy and forward, all other nodes pass bytes on. The trees are those of the best schedule found for the
-all-reduce alone on the network, whatever the routing of the tokens. Loads are proportional to the size of the
-buffer, so one schedule serves all sizes.
+copy and forward, all other nodes pass bytes on. So do the holders of copies of an expert, each different set
+of holders a group of its own, all groups at the same time. The trees are those of the best schedule found for
+these all-reduces alone on the network, whatever the routing of the tokens. Loads are proportional to the size
+of the buffers, so one schedule serves all sizes.
 
 For a lower bound over all schedules of an all-reduce, in trees or not, prices y >= 0 on the resources give
 the least cost of a byte (`noptoolkit.collectives.pricing`), and the time alone on the network is at least the
-all-reduce's own bound, from a cut or from prices. Both leave out switches that add or copy.
+bound of the all-reduces themselves, from a cut or from prices. Both leave out switches that add or copy.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from noptoolkit._arrays import Floats
-from noptoolkit.collectives import CollectiveResult, collective
+from noptoolkit.allocation import Allocation
+from noptoolkit.collectives import CollectiveResult, Request, collective
 from noptoolkit.collectives.pricing import groups_of
 from noptoolkit.package import Package
 
-__all__ = ["GradientSum", "all_reduce_among"]
+__all__ = ["GradientSum", "all_reduce_among", "all_reduce_of_copies", "holders_of"]
 
 UNIT = 2.0**30
-"""Bytes for which the all-reduce is solved."""
+"""Bytes for which an all-reduce is solved; of copies, bytes of one expert."""
 
 MOST_HOSTS = 16
 """Hosts up to which trees and parties price the all-reduce under all prices; beyond, under its own only."""
@@ -33,14 +37,14 @@ MOST_HOSTS = 16
 
 @dataclass(frozen=True, eq=False)
 class GradientSum:
-    """An all-reduce of some bytes.
+    """An all-reduce of some bytes, or several at the same time.
 
     Parameters
     ----------
     result : CollectiveResult
-        The all-reduce of another number of bytes among the same members.
+        The all-reduces of other numbers of bytes among the same members.
     size : float
-        Bytes of the buffer, in B.
+        Bytes of the buffer of the first group, in B; those of others are in proportion.
     """
 
     result: CollectiveResult
@@ -68,8 +72,8 @@ class GradientSum:
 
     @property
     def sent(self) -> float:
-        """Bytes that hosts send to each other along trees, into the root and out again, in B."""
-        return 2.0 * (len(self.result.requests[0].members) - 1) * self.size
+        """Bytes that members send to each other along trees, into the root and out again, in B."""
+        return self.scale * sum(2.0 * (len(one.members) - 1) * one.size for one in self.result.requests)
 
     def costs(self, prices: Floats) -> Floats:
         """Return the least cost of any schedule under prices with capacity @ prices = 1, in s, [prices].
@@ -81,7 +85,7 @@ class GradientSum:
         """
         network = self.result.network
         groups = groups_of(network, self.result.requests)
-        small = len(groups.nodes) <= MOST_HOSTS
+        small = int(groups.sizes.max()) <= MOST_HOSTS
         return self.scale * np.array(
             [
                 groups.bounds(y)[1] if small or np.array_equal(y, self.result.prices) else self._nearest(y)
@@ -90,22 +94,26 @@ class GradientSum:
         )
 
     def _nearest(self, y: Floats) -> float:
-        """Return what every host but one must pay: a byte out to its nearest host, and a byte in from one.
+        """Return what every member but one must pay: a byte out to its nearest, and a byte in from one.
 
         In an arborescence every member but its root has an arc of its own.
         """
         from noptoolkit.flow.bounds.certificate import shortest_distances
 
-        network, request = self.result.network, self.result.requests[0]
-        nodes = np.array([network.package.index[name] for name in request.members])
+        network, index = self.result.network, self.result.network.package.index
         length = np.asarray(network.on_arcs.T @ y, dtype=float)
-        far = shortest_distances(
-            network.num_vertices, network.tail, network.head, length, network.origin[nodes]
-        )[0][:, network.destination[nodes]]
-        far = far + (network.on_injected.T @ y)[nodes, None] + (network.on_ejected.T @ y)[None, nodes]
-        np.fill_diagonal(far, np.inf)
-        each = far.min(axis=0) + far.min(axis=1)
-        return float(each.sum() - each.max()) * request.size
+        inject, eject = network.on_injected.T @ y, network.on_ejected.T @ y
+        total = 0.0
+        for request in self.result.requests:
+            nodes = np.array([index[name] for name in request.members])
+            far = shortest_distances(
+                network.num_vertices, network.tail, network.head, length, network.origin[nodes]
+            )[0][:, network.destination[nodes]]
+            far = far + inject[nodes, None] + eject[None, nodes]
+            np.fill_diagonal(far, np.inf)
+            each = far.min(axis=0) + far.min(axis=1)
+            total += float(each.sum() - each.max()) * request.size
+        return total
 
 
 def all_reduce_among(package: Package, hosts: Sequence[str]) -> CollectiveResult:
@@ -118,4 +126,31 @@ def all_reduce_among(package: Package, hosts: Sequence[str]) -> CollectiveResult
     >>> GradientSum(all_reduce_among(mesh, mesh.experts), 1e9).time_bound
     0.625
     """
-    return collective(package, "all-reduce", UNIT, among=tuple(hosts), in_network=False)
+    return _solved(package, (Request("all-reduce", UNIT, tuple(hosts)),))
+
+
+def holders_of(layout: Allocation) -> dict[tuple[str, ...], int]:
+    """Return each set of two chiplets or more that hold copies of the same experts, and of how many.
+
+    Examples
+    --------
+    >>> holders_of(Allocation(("a", "b", "c"), [0, 1, 2, 2], replicas=[[(0, 1), (1, 0)]]))
+    {('a', 'b'): 2}
+    """
+    holds = layout.holds[0]
+    sets = (tuple(layout.experts[i] for i in np.flatnonzero(column)) for column in holds.T)
+    return dict(Counter(names for names in sets if len(names) > 1))
+
+
+def all_reduce_of_copies(package: Package, layout: Allocation) -> CollectiveResult:
+    """Return the best all-reduces found among the holders of copies of experts, all sets at once.
+
+    Each set sums the gradients of all experts of which it holds the copies, UNIT bytes for each expert.
+    """
+    held = holders_of(layout).items()
+    return _solved(package, tuple(Request("all-reduce", UNIT * count, names) for names, count in held))
+
+
+@lru_cache(maxsize=64)
+def _solved(package: Package, requests: tuple[Request, ...]) -> CollectiveResult:
+    return collective(package, groups=requests, in_network=False)

@@ -4,8 +4,8 @@ The model. Tokens live on the *hosts*: the attention chiplets, or where there ar
 each with an equal share of the tokens (data-parallel: every host loads the attention's weights, and in
 training the hosts sum their gradients: two send W bytes of weights to each other, more do an all-reduce,
 `noptoolkit.step.gradients`). A chiplet loads every copy of an expert that it holds (``Allocation.holds``);
-in training the n holders of an expert exchange its gradients, reduce-scatter then all-gather, 2 W / n bytes
-per pair. A block is one layer:
+in training the holders of an expert sum its gradients alike, all sets of holders of a layer at the same time.
+A block is one layer:
 
 * *before*: attention and router, on the hosts; then tokens are dispatched to the experts' chiplets;
 * *experts*: on the chiplets that the allocation gives them, each with the activations that the trace sends

@@ -24,7 +24,7 @@ from noptoolkit.scheduling.verify_bounds import verify_bounds
 from noptoolkit.step.price_checks import PriceCheck
 from noptoolkit.step.route_checks import route_faults
 from noptoolkit.step.step import Step
-from noptoolkit.step.sum_checks import MOST_HOSTS
+from noptoolkit.step.sum_checks import unchecked_sums
 from noptoolkit.step.work_checks import energy_faults, graph_faults, task_faults, work_faults
 
 if TYPE_CHECKING:
@@ -85,10 +85,7 @@ def verify_step(plan: StepSchedule, *, tol: float = 1e-9, every_set: bool | None
     faults += itertools.islice(prices.faults(), 8)
     checked.append("prices")
     unchecked += prices.unchecked
-    if any(sent.summed is not None for sent in step.transfers()) and len(step.hosts) > MOST_HOSTS:
-        unchecked.append(
-            f"costs of all-reduces among more than {MOST_HOSTS} hosts: held against the schedule taken only"
-        )
+    unchecked += unchecked_sums(step)
     raise_collected(ScheduleError, "step", faults)
     return StepVerification(tuple(checked), tuple(unchecked))
 

@@ -65,7 +65,12 @@ def _same_bytes(one: Transfer, other: Transfer) -> bool:
     if (one.kind, one.index, dict(one.pairs)) != (other.kind, other.index, dict(other.pairs)):
         return False
     if one.summed is not None or other.summed is not None:
-        return one.summed is not None and other.summed is not None and one.summed.size == other.summed.size
+        return (
+            one.summed is not None
+            and other.summed is not None
+            and one.summed.size == other.summed.size
+            and one.summed.result.requests == other.summed.result.requests
+        )
     if one.problem is None or other.problem is None:
         return one.problem is other.problem
     mine, known = one.problem, other.problem
