@@ -96,7 +96,8 @@ class Bounds:
         again, scored = (3.0, 3.5) if training else (1.0, 1.0)
         forward = every + model.layers * scores
         work = again * every + model.layers * (scored * scores + self.constants.layer_overhead)
-        head = again * 2.0 * own * hidden * model.vocab / peak
+        last = own if training else batch.sequences / dp / m / tp  # prefill: the last token of a sequence
+        head = again * 2.0 * last * hidden * model.vocab / peak
         end = 0.0
         if training:
             held = model.layers // pp * model.attention_parameters / tp

@@ -4,8 +4,8 @@ Matrix products on a rank, forward, with R = b s / CP tokens (gathered by TP), T
 under sequence parallelism, and C = T k copies for its experts, which ETP gathers to C ETP:
 
 * attention: R x h -> (a + 2 g) d / TP, and R x a d / TP -> h; latent attention by its parameters;
-* scores: causal, 2 R s a d / TP operations, a tile at a time (FlashAttention, arXiv 2205.14135: no bytes
-  beyond its inputs); its backward computes them again, 2.5 times the forward;
+* scores: causal, 2 R (s + 1) a d / TP operations, a tile at a time (FlashAttention, arXiv 2205.14135: no
+  bytes beyond its inputs); its backward computes them again, 2.5 times the forward;
 * a dense or shared feed-forward of width F: three maps of F / TP;
 * experts: E / EP of them share C ETP rows, three maps of f / ETP each; the router T x h -> E.
 
@@ -98,7 +98,7 @@ def _layer_work(
         maps = _map(rows, hidden, width + 2.0 * keys) + _map(rows, width, hidden)
     else:
         maps = _map(rows, hidden, model.attention_parameters / (tp * hidden))
-    scores = 2.0 * rows * length * width
+    scores = 2.0 * rows * (length + 1) * width
     moved = 2.0 * own * 12.0 * hidden
     plain = 0.0
     if moe:
@@ -118,8 +118,13 @@ def _layer_work(
 
 
 def head_work_of(model: MoEModel, plan: ParallelPlan, batch: Batch, micro_batch: int) -> LayerWork:
-    """Return the work of the output head on a rank, logits in FP32 read and written once."""
+    """Return the work of the output head on a rank, logits in FP32 read and written once.
+
+    Training takes every token through it, prefill the last of each sequence.
+    """
     rows = micro_batch * batch.sequence_length / plan.cp
+    if batch.mode != "training":
+        rows = float(micro_batch)  # the last token of each sequence
     share = model.vocab / plan.tp
     return LayerWork(_map(rows, model.hidden, share), 0.0, 8.0 * rows * share)
 
@@ -146,4 +151,5 @@ def model_flops(model: MoEModel, batch: Batch) -> float:
         model.layers * every + model.moe_layers * moe + model.dense_layers * 6 * hidden * model.dense_width
     )
     passes = 3 if batch.mode == "training" else 1
-    return float(passes * (per_token + 2 * hidden * model.vocab) * batch.tokens)
+    head = 2 * hidden * model.vocab * (batch.tokens if batch.mode == "training" else batch.sequences)
+    return float(passes * (per_token * batch.tokens + head))
