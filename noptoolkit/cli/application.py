@@ -20,6 +20,7 @@ from noptoolkit.cli import (
     converting,
     degrading,
     listing,
+    planning,
     plotting,
     reproducing,
     scheduling,
@@ -66,6 +67,7 @@ app.command("collective")(collecting.collective)
 app.command("resilience")(degrading.resilience)
 app.command("what-if")(changing.what_if)
 app.command("simulate")(simulating.simulate)
+app.command("plan")(planning.plan)
 app.command("convert")(converting.convert)
 app.command("reproduce")(reproducing.reproduce)
 

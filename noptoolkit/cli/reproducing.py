@@ -7,11 +7,28 @@ from typing import Annotated, Literal
 import typer
 
 from noptoolkit.cli.screen import AsJson, progress, show
-from noptoolkit.study import reproduce_collectives, reproduce_fred, reproduce_mozart
+from noptoolkit.study import (
+    reproduce_collectives,
+    reproduce_fred,
+    reproduce_korthikanti,
+    reproduce_mechanism,
+    reproduce_mozart,
+    reproduce_parallel_folding,
+)
 
 __all__ = ["reproduce"]
 
-Paper = Literal["mozart", "tacos", "te-ccl", "fred"]
+Paper = Literal[
+    "mozart",
+    "tacos",
+    "te-ccl",
+    "fred",
+    "korthikanti",
+    "moe-parallel-folding",
+    "piper",
+    "watos",
+    "aquilamoe",
+]
 
 
 def reproduce(
@@ -27,9 +44,20 @@ def reproduce(
             result = reproduce_mozart(refit=refit, progress=tell)
         show(result.table(), as_json=as_json)
         return
+    if paper == "moe-parallel-folding":
+        with progress() as tell:
+            folding = reproduce_parallel_folding(refit=refit, progress=tell)
+        show(folding.table(), as_json=as_json)
+        return
     if refit:
         raise typer.BadParameter(f"{paper} has no fitted parameters", param_hint="--refit")
-    if paper == "fred":
-        show(reproduce_fred().table(), as_json=as_json)
+    if paper in ("tacos", "te-ccl"):
+        show(reproduce_collectives(paper).table(), as_json=as_json)
         return
-    show(reproduce_collectives(paper).table(), as_json=as_json)
+    if paper == "fred":
+        found = reproduce_fred()
+    elif paper == "korthikanti":
+        found = reproduce_korthikanti()
+    else:
+        found = reproduce_mechanism(paper)
+    show(found.table(), as_json=as_json)

@@ -244,8 +244,14 @@ class GroupTimes:
         whole = size * family.size if family.kind in ("all-gather", "reduce-scatter") else size
         if family.kind == "send":
             names = [list(pair) for group in names for pair in itertools.pairwise(group)]
-        result = collective(self.package, family.kind, whole, groups=names, time_limit=limit)
+        result = collective(self._bare, family.kind, whole, groups=names, time_limit=limit)
         return Interval(result.time / size, max(result.time_bound / size, self._cheap(family)))
+
+    @cached_property
+    def _bare(self) -> Package:
+        """The package without its memory stacks, which take no part."""
+        stacks = [memory.name for memory in self.package.memories]
+        return self.package.without(*stacks) if stacks else self.package
 
     def _cheap(self, family: Family) -> float:
         """Return the largest of the bounds of ports, of distances and of natural cuts, in s/B."""

@@ -41,6 +41,9 @@ __all__ = ["Planned", "Planning", "best_plans"]
 KEY = ("tp", "cp", "pp", "ep", "etp")
 EXACT = 1e-9
 
+MOST_PARETO = 12
+"""Plans of a Pareto front that are searched."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Planning:
@@ -62,6 +65,8 @@ class Planning:
         Plans that are neither dropped by proof nor known, if time ran out.
     seconds
         Time that the search took.
+    constants, tol, time_limit, search
+        What was asked, and the state of the search.
     """
 
     workload: Workload
@@ -73,6 +78,8 @@ class Planning:
     undecided: int
     seconds: float
     constants: StepConstants
+    tol: float
+    time_limit: float
     search: Search = field(repr=False)
 
     def __repr__(self) -> str:
@@ -124,6 +131,45 @@ class Planning:
                 return i + 1
         return None
 
+    @cached_property
+    def pareto(self) -> tuple[Planned, ...]:
+        """The fastest plan for every smaller memory, fastest first, each by a search of its own.
+
+        No plan of the space is both faster and smaller than one of these, under this model. At most
+        `MOST_PARETO`; a search that the time limit ends is left out.
+        """
+        found = [self.best[0]]
+        self.search.deadline = clock.perf_counter() + max(self.time_limit, 1.0)
+        self.search.times.deadline = self.search.deadline
+        while len(found) < MOST_PARETO:
+            smaller = self.search.run(1, KEY, budget=found[-1].memory * (1 - 1e-9), tol=self.tol)
+            if not smaller.best or smaller.undecided:
+                break
+            if smaller.best[0].time <= found[-1].time:  # as fast with less memory
+                found.pop()
+            found.append(smaller.best[0])
+        self.search.times.deadline = None
+        return tuple(found)
+
+    def pareto_table(self) -> Table:
+        """Return step against memory as a table."""
+        columns = [
+            Column("plan"),
+            Column("variant", meaning="schedule, micro-batches, recomputation, ZeRO stage"),
+            Column("step", unit="s"),
+            Column("behind", form="+.1f %", meaning="over the fastest"),
+            Column("memory", unit="B", meaning="bytes on the fullest rank"),
+        ]
+        first = self.pareto[0]
+        rows = [
+            [str(one.plan), variant_of(one.plan), one.time, one.time / first.time - 1.0, one.memory]
+            for one in self.pareto
+        ]
+        notes = [f"{self.certificate}.", "No plan in the space is both faster and smaller than one of these."]
+        if len(rows) == MOST_PARETO:
+            notes.append(f"Only the {MOST_PARETO} fastest are listed.")
+        return Table(columns, rows, title=f"step against memory: {self!r}", notes=notes)
+
     def table(self) -> Table:
         """Return the best plans, what each takes longer for, and the certificate."""
         first = self.best[0]
@@ -161,7 +207,9 @@ class Planning:
             f"Constants: {self.constants.source}.",
         ]
         if self.undecided:
-            notes.insert(1, f"Time ran out: {self.undecided} plans are undecided.")
+            first_place = self.best[0].time <= self.lower_bound * (1 + EXACT)
+            which = " for the places after the first" if first_place else ""
+            notes.insert(1, f"Time ran out: at most {self.undecided} plans are undecided{which}.")
         return Table(columns, rows, title=repr(self), notes=notes)
 
 
@@ -294,6 +342,8 @@ def best_plans(
         found.undecided,
         clock.perf_counter() - begun,
         chosen,
+        tol,
+        time_limit,
         search,
     )
 

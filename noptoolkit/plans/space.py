@@ -53,7 +53,8 @@ class PlanSpace:
     most_chunks
         Largest number of chunks that a rank of the pipeline may hold.
     fixed
-        Fields of a plan that have one value, such as ``{"tp": 2}``.
+        Fields of a plan that have one value, such as ``{"tp": 2}``; ``micro_batch`` is the number of
+        sequences of a micro-batch.
     """
 
     model: MoEModel
@@ -82,7 +83,10 @@ class PlanSpace:
                     probe = ParallelPlan(tp=tp, cp=cp, pp=pp, dp=dp, micro_batches=batch.sequences // dp)
                     if faults_of(probe, model, batch):
                         continue
-                    for m in self._allowed("micro_batches", divisors(batch.sequences // dp)):
+                    each = batch.sequences // dp
+                    for m in self._allowed("micro_batches", divisors(each)):
+                        if self.fixed.get("micro_batch", each // m) != each // m:
+                            continue
                         yield PlanFamily(tp, cp, pp, dp, m)
 
     def splits(self, family: PlanFamily) -> list[tuple[int, int]]:

@@ -1,7 +1,8 @@
 """Collectives of many equal groups at once on a machine of two levels, in closed form.
 
-The machine: nodes of g chiplets, each chiplet with ``inner`` B/s to the switches of its node, and with
-``outer`` B/s to a fabric that all share; switches only forward and are never the limit. Groups of n members
+The machine: nodes of g chiplets, each chiplet with ``inner`` B/s to the switch of its node, and with
+``outer`` B/s to a fabric that all share, or to rails under a spine of full bisection; switches only forward
+and are never the limit. Groups of n members
 cover all chiplets, n_i of them in each of the n / n_i nodes that a group touches. With w bytes that every
 member owns (of which an all-to-all sends w / n to each member):
 
@@ -24,6 +25,7 @@ import numpy as np
 
 from noptoolkit._arrays import Ints
 from noptoolkit.package import Package
+from noptoolkit.plans.node_levels import two_levels_of
 
 __all__ = ["TwoLevels", "two_levels"]
 
@@ -93,8 +95,7 @@ def two_levels(package: Package, chiplets: tuple[str, ...]) -> TwoLevels | None:
     Parameters
     ----------
     chiplets
-        The members, which the switches must join: each to the switches of its node only, and all to the
-        fabric's. A star is a single node.
+        The members, all chiplets of the package. A star is a single node.
 
     Examples
     --------
@@ -104,52 +105,14 @@ def two_levels(package: Package, chiplets: tuple[str, ...]) -> TwoLevels | None:
     >>> found.inner, found.outer
     (450000000000.0, 0.0)
     """
-    stacks = {memory.name for memory in package.memories}
-    members = {name: i for i, name in enumerate(chiplets)}
-    switches = dict.fromkeys(switch.name for switch in package.switches)
-    reach: dict[str, dict[int, float]] = {name: {} for name in switches}
-    back: dict[str, dict[int, float]] = {name: {} for name in switches}
-    for channel in package.channels:
-        tail, head = channel.tail, channel.head
-        if tail in stacks or head in stacks:
-            continue
-        if tail in members and head in switches:
-            up = reach[head]
-            up[members[tail]] = up.get(members[tail], 0.0) + channel.bandwidth
-        elif head in members and tail in switches:
-            down = back[tail]
-            down[members[head]] = down.get(members[head], 0.0) + channel.bandwidth
-        else:
-            return None
-    limits = ("crossbar_bandwidth", "injection_bandwidth", "ejection_bandwidth")
-    limited = any(getattr(node, limit, None) for node in package.nodes for limit in limits)
-    half = any(link.half_duplex for link in package.links if not {link.a, link.b} & stacks)
-    if limited or half or not switches or reach != back:
+    found = two_levels_of(package)
+    places = {chiplet.name: i for i, chiplet in enumerate(package.chiplets)}
+    if found is None or set(chiplets) != set(places):
         return None
-    return _levels(reach, len(chiplets))
-
-
-def _levels(reach: dict[str, dict[int, float]], count: int) -> TwoLevels | None:
-    """Return the levels of switches that join chiplets, by the bandwidth of each chiplet to each switch."""
-    node = np.full(count, -1)
-    inner, outer = np.zeros(count), np.zeros(count)
-    fabrics = [links for links in reach.values() if len(links) == count]
-    locals_ = [links for links in reach.values() if len(links) < count]
-    if not locals_:
-        fabrics, locals_ = [], fabrics
-    seen: dict[frozenset[int], int] = {}
-    for links in locals_:
-        members = frozenset(links)
-        index = seen.setdefault(members, len(seen))
-        places = list(links)
-        if ((node[places] != -1) & (node[places] != index)).any():
-            return None
-        node[places] = index
-        inner[places] += list(links.values())
-    for links in fabrics:
-        outer[list(links)] += list(links.values())
-    sizes = {len(members) for members in seen}
-    even = len(sizes) == 1 and (node >= 0).all()
-    if not even or np.ptp(inner) or np.ptp(outer):
+    below = found.card * np.bincount(found.rail, minlength=len(found.spine))
+    if (found.spine < below * (1 - 1e-9)).any():
+        return None  # a spine that can be the limit
+    node = found.node[[places[name] for name in chiplets]]
+    if np.ptp(np.bincount(node)):
         return None
-    return TwoLevels(node, float(inner[0]), float(outer[0]))
+    return TwoLevels(node, found.inner, found.card)

@@ -6,8 +6,11 @@ from noptoolkit.study.collectives import CollectiveReproduction, reproduce_colle
 from noptoolkit.study.comparison import Comparison, compare
 from noptoolkit.study.expected_losses import ExpectedTime, expected_step, expected_time
 from noptoolkit.study.fred import reproduce_fred
+from noptoolkit.study.korthikanti import reproduce_korthikanti
 from noptoolkit.study.losses import Resilience, resilience
+from noptoolkit.study.mechanisms import reproduce_mechanism
 from noptoolkit.study.mozart import MozartReproduction, reproduce_mozart
+from noptoolkit.study.parallel_folding import FoldingReproduction, reproduce_parallel_folding
 from noptoolkit.study.published import PublishedRow, PublishedTable
 from noptoolkit.study.rehoming import Rehomed, rehome
 from noptoolkit.study.step_losses import StepLosses, step_losses
@@ -19,6 +22,7 @@ __all__ = [
     "CollectiveReproduction",
     "Comparison",
     "ExpectedTime",
+    "FoldingReproduction",
     "Measurement",
     "MozartReproduction",
     "PublishedRow",
@@ -37,7 +41,10 @@ __all__ = [
     "rehome",
     "reproduce_collectives",
     "reproduce_fred",
+    "reproduce_korthikanti",
+    "reproduce_mechanism",
     "reproduce_mozart",
+    "reproduce_parallel_folding",
     "resilience",
     "step_losses",
     "step_times",

@@ -5,8 +5,14 @@ import math
 import networkx as nx
 import pytest
 
-from noptoolkit.errors import WorkloadError
-from noptoolkit.study import PublishedRow, reproduce_fred
+from noptoolkit.errors import UnknownNameError, WorkloadError
+from noptoolkit.study import (
+    PublishedRow,
+    reproduce_fred,
+    reproduce_korthikanti,
+    reproduce_mechanism,
+    reproduce_parallel_folding,
+)
 from noptoolkit.study.fred import rim_shares
 from noptoolkit.topology import mesh
 
@@ -54,3 +60,51 @@ def test_streaming_equals_a_maximum_flow_from_a_super_source() -> None:
 def test_a_row_says_how_its_value_is_sourced() -> None:
     with pytest.raises(WorkloadError, match="standing 'heard'"):
         PublishedRow("x", 1.0, 1.0, standing="heard")  # type: ignore[arg-type]
+
+
+def test_korthikanti_is_reproduced_to_the_last_digit() -> None:
+    found = reproduce_korthikanti()
+    memory = [row for row in found.rows if row.unit == "B"]
+    assert len(memory) == 12
+    assert all(row.ours == row.published for row in memory)
+    for row in found.rows:
+        if row.unit == "":
+            assert row.ratio is not None
+            assert math.isclose(row.ratio, 1.0, abs_tol=5e-4)
+
+
+def test_folding_meets_its_published_values_and_predicts_from_a_part() -> None:
+    found = reproduce_parallel_folding(ranks=False)
+    assert len(found.rows) == 36
+    assert found.mape <= 0.05
+    assert found.worst <= 0.15
+    assert found.folding_from_mcore <= 0.09
+    assert max(found.left_out.values()) <= 0.15
+    again = reproduce_parallel_folding(refit=True, ranks=False)
+    assert again.mape == pytest.approx(found.mape, abs=1e-3)  # the preset is a fit of these values
+    mixtral = next(row for row in found.rows if row.workload.name == "mixtral-8x22b")
+    seconds = 0.463 * 128 * 989.5e12  # the published step: 4.482 s at 46.3 %
+    from noptoolkit.plans.rank_work import model_flops
+
+    assert model_flops(mixtral.workload.model, mixtral.workload.batch) / seconds == pytest.approx(
+        4.482, abs=1e-3
+    )
+
+
+@pytest.mark.long
+def test_published_plans_are_among_the_best_three() -> None:
+    for rank in reproduce_parallel_folding().ranks:
+        if not rank.model.startswith("llama"):  # its plan is not fully published
+            assert rank.place is not None
+            assert rank.place <= 3
+
+
+@pytest.mark.parametrize("name", ["piper", "watos", "aquilamoe"])
+def test_a_mechanism_runs_and_claims_no_figure(name: str) -> None:
+    rows = reproduce_mechanism(name).rows
+    assert all(row.published is None and row.ours is not None and row.ours > 0 for row in rows)
+
+
+def test_an_unknown_mechanism_is_named() -> None:
+    with pytest.raises(UnknownNameError, match="known: piper"):
+        reproduce_mechanism("pipre")
