@@ -5,8 +5,8 @@ network bandwidth that are reached, a fixed time per layer and micro-batch, and 
 among replicas that stays exposed. All else is counted: matrix products and bytes
 (`noptoolkit.plans.rank_work`), collectives of all groups at once on the graph of DGX nodes, the pipeline's
 schedule. Calibrated to these values, not validated against them; what it predicts are the Folding rows from
-the MCore rows alone, and each model from the others. The rank of a published plan is its place among all plans
-that fit in memory, by distinct (TP, EP, PP, ETP): with CP 1 and one sequence a micro-batch, as the published
+the MCore rows alone, and each model from the others. The rank of a published plan is its place among all
+plans that fit in memory, by distinct (TP, EP, PP, ETP): with CP 1 and one sequence a micro-batch, as the published
 rows have it, and with everything else free.
 """
 
