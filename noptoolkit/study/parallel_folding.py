@@ -6,8 +6,8 @@ among replicas that stays exposed. All else is counted: matrix products and byte
 (`noptoolkit.plans.rank_work`), collectives of all groups at once on the graph of DGX nodes, the pipeline's
 schedule. Calibrated to these values, not validated against them; what it predicts are the Folding rows from
 the MCore rows alone, and each model from the others. The rank of a published plan is its place among all
-plans that fit in memory, by distinct (TP, EP, PP, ETP): with CP 1 and one sequence a micro-batch, as the published
-rows have it, and with everything else free.
+plans that fit in memory, by distinct (TP, EP, PP, ETP): with CP 1 and one sequence a micro-batch, as the
+published rows have it, and with everything else free.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ class FoldingReproduction:
     assumed: tuple[str, ...]
 
     def __repr__(self) -> str:
-        return f"FoldingReproduction({len(self.rows)} values, MAPE {100 * self.mape:.1f} %)"
+        return f"FoldingReproduction({len(self.rows)} values, mean error {100 * self.mean_error:.1f} %)"
 
     def _repr_html_(self) -> str:
         return self.table().html()
@@ -193,7 +193,7 @@ class FoldingReproduction:
         return errors
 
     @property
-    def mape(self) -> float:
+    def mean_error(self) -> float:
         """Mean absolute relative error."""
         return float(np.abs(self.errors).mean())
 
@@ -206,7 +206,7 @@ class FoldingReproduction:
     def folding_from_mcore(self) -> float:
         """Mean absolute error of the Folding rows, with constants fitted to the MCore rows alone."""
         fitted = fit([row for row in self.rows if row.variant == "MCore"])
-        return _mape((row for row in self.rows if row.variant == "Folding"), fitted)
+        return _mean_error((row for row in self.rows if row.variant == "Folding"), fitted)
 
     @cached_property
     def left_out(self) -> dict[str, float]:
@@ -214,7 +214,7 @@ class FoldingReproduction:
         result = {}
         for name in dict.fromkeys(row.workload.name for row in self.rows):
             fitted = fit([row for row in self.rows if row.workload.name != name])
-            result[name] = _mape((row for row in self.rows if row.workload.name == name), fitted)
+            result[name] = _mean_error((row for row in self.rows if row.workload.name == name), fitted)
         return result
 
     def table(self) -> Table:
@@ -248,7 +248,7 @@ class FoldingReproduction:
             f"Quoted: {self.source}",
             *(f"assumed: {line}" for line in self.assumed),
             f"Calibrated to these {len(self.rows)} values with {len(NAMES)} constants ({shares}; "
-            f"overhead in s): MAPE {100 * self.mape:.1f} %, worst {100 * self.worst:.1f} %; "
+            f"overhead in s): mean error {100 * self.mean_error:.1f} %, worst {100 * self.worst:.1f} %; "
             "not a validation.",
             f"Constants from the MCore rows alone predict the Folding rows within a mean of "
             f"{100 * self.folding_from_mcore:.1f} %.",
@@ -258,7 +258,7 @@ class FoldingReproduction:
         return Table(columns, body, title="moe-parallel-folding", notes=notes)
 
 
-def _mape(rows: Iterable[FoldingRow], values: Sequence[float]) -> float:
+def _mean_error(rows: Iterable[FoldingRow], values: Sequence[float]) -> float:
     return float(np.mean([abs(row.mfu(values) / row.published - 1.0) for row in rows]))
 
 
