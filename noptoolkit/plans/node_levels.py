@@ -268,7 +268,7 @@ def two_levels_of(package: Package) -> TwoLevels | None:
         node[i] = homes.setdefault(up[0], len(homes))
         for other, width in away:
             rail[i], card = rails.setdefault(other, len(rails)), width
-    if len(homes) > 1 and (not card or any(len(around[n]) - len(around[n]) for n in homes)):
+    if len(homes) > 1 and not card:
         return None
     spine = np.full(max(len(rails), 1), np.inf)
     tops = set()
