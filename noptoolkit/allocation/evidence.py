@@ -171,7 +171,7 @@ def compare_layouts(
     domains: bool = False,
     layer_time: PackageTime | None = None,
     redundant: int = 0,
-    redundant_by: Literal["traffic", "load"] = "traffic",
+    redundant_by: Literal["traffic", "load", "hierarchical"] = "traffic",
     rng: int | np.random.Generator | None = 0,
     **options: Any,
 ) -> LayoutReport:

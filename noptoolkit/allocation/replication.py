@@ -8,7 +8,7 @@ A token needs one copy of each of its experts. Which one it uses is fixed by ``A
 Redundant experts fill the chiplets that hold the fewest experts first, so that all hold equally many (up to
 one) unless the layout has chiplets that hold more already.
 
-Two ways to choose the copies:
+Ways to choose the copies, besides EPLB's hierarchical policy (`noptoolkit.allocation.hierarchical`):
 
 * `replicate_by_load`, after DeepSeek's EPLB (github.com/deepseek-ai/EPLB, its global policy): again and again
   one more copy of the expert with the most load per copy; then the copies, hottest first, go to the chiplet
@@ -26,6 +26,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from noptoolkit.allocation.hierarchical import replicate_hierarchically
 from noptoolkit.allocation.layout import Allocation
 from noptoolkit.allocation.limits import Floats, Ints
 from noptoolkit.errors import InfeasibleError, WorkloadError
@@ -232,6 +233,7 @@ def replicate_by_traffic(
 REPLICATIONS: Mapping[str, Callable[[Allocation, RoutingTrace, int], Allocation]] = {
     "traffic": replicate_by_traffic,
     "load": replicate_by_load,
+    "hierarchical": replicate_hierarchically,
 }
 
 

@@ -70,7 +70,7 @@ def allocate(
     cap_group: Annotated[float | None, typer.Option(help="Largest load of a group over the mean.")] = None,
     redundant: Annotated[int, typer.Option(help="Redundant experts in each layer.", min=0)] = 0,
     redundant_by: Annotated[
-        Literal["traffic", "load"],
+        Literal["traffic", "load", "hierarchical"],
         typer.Option(help="Copy experts where that saves the most messages, or by load alone."),
     ] = "traffic",
     experts: Annotated[
