@@ -157,6 +157,12 @@ def chosen_directions(package: Package, links: Links) -> Sequence[int]:
     for pattern in [links] if isinstance(links, str) else links:
         found = _matched(package, pattern)
         if not any(found):
+            if pattern in [kind.value for kind in LinkKind]:
+                there = sorted({link.kind.value for link in package.links})
+                raise UnknownNameError(
+                    f"package {package.name!r} has no link of kind {str(pattern)!r}; its links are of "
+                    f"{', '.join(there)}"
+                )
             names = [*package.channel_names, *(kind.value for kind in LinkKind)]
             hint = did_you_mean(pattern.replace("<->", "->"), names)
             raise UnknownNameError(

@@ -23,6 +23,9 @@ from noptoolkit.units import format_quantity
 
 __all__ = ["StepLosses", "step_after", "step_losses"]
 
+FEW = 40
+"""Losses up to which every step is bounded."""
+
 
 @dataclass(frozen=True)
 class StepAfter:
@@ -35,7 +38,7 @@ class StepAfter:
     moved
         Experts that moved, over all layers.
     step, step_bound
-        Makespan and its lower bound in s; infinite where there is no step any more.
+        Makespan and its lower bound in s (0 if not asked for); infinite where there is no step any more.
     reason
         Why there is none, or ``""``.
     overfull
@@ -51,13 +54,16 @@ class StepAfter:
     overfull: tuple[str, ...]
 
 
-def step_after(run: Run, lost: Sequence[str], *, move: Move = "lost") -> StepAfter:
+def step_after(run: Run, lost: Sequence[str], *, move: Move = "lost", bounds: bool = True) -> StepAfter:
     """Return what a loss leaves of a step: re-homed and scheduled again.
 
     Parameters
     ----------
     run, lost, move
         As `rehome` takes them.
+    bounds
+        Whether to bound each step for any routing and order, which takes as long as the schedule; without,
+        ``step_bound`` is 0.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NopWarning)
@@ -71,7 +77,13 @@ def step_after(run: Run, lost: Sequence[str], *, move: Move = "lost") -> StepAft
             return StepAfter(after.lost, after.cut_off, after.moved, np.inf, np.inf, str(error), ())
         overfull = tuple(place for place in plan.step.ledger.overfull if place not in before)
         return StepAfter(
-            after.lost, after.cut_off, after.moved, plan.makespan, plan.lower_bound, "", overfull
+            after.lost,
+            after.cut_off,
+            after.moved,
+            plan.makespan,
+            plan.lower_bound if bounds else 0.0,
+            "",
+            overfull,
         )
 
 
@@ -153,7 +165,13 @@ class StepLosses:
             ),
             Column("moved", "experts moved", form="d", meaning="over all layers"),
             Column("step", unit="s", meaning="makespan, scheduled again"),
-            Column("step_bound", "lower bound", unit="s", meaning="for any routing and any order"),
+            Column(
+                "step_bound",
+                "lower bound",
+                unit="s",
+                meaning="for any routing and any order",
+                shown=any(a.step_bound > 0 for a in self.after if not a.reason),
+            ),
             Column("slowdown", form=".3g x", meaning="step over that without loss"),
             Column("overfull", meaning="stacks that now hold more than fits"),
         ]
@@ -175,7 +193,7 @@ class StepLosses:
                         ", ".join(one.cut_off),
                         one.moved,
                         one.step if left else Missing(one.reason),
-                        one.step_bound if left else None,
+                        one.step_bound if left and one.step_bound > 0 else None,
                         one.step / self.intact if left else None,
                         ", ".join(one.overfull),
                     ]
@@ -225,6 +243,7 @@ def step_losses(
     move: Move = "lost",
     spares: int | Sequence[str] = 0,
     jobs: int = 1,
+    bounds: bool | None = None,
     rng: int | np.random.Generator | None = None,
     progress: Progress | None = None,
 ) -> StepLosses:
@@ -246,6 +265,8 @@ def step_losses(
         Expert chiplets kept empty to take over, or how many.
     jobs
         Losses at once, each in its own process; -1 is one per core.
+    bounds
+        Whether to bound each step for any routing and order; of up to 40 losses where ``None``.
     rng
         Seed or generator that draws the sets.
     progress
@@ -269,11 +290,19 @@ def step_losses(
     losses = draw_sets(run.package, of, failures, trials, generator_from(rng))
     whole = with_spares(run, spares)
     complete = len(losses) == len(draw_sets(run.package, of, failures, None, generator_from(0)))
-    return StepLosses(whole, of, failures, complete, tuple(_all_after(whole, losses, move, jobs, progress)))
+    bounded = len(losses) <= FEW if bounds is None else bounds
+    after = _all_after(whole, losses, move, jobs, progress, bounds=bounded)
+    return StepLosses(whole, of, failures, complete, tuple(after))
 
 
 def _all_after(
-    run: Run, losses: Sequence[tuple[str, ...]], move: Move, jobs: int, progress: Progress | None
+    run: Run,
+    losses: Sequence[tuple[str, ...]],
+    move: Move,
+    jobs: int,
+    progress: Progress | None,
+    *,
+    bounds: bool = False,
 ) -> list[StepAfter]:
     from joblib import Parallel, delayed
 
@@ -282,7 +311,7 @@ def _all_after(
     quiet._done.update(run._done)
     count = Countdown(len(losses), "losses")
     found = []
-    tasks = (delayed(step_after)(quiet, lost, move=move) for lost in losses)
+    tasks = (delayed(step_after)(quiet, lost, move=move, bounds=bounds) for lost in losses)
     for one in Parallel(n_jobs=jobs, return_as="generator")(tasks):
         found.append(one)
         count.finish_one()
