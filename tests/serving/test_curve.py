@@ -85,6 +85,7 @@ def test_dealt_caches_fit_more() -> None:
     assert dealt > near
 
 
+@pytest.mark.long
 def test_speculation_multiplies_tokens() -> None:
     plain = serve(server(), context=8, batch="8")
     bold = serve(star(sram=SRAM), workload(1), LAYOUT, context=8, batch="8", speculation=Speculation(2, 0.5))
@@ -108,6 +109,7 @@ def test_prompts_pass_the_io_chiplet() -> None:
     assert found.first_token == pytest.approx(found.prompt_io + found.prefill.time)
 
 
+@pytest.mark.long
 def test_energy_is_said_where_it_is_known() -> None:
     assert serve(server(), context=8, batch="1").at(1).tokens_per_joule is None
     package = nop.load_topology("mesh-4x4")
