@@ -7,6 +7,7 @@ import networkx as nx
 import numpy as np
 import pytest
 from collective_cases import complete, path, ring, star
+from seeds import seeds
 from typer.testing import CliRunner
 
 from noptoolkit import Chiplet, Link, Package, Switch, topology
@@ -121,7 +122,7 @@ def every_tree(package: Package, request: Request, closed: set[str]) -> float:
     return float(found.fun)
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", seeds(8, 16))
 def test_random_packages_by_all_trees(seed: int) -> None:
     rng = np.random.default_rng(seed)
     count = int(rng.integers(3, 5))
@@ -147,9 +148,9 @@ def test_groups_and_large_packages() -> None:
     result = collective(tree, groups=both, forwards=["attn"])
     assert result.time == pytest.approx(1.5 + 0.75, rel=0.01)
     assert result.verify()
-    wide = star(100)
-    many = collective(wide, "all-gather", 100.0, forwards=False)
-    assert many.time == pytest.approx(99.0, rel=0.01)
+    wide = star(84)  # more vertices than column generation takes
+    many = collective(wide, "all-gather", 84.0, forwards=False)
+    assert many.time == pytest.approx(83.0, rel=0.01)
     assert many.status in ("exact", "certified")
 
 
