@@ -28,7 +28,7 @@ def fields_of_plan(text: str) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     for word in re.split(r"[\s,/]+", text.strip()):
-        match = re.fullmatch(r"([A-Za-z_]+)=?(\d+)", word)
+        match = re.fullmatch(r"([A-Za-z_]+)=?(\d{1,9})", word)
         if match is None:
             raise PlanError(f"plan {text!r}: {word!r} is not a field with a number, such as TP2 or ep=8")
         name = match[1].lower()

@@ -34,10 +34,11 @@ from noptoolkit.plans.pipeline_orders import ORDERS
 from noptoolkit.plans.pipelines import PipelineRun, Stage, pipeline
 from noptoolkit.plans.placing import Placement
 from noptoolkit.plans.plan import ParallelPlan
+from noptoolkit.plans.plan_names import plan_of
 from noptoolkit.plans.rank_work import model_flops
 from noptoolkit.plans.stages import stage_layers
 from noptoolkit.plans.step_costs import PlanCosts, costs_of
-from noptoolkit.tables import Amount, Table
+from noptoolkit.tables import Amount, Missing, Table
 from noptoolkit.workload import Workload
 
 if TYPE_CHECKING:
@@ -247,14 +248,16 @@ class PlanStep:
         body.append(
             ["micro-batches", self.costs.micro_batches, f"of a replica, schedule {self.plan.schedule}"]
         )
-        if self.memory is not None:
+        if self.memory is None:
+            body.append(["memory", Missing("not checked"), "the package has no memory; give it memory=True"])
+        else:
             body.append(["memory", Amount(self.memory.total, "B"), self.memory.verdict])
         notes = [f"Constants: {self.constants.source}.", *self.methods]
         return Table(["what", "value", "remark"], body, title=repr(self), notes=notes)
 
 
 def plan_step(
-    plan: ParallelPlan,
+    plan: ParallelPlan | str,
     workload: Workload,
     package: Package,
     *,
@@ -267,7 +270,8 @@ def plan_step(
     Parameters
     ----------
     plan
-        How the model is spread; its replicas follow from the number of chiplets.
+        How the model is spread, or its name, such as ``"TP2 EP8 PP8"`` (`plan_names.plan_of`); its replicas
+        follow from the number of chiplets.
     workload
         Model and batch, in training or prefill.
     package
@@ -298,6 +302,8 @@ def plan_step(
             f"workload {workload.name!r}: the step of a plan is for training and prefill; "
             "noptoolkit.schedule knows decode"
         )
+    if isinstance(plan, str):
+        plan = plan_of(plan)
     chosen = constants or StepConstants()
     known = times if times is not None else GroupTimes(package, placement)
     sized = check_plan(plan, workload.model, workload.batch, world=known.world)

@@ -41,6 +41,8 @@ __all__ = ["Planned", "Planning", "best_plans"]
 KEY = ("tp", "cp", "pp", "ep", "etp")
 EXACT = 1e-9
 
+FIXABLE = ("tp", "cp", "pp", "vpp", "ep", "etp", "dp", "micro_batches", "micro_batch")
+
 MOST_PARETO = 12
 """Plans of a Pareto front that are searched."""
 
@@ -206,6 +208,8 @@ class Planning:
             f"{c['solved']} families of groups solved; {self.seconds:.1f} s.",
             f"Constants: {self.constants.source}.",
         ]
+        if self.search.rooms is None:
+            notes.append("Memory was not checked: the package has none; give the builder memory=True.")
         if self.undecided:
             first_place = self.best[0].time <= self.lower_bound * (1 + EXACT)
             which = " for the places after the first" if first_place else ""
@@ -320,6 +324,11 @@ def best_plans(
     search = Search(space, rates_of(package), chosen, known, rooms_of_ranks(package, known))
     search.deadline = known.deadline = begun + time_limit
     room = None if budget is None else parse_quantity(budget, "B", "budget")
+    if room is not None and not room > 0:
+        raise PlanError(f"budget {budget!r} is not above 0 B; leave it out for all of a rank's memory")
+    for name in fixed or {}:
+        if name not in FIXABLE:
+            raise UnknownNameError(f"no number {name!r} of a plan to fix; {did_you_mean(name, FIXABLE)}")
     found = search.run(keep, key, budget=room, tol=tol, report=report)
     if not found.best:
         raise InfeasibleError(_nothing_fits(workload, package, search, found, room))

@@ -268,6 +268,11 @@ def test_what_cannot_be_planned_is_said() -> None:
         best_plans(workload, package, objective="setp")
     with pytest.raises(UnknownNameError, match="did you mean '1f1b'"):
         best_plans(workload, package, schedules=("1fb1",))
+    with pytest.raises(PlanError, match="not above 0 B"):
+        best_plans(workload, package, budget="-1 GB")
+    with pytest.raises(UnknownNameError, match="no number 'tq'"):
+        best_plans(workload, package, fixed={"tq": 2})
+    assert plan_step("TP2 PP2", workload, package).plan.tp == 2
     with pytest.raises(PlanError, match="keep = 0"):
         best_plans(workload, package, keep=0)
     with pytest.raises(PlanError, match="not decode"):
