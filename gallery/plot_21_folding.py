@@ -46,6 +46,6 @@ for ax, package in zip(axes, packages, strict=True):
             ax.bar(x, part, bottom=bottom, color=f"C{k}", width=0.6, label=label)
             bottom += part
     gain = steps[package, False].time / steps[package, True].time
-    ax.set(title=f"{package}: step {gain:.2f} times as fast", xticks=[0, 1], xticklabels=["before", "folded"])
+    ax.set(title=f"{package}: {gain:.2f} x as fast", xticks=[0, 1], xticklabels=["before", "folded"])
 axes[0].set_ylabel("communication (ms)")
 axes[0].legend(frameon=False)
