@@ -14,7 +14,9 @@ from noptoolkit.collectives.requests import Request
 from noptoolkit.collectives.schedule import CollectiveSchedule
 from noptoolkit.network import FlowNetwork
 from noptoolkit.package import Package
-from noptoolkit.tables import Column, Table
+from noptoolkit.routing.busiest import busiest_resources
+from noptoolkit.routing.solution import gap_between
+from noptoolkit.tables import Table
 from noptoolkit.units import format_quantity
 
 if TYPE_CHECKING:
@@ -130,9 +132,7 @@ class CollectiveResult:
     @property
     def gap(self) -> float:
         """Upper bound on the distance to the optimum: time / time_bound - 1."""
-        if self.time == 0:
-            return 0.0
-        return self.time / self.time_bound - 1 if self.time_bound > 0 else float("inf")
+        return gap_between(self.time, self.time_bound)
 
     @property
     def bandwidth(self) -> float:
@@ -148,26 +148,10 @@ class CollectiveResult:
 
     def table(self, busiest: int | None = 8) -> Table:
         """Return the busiest channels, crossbars and ports (all of them where ``None``) as a table."""
-        times = self.use / self.network.capacity
-        order = np.argsort(-times, kind="stable")[:busiest]
-        columns = [
-            Column("resource", meaning="channel, crossbar or port"),
-            Column("load", unit="B", meaning="bytes that it carries"),
-            Column("capacity", unit="B/s", meaning="bandwidth"),
-            Column("time", "busy for", unit="s", meaning="load / capacity"),
-            Column("share", "share of time", form=".1%", meaning="busy time over the time of the schedule"),
-        ]
-        rows = [
-            [
-                self.network.names[r],
-                self.use[r],
-                self.network.capacity[r],
-                times[r],
-                times[r] / self.time if self.time > 0 else None,
-            ]
-            for r in order.tolist()
-        ]
-        return Table(columns, rows, title=repr(self), notes=self.notes())
+        return busiest_resources(
+            self.network, self.use, self.time, what="schedule", title=repr(self), notes=self.notes(),
+            most=busiest,
+        )  # fmt: skip
 
     def notes(self) -> list[str]:
         """Return what a reader of the table must know besides."""

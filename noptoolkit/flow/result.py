@@ -14,11 +14,12 @@ from noptoolkit.errors import RoutingError
 from noptoolkit.flow.bounds.cuts import Cut, slowest_cut
 from noptoolkit.network import FlowNetwork
 from noptoolkit.package import Package
+from noptoolkit.routing.busiest import busiest_resources
 from noptoolkit.routing.flow_shares import forwarding_of_flow
 from noptoolkit.routing.forwarding import Forwarding
 from noptoolkit.routing.problem import routing_problem
 from noptoolkit.routing.solution import CutPacking, Routed, Status, gap_between
-from noptoolkit.tables import Column, Table
+from noptoolkit.tables import Table
 from noptoolkit.traffic import Traffic
 from noptoolkit.units import format_quantity
 
@@ -138,26 +139,10 @@ class FlowResult:
 
     def table(self, busiest: int | None = 8) -> Table:
         """Return the busiest channels, crossbars and ports (all of them where ``None``) as a table."""
-        times = self.use / self.network.capacity / self.efficiency
-        order = np.argsort(-times, kind="stable")[:busiest]
-        columns = [
-            Column("resource", meaning="channel, crossbar or port"),
-            Column("load", unit="B", meaning="bytes that it carries"),
-            Column("capacity", unit="B/s", meaning="bandwidth"),
-            Column("time", "busy for", unit="s", meaning="load / capacity"),
-            Column("share", "share of time", form=".1%", meaning="busy time over the time of the routing"),
-        ]
-        rows = [
-            [
-                self.network.names[r],
-                self.use[r],
-                self.network.capacity[r],
-                times[r],
-                times[r] / self.time if self.time > 0 else None,
-            ]
-            for r in order.tolist()
-        ]
-        return Table(columns, rows, title=repr(self), notes=self.notes())
+        return busiest_resources(
+            self.network, self.use, self.time, what="routing", title=repr(self), notes=self.notes(),
+            efficiency=self.efficiency, most=busiest,
+        )  # fmt: skip
 
     def cells(self, busiest: int = 8) -> tuple[list[str], list[list[str]]]:
         """Return the head and the rows of `table` as text."""

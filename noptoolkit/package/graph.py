@@ -17,11 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from noptoolkit._arrays import Floats, Ints
-from noptoolkit._digests import digest, fields_of
 from noptoolkit._names import did_you_mean
 from noptoolkit._pictures import picture_of
 from noptoolkit.errors import TopologyError, UnknownNameError
@@ -157,13 +153,9 @@ class Package:
 
     @cached_property
     def _digest(self) -> str:
-        links = []
-        for link in self.links:
-            fields = fields_of(link, without=("reverse_bandwidth",))
-            if link.backward_bandwidth != link.bandwidth:
-                fields["reverse_bandwidth"] = link.backward_bandwidth
-            links.append(fields)
-        return digest("package", {"nodes": self.nodes, "links": links})
+        from noptoolkit.package.identity import package_digest
+
+        return package_digest(self)
 
     @cached_property
     def index(self) -> Mapping[str, int]:
@@ -205,27 +197,16 @@ class Package:
 
         Expert chiplets without a group are a group of their own.
         """
-        groups: dict[tuple[bool, str], list[int]] = {}
-        for i, name in enumerate(self.experts):
-            chiplet = self[name]
-            assert isinstance(chiplet, Chiplet)
-            key = (True, chiplet.group) if chiplet.group else (False, name)
-            groups.setdefault(key, []).append(i)
-        return tuple(tuple(members) for members in groups.values())
+        from noptoolkit.package.derived import expert_groups
+
+        return expert_groups(self)
 
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """Both directions of every link, those without bandwidth left out."""
-        ways = (
-            (tail, head, bandwidth, i)
-            for i, link in enumerate(self.links)
-            for tail, head, bandwidth in (
-                (link.a, link.b, link.bandwidth),
-                (link.b, link.a, link.backward_bandwidth),
-            )
-            if bandwidth > 0
-        )
-        return tuple(Channel(name, *way) for name, way in zip(self.channel_names, ways, strict=True))
+        from noptoolkit.package.derived import channels
+
+        return channels(self)
 
     @cached_property
     def channel_names(self) -> tuple[str, ...]:
@@ -237,15 +218,16 @@ class Package:
     @cached_property
     def link_ends(self) -> Ints:
         """Indices of the two nodes that each link joins, [links, 2]."""
-        index = self.index
-        ends = [index[name] for link in self.links for name in (link.a, link.b)]
-        return _read_only(np.array(ends, dtype=np.int64).reshape(-1, 2))
+        from noptoolkit.package.derived import link_ends
+
+        return link_ends(self)
 
     @cached_property
     def link_bandwidths(self) -> Floats:
         """Bandwidth of each link from its first end to its second and back, in B/s, [links, 2]."""
-        widths = [width for link in self.links for width in (link.bandwidth, link.backward_bandwidth)]
-        return _read_only(np.array(widths, dtype=float).reshape(-1, 2))
+        from noptoolkit.package.derived import link_bandwidths
+
+        return link_bandwidths(self)
 
     @cached_property
     def total_bandwidth(self) -> float:
@@ -255,9 +237,9 @@ class Package:
     @cached_property
     def link_totals(self) -> Floats:
         """Bandwidth of each link, both directions together, half duplex counted once, in B/s, [links]."""
-        half = np.array([link.half_duplex for link in self.links], dtype=bool)
-        forward, backward = self.link_bandwidths.T
-        return _read_only(forward + np.where(half, 0.0, backward))
+        from noptoolkit.package.derived import link_totals
+
+        return link_totals(self)
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:
@@ -390,11 +372,6 @@ class Package:
         ('c', ('a', 'b'))
         """
         return without(self, names)
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    array.flags.writeable = False
-    return array
 
 
 def expect_package(thing: object) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 
+from noptoolkit._digests import digest, fields_of
 from noptoolkit.package.elements import ROLES, Chiplet
 from noptoolkit.package.graph import Package
 from noptoolkit.units import format_quantity
 
-__all__ = ["channel_names", "describe", "wiring"]
+__all__ = ["channel_names", "describe", "package_digest", "wiring"]
 
 
 def describe(package: Package) -> str:
@@ -40,6 +41,17 @@ def channel_names(package: Package) -> tuple[str, ...]:
             if seen[name] > 1:
                 names[i] = f"{name}#{seen[name]}"
     return tuple(names)
+
+
+def package_digest(package: Package) -> str:
+    """Return the digest of nodes and links; a link whose two directions are equal has one however written."""
+    links = []
+    for link in package.links:
+        fields = fields_of(link, without=("reverse_bandwidth",))
+        if link.backward_bandwidth != link.bandwidth:
+            fields["reverse_bandwidth"] = link.backward_bandwidth
+        links.append(fields)
+    return digest("package", {"nodes": package.nodes, "links": links})
 
 
 def wiring(package: Package) -> str:

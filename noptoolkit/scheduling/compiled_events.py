@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from noptoolkit._arrays import Floats, Ints
+from noptoolkit._arrays import Bools, Floats, Ints
 
 __all__ = ["run_events"]
 
@@ -136,6 +136,17 @@ def _release(task: int, waiting: Ints, succ_ptr: Ints, succ: Ints, fresh: Ints, 
 
 
 @njit(cache=True)
+def _wake(what: int, wake_ptr: Ints, wake: Ints, is_touched: Bools, touched: Ints, touches: int) -> int:
+    """Touch the queues that wait for a resource or a buffer; return how many are touched now."""
+    for w in range(wake_ptr[what], wake_ptr[what + 1]):
+        if not is_touched[wake[w]]:
+            is_touched[wake[w]] = True
+            touched[touches] = wake[w]
+            touches += 1
+    return touches
+
+
+@njit(cache=True)
 def run_events(
     duration: Floats,
     need: Ints,
@@ -228,11 +239,7 @@ def run_events(
                 b = need_buffer[q]
                 if b >= 0 and hold[i] < 0.0:
                     room[b] -= hold[i]
-                    for w in range(wake_ptr[resources + b], wake_ptr[resources + b + 1]):
-                        if not is_touched[wake[w]]:
-                            is_touched[wake[w]] = True
-                            touched[touches] = wake[w]
-                            touches += 1
+                    touches = _wake(resources + b, wake_ptr, wake, is_touched, touched, touches)
                 count = _release(i, waiting, succ_ptr, succ, fresh, count)
             elif flow_size[i] > 0.0 and use_ptr[i + 1] > use_ptr[i]:
                 for a in range(flowing):
@@ -298,11 +305,7 @@ def run_events(
                     b = need_buffer[best]
                     if b >= 0 and hold[i] != 0.0:
                         room[b] -= hold[i]
-                        for w in range(wake_ptr[resources + b], wake_ptr[resources + b + 1]):
-                            if not is_touched[wake[w]]:
-                                is_touched[wake[w]] = True
-                                touched[touches] = wake[w]
-                                touches += 1
+                        touches = _wake(resources + b, wake_ptr, wake, is_touched, touched, touches)
                     count = _release(i, waiting, succ_ptr, succ, fresh, count)
                     if count > 0:
                         break
@@ -360,18 +363,10 @@ def run_events(
             for e in range(need_ptr[q], need_ptr[q + 1]):
                 r = need_resource[e]
                 free[r] += 1
-                for w in range(wake_ptr[r], wake_ptr[r + 1]):
-                    if not is_touched[wake[w]]:
-                        is_touched[wake[w]] = True
-                        touched[touches] = wake[w]
-                        touches += 1
+                touches = _wake(r, wake_ptr, wake, is_touched, touched, touches)
             b = need_buffer[q]
             if b >= 0 and hold[i] < 0.0:
                 room[b] -= hold[i]
-                for w in range(wake_ptr[resources + b], wake_ptr[resources + b + 1]):
-                    if not is_touched[wake[w]]:
-                        is_touched[wake[w]] = True
-                        touched[touches] = wake[w]
-                        touches += 1
+                touches = _wake(resources + b, wake_ptr, wake, is_touched, touched, touches)
             count = _release(i, waiting, succ_ptr, succ, fresh, count)
     return start, end, done
