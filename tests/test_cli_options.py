@@ -28,8 +28,8 @@ def called(*words: object) -> str:
 
 
 def test_every_plot_has_a_picture_on_the_command_line():
-    of_other_results = {"collective", "latency", "latencies", "busy_channels", "saturations"}
-    of_other_results |= {"bandwidth_curve", "ladder", "upgrades"}
+    of_other_results = {"busy_channels", "saturations", "serving", "plan_memory", "plan_groups"}
+    of_other_results |= {"latency", "latencies"}
     assert set(KINDS) == set(plot.__all__) - {"save", "style"} - of_other_results
     assert set(PICTURES) == set(KINDS) - {"animate"}
 
@@ -42,12 +42,16 @@ def test_every_kind_is_drawn(kind, tmp_path, monkeypatch):
     out = tmp_path / ("out.gif" if kind == "animate" else "out.png")
     topologies = ["mozart-nop-tree", "mesh-4x4"] if kind in SEVERAL else ["mozart-nop-tree"]
     words = {"workload": [*topologies, *QUICK], "topology": topologies, "nothing": []}[KINDS[kind]]
-    power = ("--power", "expert=20 W", "--power", "attn=40 W") if kind == "temperature" else ()
+    more = {
+        "temperature": ("--power", "expert=20 W", "--power", "attn=40 W"),
+        "upgrades": ("--link", "sw0->*", "--link", "d2d", "--to", "256 GB/s"),
+        "bandwidth_curve": ("--link", "sw0->*"),
+    }.get(kind, ())
     if kind in ("pareto", "layouts"):  # every allocator is asked: of few tokens
         small = tmp_path / "small.npz"
         save_trace(load_workload("stdlib-moe").trace.tokens(slice(0, 128)), small)
         words[words.index("stdlib-moe")] = f"stdlib-moe@{small}"
-    called("plot", *words, "--show", kind, *power, "--picture", out)
+    called("plot", *words, "--show", kind, *more, "--picture", out)
     assert out.stat().st_size > 5000
 
 

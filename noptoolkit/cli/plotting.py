@@ -45,7 +45,8 @@ KINDS: dict[str, Literal["nothing", "topology", "workload"]] = {
     **dict.fromkeys(("comparison", "scaling"), "workload"),
     **dict.fromkeys(("layout", "layouts", "coactivation", "pareto"), "workload"),
     **dict.fromkeys(("roofline", "degradation"), "workload"),
-    "temperature": "topology",
+    **dict.fromkeys(("bandwidth_curve", "ladder", "upgrades"), "workload"),
+    **dict.fromkeys(("temperature", "collective"), "topology"),
     "published": "nothing",
 }
 """Each kind of picture, and what it is drawn of."""
@@ -109,7 +110,10 @@ def plot(
     objective: ObjectiveName = None,
     part: Annotated[
         Literal["dispatch", "combine", "uniform"],
-        typer.Option("--traffic", help="Traffic of load, loads, traffic and degradation."),
+        typer.Option(
+            "--traffic",
+            help="Traffic that is drawn, degraded or upgraded.",
+        ),
     ] = "dispatch",
     layer: Annotated[int, typer.Option(help="Layer of the trace, for layout, coactivation, multicast.")] = 0,
     token: Annotated[int, typer.Option(help="Token of the trace, for multicast.", min=0)] = 0,
@@ -123,6 +127,16 @@ def plot(
         str, typer.Option(help="Metric along x, for scaling.", callback=_metric)
     ] = "total_bandwidth",
     y: Annotated[str, typer.Option(help="Metric along y, for scaling.", callback=_metric)] = "step",
+    link: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Link to change, for bandwidth_curve and upgrades: 'a->b', 'a<->b', wildcards, or 'd2d'. "
+            "May be repeated."
+        ),
+    ] = None,
+    to: Annotated[str | None, typer.Option(help="New bandwidth per direction, for upgrades.")] = None,
+    kind: Annotated[str, typer.Option(help="Kind of the collective, such as 'all-gather'.")] = "all-reduce",
+    size: Annotated[str, typer.Option("--bytes", help="Bytes of the collective's buffer.")] = "64 MB",
     style: Annotated[
         Literal["column", "page"], typer.Option(help="Width of the picture: of one column, or of a page.")
     ] = "column",
@@ -187,6 +201,10 @@ def plot(
             power=_powers(power),
             x=x,
             y=y,
+            links=link or (),
+            to=to,
+            kind=kind,
+            size=size,
             tell=tell,
         )
         if shown == "animate":

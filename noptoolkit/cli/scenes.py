@@ -16,6 +16,7 @@ from noptoolkit import study, traffic
 from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import compare_layouts, layouts_by_cap
 from noptoolkit.cli.options import topology_of
+from noptoolkit.collectives import collective
 from noptoolkit.errors import UnknownNameError, WorkloadError
 from noptoolkit.flow import FlowResult, congestion
 from noptoolkit.metrics import COMPARED
@@ -56,6 +57,10 @@ class Scene:
         Pairs of a node's name, wildcard or role and its power.
     x, y
         Metrics of a scaling picture.
+    links, to
+        Links whose bandwidth changes, and their new bandwidth.
+    kind, size
+        Kind of a collective and its bytes.
     tell
         Callable that is given the name of each stage.
     """
@@ -72,6 +77,10 @@ class Scene:
     power: Sequence[tuple[str, str]]
     x: str
     y: str
+    links: Sequence[str]
+    to: str | None
+    kind: str
+    size: str
     tell: Progress
 
     @cached_property
@@ -237,6 +246,31 @@ def _degradation(scene: Scene) -> Axes:
     )
 
 
+def _collective(scene: Scene) -> Axes:
+    scene.tell(f"{scene.package.name}: {scene.kind}")
+    return draw.collective(collective(scene.package, scene.kind, scene.size))
+
+
+def _bandwidth_curve(scene: Scene) -> Axes:
+    flow = scene.flow(scene.run)
+    scene.tell(f"{scene.package.name}: time over bandwidth")
+    return draw.bandwidth_curve(flow.over_bandwidth(list(scene.links) or "d2d"))
+
+
+def _ladder(scene: Scene) -> Axes:
+    flow = scene.flow(scene.run)
+    scene.tell(f"{scene.package.name}: ladder")
+    return draw.ladder(flow.ladder())
+
+
+def _upgrades(scene: Scene) -> Axes:
+    if scene.to is None or not scene.links:
+        raise typer.BadParameter("give links and their new bandwidth by --link and --to", param_hint="--link")
+    flow = scene.flow(scene.run)
+    scene.tell(f"{scene.package.name}: upgrades")
+    return draw.upgrades([flow.upgrade(link, to=scene.to) for link in scene.links])
+
+
 METRICS_OF: dict[str, Sequence[str]] = {"comparison": COMPARED}
 """Metrics of pictures that are drawn of metrics; `scaling` is drawn of those asked for."""
 
@@ -260,5 +294,9 @@ PICTURES: dict[str, Callable[[Scene], Axes]] = {
     "degradation": _degradation,
     "temperature": _temperature,
     "published": _published,
+    "collective": _collective,
+    "bandwidth_curve": _bandwidth_curve,
+    "ladder": _ladder,
+    "upgrades": _upgrades,
 }
 """What draws each kind of picture; `animate` writes its own file."""

@@ -81,7 +81,7 @@ def utilisation(
     index = {name: i for i, name in enumerate(plan.resources)}
     share = 100.0 * plan.busy_share(edges)[[index[name] for name in shown]]
     top = vmax if vmax is not None else _round_up(float(share.max(initial=0.0)))
-    inches = float(np.clip(0.11 * len(shown) + 0.9, 1.4, 6.0))
+    inches = float(np.clip(0.11 * len(shown) + 0.9, 1.4, min(6.0, 1.2 * figure_width())))
     with canvas(ax, inches / figure_width()) as ax:
         ax.set_facecolor("#F4F4F4")
         ax.imshow(
