@@ -123,7 +123,7 @@ def dump_anynet(package: Package, options: BookSimOptions | None = None) -> str:
     Raises
     ------
     TopologyError
-        If it has no link, or a one-way link without its way back: BookSim has no words for either.
+        If it has no link, or a one-way link: BookSim can represent neither.
 
     Examples
     --------
@@ -236,7 +236,7 @@ def _network(package: Package, options: BookSimOptions) -> _Network:
     Raises
     ------
     TopologyError
-        If BookSim has no words for it.
+        If BookSim cannot represent it.
     """
     hosted = _hosted(package, options)
     routers = [

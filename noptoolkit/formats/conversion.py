@@ -198,7 +198,7 @@ def save_topology(
     FormatError
         If the file cannot be written, the suffix is unknown, or options are for another format.
     TopologyError
-        If the format has no words for such a package.
+        If the format cannot represent such a package.
     """
     expect_package(package)
     target = Path(path)

@@ -45,7 +45,7 @@ class ExchangeTime:
     time
         Time of the schedule found, in s.
     bound
-        Time that no schedule undercuts, in s.
+        Lower bound for any schedule, in s.
     method
         How the time was found.
     bottleneck

@@ -156,7 +156,7 @@ class TwoLevels:
         return times[worst], f"{ROLES[worst.split()[0]]}, {worst.split()[1]}"
 
     def bound(self, asks: Sequence[Ask]) -> float:
-        """Return a time that no schedule and no routing undercuts, in s."""
+        """Return a lower bound on the time, for any schedule and routing, in s."""
         count, nodes = len(self.node), int(self.node.max()) + 1
         chiplet = {"in": np.zeros(count), "out": np.zeros(count)}
         node = {"in": np.zeros(nodes), "out": np.zeros(nodes)}
@@ -177,7 +177,7 @@ class TwoLevels:
         return max(found)
 
     def _needs(self, ask: Ask, chiplet: dict[str, Floats], node: dict[str, Floats]) -> None:
-        """Add what each chiplet and each node must receive and send, whatever the schedule."""
+        """Add what each chiplet and each node must receive and send under any schedule."""
         count, nodes = len(self.node), len(node["in"])
         if ask.kind not in ("all-gather", "reduce-scatter", "all-reduce"):
             source, sink, sizes = ask.pairs()

@@ -1,7 +1,7 @@
 """In which order each device of a pipeline runs its passes, one function per published schedule.
 
 A pass is the forward, the backward, or one half of the backward (its *input* part, which the device before
-waits for, or its *weight* part, which nobody waits for) of one micro-batch on one stage. A schedule gives
+waits for, or its *weight* part, for which no pass waits) of one micro-batch on one stage. A schedule gives
 every device a list of slots; a slot holds one pass, or two that run together and hide each other's
 communication. When each slot starts follows from the precedences alone: see `noptoolkit.plans.pipelines`.
 

@@ -297,7 +297,7 @@ def pipeline(
     Parameters
     ----------
     order
-        A name in `ORDERS`, or an order of one's own.
+        A name in `ORDERS`, or a custom order.
     stages
         One for all, or one per stage in forward order (devices times chunks of them).
     micro_batches

@@ -79,7 +79,7 @@ def step_bound(plan: ParallelPlan, costs: PlanCosts) -> float:
     """Return what no order of a plan's passes can beat, in s; ``costs`` are those with bounds as times."""
     p, m = plan.pp, costs.micro_batches
     forward, backward, talk = costs.forward, costs.backward, costs.talk
-    path = forward.sum() + (backward - costs.weight).sum() + talk.sum()  # weight parts keep nobody waiting
+    path = forward.sum() + (backward - costs.weight).sum() + talk.sum()  # no task waits for weight parts
     once = path + 2 * (len(forward) - 1) * (costs.transfer if p > 1 else 0.0)
     before = np.concatenate([[0.0], np.cumsum(forward + talk[:, 0])])
     back = np.concatenate([[0.0], np.cumsum(backward - costs.weight + talk[:, 1])])

@@ -181,7 +181,7 @@ class Server:
         """Return the schedule of a step, made once."""
         if batch not in self._plans:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", NopWarning)  # what fits nowhere is told by `capacity`
+                warnings.simplefilter("ignore", NopWarning)  # `capacity` reports what does not fit
                 self._plans[batch] = schedule(
                     self.package,
                     dataclasses.replace(self.workload, batch=batch),

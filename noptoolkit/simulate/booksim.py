@@ -1,6 +1,6 @@
 """The same experiment for BookSim2, and router designs out of its configuration files.
 
-BookSim2 has one bandwidth for all channels, merges parallel links, and knows no multicast: what of a package
+BookSim2 has one bandwidth for all channels, merges parallel links, and has no multicast: what of a package
 it cannot say, `noptoolkit.formats` reports. Its stage delays above one are not pipelined and are not copied.
 """
 
@@ -56,7 +56,7 @@ def write_booksim(
     Raises
     ------
     FormatError
-        If BookSim2 has no words for the traffic (`noptoolkit.simulate.booksim_traffic`), or an end point is
+        If BookSim2 cannot express the traffic (`noptoolkit.simulate.booksim_traffic`), or an endpoint is
         no node there.
     """
     router, sampling = router or Router(), sampling or Sampling()

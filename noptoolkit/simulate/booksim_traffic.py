@@ -75,7 +75,7 @@ def words_of(weight: Floats, name: str) -> tuple[str, float, int]:
     uneven = (
         "" if np.allclose(sends, sends[0]) else "; in BookSim2 all nodes send the same load, and here not"
     )
-    raise FormatError(f"pattern {name!r}: BookSim2 has no word for it{uneven}. What it has: {RULES}")
+    raise FormatError(f"pattern {name!r}: BookSim2 cannot express it{uneven}. Its patterns: {RULES}")
 
 
 def _rules(weight: Floats) -> Iterator[tuple[str, Floats]]:

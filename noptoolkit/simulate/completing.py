@@ -192,7 +192,7 @@ def _note(routing: str | Routing) -> tuple[str, ...]:
     if method_of(routing).relayed:
         return (
             "multicasts and reductions follow minimum-hop trees (ecmp), not by way of a random chiplet: only "
-            "messages between two end points do",
+            "messages between two endpoints do",
         )
     return ()
 

@@ -50,7 +50,7 @@ class Pattern:
         if weight.shape != (count, count) or not np.isfinite(weight).all() or (weight < 0).any():
             raise WorkloadError(
                 f"pattern {self.name!r}: weights are finite, not negative and [{count}, {count}] for "
-                f"{count} end points; these have shape {weight.shape}"
+                f"{count} endpoints; these have shape {weight.shape}"
             )
         if not weight.any():
             raise WorkloadError(f"pattern {self.name!r}: no pair has a weight above 0; give one")
@@ -82,7 +82,7 @@ class Bursts:
 def uniform(
     package: Package, *, among: Sequence[str] | None = None, itself: bool = True, name: str = "uniform"
 ) -> Pattern:
-    """Return uniform random traffic: every end point sends to every one alike.
+    """Return uniform random traffic: every endpoint sends to every one alike.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def uniform(
     among : sequence of str, optional
         Names of nodes; all chiplets where ``None``.
     itself : bool
-        Whether end points send to themselves too, as in BookSim2.
+        Whether endpoints send to themselves too, as in BookSim2.
 
     Examples
     --------
@@ -233,7 +233,7 @@ def _destinations(pattern: Pattern) -> tuple[int, Any, Any, Any]:
     rows, row_of = np.unique(weight, axis=0, return_inverse=True)
     share = np.cumsum(rows, axis=1) / np.maximum(rows.sum(axis=1, keepdims=True), 1e-300)
     limit = np.ceil(share * 2.0**32).astype(np.uint64)
-    for row, edge in zip(rows, limit, strict=True):  # rounding must not reach an end point of weight 0
+    for row, edge in zip(rows, limit, strict=True):  # rounding must not reach an endpoint of weight 0
         if row.any():
             edge[int(np.flatnonzero(row)[-1]) :] = 1 << 32
     assert limit.shape[1] == count

@@ -156,7 +156,7 @@ class _Maker:
         return rows
 
     def _add_sends(self, number: int, item: Transfer) -> None:
-        """Add packets from one end point to one, or to each of a message where no router copies or adds."""
+        """Add packets from one endpoint to one, or to each of a message where no router copies or adds."""
         size, count = self._sizes(number), self.packets[number]
         many = len(item.members)
         backward = item.kind == "reduce"

@@ -100,7 +100,7 @@ def plan_of(
     Parameters
     ----------
     sends
-        Which end points send to which, [endpoints, endpoints].
+        Which endpoints send to which, [endpoints, endpoints].
     forest
         Makes the trees of messages for the ports.
 

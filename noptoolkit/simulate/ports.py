@@ -1,6 +1,6 @@
 """A package as routers with numbered ports: what the arrays of the engine are made of.
 
-The model. Every node is a router, and every end point of the traffic has a terminal at its router. An arc of
+The model. Every node is a router, and every endpoint of the traffic has a terminal at its router. An arc of
 `noptoolkit.network` (the parallel channels between two nodes together) is one output and one input port of
 its summed rate, or one of each for every channel. A link takes the cycles of its latency, and those of the
 router that it enters, at least one. Both ways of a half-duplex link take turns on one medium, as do reads and
@@ -118,7 +118,7 @@ class Ports:
 def ports_of(
     network: FlowNetwork, router: Router, endpoints: tuple[str, ...], sharing: Sharing = "by bandwidth"
 ) -> Ports:
-    """Return the ports of a network for a router design, with a terminal for each end point.
+    """Return the ports of a network for a router design, with a terminal for each endpoint.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def ports_of(
     TopologyError
         If a router has more than 62 ports, or a bandwidth is not a ratio that a clock gives.
     WorkloadError
-        If an end point has no channel in or none out, or there are none or too many.
+        If an endpoint has no channel in or none out, or there are none or too many.
     """
     package = network.package
     nodes = len(package.nodes)
@@ -291,7 +291,7 @@ def _check_endpoints(network: FlowNetwork, endpoints: tuple[str, ...]) -> None:
     package = network.package
     if not 1 <= len(endpoints) <= MOST_TERMINALS or len(set(endpoints)) < len(endpoints):
         raise WorkloadError(
-            f"package {package.name!r}: {len(endpoints)} end points; the simulator takes 1 to "
+            f"package {package.name!r}: {len(endpoints)} endpoints; the simulator takes 1 to "
             f"{MOST_TERMINALS}, "
             "each once"
         )

@@ -44,7 +44,7 @@ class Check:
     run : Simulation
         The same bytes on the same routes until done.
     bound, chosen, simulated : float
-        Time that no routing undercuts, time of the flow's own routes, time simulated, in s, at efficiency 1.
+        Lower bound for any routing, time of the flow's own routes, simulated time, in s, at efficiency 1.
     extra_flits : array
         Flits that each channel carried beyond what the flow counts, [channels]: whole flits, and the
         splitting of shares by packets.

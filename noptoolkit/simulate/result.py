@@ -66,11 +66,11 @@ class Simulation:
         parallel channels merged into one port share its buffers.
     sent_by_source, latency_by_source : array
         Flits per cycle that were sent in the sampled cycles and delivered, and mean latency of the packets,
-        of each end point, [endpoints].
+        of each endpoint, [endpoints].
     peak_sums : dict
         Most partial sums that a router held at a time, by name of the router.
     notes : tuple of str
-        Classes of VCs, deeper buffers, and whatever else a reader of the numbers must know.
+        Classes of VCs, deeper buffers, and other conditions of the numbers.
     flit_bytes, clock
         Turn flits per cycle into B/s, and cycles into s.
     finished : array

@@ -129,7 +129,7 @@ def options_of(ports: Ports, rule: ForwardingRule) -> Options:
 
 
 def options_by_source(ports: Ports, options: Options) -> list[Options]:
-    """Return the options of each end point's packets, where the state at an input port depends on the source.
+    """Return the options of each endpoint's packets, where the state at an input port depends on the source.
 
     Raises
     ------

@@ -53,7 +53,7 @@ def simulate(
     package : Package
         The graph.
     traffic : Traffic, Pattern, Transfers or str
-        Who sends to whom; ``"uniform"`` is uniform random traffic of all chiplets, themselves included.
+        Demand of each pair; ``"uniform"`` is uniform random traffic of all chiplets, themselves included.
     rate : float
         Load, in flits per cycle and source: the mean over the sources that send, in proportion to their
         demands.
@@ -82,7 +82,7 @@ def simulate(
     checked : bool
         Whether conservation, credits and buffers are checked every 50 cycles (slow).
     progress : callable, optional
-        Is told the share that is done, and how long the rest takes.
+        Receives the share that is done and the time left.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def simulate(
     TopologyError
         If a bandwidth is not a ratio that a clock gives, or a router has too many ports.
     WorkloadError
-        If a source would send more than it can, or an end point cannot send or receive.
+        If a source would send more than it can, or an endpoint cannot send or receive.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def simulate(
     if until is not None:
         if until != "done" or not isinstance(traffic, Traffic | Transfers):
             raise WorkloadError(
-                f"until={until!r}: a Traffic or Transfers can run until='done', {traffic!r} not so"
+                f"until={until!r}: only a Traffic or Transfers can run until='done', not {traffic!r}"
             )
         run = complete(
             package, traffic, router, routing, key_of(rng), token_window=token_window, window=window,
@@ -135,7 +135,7 @@ def plan_for(
     *,
     allow_deadlock: bool = False,
 ) -> Plan:
-    """Return the plan of runs of one pattern, whatever their rates and seeds."""
+    """Return the plan of the runs of one pattern, at any rate and seed."""
     return plan_of(
         package, pattern.endpoints, router, routing, pattern.weight > 0, allow_deadlock=allow_deadlock
     )

@@ -28,7 +28,7 @@ class Transfer:
     kind : str
         ``send``, ``multicast`` or ``reduce``.
     root : int
-        Number of the end point that sends (send, multicast) or collects (reduce).
+        Number of the endpoint that sends (send, multicast) or collects (reduce).
     members : tuple of int
         Numbers of the others.
     bytes : float
@@ -36,7 +36,7 @@ class Transfer:
     at, delay : float
         Earliest start, and time between the last thing waited for and the start, in s.
     after : tuple
-        For each member, what its part waits for: pairs of a transfer and an end point's number, -1 for all of
+        For each member, what its part waits for: pairs of a transfer and an endpoint's number, -1 for all of
         it.
     """
 
@@ -93,7 +93,7 @@ class Transfers:
         delay: Quantity = 0.0,
         after: After = (),
     ) -> int:
-        """Add a transfer from one end point to another; return its number.
+        """Add a transfer from one endpoint to another; return its number.
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ class Transfers:
         delay: Quantity = 0.0,
         after: After = (),
     ) -> int:
-        """Add a message from one end point to several, copied where nodes replicate; return its number."""
+        """Add a message from one endpoint to several, copied where nodes replicate; return its number."""
         return self._add("multicast", root, members, size, at, delay, dict.fromkeys(members, after))
 
     def reduce(
@@ -134,7 +134,7 @@ class Transfers:
         delay: Quantity = 0.0,
         after: Mapping[str, After] | After = (),
     ) -> int:
-        """Add partial results from several end points to one, added where nodes reduce; return its number.
+        """Add partial results from several endpoints to one, added where nodes reduce; return its number.
 
         Parameters
         ----------
@@ -181,7 +181,7 @@ class Transfers:
         first = self._number(root)
         if not numbers or len(set(numbers)) < len(numbers) or first in numbers:
             raise WorkloadError(
-                f"{self._place()}: {kind} between {root!r} and {list(members)!r}: name one end point or "
+                f"{self._place()}: {kind} between {root!r} and {list(members)!r}: name one endpoint or "
                 "more, each "
                 "once, and not the root"
             )
@@ -211,7 +211,7 @@ class Transfers:
     def _number(self, name: str) -> int:
         if name not in self._index:
             raise UnknownNameError(
-                f"{self._place()}: no end point {name!r}; {did_you_mean(name, self._index)}"
+                f"{self._place()}: no endpoint {name!r}; {did_you_mean(name, self._index)}"
             )
         return self._index[name]
 

@@ -46,7 +46,7 @@ class Forest:
     roots
         How many groups stand at the root of each tree, the first of it, [trees].
     leaf
-        Group of each end point in each tree, -1 without, [trees, endpoints].
+        Group of each endpoint in each tree, -1 without, [trees, endpoints].
     planes
         For each tree that was given, those made of it, one for each plane of parallel channels, with its
         share.
@@ -113,7 +113,7 @@ class _Group:
 
 
 def forest_of(ports: Ports, trees: Sequence[tuple[Tree, Messages, int]]) -> Forest:
-    """Return the groups of trees, each with what travels along it and the end point that is its root.
+    """Return the groups of trees, each with what travels along it and the endpoint that is its root.
 
     Raises
     ------

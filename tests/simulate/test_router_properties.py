@@ -226,7 +226,7 @@ def test_hot_nodes_and_what_no_word_says(tmp_path) -> None:  # type: ignore[no-u
     with pytest.raises(NopError, match=r"needs 1\.125 flits"):
         write_booksim(mesh, nop.simulate.uniform(mesh, itself=False), 1.0, tmp_path)
     for bad, why in (
-        (np.eye(9)[[1, 2, 0, 4, 5, 3, 7, 8, 6]], "no word"),
+        (np.eye(9)[[1, 2, 0, 4, 5, 3, 7, 8, 6]], "cannot express it"),
         (np.triu(np.ones((9, 9)), 1), "same load"),
     ):
         with pytest.raises(NopError, match=why):
