@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, TypeVar, cast
@@ -41,12 +41,15 @@ from noptoolkit.traffic import Traffic
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
-__all__ = ["LayoutKey", "Run", "content_of", "halves"]
+__all__ = ["LayoutKey", "Run", "SharedStages", "content_of", "halves"]
 
 T = TypeVar("T")
 
 LayoutKey = tuple[Any, ...]
 """What a layout depends on, see `Run.layout_key`."""
+
+SharedStages = MutableMapping[tuple[Any, ...], Any]
+"""Stages that several runs have in common, by all that they depend on."""
 
 STAGES = ("allocation", "dispatch", "combine", "uniform", "plan")
 """Stages of a run that are results."""
@@ -83,6 +86,9 @@ class Run:
         given.
     layouts
         Layouts found so far by the runs of one comparison, by `layout_key`.
+    shared
+        Halves of traces, messages and congestion found so far by the runs of one study, by all that they
+        depend on; ``None`` keeps them to this run.
     progress, report
         Callables that are given the name of each stage, and the solvers' own words.
     """
@@ -98,7 +104,8 @@ class Run:
     tol: float
     seed: int
     normalised: tuple[str, float] | None = None
-    layouts: dict[LayoutKey, Allocation] = field(default_factory=dict)
+    layouts: MutableMapping[LayoutKey, Allocation] = field(default_factory=dict)
+    shared: SharedStages | None = None
     progress: Progress | None = None
     report: Progress | None = None
     _done: dict[str, Any] = field(default_factory=dict, init=False)
@@ -114,7 +121,7 @@ class Run:
         return self.table().html()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_lock": None, "progress": None, "report": None}
+        return {**self.__dict__, "_lock": None, "shared": None, "progress": None, "report": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=RLock())
@@ -159,22 +166,22 @@ class Run:
     @property
     def dispatch_traffic(self) -> Traffic:
         """Messages of one MoE layer's dispatch, all tokens of one step."""
-        return self._once("dispatch_traffic", lambda: self._messages(traffic.dispatch))
+        return self._shared("dispatch_traffic", self._messages_key, lambda: self._messages(traffic.dispatch))
 
     @property
     def combine_traffic(self) -> Traffic:
         """Messages of one MoE layer's combine, all tokens of one step."""
-        return self._once("combine_traffic", lambda: self._messages(traffic.combine))
+        return self._shared("combine_traffic", self._messages_key, lambda: self._messages(traffic.combine))
 
     @property
     def dispatch(self) -> FlowResult:
         """Congestion of one MoE layer's dispatch, all tokens of one step."""
-        return self._once("dispatch", lambda: self._congest("dispatch", self.dispatch_traffic))
+        return self._congestion("dispatch", self._messages_key, lambda: self.dispatch_traffic)
 
     @property
     def combine(self) -> FlowResult:
         """Congestion of one MoE layer's combine, all tokens of one step."""
-        return self._once("combine", lambda: self._congest("combine", self.combine_traffic))
+        return self._congestion("combine", self._messages_key, lambda: self.combine_traffic)
 
     @property
     def uniform(self) -> FlowResult:
@@ -182,7 +189,7 @@ class Run:
 
         Each token's k copies go to expert chiplets with equal chance.
         """
-        return self._once("uniform", lambda: self._congest("uniform all-to-all", self._even_traffic()))
+        return self._congestion("uniform", lambda: (self._even_bytes(),), self._even_traffic)
 
     @property
     def plan(self) -> StepSchedule:
@@ -244,6 +251,36 @@ class Run:
                     self._done[name] = make()
         return cast(T, self._done[name])
 
+    def _shared(self, name: str, key: Callable[[], tuple[Any, ...]], make: Callable[[], T]) -> T:
+        """Return a stage that runs of one key have in common."""
+
+        def find() -> T:
+            if self.shared is None:
+                return make()
+            where = (name, *key())
+            if where not in self.shared:
+                self.shared[where] = make()
+            return cast(T, self.shared[where])
+
+        return self._once(name, find)
+
+    def _messages_key(self) -> tuple[Any, ...]:
+        """Return what messages depend on: nodes and links, but not their widths, tokens and layout."""
+        return (self.package.wiring, self.given.digest(), self.seed, self.degree, self.allocation.digest())
+
+    def _congestion(
+        self, name: str, key: Callable[[], tuple[Any, ...]], make: Callable[[], Traffic]
+    ) -> FlowResult:
+        what = "uniform all-to-all" if name == "uniform" else name
+        found = self._shared(
+            name,
+            lambda: (*key(), self.package.digest(), self.routing, self.tol),
+            lambda: self._congest(what, make()),
+        )
+        if found.package is self.package or self.shared is None:
+            return found
+        return self._once(f"own {name}", lambda: dataclasses.replace(found, package=self.package))
+
     def _tell(self, stage: str) -> None:
         if self.progress is not None:
             self.progress(f"{self.package.name}: {stage}")
@@ -260,7 +297,7 @@ class Run:
             rng = np.random.default_rng(self.seed)
             return (*halves(self.given.trace, rng), rng)
 
-        return self._once("halves", make)
+        return self._shared("halves", lambda: (self.given.digest(), self.seed), make)
 
     def _allocate(self) -> Allocation:
         if isinstance(self.allocator, Allocation):
@@ -316,11 +353,14 @@ class Run:
             tokens=batch.tokens,  # the trace is a sample of the step's
         )
 
-    def _even_traffic(self) -> Traffic:
+    def _even_bytes(self) -> float:
+        """Return what each expert chiplet sends each other one in the uniform all-to-all, in B."""
         batch, model = self.given.batch, self.given.model
         copies = batch.tokens * model.top_k * model.hidden * batch.bytes_per_value
-        per_pair = copies / len(self.package.experts) ** 2
-        return traffic.all_to_all(self.package, per_pair, among="experts")
+        return copies / len(self.package.experts) ** 2
+
+    def _even_traffic(self) -> Traffic:
+        return traffic.all_to_all(self.package, self._even_bytes(), among="experts")
 
     def _congest(self, stage: str, demand: Traffic) -> FlowResult:
         self._tell(stage)

@@ -28,7 +28,7 @@ LAYERS = [
     {"stages"},
     {"pipeline"},
     {"metrics", "whatif"},
-    {"study"},
+    {"study", "studies"},
     {"plot", "report"},
     {"cli", "notebook"},
     {"__main__", "__init__"},

@@ -56,6 +56,7 @@ ROOMS = {
     "progress": "Progress",
     "physical": "Geometry, area, cost and power",
     "study": "Studies",
+    "studies": "Sweeps and their store",
     "plot": "Plots",
     "report": "Reports",
     "notebook": "Notebooks",

@@ -26,6 +26,7 @@ from noptoolkit.cli import (
     scheduling,
     serving,
     simulating,
+    sweeping,
 )
 from noptoolkit.cli.screen import errors, output
 from noptoolkit.errors import NopError
@@ -68,6 +69,8 @@ app.command("resilience")(degrading.resilience)
 app.command("what-if")(changing.what_if)
 app.command("simulate")(simulating.simulate)
 app.command("plan")(planning.plan)
+app.command("sweep")(sweeping.sweep)
+app.command("results")(sweeping.results)
 app.command("convert")(converting.convert)
 app.command("reproduce")(reproducing.reproduce)
 

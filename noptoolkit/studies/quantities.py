@@ -1,0 +1,60 @@
+"""Numbers inside values: ``"128 GB/s"`` is 1.28e11 where points are compared, filtered and drawn."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from noptoolkit._numbers import is_number
+from noptoolkit.errors import NopError
+from noptoolkit.units import parse_quantity
+
+__all__ = ["as_number", "split_quantity"]
+
+UNITS = ("B/s", "B", "s", "m", "J/bit", "FLOP/s", "W", "J", "m2")
+"""Base units of texts, the likely ones first."""
+
+WRITTEN = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S.*)?")
+
+
+def split_quantity(value: Any) -> tuple[float | None, str]:
+    """Return the number and the unit as they are written; ``None`` for what begins with no number.
+
+    Examples
+    --------
+    >>> split_quantity("64 GB/s"), split_quantity(3), split_quantity("mesh")
+    ((64.0, 'GB/s'), (3.0, ''), (None, ''))
+    """
+    if is_number(value):
+        return float(value), ""
+    found = WRITTEN.fullmatch(value) if isinstance(value, str) else None
+    return (float(found[1]), (found[2] or "").strip()) if found else (None, "")
+
+
+def as_number(value: Any) -> float | None:
+    """Return a value as a number in its base unit; ``None`` for text that is no quantity.
+
+    Examples
+    --------
+    >>> as_number("128 GB/s"), as_number("10 mm"), as_number(True), as_number("mesh")
+    (128000000000.0, 0.01, 1.0, None)
+    """
+    if isinstance(value, bool):
+        return float(value)
+    if is_number(value):
+        return float(value)
+    return _parsed(value) if isinstance(value, str) else None
+
+
+@lru_cache(maxsize=65536)
+def _parsed(text: str) -> float | None:
+    number, unit = split_quantity(text)
+    if number is None or not unit:
+        return number
+    for base in UNITS:
+        try:
+            return parse_quantity(text, base)
+        except NopError:
+            continue
+    return None

@@ -1,0 +1,92 @@
+"""``noptoolkit sweep`` and ``noptoolkit results``."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from noptoolkit.cli import main
+
+STUDY = """\
+schema = 1
+name = "rings"
+metrics = ["links", "total_bandwidth"]
+[space]
+builder = "ring"
+params.count = [4, 6, 8]
+params.flops = "1 TFLOP/s"
+workload = "stdlib-moe"
+"""
+
+
+def command(*words: str | Path) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(word) for word in words])
+    return int(str(stopped.value.code))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    file = tmp_path / "rings.toml"
+    file.write_text(STUDY)
+    return file
+
+
+def test_sweep_then_results(study: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert command("sweep", study, "--jobs", "1") == 0
+    shown = capsys.readouterr()
+    assert "3 points (3 params.count)" in shown.err
+    assert "3 computed" in shown.out
+    assert "|########################| 3 of 3 points; best links 4" in shown.err
+    assert command("sweep", study, "--jobs", "1") == 0
+    assert "3 stored before" in capsys.readouterr().out
+    store = study.with_suffix(".db")
+    assert command("results", store, "--where", "links > 4", "--sort", "links", "--descending", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["links"] for row in rows] == [8, 6]
+    assert command("results", store, "--export", tmp_path / "a.csv") == 0
+    assert len((tmp_path / "a.csv").read_text().splitlines()) == 4
+    capsys.readouterr()
+    assert command("results", store, "--where", "link > 4") == 1
+    assert "did you mean 'links'" in capsys.readouterr().err
+    assert command("results", store, "--recover", tmp_path / "new.db") == 0
+    assert "evaluations" in capsys.readouterr().out
+
+
+def test_a_dry_run_says_how_many(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write_text(
+        STUDY.replace("[4, 6, 8]", "{ low = 4, high = 900000000, count = 800000000, whole = true }")
+    )
+    assert command("sweep", study) == 1
+    shown = capsys.readouterr()
+    assert "800,000,000 points" in shown.err
+    assert "draw a sample" in shown.err
+
+
+def test_ctrl_c_keeps_what_is_finished_and_exits_130(study: Path) -> None:
+    counts = ", ".join(map(str, range(4, 400)))
+    study.write_text(STUDY.replace("4, 6, 8", counts))
+    child = subprocess.Popen(
+        [sys.executable, "-m", "noptoolkit", "sweep", str(study), "-j", "1"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+    )
+    assert child.stderr is not None
+    while "3 of 396 points" not in child.stderr.readline():
+        pass
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate()
+    assert child.returncode == 130
+    assert said.rstrip().endswith("interrupted")
+    from noptoolkit.studies import Store
+
+    with Store(study.with_suffix(".db")) as store:
+        [(count,)] = store.ask("SELECT count(*) FROM evaluations WHERE status = 'done'")
+        assert 3 <= count < 396
+        assert store.ask("SELECT count(*) FROM claims") == [(0,)]
