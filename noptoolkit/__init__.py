@@ -15,7 +15,18 @@ from noptoolkit._pictures import name_artist
 from noptoolkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from noptoolkit import formats, physical, plans, plot, serving, simulate, studies, study, topology, traffic
+    from noptoolkit import (
+        formats,
+        physical,
+        plans,
+        plot,
+        serving,
+        simulate,
+        studies,
+        study,
+        topology,
+        traffic,
+    )
     from noptoolkit._threads import limit_threads
     from noptoolkit.allocation import Allocation, allocate, compare_layouts
     from noptoolkit.collectives import CollectiveResult, collective
