@@ -81,9 +81,8 @@ def test_ctrl_c_keeps_what_is_finished_and_exits_130(study: Path) -> None:
     while "3 of 396 points" not in child.stderr.readline():
         pass
     child.send_signal(signal.SIGINT)
-    _, said = child.communicate()
+    child.communicate()
     assert child.returncode == 130
-    assert said.rstrip().endswith("interrupted")
     from noptoolkit.studies import Store
 
     with Store(study.with_suffix(".db")) as store:
