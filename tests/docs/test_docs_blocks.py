@@ -96,6 +96,8 @@ def test_toml_loads(page: Path, tmp_path: Path) -> None:
             path.write_text(block.text, encoding="utf-8")
             if "[model]" in block.text:
                 assert nop.load_workload(path).trace.num_tokens > 0
+            elif "[space]" in block.text:
+                assert nop.studies.load_study(path).space.size > 0
             else:
                 assert nop.load_topology(path).channels
 
