@@ -29,6 +29,9 @@ def sweep(
     jobs: Annotated[
         int, typer.Option("-j", "--jobs", help="Points at once, each in its own process; -1: one per core.")
     ] = -1,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask scheduler whose workers evaluate the points: tcp://HOST:PORT.")
+    ] = None,
     metric: MetricNames = None,
     artefact: Annotated[
         list[str] | None,
@@ -60,6 +63,7 @@ def sweep(
                 study=read.name,
                 layout=read.layout,  # type: ignore[arg-type]
                 jobs=jobs,
+                scheduler=scheduler,
                 artefacts=tuple(artefact or ()),
                 retry=retry,
                 progress=lambda line: tell(_bar(line)),

@@ -1,4 +1,4 @@
-"""Where points are evaluated: in this process, or in processes of joblib."""
+"""Where points are evaluated: in this process, in processes of joblib, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -58,6 +58,16 @@ class _Joblib:
         pass
 
 
-def executor_of(jobs: int) -> Executor:
-    """Return what evaluates the points."""
+def executor_of(jobs: int, scheduler: str | None) -> Executor:
+    """Return what evaluates the points.
+
+    Raises
+    ------
+    NopError
+        If the scheduler cannot be reached, or its library is missing.
+    """
+    if scheduler is not None:
+        from noptoolkit.studies.cluster import Cluster
+
+        return Cluster(scheduler)
     return _Here() if jobs == 1 else _Joblib(jobs)

@@ -71,6 +71,7 @@ def sweep(
     study: str = "study",
     layout: LayoutMode = "own",
     jobs: int = 1,
+    scheduler: str | None = None,
     artefacts: Sequence[str] = (),
     retry: bool = False,
     progress: Progress | None = None,
@@ -95,6 +96,9 @@ def sweep(
         share it. ``fixed``: the layout of the first point, for all.
     jobs
         Processes at once; -1 for one per core.
+    scheduler
+        Address of a Dask scheduler (``tcp://...``), whose workers evaluate the points; needs the extra
+        ``distributed``.
     artefacts
         What to keep besides the metrics: ``layout``, ``loads``, ``schedule``.
     retry
@@ -128,7 +132,7 @@ def sweep(
     check_parameters(chosen)
     memory = Memory()
     points = _keyed(chosen, layout, memory)
-    run = executor_of(jobs)
+    run = executor_of(jobs, scheduler)
     kept = store if isinstance(store, Store) else Store(store)
     try:
         kept.add_points(study, points.items())
