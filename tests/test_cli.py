@@ -105,6 +105,15 @@ def test_compare_writes_tables_and_pictures(noptoolkit: Command, tmp_path: Path)
     assert "all_to_all [s]" in (out / "comparison.csv").read_text()
 
 
+def test_allocate_says_how_many_redundant_experts_there_is_room_for(noptoolkit: Command) -> None:
+    done = noptoolkit(
+        "allocate", "olmoe-1b-7b", "--on", "mesh-4x4", "--method", "contiguous", "--redundant", 1_000_000
+    )
+    assert done.returncode != 0
+    assert "1000000 redundant experts: there is room for at most 960" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_allocate_writes_a_layout_that_schedule_takes(noptoolkit: Command, tmp_path: Path) -> None:
     layout = tmp_path / "layout.toml"
     small = tmp_path / "small.npz"  # some of the recorded tokens: every layout is searched several times

@@ -6,7 +6,8 @@ import pytest
 from noptoolkit import Batch, MoEModel, SyntheticRouting, Workload, allocate
 from noptoolkit.errors import ScheduleError
 from noptoolkit.scheduling import TaskGraphBuilder
-from noptoolkit.step import StepOptions, overlapping, step_of
+from noptoolkit.step import Policy, StepOptions, overlapping, step_of
+from noptoolkit.step.policies import MOST_CHUNKS
 from noptoolkit.topology import mesh
 
 MODEL = MoEModel(
@@ -57,3 +58,10 @@ def test_a_copy_needs_a_stand_in_for_every_task_that_it_waits_for() -> None:
     assert graph.pred.tolist() == [0, 1]
     with pytest.raises(ScheduleError, match="nothing stands for"):
         tasks.repeat(second, second + 1, {}, ("L1", "L3"))
+
+
+@pytest.mark.parametrize("chunks", [0, MOST_CHUNKS + 1, 10**9, 1.5])
+def test_a_transfer_is_cut_into_a_few_chunks(chunks: object) -> None:
+    with pytest.raises(ScheduleError, match=rf"chunks .* must be a whole number from 1 to {MOST_CHUNKS}"):
+        Policy(contention="reserve", chunks=chunks)  # type: ignore[arg-type]
+    assert Policy(contention="reserve", chunks=MOST_CHUNKS).chunks == MOST_CHUNKS
