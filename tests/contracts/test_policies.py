@@ -53,7 +53,7 @@ def plan_of(policy: str, family: str, mode: str = "training") -> Schedule:
 
 
 @pytest.fixture(scope="module", params=[(p, f) for p in POLICIES for f in ("tree", "mesh")], ids=" on ".join)
-def best_plans(request: pytest.FixtureRequest) -> Schedule:
+def plan(request: pytest.FixtureRequest) -> Schedule:
     return plan_of(*request.param)
 
 

@@ -14,7 +14,7 @@ from noptoolkit.scheduling import Schedule, TaskGraphBuilder, schedule_graph
 
 
 @pytest.fixture
-def best_plans() -> Schedule:
+def plan() -> Schedule:
     tasks = TaskGraphBuilder()
     first = tasks.add(1e-6, "e0", kind="expert")
     sent = tasks.add(1e-6, "e0->e1", after=[first], kind="dispatch")

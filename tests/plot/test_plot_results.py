@@ -22,7 +22,7 @@ from noptoolkit.traffic import all_to_all, dispatch, from_matrix
 
 
 @pytest.fixture
-def best_plans() -> Schedule:
+def plan() -> Schedule:
     tasks = TaskGraphBuilder()
     for _ in range(4):
         tasks.add(2e-6, "pe", after=[tasks.add(3e-6, "dram", kind="load")], kind="expert")

@@ -15,7 +15,7 @@ from noptoolkit.scheduling import Schedule, TaskGraphBuilder, schedule_graph
 
 
 @pytest.fixture
-def best_plans() -> Schedule:
+def plan() -> Schedule:
     """Four loads of 3 us on one port, each before 2 us of computing: 12 us of loads, 14 us in all."""
     tasks = TaskGraphBuilder()
     for i in range(4):
