@@ -25,7 +25,9 @@ def experiment(case: dict[str, Any]) -> tuple[nop.Package, Pattern, str, Router]
     router = BOOKSIM if case["config"] == "base" else BOOKSIM_SPEEDUP
     router = router.with_(**case["changes"])
     if not case["network"].startswith("mesh"):
-        package = nop.load_topology(HERE / "networks" / f"{case['network']}.any", format="booksim", bandwidth="128 GB/s")
+        package = nop.load_topology(
+            HERE / "networks" / f"{case['network']}.any", format="booksim", bandwidth="128 GB/s"
+        )
         numbered = sorted(package.terminals, key=lambda name: int(name.removeprefix("n")))
         return package, uniform(package, among=numbered), "booksim-min", router
     side = int(case["network"].removeprefix("mesh"))

@@ -26,7 +26,9 @@ def test_every_packet_has_the_latency_that_booksim2_gives_it(case: dict[str, Any
         traffic, routing = uniform(package), "dor"
         router = router.with_(port_order="grid")
     else:
-        package = nop.load_topology(HERE / "networks" / f"{case['network']}.any", format="booksim")
+        package = nop.load_topology(
+            HERE / "networks" / f"{case['network']}.any", format="booksim", bandwidth="128 GB/s"
+        )
         numbered = sorted(package.terminals, key=lambda name: int(name.removeprefix("n")))
         traffic, routing = uniform(package, among=numbered), "booksim-min"
     run = simulate(
