@@ -11,7 +11,15 @@ from noptoolkit.plans.pipeline_orders import ORDERS, PipelineShape
 from noptoolkit.plans.plan import ParallelPlan
 from noptoolkit.workload import Batch, MoEModel
 
-__all__ = ["check_plan", "check_world", "faults_of", "micro_batch_size", "micro_batches_of", "nearest_plan"]
+__all__ = [
+    "check_plan",
+    "check_world",
+    "faults_of",
+    "faults_of_fixed",
+    "micro_batch_size",
+    "micro_batches_of",
+    "nearest_plan",
+]
 
 
 def check_world(plan: ParallelPlan, world: int) -> None:
@@ -111,6 +119,35 @@ def faults_of(plan: ParallelPlan, model: MoEModel, batch: Batch | None = None) -
     if plan.layers is not None and sum(plan.layers) != model.layers:
         faults.append(f"layers: the stages hold {sum(plan.layers)} layers, {name} has {model.layers}")
     return faults + ([] if batch is None else _faults_of_batch(plan, batch))
+
+
+def faults_of_fixed(fixed: dict[str, int], model: MoEModel, batch: Batch, world: int) -> list[str]:
+    """Return the rules that a few fixed numbers break whatever a plan's other numbers are.
+
+    Examples
+    --------
+    >>> from noptoolkit import load_workload
+    >>> workload = load_workload("mixtral-8x22b")
+    >>> faults_of_fixed({"cp": 3}, workload.model, workload.batch, 64)[0]
+    'world % (TP x CP x PP): 64 ranks are not divided by 3'
+    """
+    spread = {name: fixed[name] for name in ("tp", "cp", "pp", "ep", "etp") if name in fixed}
+    probe = ParallelPlan(**spread)  # type: ignore[arg-type]
+    faults = _faults_of_world(probe, world) + faults_of(probe, model)
+    length, sequences = batch.sequence_length, batch.sequences
+    if length % probe.cp:
+        faults.append(f"sequence % CP: sequences of {length} tokens are not divided by cp = {probe.cp}")
+    if world % fixed.get("dp", 1):
+        faults.append(f"world % DP: {world} ranks are not divided by dp = {fixed['dp']}")
+    parts = {name: fixed[name] for name in ("dp", "micro_batches", "micro_batch") if name in fixed}
+    if sequences % math.prod(parts.values()):
+        said = " x ".join(f"{name} = {value}" for name, value in parts.items())
+        faults.append(f"sequences % (DP x micro-batches): {sequences} sequences are not divided by {said}")
+    chunks = {name: fixed[name] for name in ("pp", "vpp") if name in fixed}
+    if fixed.get("vpp", 1) > 1 and model.layers % math.prod(chunks.values()):
+        said = " x ".join(f"{name} = {value}" for name, value in chunks.items())
+        faults.append(f"layers % (PP x VPP): {model.layers} layers are not divided by {said}")
+    return faults
 
 
 def _faults_of_batch(plan: ParallelPlan, batch: Batch) -> list[str]:

@@ -18,7 +18,11 @@ from noptoolkit.plans.plan_step import exposed_of, makespan_of_costs
 from noptoolkit.plans.space import PlanFamily, PlanSpace, Variant
 from noptoolkit.plans.step_costs import LayerCosts, PlanCosts, costs_of
 
-__all__ = ["Planned", "Search", "Searched"]
+__all__ = ["VARIANT_CLASSES", "Planned", "Search", "Searched"]
+
+VARIANT_CLASSES = ("priced", "oom", "slower", "broken", "waiting")
+"""What becomes of a variant: its step is priced; it is out of memory; its bound is above the plans kept;
+it breaks a rule; or it waits when time runs out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +64,9 @@ class Searched:
     undecided
         Plans neither dropped nor known.
     counts
-        What was opened.
+        What was opened, and what became of it: ``all`` families, ``families`` opened, ``families_oom`` never
+        opened for want of memory; ``mappings`` of experts met, ``mappings_oom`` of them not opened;
+        ``variants`` met, each in one class of `VARIANT_CLASSES`; ``solved`` families of groups.
     least_memory
         The smallest memory of a plan that did not fit, in B, and that plan; None if all did.
     """
@@ -185,13 +191,14 @@ class Search:
         room = min(self.room, budget if budget is not None else float("inf"))
         count = itertools.count()
         heap: list[tuple[float, int, Node]] = []
-        counts = {"all": 0, "families": 0, "mappings": 0, "variants": 0, "priced": 0, "oom": 0, "solved": 0}
+        names_of_counts = ("all", "families", "families_oom", "mappings", "mappings_oom", "variants")
+        counts = dict.fromkeys((*names_of_counts, *VARIANT_CLASSES, "solved"), 0)
         names = self.space.schedules
         bounds = self.bounds
         for family in self.space.families():
             counts["all"] += 1
             if bounds.memory(family) > room:
-                counts["oom"] += 1
+                counts["families_oom"] += 1
                 continue
             passed = bounds.family(family)
             heap.append((bounds.step(family, passed, names, None), next(count), _Family(family, passed)))
@@ -217,7 +224,7 @@ class Search:
                 for ep, etp in self.space.splits(node.family):
                     counts["mappings"] += 1
                     if bounds.memory(node.family, ep, etp) > room:
-                        counts["oom"] += 1
+                        counts["mappings_oom"] += 1
                         continue
                     passed = bounds.mapping(node.family, node.passed, ep, etp)
                     value = max(bound, bounds.step(node.family, passed, names, None))
@@ -230,9 +237,12 @@ class Search:
                     if value < limit:
                         chosen = _Variant(node.family, node.ep, node.etp, variant)
                         heapq.heappush(heap, (value, next(count), chosen))
+                    else:
+                        counts["slower"] += 1
             elif isinstance(node, _Variant):
                 found_plan = self.space.plan(*node)
                 if found_plan is None:
+                    counts["broken"] += 1
                     continue
                 memory = self.memory_of(found_plan)
                 if memory > room:
@@ -266,6 +276,9 @@ class Search:
                     kept[name] = Planned(plan, time, bound, memory, self.parts(plan, costs, time), solve)
                     limit = worst()
         left = [item for item in heap if item[0] < limit]
+        for value, _, node in heap:
+            if isinstance(node, _Variant):
+                counts["waiting" if value < limit else "slower"] += 1
         best = self._settled(list(kept.values()), keep)
         counts["solved"] = self.times.solved - solved_before
         lower = min([lowest, *(bound for bound, _, _ in heap[:1])])

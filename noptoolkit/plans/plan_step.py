@@ -16,7 +16,7 @@ everything else overlap. It does not range over placements or other plans.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from noptoolkit._arrays import Floats, Ints
 from noptoolkit.errors import PlanError
 from noptoolkit.package import Package, expect_package
 from noptoolkit.plans.checks import check_plan
-from noptoolkit.plans.constants import StepConstants, rates_of
+from noptoolkit.plans.constants import Rates, StepConstants, rates_of
 from noptoolkit.plans.group_times import GroupTimes
 from noptoolkit.plans.memory import PlanMemory, plan_memory, rooms_of
 from noptoolkit.plans.pipeline_formulas import FAST
@@ -38,7 +38,7 @@ from noptoolkit.plans.plan_names import plan_of
 from noptoolkit.plans.rank_work import model_flops
 from noptoolkit.plans.stages import stage_layers
 from noptoolkit.plans.step_costs import PlanCosts, costs_of
-from noptoolkit.tables import Amount, Missing, Table
+from noptoolkit.tables import Amount, Column, Missing, Table
 from noptoolkit.workload import Workload
 
 if TYPE_CHECKING:
@@ -162,9 +162,13 @@ class PlanStep:
     def __repr__(self) -> str:
         from noptoolkit.units import format_quantity
 
+        what = f"{self.plan} of {self.workload.name} on {self.package.name}"
+        if self.memory is not None and not self.memory.fits:
+            verdict = self.memory.verdict.partition(";")[0]
+            return f"PlanStep({what}: {verdict}; {format_quantity(self.time, 's')} if it fitted)"
         return (
-            f"PlanStep({self.plan} of {self.workload.name} on {self.package.name}: "
-            f"{format_quantity(self.time, 's')}, at most {100 * self.gap:.3g} % above the bound)"
+            f"PlanStep({what}: {format_quantity(self.time, 's')}, "
+            f"at most {100 * self.gap:.3g} % above the bound)"
         )
 
     def _repr_html_(self) -> str:
@@ -220,6 +224,28 @@ class PlanStep:
         return result
 
     @cached_property
+    def compute_parts(self) -> dict[str, float]:
+        """Seconds of the busiest rank's computation: arithmetic, overhead of layers, and memory traffic.
+
+        Arithmetic includes what is computed again; of attention's scores it counts the causal half, MFU
+        both halves. Memory traffic comes on top: a kernel's bytes and products take turns.
+        """
+        rates = Rates(rates_of(self.package).flops, float("inf"))
+        bare = replace(self.constants, layer_overhead=0.0)
+        model, batch = self.workload.model, self.workload.batch
+
+        def busy(costs: PlanCosts) -> float:
+            return float(self._by_rank(costs.forward + costs.backward)[self.busiest])
+
+        arithmetic = busy(costs_of(self.plan, model, batch, rates, bare, lambda family: 0.0))
+        without_memory = busy(costs_of(self.plan, model, batch, rates, self.constants, lambda family: 0.0))
+        return {
+            "arithmetic": arithmetic,
+            "memory traffic": busy(self.costs) - without_memory,
+            "layer overhead": without_memory - arithmetic,
+        }
+
+    @cached_property
     def breakdown(self) -> dict[str, float]:
         """Seconds of the busiest rank: compute, communication by dimension, bubble, and the step's end."""
         rank = self.busiest
@@ -244,7 +270,7 @@ class PlanStep:
             ["MFU", Amount(self.mfu, form=".1f %"), f"model FLOPs {self.flops:.4g}"],
         ]
         for name, value in self.breakdown.items():
-            body.append([name, Amount(value, "s"), f"{100 * value / self.time:.1f} % of the step"])
+            body.append([name, Amount(value, "s"), self._remark(name, value)])
         body.append(
             ["micro-batches", self.costs.micro_batches, f"of a replica, schedule {self.plan.schedule}"]
         )
@@ -253,7 +279,33 @@ class PlanStep:
         else:
             body.append(["memory", Amount(self.memory.total, "B"), self.memory.verdict])
         notes = [f"Constants: {self.constants.source}.", *self.methods]
-        return Table(["what", "value", "remark"], body, title=repr(self), notes=notes)
+        again = "every layer" if self.plan.recompute == "full" else "attention's scores"
+        again = (
+            f", {again} computed again in the backward pass" if self.workload.batch.mode == "training" else ""
+        )
+        notes.append(
+            "Compute is more than model FLOPs over the peak: a kernel's bytes take turns with its products. "
+            f"Its arithmetic is that of attention's causal half{again}."
+        )
+        columns = [
+            Column("what", meaning="part of the step, or what is said of it"),
+            Column("value", meaning="its time, share, number or bytes, in the unit of its row"),
+            Column("remark", meaning="how sure it is, or what it is made of"),
+        ]
+        return Table(columns, body, title=repr(self), notes=notes)
+
+    def _remark(self, name: str, value: float) -> str:
+        """Return what a part of the step is made of, or behind what the rest of it hides."""
+        said = f"{100 * value / self.time:.1f} % of the step"
+        if name == "compute":
+            from noptoolkit.units import format_quantity
+
+            parts = {part: spent for part, spent in self.compute_parts.items() if spent > 1e-9 * self.time}
+            made = ", ".join(f"{part} {format_quantity(spent, 's')}" for part, spent in parts.items())
+            return f"{said}, of the busiest rank: {made}"
+        if name == "cp communication":
+            return f"{said}; the rest of it is hidden behind attention's scores"
+        return said
 
 
 def plan_step(

@@ -23,6 +23,7 @@ from noptoolkit._arrays import Ints
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import InfeasibleError, PlanError, UnknownNameError
 from noptoolkit.package import Package, expect_package
+from noptoolkit.plans.checks import faults_of_fixed
 from noptoolkit.plans.constants import StepConstants, rates_of
 from noptoolkit.plans.group_times import GroupTimes
 from noptoolkit.plans.pipeline_orders import ORDERS
@@ -43,6 +44,18 @@ EXACT = 1e-9
 
 FIXABLE = ("tp", "cp", "pp", "vpp", "ep", "etp", "dp", "micro_batches", "micro_batch")
 
+LEVEL = 5e-4
+"""Share of the best time within which a plan is level with it: what the table prints as 0.0 %."""
+
+CLASSES = {
+    "priced": "priced",
+    "oom": "out of memory",
+    "slower": "slower by their bound",
+    "broken": "against a rule",
+    "waiting": "undecided",
+}
+"""What `VARIANT_CLASSES` are called in print."""
+
 MOST_PARETO = 12
 """Plans of a Pareto front that are searched."""
 
@@ -62,7 +75,7 @@ class Planning:
     space
         The plans searched.
     counts
-        Families, expert mappings and variants opened; variants out of memory; families of groups solved.
+        Families, expert mappings and variants opened, and what became of them; see `Searched`.
     undecided
         Plans that are neither dropped by proof nor known, if time ran out.
     seconds
@@ -207,8 +220,10 @@ class Planning:
         c = self.counts
         notes = [
             f"{self.certificate}; lower bound {format_quantity(self.lower_bound, 's')}.",
-            f"Opened {c['families']} of {c['all']} families and {c['mappings']} expert mappings; of "
-            f"{c['variants']} variants {c['priced']} priced, {c['oom']} out of memory; "
+            f"Opened {c['families']} of {c['all']} families ({c['families_oom']} out of memory) with "
+            f"{c['mappings']} expert mappings ({c['mappings_oom']} out of memory); "
+            f"of {c['variants']} variants "
+            f"{', '.join(f'{c[name]} {word}' for name, word in CLASSES.items() if c[name])}; "
             f"{c['solved']} families of groups solved; {self.seconds:.1f} s.",
             f"Constants: {self.constants.source}.",
         ]
@@ -229,6 +244,8 @@ def variant_of(chosen: ParallelPlan) -> str:
 
 def why(found: Planned, best: Planned) -> str:
     """Return what a plan spends more time on than the best: the largest difference, and what it gains."""
+    if abs(found.time / best.time - 1.0) < LEVEL:
+        return "level with the best"
     names = {*found.parts, *best.parts}
     differences = {name: found.parts.get(name, 0.0) - best.parts.get(name, 0.0) for name in names}
     order = sorted(differences, key=lambda name: (-differences[name], name))
@@ -333,6 +350,8 @@ def best_plans(
     for name in fixed or {}:
         if name not in FIXABLE:
             raise UnknownNameError(f"no number {name!r} of a plan to fix; {did_you_mean(name, FIXABLE)}")
+        if not space.fixed[name] >= 1:
+            raise PlanError(f"fixed {name} = {space.fixed[name]}: a number of a plan is 1 or more")
     found = search.run(keep, key, budget=room, tol=tol, report=report)
     if not found.best:
         raise InfeasibleError(_nothing_fits(workload, package, search, found, room))
@@ -408,12 +427,19 @@ def _nothing_fits(
     if found.undecided:
         return f"{place}: no plan found within the time limit; {found.undecided} plans are undecided"
     room = min(search.room, budget if budget is not None else float("inf"))
-    if found.least_memory is None and found.counts["oom"]:
+    fixed = search.space.fixed
+    numbers = " ".join(f"{name.upper()}{value}" for name, value in fixed.items())
+    faults = faults_of_fixed(fixed, search.space.model, search.space.batch, search.space.world)
+    if faults:
+        return f"{place}: no plan has the fixed {numbers}: {'; '.join(faults)}"
+    if found.least_memory is None and (found.counts["families_oom"] or found.counts["mappings_oom"]):
         least = min(search.bounds.memory(family) for family in search.space.families())
         return (
             f"{place}: out of memory: no plan fits in {format_quantity(room, 'B')} a rank; weights, "
             f"gradients and the optimiser's state alone need {format_quantity(least, 'B')}"
         )
+    if found.least_memory is None and fixed:
+        return f"{place}: no plan of the space has the fixed {numbers} together; fix fewer numbers"
     if found.least_memory is None:
         return f"{place}: no plan divides the model, the batch and the ranks; change the batch or the ranks"
     least, plan_ = found.least_memory

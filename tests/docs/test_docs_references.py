@@ -42,6 +42,7 @@ PAPERS = {  # arXiv's number, and who or what is named where it is cited
     "2504.19878": "Iff",
     "2512.12279": "WATOS",
     "2603.07006": "Luo|Mozart|as in",
+    "2605.05049": "Piper",
     "2606.10440": "ASTRA-sim",
 }
 NAMESPACES = ("http://www.w3.org/", "http://graphml.graphdrawing.org/")  # names, never fetched

@@ -45,7 +45,10 @@ def test_a_plan_is_shown_with_its_bound(capsys: pytest.CaptureFixture[str]) -> N
         (["olmoe-1b-7b", "--schedule", "1fb1"], 1, "did you mean '1f1b'"),
         (["olmoe-1b-7b", "mixtral-8x22b"], 2, "one model at a time"),
         (["olmoe-1b-7b", "--constants", "magic"], 2, "ideal, eos"),
-        (["olmoe-1b-7b", "--fix", "TP5"], 1, "change the batch or the ranks"),
+        (["olmoe-1b-7b", "--fix", "TP5"], 1, "the fixed TP5: world % (TP x CP x PP): 16 ranks"),
+        (["olmoe-1b-7b", "--fix", "CP0"], 1, "fixed cp = 0"),
+        (["olmoe-1b-7b", "--fix", "EP64 ETP8"], 1, "not divided by 512"),
+        (["olmoe-1b-7b", "--fix", "VPP3"], 1, "no plan has the fixed VPP3"),
         (["olmoe-1b-7b", "--mode", "decode"], 1, "not decode"),
     ],
 )
@@ -55,6 +58,11 @@ def test_what_is_refused_is_said(
     ended, out, err = run(capsys, "plan", *words, "--package", "wafer-mesh-16")
     assert ended == code
     assert says in " ".join((out + err).replace("│", " ").split())
+
+
+def test_the_help_names_the_option_of_the_workload(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "plan", "--help")
+    assert "typing." not in out
 
 
 def test_names_of_plans_are_read() -> None:
@@ -67,3 +75,22 @@ def test_names_of_plans_are_read() -> None:
         if text:
             with pytest.raises(PlanError):
                 plan_of(text)
+
+
+def test_a_plan_that_does_not_fit_says_so_first(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "plan",
+        "show",
+        "TP2 EP8 PP8 VPP7",
+        "--on",
+        "mixtral-8x22b",
+        "--package",
+        "dgx-h100-64",
+        "--json",
+    ]
+    _, out, _ = run(capsys, *words)
+    table = json.loads(out)
+    assert "out of memory: stage 0 needs 125 GB of 80 GB" in table["title"]
+    assert all(column["meaning"] for column in table["columns"])
+    compute = next(row for row in table["rows"] if row["what"] == "compute")
+    assert "memory traffic" in compute["remark"]

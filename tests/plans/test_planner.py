@@ -16,7 +16,7 @@ from noptoolkit.plans import ParallelPlan, groups
 from noptoolkit.plans.constants import StepConstants, rates_of
 from noptoolkit.plans.group_times import Family, GroupTimes, family_groups
 from noptoolkit.plans.memory import plan_memory
-from noptoolkit.plans.plan_search import Search
+from noptoolkit.plans.plan_search import VARIANT_CLASSES, Search
 from noptoolkit.plans.plan_step import plan_step, rooms_of_ranks
 from noptoolkit.plans.planner import best_plans
 from noptoolkit.plans.space import PlanSpace
@@ -281,5 +281,28 @@ def test_what_cannot_be_planned_is_said() -> None:
         best_plans(workload, topology.mesh(2, 2, flops=None))
     with pytest.raises(PlanError, match="nearest plan that works"):
         plan_step(ParallelPlan(tp=3), workload, package)
-    with pytest.raises(InfeasibleError, match="change the batch or the ranks"):
+    with pytest.raises(InfeasibleError, match=r"fixed TP3: world % .* are not divided by 3"):
         best_plans(workload, package, fixed={"tp": 3})
+
+
+@pytest.mark.parametrize("budget", [None, "5 GB", "3 GB"])
+def test_every_variant_is_in_one_class(budget: str | None) -> None:
+    found = best_plans(small(), machine(2, 2), budget=budget, schedules=("1f1b", "interleaved"), keep=3)
+    counts = found.counts
+    assert sum(counts[name] for name in VARIANT_CLASSES) == counts["variants"] > 0
+    assert counts["families"] + counts["families_oom"] <= counts["all"] == len(list(found.space.families()))
+    assert counts["mappings_oom"] <= counts["mappings"]
+    assert counts["waiting"] == 0
+    level = [row["why"] for row in found.table().records() if row["rank"] > 1 and row["behind"] < 5e-4]
+    assert all(why.endswith("level with the best") for why in level)
+
+
+def test_compute_is_said_in_parts() -> None:
+    workload, package = small(), machine(2, 2)
+    constants = StepConstants(layer_overhead="1 ms")
+    step = plan_step("TP2 PP2", workload, package, constants=constants)
+    parts = step.compute_parts
+    assert sum(parts.values()) == pytest.approx(step.breakdown["compute"])
+    layers = step.workload.model.layers // 2
+    assert parts["layer overhead"] == pytest.approx(1e-3 * layers * step.costs.micro_batches)
+    assert parts["memory traffic"] > 0
