@@ -2,9 +2,10 @@
 What if a link were faster
 ==========================
 
-The price of a link is the slope at today's bandwidth. On a tree with near ties it forecasts 107 us for one
-upgrade of its busiest link and 0 us for another; both times 143 us are true, since the next leaf takes over
-at .894 of the load. Bars are times solved again, the blue line is the range in which the price holds.
+The price of a link is the slope of 1 / time at today's bandwidth. On a tree with near ties it forecasts
+120 us for one upgrade of its busiest link and 80 us for another; both times 143 us are true, since the next
+leaf takes over at .894 of the load. Bars are times solved again, the blue line is the range in which the
+price holds.
 """
 
 import noptoolkit as nop

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,9 @@ def parse_quantity(value: Quantity, unit: str, what: str = "value") -> float:
     return number
 
 
+_NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)\b", re.IGNORECASE)
+
+
 def _parse_text(text: str, unit: str, what: str, way_out: str) -> float:
     stripped = text.strip()
     if stripped.endswith(unit):  # "5 m" is five metres to us, five thousandths to QuantiPhy
@@ -148,6 +152,8 @@ def _parse_text(text: str, unit: str, what: str, way_out: str) -> float:
             return float(stripped.removesuffix(unit))
         except ValueError:
             pass
+    if _NOT_FINITE.match(stripped):  # QuantiPhy reads no prefix behind these
+        return math.nan
     from quantiphy import QuantiPhyError
     from quantiphy import Quantity as Parsed
 

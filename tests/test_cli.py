@@ -170,6 +170,7 @@ def test_resilience_tells_the_worst_losses(noptoolkit: Command, tmp_path: Path) 
     assert len(list((tmp_path / "pairs").iterdir())) == 2
     assert "34 links: 99 cannot fail" in noptoolkit("resilience", "mesh-4x4", "--failures", "99").stderr
     assert "--seed" in noptoolkit("resilience", "mesh-4x4", "--seed", "-3").stderr
+    assert "nan is no probability" in noptoolkit("resilience", "mesh-4x4", "--probability", "nan").stderr
 
 
 def test_convert_reports_what_is_lost(noptoolkit: Command, tmp_path: Path) -> None:
@@ -452,6 +453,7 @@ def test_a_file_behind_o_is_still_written_with_a_warning(noptoolkit: Command, tm
 
 def test_a_collective_is_simulated_beside_its_fluid_time(noptoolkit: Command, tmp_path: Path) -> None:
     words = ("collective", "mesh-4x4", "--kind", "all-gather", "--bytes", "64 kB", "--simulate")
+    assert "0 is no number of chunks" in noptoolkit(*words, "--chunks", "0").stderr
     done = noptoolkit(*words, "--chunks", "8", "--json", "-o", tmp_path)
     assert done.returncode == 0
     rows = json.loads(done.stdout)["simulation"]["rows"]

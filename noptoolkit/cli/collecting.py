@@ -87,6 +87,11 @@ def collective(
     forwarding: bool | list[str] = forwards != "none"
     if forwards not in ("all", "none"):
         forwarding = [name.strip() for name in forwards.split(",")]
+    for name, number in (("--chunks", chunks), ("--whole-chunks", whole_chunks)):
+        if number is not None and number < 1:
+            raise typer.BadParameter(f"{number} is no number of chunks: give 1 or more", param_hint=name)
+    if whole_chunks is not None and file is None:
+        raise RoutingError("--whole-chunks is for a schedule that is written; add --schedule FILE")
     with progress() as tell:
         best = solve(
             package,
@@ -106,8 +111,6 @@ def collective(
             from noptoolkit.collectives.simulated import check_collective
 
             seen = check_collective(best, chunks=chunks, progress=tell)
-    if whole_chunks is not None and file is None:
-        raise RoutingError("--whole-chunks is for a schedule that is written; add --schedule FILE")
     if file is not None:
         if best.schedule is None:
             raise RoutingError("this result keeps no schedule to write; see its notes")

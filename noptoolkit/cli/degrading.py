@@ -67,7 +67,7 @@ def resilience(
     ] = "lost",
     probability: Annotated[
         float | None,
-        typer.Option(help="Expected time if each part is lost with this probability, 0 to 1.", min=0, max=1),
+        typer.Option(help="Expected time if each part is lost with this probability, 0 to 1."),
     ] = None,
     worst: Annotated[
         bool, typer.Option("--worst", help="The worst loss: exact where all can be tried, enclosed beyond.")
@@ -97,9 +97,14 @@ def resilience(
         raise typer.BadParameter("--spares and --move are of a step", param_hint="--step")
     if worst and (step or probability is not None):
         raise typer.BadParameter("it is of a traffic, and without --probability", param_hint="--worst")
+    if probability is not None and not 0 <= probability <= 1:
+        raise typer.BadParameter(
+            f"{probability:g} is no probability: give a number from 0 to 1", param_hint="--probability"
+        )
     folder = None if out is None else made_folder(out)
     written: tuple[str, ...] = ()
     with progress() as tell:
+        losses = tell if errors.is_terminal else None  # a line per loss is too many for a file
         one: Run | None = None
         if on is not None:
             workload = workload_of(on, settings, mode, sequences, length, micro_batches)
@@ -113,7 +118,7 @@ def resilience(
             )
         if one is not None and step:
             table, written = _of_step(
-                one, failures, of, trials, move, spares, probability, jobs, seed, tell, folder, as_json
+                one, failures, of, trials, move, spares, probability, jobs, seed, losses, folder, as_json
             )
         else:
             traffic = all_to_all(package, "1 MB") if one is None else one.dispatch_traffic
@@ -127,7 +132,7 @@ def resilience(
                     routing=routing,
                     jobs=jobs,
                     rng=seed,
-                    progress=tell,
+                    progress=losses,
                 ).table()
             elif worst:
                 table = worst_loss(
@@ -139,7 +144,7 @@ def resilience(
                     trials=trials or 50,
                     jobs=jobs,
                     rng=seed,
-                    progress=tell,
+                    progress=losses,
                 ).table()
             else:
                 found = lose(
@@ -151,7 +156,7 @@ def resilience(
                     routing=routing,
                     rng=seed,
                     jobs=jobs,
-                    report=tell,
+                    report=losses,
                 )
                 written = () if folder is None else write_resilience(found, folder)
                 table = found.table(most=None if as_json else 8)
@@ -173,7 +178,7 @@ def _of_step(
     probability: float | None,
     jobs: int,
     seed: int,
-    tell: Progress,
+    tell: Progress | None,
     folder: Path | None,
     as_json: bool,
 ) -> tuple[Table, tuple[str, ...]]:

@@ -56,10 +56,9 @@ class CollectiveCut:
             if self.way == "between"
             else f"{self.way} {{{_some(self.smaller)}}}{' (the others)' if self._other else ''}"
         )
-        return (
-            f"{self.reason}: {demand} over {len(self.resources)} channels of {width} {where}: "
-            f"{format_quantity(self.time, 's')}"
-        )
+        count = len(self.resources)
+        over = f"1 channel of {width}" if count == 1 else f"{count} channels, {width} together,"
+        return f"{self.reason}: {demand} over {over} {where}: {format_quantity(self.time, 's')}"
 
     @property
     def _other(self) -> bool:

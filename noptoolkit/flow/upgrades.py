@@ -150,8 +150,8 @@ class Upgrade:
     old, new
         Bandwidths of their channels, in B/s, [channels].
     forecast
-        Time that the price of the links forecasts: a straight line from today, in s; below 0 where it is
-        far outside its range.
+        Time that the price of the links forecasts, in s: 1 / time is a straight line from today. Equal to
+        the time solved again within the range, below it outside: a lower bound for any routing.
     low, high
         Range of the first link's bandwidth in which the price holds, in B/s.
     held_forecast
@@ -214,7 +214,7 @@ def upgrade_table(upgrades: Sequence[Upgrade]) -> Table:
             "forecast",
             "price says",
             unit="s",
-            meaning="straight line of the price, whatever its range",
+            meaning="1 / time on the straight line of the price, whatever its range",
         ),
         Column("high", "holds up to", unit="B/s", meaning="bandwidth up to which the price holds"),
         Column("low", "holds from", unit="B/s", meaning="bandwidth from which on it holds", shown=False),
@@ -227,13 +227,12 @@ def upgrade_table(upgrades: Sequence[Upgrade]) -> Table:
     rows = []
     for one in upgrades:
         high: float | Missing = one.high if np.isfinite(one.high) else Missing("any")
-        said: float | Missing = one.forecast if one.forecast >= 0 else Missing("below 0")
         rows.append(
             [
                 named(one.links),
                 float(one.old[0]),
                 float(one.new[0]),
-                said,
+                one.forecast,
                 high,
                 one.low,
                 one.held_forecast,
@@ -246,7 +245,7 @@ def upgrade_table(upgrades: Sequence[Upgrade]) -> Table:
     first = upgrades[0].before
     notes = [
         f"{first.traffic.name or 'traffic'}, {first.routing}: {format_quantity(first.time, 's')} today, "
-        f"limited by {first.bottleneck or 'nothing'}"
+        f"limited by {named(_limits_today(first), 1)}"
     ]
     if exact:
         notes.append("times solved again are exact: no routing is faster")
@@ -334,7 +333,7 @@ def upgrade(
         links=ray.links,
         old=today[chosen],
         new=new,
-        forecast=float(flow.time * (1.0 - line.slope / line(0.0) * reach)),
+        forecast=float(1.0 / line(reach)),
         low=max(low, 0.0) if begin > least or ray.rate < 0 else 0.0,
         high=high,
         held_forecast=float(1.0 / line(min(reach, end))),
@@ -418,6 +417,18 @@ def binding(plane: Plane, capacity: Floats, names: Sequence[str]) -> tuple[str, 
     worth = plane.prices * capacity
     order = np.argsort(-worth, kind="stable")
     return tuple(names[r] for r in order.tolist() if worth[r] > 1e-3 * worth[order[0]])
+
+
+def _limits_today(flow: FlowResult) -> tuple[str, ...]:
+    """Return what sets the time, the bottleneck first: what is full and, where the time is exact, priced."""
+    capacity = flow.network.capacity
+    limits = flow.use >= flow.time * (1 - CLOSE) * capacity
+    worth = flow.prices * capacity
+    if flow.gap <= CLOSE and worth.any():
+        limits &= worth > 1e-3 * worth.max()
+    names = [flow.network.names[r] for r in np.flatnonzero(limits).tolist()]
+    first = str(flow.bottleneck)
+    return (first, *(name for name in names if name != first)) if first else tuple(names)
 
 
 class _Ray:

@@ -33,6 +33,9 @@ __all__ = ["ExpectedTime", "expected_step", "expected_time"]
 Z = 1.959964
 """Of a 95 % confidence interval."""
 
+FEWEST = 5
+"""Drawn sets that must work before their variance says anything, unless all of them do."""
+
 
 @dataclass(frozen=True)
 class ExpectedTime:
@@ -51,11 +54,14 @@ class ExpectedTime:
     working, working_interval
         Chance that something that works is left, and its 95 % confidence interval.
     time, time_interval
-        Expected time of what works, and its 95 % confidence interval, in s.
+        Expected time of what works, and its 95 % confidence interval, in s; NaN where too few of the drawn
+        sets work (fewer than 5, and not all): there is no interval then, and `time` rests on the others.
     exact_share
         Chance of no loss or one, which are worked out exactly.
     drawn
         Number of sets of two and more losses that were drawn.
+    completed
+        Number of these that work.
     """
 
     what: str
@@ -70,31 +76,40 @@ class ExpectedTime:
     time_interval: tuple[float, float]
     exact_share: float
     drawn: int
+    completed: int = 0
 
     def __repr__(self) -> str:
-        low, high = (format_quantity(x, "s") for x in self.time_interval)
         return (
             f"ExpectedTime({self.what} on {self.package!r}, each of {self.parts} {self.of} lost with "
             f"{self.probability:g}: works with {self.working:.4g}, then {format_quantity(self.time, 's')} "
-            f"[{low}, {high}])"
+            f"[{self._interval()}])"
         )
+
+    def _interval(self) -> str:
+        """Return what is known of how far the expected time is from the truth."""
+        if not self.drawn:
+            return "exact: nothing is drawn"
+        if np.isnan(self.time_interval).any():
+            return f"no interval: {self.completed} of {self.drawn} draws completed"
+        low, high = (format_quantity(x, "s") for x in self.time_interval)
+        return f"95 %: {low} to {high}"
 
     def _repr_html_(self) -> str:
         return self.table().html()
 
     def table(self) -> Table:
         """Return the expectation as a table."""
-        (a, b), (low, high) = self.working_interval, self.time_interval
+        a, b = self.working_interval
         rows = [
             ("time without loss", Amount(self.intact, "s"), ""),
             ("chance that it works", Amount(self.working, form=".5g"), f"95 %: {a:.5g} to {b:.5g}"),
             (
                 "expected time, if it works",
                 Amount(self.time, "s"),
-                f"95 %: {format_quantity(low, 's')} to {format_quantity(high, 's')}",
+                self._interval(),
             ),
             ("chance of no loss or one", Amount(self.exact_share, form=".5g"), "worked out exactly"),
-            ("sets of more losses", Amount(float(self.drawn), form=".0f"), "drawn"),
+            ("sets of more losses", Amount(float(self.drawn), form=".0f"), f"drawn, {self.completed} work"),
         ]
         return Table(["quantity", "value", "remark"], rows, title=repr(self))
 
@@ -242,11 +257,12 @@ def _expected(
     works = chance[0] + chance[1] * fine.mean()
     spent = chance[0] * whole + chance[1] * float(np.where(fine, single, 0.0).sum()) / count
     low = high = works
-    variance = 0.0
+    variance, completed = 0.0, 0
     if drawn:
         sample = np.array([by_set[tuple(sorted(lost))] for lost in drawn])
         alive = np.isfinite(sample)
-        a, b = interval_of_share(float(alive.sum()), len(sample))
+        completed = int(alive.sum())
+        a, b = interval_of_share(float(completed), len(sample))
         low, high = works + more * a, works + more * b
         works += more * float(alive.mean())
         spent += more * float(np.where(alive, sample, 0.0).mean())
@@ -254,6 +270,8 @@ def _expected(
         mean = spent / works if works > 0 else np.inf
         parts = np.where(alive, np.where(alive, sample, 0.0) - mean, 0.0)
         variance = more**2 * float(parts.var(ddof=1)) / len(sample) / works**2 if works > 0 else 0.0
+        if completed < min(FEWEST, len(sample)):
+            variance = np.nan
     mean = spent / works if works > 0 else np.inf
     half = Z * float(np.sqrt(variance))
     return ExpectedTime(
@@ -269,4 +287,5 @@ def _expected(
         (float(mean - half), float(mean + half)),
         float(chance[0] + chance[1]),
         len(drawn),
+        completed,
     )

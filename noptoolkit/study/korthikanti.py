@@ -67,7 +67,7 @@ def _rows(data: dict[str, Any], model: dict[str, Any]) -> Iterator[PublishedRow]
             layer * per_chunk * held,
             "B",
             "quoted",
-            f"first stage, {held} chunks in flight",
+            f"first stage, {held} {'chunk' if held == 1 else 'chunks'} in flight",
         )
     batch, gpus, seconds = model["batch"], model["gpus"], model["seconds"]["selective"]
     flops = 72 * batch * layers * sequence * hidden**2

@@ -50,12 +50,14 @@ class WorstLoss:
     time
         Its time, in s: the worst case over losses that complete if ``exact``, else at most that.
     at_least
-        Lower bound on the time of the worst loss for any routing, in s.
+        Lower bound on the time of the worst loss for any routing, in s; infinite where a loss is fatal.
     exact
         Whether all sets were tried.
     fatal
         Parts whose loss leaves a demand without a path, empty where no set of so many does; ``None`` where
         that is not known.
+    tried, never
+        Sets that were tried, and how many of them never complete (of all sets if ``exact``).
     """
 
     package: str
@@ -67,19 +69,29 @@ class WorstLoss:
     at_least: float
     exact: bool
     fatal: tuple[str, ...] | None
+    tried: int = 0
+    never: int = 0
 
     def __repr__(self) -> str:
-        cut = (
-            f"{', '.join(self.fatal)} cuts it in two"
-            if self.fatal
-            else "no such loss cuts it in two"
-            if self.fatal is not None
-            else "cuts not tried"
-        )
-        kind = "exactly" if self.exact else "at least"
-        value = self.time if self.exact else max(self.time, self.at_least)
-        slow = f"{kind} {format_quantity(value, 's')}" if self.lost or not self.exact else "nothing completes"
-        return f"WorstLoss({self.failures} {self.of} of {self.package!r}: {slow}, {cut})"
+        return f"WorstLoss({self.failures} {self.of} of {self.package!r}: {self._said()})"
+
+    def _said(self) -> str:
+        """Return the worst case in words: a loss that never completes is worse than any time."""
+        if self.fatal or self.never:
+            without = f" without {', '.join(self.fatal)}" if self.fatal else " under this routing"
+            worst = f"never completes{without} ({self._count()})"
+            if not self.lost:
+                return worst
+            kind = "the worst that completes takes exactly" if self.exact else "of those tried at most"
+            return f"{worst}, {kind} {format_quantity(self.time, 's')}"
+        cut = "cuts not tried" if self.fatal is None else "no such loss cuts it in two"
+        if self.exact:
+            return f"exactly {format_quantity(self.time, 's')}, {cut}"
+        slowest = max(self.time, self.at_least) if self.lost else self.at_least
+        return f"at least {format_quantity(slowest, 's')}, {cut}"
+
+    def _count(self) -> str:
+        return f"{self.never} of {self.tried} sets{'' if self.exact else ' tried'}"
 
     def _repr_html_(self) -> str:
         return self.table().html()
@@ -90,7 +102,12 @@ class WorstLoss:
         rows: list[tuple[object, ...]] = [("time without loss", Amount(self.intact, "s"), "")]
         if self.lost:
             rows.append(("slowest that completes", Amount(self.time, "s"), f"{', '.join(self.lost)}: {kind}"))
-        rows.append(("worst case, at least", Amount(max(self.at_least, 0.0), "s"), "for any routing"))
+        if self.fatal:
+            rows.append(("worst case", "never completes", f"for any routing: {self._count()}"))
+        else:
+            if self.never:
+                rows.append(("worst case of this routing", "never completes", self._count()))
+            rows.append(("worst case, at least", Amount(max(self.at_least, 0.0), "s"), "for any routing"))
         said = "not tried" if self.fatal is None else ", ".join(self.fatal) or "none of so many parts"
         rows.append(("leaves a demand without a path", "", said))
         return Table(["quantity", "value", "remark"], rows, title=repr(self))
@@ -165,7 +182,13 @@ def worst_loss(
     k = int(np.argmax(np.where(finite, times, -1.0)))
     lost, time = (losses[k], float(times[k])) if finite.any() else ((), float("inf"))
     proved = float(np.max(bounds[np.isfinite(bounds)], initial=0.0))
-    return WorstLoss(package.name, of, failures, intact.time, lost, time, max(least, proved), exact, fatal)
+    never = int((~finite).sum())
+    if fatal:
+        least = float("inf")
+    least = max(least, proved)
+    return WorstLoss(
+        package.name, of, failures, intact.time, lost, time, least, exact, fatal, len(losses), never
+    )
 
 
 def _dearest(package: Package, prices: object, bound: float, failures: int) -> tuple[tuple[str, ...], float]:

@@ -9,6 +9,7 @@ real one. As cost grows ever faster, margins of today are too low, so that the b
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -96,12 +97,16 @@ def budget_of(package: Package, text: str | float, *, technology: str | Technolo
             raise NopError(
                 f"budget {text!r} is no cost; write 'cost 5', in the currency of the processes"
             ) from None
+        if not math.isfinite(amount):
+            raise NopError(f"budget {text!r} is not finite; write 'cost 5', in the currency of the processes")
         return Budget("cost", amount, "", _marginal_cost(package, chosen), chosen.name)
     if words.endswith("%"):
         try:
             share = float(words.removesuffix("%")) / 100
         except ValueError:
             raise NopError(f"budget {text!r} is no share; write '10 %'") from None
+        if not math.isfinite(share):
+            raise NopError(f"budget {text!r} is not finite; write '10 %'")
         total = float(package.link_totals[is_of(package, LinkKind.D2D)].sum())
         return Budget("bandwidth", share * total, "B/s", ones, chosen.name)
     try:

@@ -23,7 +23,7 @@ def near_ties():
     return congestion(package, from_matrix(package, demand, endpoints=("attn", "e0", "e1", "e2", "e3")))
 
 
-@pytest.mark.parametrize(("to", "said"), [("128 GB/s", 106.7e-6), ("192 GB/s", 0.0)])
+@pytest.mark.parametrize(("to", "said"), [("128 GB/s", 120e-6), ("192 GB/s", 80e-6)])
 def test_a_price_says_how_far_it_holds(to, said):
     flow = near_ties()
     found = flow.upgrade("sw2->e0", to=to)
@@ -36,6 +36,23 @@ def test_a_price_says_how_far_it_holds(to, said):
     [row] = found.table().records()
     assert row["next"] == "sw2->e1"
     assert row["high"] == found.high
+
+
+def test_inside_its_range_the_forecast_is_the_truth():
+    """Ties of a symmetric mesh: one link alone, both ways, and what sets the time today."""
+    package = topology.load_topology("mesh-4x4")
+    flow = congestion(package, all_to_all(package, "1 MB"))
+    whole = flow.upgrade("e1<->e2", to="256 GB/s")
+    assert 256e9 < whole.high < 300e9
+    for bandwidth in (160e9, 256e9, 0.999 * whole.high):
+        found = flow.upgrade("e1<->e2", to=bandwidth)
+        assert found.forecast == pytest.approx(found.after.time, rel=1e-6)
+    beyond = flow.upgrade("e1<->e2", to=1.2 * whole.high)
+    assert beyond.forecast < beyond.after.time * (1 - 1e-3)
+    ring = topology.ring(8, link_bandwidth="128 GB/s")
+    found = congestion(ring, all_to_all(ring)).upgrade("e0->e1", to="256 GB/s")
+    assert "limited by e0->e1 and 15 more" in found.table().notes[0]
+    assert found.forecast == pytest.approx(found.after.time, rel=1e-6)
 
 
 def test_fewer_bytes_per_second_are_allowed_and_said():

@@ -113,6 +113,7 @@ def test_all_sets_are_the_worst_case():
         torn = {frozenset(lost) for lost, b in zip(every.lost, every.time_bound, strict=True) if np.isinf(b)}
         assert bool(found.fatal) == bool(torn)
         assert not torn or frozenset(found.fatal) in torn
+        assert (found.tried, found.never) == (len(every.lost), int(np.isinf(every.time).sum()))
         assert found.at_least <= every.time.max() * (1 + 1e-9)
 
 
@@ -128,6 +129,21 @@ def test_beyond_enumeration_the_worst_case_is_enclosed(monkeypatch):
     two = worst_loss(package, traffic, 2, trials=2)
     assert set(two.fatal) in ({"e0->e1", "e0->e4"}, {"e0->e4", "e1->e0"}, {"e4->e0", "e1->e0"}) or two.fatal
     assert "at least" in repr(found)
+    assert "never completes without" in repr(two)
+    assert two.at_least == np.inf
+
+
+def test_a_fatal_set_is_the_worst_case():
+    """Any two links of a ring; one pair in a corner of a mesh, beside the slowest that completes."""
+    ring = topology.ring(8, link_bandwidth="128 GB/s")
+    found = worst_loss(ring, all_to_all(ring), 2)
+    assert (found.tried, found.never, found.lost, found.at_least) == (28, 28, (), np.inf)
+    assert "never completes without e0->e1, e1->e2 (28 of 28 sets)" in repr(found)
+    assert "at least" not in str(found.table())
+    package = topology.mesh(2, 3, link_bandwidth=1.0)
+    found = worst_loss(package, all_to_all(package), 2)
+    assert 0 < found.never < found.tried
+    assert "the worst that completes takes exactly" in repr(found)
 
 
 def test_expected_time_has_its_closed_form_and_an_interval():
@@ -139,6 +155,8 @@ def test_expected_time_has_its_closed_form_and_an_interval():
     assert found.working == pytest.approx(none + one)
     assert found.time == pytest.approx((none * 2 + one * 4) / (none + one))
     assert found.working_interval[0] <= none + one <= found.working_interval[1]
+    assert np.isnan(found.time_interval).all()  # no drawn set works: no width is known, not even 0
+    assert "no interval: 0 of 20 draws completed" in repr(found)
     assert expected_time(ring, all_to_all(ring), 0.0, trials=2).time == pytest.approx(2.0)
     with pytest.raises(NopError, match="from 0 to 1"):
         expected_time(ring, all_to_all(ring), 1.5)
@@ -182,7 +200,7 @@ def test_a_package_that_no_loss_leaves_connected():
     found = worst_loss(pair, after.intact.traffic)
     assert found.fatal == ("a->b",)
     assert found.lost == ()
-    assert "nothing completes" in repr(found)
+    assert "never completes without a->b (1 of 1 sets)" in repr(found)
     many = list(itertools.islice(after.table().rows, 3))
     assert len(many) == 1
 
