@@ -49,7 +49,12 @@ def test_a_share_is_one_of_the_links_that_join_dies():
     [
         ("nan GB/s", "'nan GB/s' is not finite"),
         ("cost nan", "not finite"),
-        ("inf %", "not finite"),("4 GB", "edge .'4 mm'."), ("cost much", "write 'cost 5'"), ("ten %", "write '10 %'"), ("4", "edge")],
+        ("inf %", "not finite"),
+        ("4 GB", "edge .'4 mm'."),
+        ("cost much", "write 'cost 5'"),
+        ("ten %", "write '10 %'"),
+        ("4", "edge"),
+    ],
 )
 def test_budgets_that_are_none(budget, words):
     with pytest.raises(NopError, match=words):
