@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flow_cases import all_to_all, random_package, random_traffic
 
-from noptoolkit import Chiplet, Link, Package, Switch, congestion, topology
+from noptoolkit import Chiplet, Link, Package, Switch, congestion, load_topology, topology
 from noptoolkit.errors import NopError, UnknownNameError
 from noptoolkit.flow.widths.choices import choices_of, with_lane_bandwidths
 from noptoolkit.flow.widths.sandwich import Line, sandwich
@@ -40,7 +40,7 @@ def test_a_price_says_how_far_it_holds(to, said):
 
 def test_inside_its_range_the_forecast_is_the_truth():
     """Ties of a symmetric mesh: one link alone, both ways, and what sets the time today."""
-    package = topology.load_topology("mesh-4x4")
+    package = load_topology("mesh-4x4")
     flow = congestion(package, all_to_all(package, "1 MB"))
     whole = flow.upgrade("e1<->e2", to="256 GB/s")
     assert 256e9 < whole.high < 300e9
