@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flow_cases import all_to_all, random_package, random_traffic
 
-from noptoolkit import Chiplet, Link, Package, Switch, congestion, load_topology, topology
+from noptoolkit import Chiplet, Link, Package, Switch, congestion, load_topology, topology, traffic
 from noptoolkit.errors import NopError, UnknownNameError
 from noptoolkit.flow.widths.choices import choices_of, with_lane_bandwidths
 from noptoolkit.flow.widths.sandwich import Line, sandwich
@@ -41,7 +41,7 @@ def test_a_price_says_how_far_it_holds(to, said):
 def test_inside_its_range_the_forecast_is_the_truth():
     """Ties of a symmetric mesh: one link alone, both ways, and what sets the time today."""
     package = load_topology("mesh-4x4")
-    flow = congestion(package, all_to_all(package, "1 MB"))
+    flow = congestion(package, traffic.all_to_all(package, "1 MB"))
     whole = flow.upgrade("e1<->e2", to="256 GB/s")
     assert 256e9 < whole.high < 300e9
     for bandwidth in (160e9, 256e9, 0.999 * whole.high):
@@ -50,7 +50,7 @@ def test_inside_its_range_the_forecast_is_the_truth():
     beyond = flow.upgrade("e1<->e2", to=1.2 * whole.high)
     assert beyond.forecast < beyond.after.time * (1 - 1e-3)
     ring = topology.ring(8, link_bandwidth="128 GB/s")
-    found = congestion(ring, all_to_all(ring)).upgrade("e0->e1", to="256 GB/s")
+    found = congestion(ring, traffic.all_to_all(ring, "1 MB")).upgrade("e0->e1", to="256 GB/s")
     assert "limited by e0->e1 and 15 more" in found.table().notes[0]
     assert found.forecast == pytest.approx(found.after.time, rel=1e-6)
 
