@@ -88,7 +88,7 @@ def test_latency_in_one_line():
 
 
 def test_no_end_points_have_no_latency():
-    with pytest.raises(RoutingError, match="name some in among"):
+    with pytest.raises(RoutingError, match="name one endpoint or more"):
         zero_load_latency(MESH, among=())
 
 
