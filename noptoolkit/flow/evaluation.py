@@ -90,7 +90,7 @@ def congestion(
     expect_package(package)
     if not isinstance(traffic, Traffic):
         raise WorkloadError(f"{traffic!r} is not a Traffic; use noptoolkit.traffic to make one")
-    if not is_number(tol) or tol <= 0:
+    if (tol != math.inf and not is_number(tol)) or tol <= 0:
         raise RoutingError(f"tol {tol!r} must be above 0; write tol=0.01 for 1 %")
     if not is_number(efficiency) or not 0 < efficiency <= 1:
         raise RoutingError(f"efficiency {efficiency!r} is a share of the bandwidth; give it in (0, 1]")

@@ -62,7 +62,7 @@ def test_booksim(name: str, tmp_path: Path) -> None:
     path = tmp_path / "topology.anynet"
     lost = save_topology(PACKAGES[name], path)
     assert any("memory stacks" in text for text in lost)
-    back = load_topology(path)
+    back = load_topology(path, bandwidth="128 GB/s")
     routers = [node for node in PACKAGES[name].nodes if not isinstance(node, Memory)]
     chiplets = PACKAGES[name].terminals
     renamed = {node.name: f"r{i}" for i, node in enumerate(routers)}
