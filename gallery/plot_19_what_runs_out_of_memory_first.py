@@ -11,12 +11,10 @@ import noptoolkit as nop
 from noptoolkit import ParallelPlan, plans, plot, topology
 
 workload = nop.load_workload("llama3-8x70b")
-machine = topology.dgx_h100(256)
-rooms = list(plans.rooms_of(machine).values())
+rooms = list(plans.rooms_of(topology.dgx_h100(256)).values())
 
 
 def memory(plan: ParallelPlan) -> plans.PlanMemory:
-    """Return what a plan holds on the machine."""
     checked = plans.check_plan(plan, workload.model, workload.batch, world=256)
     return plans.plan_memory(checked, workload.model, workload.batch, rooms=rooms)
 
@@ -37,9 +35,8 @@ print(staged.verdict)
 plot.plan_memory(staged, title=str(staged.plan))
 
 # %%
-# Fewer layers on the first stages even that out, at the price of slower last ones; computing every forward
-# again costs a third more arithmetic and leaves room for twice the model; folding (ETP1 for ETP8) no longer
-# gathers the tokens of eight ranks on each.
+# Fewer layers on the first stages even that out; computing every forward again costs a third more arithmetic;
+# folding (ETP1 for ETP8) no longer gathers the tokens of eight ranks on each.
 
 for plan in (
     ParallelPlan(tp=8, ep=4, etp=8, pp=8, layers=(7, 8, 9, 10, 11, 11, 12, 12)),
@@ -48,5 +45,4 @@ for plan in (
 ):
     found = memory(plan)
     print(f"{plan}, {plan.recompute}: {found.verdict}")
-
 plot.plan_memory(found, title=f"{found.plan}: folded, sixteen stages")

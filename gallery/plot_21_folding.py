@@ -26,21 +26,18 @@ packages = {
 steps = {}
 for name, package in packages.items():
     for folded in (False, True):
-        split = ParallelPlan(
-            tp=4, ep=8, etp=1 if folded else 4, folded=folded, recompute="selective", micro_batches=8
-        )
+        split = ParallelPlan(tp=4, ep=8, etp=1 if folded else 4, folded=folded, micro_batches=8)
         steps[name, folded] = plan_step(split, workload, package)
         print(f"{name:8s} {'folded' if folded else 'before':6s} {steps[name, folded]!r}")
 
 # %%
 # Seconds of communication by dimension, on the busiest rank. The gain is in what experts no longer send.
 
-names = ["tp", "ep", "etp"]
 fig, axes = plt.subplots(1, 3, figsize=(9, 3), constrained_layout=True)
 for ax, package in zip(axes, packages, strict=True):
     for x, folded in enumerate((False, True)):
         bottom = 0.0
-        for k, dimension in enumerate(names):
+        for k, dimension in enumerate(("tp", "ep", "etp")):
             part = 1e3 * steps[package, folded].breakdown.get(f"{dimension} communication", 0.0)
             label = dimension.upper() if x == 0 else None
             ax.bar(x, part, bottom=bottom, color=f"C{k}", width=0.6, label=label)

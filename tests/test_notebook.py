@@ -68,7 +68,7 @@ def test_schedule_is_a_table_with_its_notes() -> None:
 def test_resilience_is_a_table_with_its_notes(square: nop.Package) -> None:
     after = nop.resilience(square, nop.traffic.all_to_all(square, "1 MB"), routing="ecmp")
     table = ElementTree.fromstring(f"<div>{after._repr_html_()}</div>")
-    assert table.findtext("table/caption") == repr(after)
+    assert (table.findtext("table/caption") or "").startswith(repr(after))
     assert [note.text for note in table.iter("p")] == after.notes()
     assert len(list(table.iter("tr"))) == 5
 

@@ -33,6 +33,7 @@ ROOMS = {
     "hypergraph": "Hypergraph of a trace",
     "synthetic": "Synthetic routing",
     "workload": "Workloads",
+    "touched": "Experts touched by a batch",
     "network": "The network of a package as arrays",
     "topology": "Topologies",
     "structure": "Structure of a graph",

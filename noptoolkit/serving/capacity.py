@@ -92,7 +92,7 @@ def max_sequences(server: Server, context: int) -> int:
     >>> star = nop.topology.star(4, attention=True, memory=True, flops="74 TFLOP/s", memory_capacity="16 MB")
     >>> server = Server(star, nop.load_workload("stdlib-moe"))
     >>> max_sequences(server, 256), max_sequences(server, 128)
-    (59, 118)
+    (58, 117)
     """
     return capacity(server, context).sequences
 

@@ -321,7 +321,7 @@ def serve(
     >>> star = nop.topology.star(4, attention=True, memory=True, flops="74 TFLOP/s", sram="40 MB")
     >>> curve = serve(star, nop.load_workload("stdlib-moe"), context=200, batch="1:64:8")
     >>> [point.batch for point in curve.points][:4], curve.at(64).rate > curve.at(1).rate
-    ([1, 2, 3, 5], True)
+    ([1, 2, 3, 6], True)
     """
     if isinstance(package, Server):
         server = package

@@ -187,7 +187,7 @@ def spend(
     >>> mesh = topology.mesh(4)
     >>> found = spend(mesh, traffic.all_to_all(mesh, "1 MB"), "4 mm")
     >>> f"{1e6 * found.today:.0f} us to {1e6 * found.time:.1f} us", found.unit
-    ('125 us to 107.4 us', 'm')
+    ('125 us to 102.6 us', 'm')
     """
     given = budget if isinstance(budget, Budget) else budget_of(package, budget, technology=technology)
 

@@ -214,7 +214,7 @@ def test_vllm_responses(tmp_path: Path, as_bytes: bool) -> None:
     [
         ({"choices": []}, "serve with --enable-return-routed-experts"),
         ({"choices": [{"routed_experts": None}]}, "serve with --enable-return-routed-experts"),
-        ({"choices": 3}, "choices is no list"),
+        ({"choices": 3}, "choices is not a list"),
         ({"choices": [{"routed_experts": [[0, 1]]}]}, "not \\[tokens, layers, k\\]"),
         ({"choices": [{"routed_experts": [[[0, 1]], [[2]]]}]}, "cannot be read"),
         ({"choices": [{"routed_experts": "not base64!"}]}, "cannot be read"),

@@ -68,7 +68,7 @@ def test_a_dry_run_says_how_many(study: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_ctrl_c_keeps_what_is_finished_and_exits_130(study: Path) -> None:
-    counts = ", ".join(map(str, range(4, 400)))
+    counts = ", ".join(map(str, range(4, 999)))
     study.write_text(STUDY.replace("4, 6, 8", counts))
     child = subprocess.Popen(
         [sys.executable, "-m", "noptoolkit", "sweep", str(study), "-j", "1"],
@@ -78,7 +78,7 @@ def test_ctrl_c_keeps_what_is_finished_and_exits_130(study: Path) -> None:
         env=dict(os.environ),
     )
     assert child.stderr is not None
-    while "3 of 396 points" not in child.stderr.readline():
+    while "3 of 995 points" not in child.stderr.readline():
         pass
     child.send_signal(signal.SIGINT)
     child.communicate()
@@ -87,5 +87,5 @@ def test_ctrl_c_keeps_what_is_finished_and_exits_130(study: Path) -> None:
 
     with Store(study.with_suffix(".db")) as store:
         [(count,)] = store.ask("SELECT count(*) FROM evaluations WHERE status = 'done'")
-        assert 3 <= count < 396
+        assert 3 <= count < 995
         assert store.ask("SELECT count(*) FROM claims") == [(0,)]
