@@ -38,7 +38,7 @@ from noptoolkit.plans.rank_work import head_work_of, layer_work
 from noptoolkit.plans.stages import Chunk, chunks_of
 from noptoolkit.workload import Batch, MoEModel
 
-__all__ = ["Exchange", "PlanCosts", "costs_of", "exchanges_of", "gradient_exchanges"]
+__all__ = ["Exchange", "PlanCosts", "costs_of", "gradient_exchanges", "layer_exchanges"]
 
 VALUE = 2.0
 UPDATE_BYTES = 30.0
@@ -75,7 +75,7 @@ class Exchange(NamedTuple):
     backward: float
 
 
-def exchanges_of(
+def layer_exchanges(
     plan: ParallelPlan, model: MoEModel, batch: Batch, micro_batch: int, *, moe: bool
 ) -> list[Exchange]:
     """Return the collectives of one layer and micro-batch; see the module."""
@@ -269,7 +269,7 @@ def _layer_costs(
         work = layer_work(model, plan, batch, micro_batch, moe=moe)
         forward, backward, weight = work.seconds(peak, memory)
         talk: dict[str, tuple[float, float]] = {}
-        for exchange in exchanges_of(plan, model, batch, micro_batch, moe=moe):
+        for exchange in layer_exchanges(plan, model, batch, micro_batch, moe=moe):
             per = exchange.size * times(exchange.family) / share
             before = talk.get(exchange.dimension, (0.0, 0.0))
             sent = exchange.backward + (exchange.forward if again else 0.0)

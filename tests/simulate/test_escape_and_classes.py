@@ -86,7 +86,7 @@ def test_adaptive_packets_that_no_buffer_holds_are_refused() -> None:
 @pytest.mark.parametrize("routing", ["ecmp", "valiant"])
 @pytest.mark.parametrize("packet", [1, 3])
 def test_classes_leave_the_rest_of_the_vcs_to_all(routing: str, packet: int) -> None:
-    """Near the fluid limit; with equal parts of 8 VCs both stopped at some three fifths of it."""
+    """Near the fluid limit, which equal parts of the VCs do not reach."""
     mesh = nop.topology.mesh(4)
     pattern = uniform(mesh, itself=False)
     traffic = nop.traffic.from_matrix(mesh, pattern.weight)
