@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from noptoolkit.bounds import any_package
 from noptoolkit.collectives import collective
+from noptoolkit.errors import TopologyError, WorkloadError
 from noptoolkit.physical import wire_length
 from noptoolkit.stages import Run
 from noptoolkit.tables import Missing, value_text
@@ -39,6 +41,8 @@ class Metric:
         Name of the metric that bounds this one.
     word
         Word of pictures for the better direction: a network of fewer links is cheaper, not better.
+    usual
+        Whether a comparison shows it without being asked.
     """
 
     title: str
@@ -48,6 +52,7 @@ class Metric:
     meaning: str
     bound: str = ""
     word: str = "better"
+    usual: bool = True
 
     @property
     def key(self) -> str:
@@ -83,6 +88,21 @@ def _uniform(run: Run, what: Literal["time", "time_bound"]) -> float | Missing:
     return float(getattr(run.uniform, what))
 
 
+def _any_package(like: str) -> Callable[[Run], float | Missing]:
+    def least(run: Run) -> float | Missing:
+        try:
+            both = [
+                any_package(run.package, one, like) for one in (run.dispatch_traffic, run.combine_traffic)
+            ]
+        except TopologyError:
+            return Missing("no positions" if like == "wire" else "no ports")
+        except WorkloadError:
+            return Missing("nothing to carry")
+        return sum(one.time for one in both)
+
+    return least
+
+
 def _wire_length(run: Run) -> float | Missing:
     package = run.package
     if all(node.position is not None for node in package.nodes):
@@ -112,6 +132,38 @@ METRICS: dict[str, Metric] = {
         "",
         lambda run: run.dispatch.time_bound + run.combine.time_bound,
         "lower bound on dispatch + combine for any routing",
+    ),
+    "any_package_ports": Metric(
+        "any package of these ports",
+        "s",
+        "",
+        _any_package("ports"),
+        "dispatch + combine take no less on any package whose nodes have these ports, wired in any way",
+    ),
+    "any_package_chiplet_edge": Metric(
+        "any package of this chiplet edge",
+        "s",
+        "",
+        _any_package("chiplet edge"),
+        "dispatch + combine take no less on any package whose chiplets have as much edge for links, split in "
+        "any way; switches are free, as --normalise beachfront counts",
+    ),
+    "any_package_all_edge": Metric(
+        "any package of this edge, all dies",
+        "s",
+        "",
+        _any_package("all edge"),
+        "dispatch + combine take no less on any package with as much bandwidth of links, both ends counted, "
+        "split in any way: switches pay, as --normalise bandwidth counts",
+    ),
+    "any_package_wire": Metric(
+        "any package of this wire",
+        "s",
+        "",
+        _any_package("wire"),
+        "dispatch + combine take no less on any package of these dies where they lie with as much bandwidth "
+        "x length, laid in any way",
+        usual=False,
     ),
     "bottleneck": Metric(
         "bottleneck",

@@ -22,7 +22,7 @@ LAYERS = [
     {"formats"},
     {"flow"},
     {"physical", "scheduling", "simulate"},
-    {"collectives"},
+    {"collectives", "bounds"},
     {"step"},
     {"plans", "serving"},
     {"stages"},

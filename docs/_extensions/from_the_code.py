@@ -53,6 +53,7 @@ ROOMS = {
     "pipeline": "The pipeline",
     "metrics": "Metrics",
     "whatif": "What if",
+    "bounds": "Bounds over all topologies",
     "tables": "Tables",
     "progress": "Progress",
     "physical": "Geometry, area, cost and power",

@@ -18,7 +18,16 @@ from noptoolkit.errors import TopologyError
 from noptoolkit.package import Link, LinkKind, Package
 from noptoolkit.physical.technology import Technology
 
-__all__ = ["Ports", "area", "is_of", "link_lengths", "link_ports", "measured_links", "wire_length"]
+__all__ = [
+    "Ports",
+    "area",
+    "is_of",
+    "lengths_between",
+    "link_lengths",
+    "link_ports",
+    "measured_links",
+    "wire_length",
+]
 
 Wiring = Literal["manhattan", "euclidean"]
 DIE_TO_DIE = (LinkKind.D2D, LinkKind.SUBSTRATE)
@@ -67,6 +76,21 @@ def link_ports(package: Package) -> Ports:
     >>> [SIDES[i] for i in ports.side[0]], ports.point[0, 0].round(6).tolist()
     (['right', 'left'], [0.005, 0.0])
     """
+    ends = package.link_ends
+    point, side = _exits(package, ends)
+    ports = Ports(ends, point, side)
+    ports.point.flags.writeable = ports.side.flags.writeable = False
+    return ports
+
+
+def _exits(package: Package, ends: Ints) -> tuple[Floats, Ints]:
+    """Return the points where links between pairs of nodes leave both dies, and on which sides.
+
+    Parameters
+    ----------
+    ends
+        Pairs of nodes, [pairs, 2].
+    """
     lost = [node.name for node in package.nodes if node.position is None]
     if lost:
         raise TopologyError(
@@ -75,7 +99,6 @@ def link_ports(package: Package) -> Ports:
         )
     centre = np.array([node.position for node in package.nodes], dtype=float)
     size = np.array([node.size or (0.0, 0.0) for node in package.nodes], dtype=float)
-    ends = package.link_ends
     towards = centre[ends[:, ::-1]] - centre[ends]
     half = size[ends] / 2
     # the way to the other centre in half dies, per axis: the larger axis hits the outline first
@@ -86,9 +109,29 @@ def link_ports(package: Package) -> Ports:
     largest = np.maximum(share.max(axis=2), 1.0)
     point = centre[ends] + np.where(np.isinf(largest)[..., None], 0.0, towards / largest[..., None])
     sign = np.where(across, towards[..., 0], towards[..., 1]) < 0
-    ports = Ports(ends, point, np.where(across, 0, 2) + sign)
-    ports.point.flags.writeable = ports.side.flags.writeable = False
-    return ports
+    return point, np.where(across, 0, 2) + sign
+
+
+def lengths_between(package: Package) -> Floats:
+    """Return how long a link between any two nodes would be, in m, Manhattan, [nodes, nodes].
+
+    As `link_lengths`; where the nodes are joined already, no longer than the shortest link that they have.
+
+    Examples
+    --------
+    >>> from noptoolkit.topology import mesh
+    >>> lengths_between(mesh(2)).round(6).tolist()[0]
+    [0.0, 0.001, 0.001, 0.002]
+    """
+    count = len(package.nodes)
+    first, second = np.triu_indices(count, 1)
+    point, _ = _exits(package, np.stack([first, second], axis=1))
+    apart = np.zeros((count, count))
+    apart[first, second] = np.abs(np.diff(point, axis=1)[:, 0]).sum(axis=1)
+    for (a, b), length in zip(package.link_ends.tolist(), link_lengths(package).tolist(), strict=True):
+        low, high = min(a, b), max(a, b)
+        apart[low, high] = min(apart[low, high], length)
+    return apart + apart.T
 
 
 def link_lengths(package: Package, wiring: Wiring = "manhattan") -> Floats:

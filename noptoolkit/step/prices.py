@@ -203,7 +203,7 @@ def set_costs(
     for bit, end in enumerate(ends):
         np.maximum(cost, np.where(held[:, bit], onto[:, start, end], 0.0), out=cost)
     if len(endpoints) <= MOST_ENDS and len(sets):
-        from noptoolkit.step.compiled_steiner import tree_costs
+        from noptoolkit.flow.trees.compiled_steiner import tree_costs
 
         mask = held @ (1 << np.arange(len(endpoints)))
         most = int(held.sum(axis=1).max())

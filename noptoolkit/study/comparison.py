@@ -47,11 +47,11 @@ class Comparison:
     runs
         One run per package and workload, workloads outermost.
     metrics
-        Metrics of the tables, by name; all of `noptoolkit.metrics.METRICS` by default.
+        Metrics of the tables, by name; the usual ones of `noptoolkit.metrics.METRICS` by default.
     """
 
     runs: tuple[Run, ...]
-    metrics: Mapping[str, Metric] = field(default_factory=lambda: METRICS)
+    metrics: Mapping[str, Metric] = field(default_factory=lambda: _metrics_of(None))
     _values: tuple[Values, ...] | None = None
 
     def __repr__(self) -> str:
@@ -199,7 +199,7 @@ def compare(
         Names of presets, paths of files, or the values themselves; one or several.
     metrics
         Names in `noptoolkit.metrics.METRICS`, or `Metric` records; the bound of a metric comes with it. Only
-        the stages that they need are computed. All where ``None``.
+        the stages that they need are computed. The usual ones where ``None``.
     allocator, routing, policy, degree, batch, objective, tol, rng, progress, report
         As `run` takes them.
     normalise
@@ -290,7 +290,7 @@ def compare(
 def _metrics_of(metrics: Sequence[str | Metric] | None) -> Mapping[str, Metric]:
     """Return metrics by name, each followed by its bound."""
     if metrics is None:
-        return METRICS
+        return {name: metric for name, metric in METRICS.items() if metric.usual}
     chosen: dict[str, Metric] = {}
     for asked in [metrics] if isinstance(metrics, str | Metric) else metrics:
         metric = resolve(asked, METRICS, "metric")
