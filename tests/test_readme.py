@@ -25,5 +25,5 @@ def test_first_table_is_what_the_command_prints(tmp_path, monkeypatch):
     command = re.search(r"noptoolkit (compare .* --on qwen3-30b-a3b) --on", README).group(1)
     printed = CliRunner().invoke(app, command.split()).stdout
     shown = README.split("```text\n", 1)[1].split("```", 1)[0]
-    assert len(rows(shown)) == 17
+    assert len(rows(shown)) == 20
     assert rows(printed) == rows(shown)
