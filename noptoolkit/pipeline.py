@@ -25,7 +25,7 @@ from noptoolkit.package import Package
 from noptoolkit.progress import Progress
 from noptoolkit.routing.rules import Routing
 from noptoolkit.stages import Run, halves
-from noptoolkit.step import POLICIES, Policy, StepSchedule, check_computes
+from noptoolkit.step import POLICIES, Policy, StepSchedule
 from noptoolkit.step.routing_choice import check_routing
 from noptoolkit.traffic import Traffic
 from noptoolkit.traffic.routed import Degree
@@ -101,7 +101,6 @@ def run(
     Run('olmoe-1b-7b' on 'mozart-nop-tree', layout by contiguous, ...; computed: allocation, dispatch)
     """
     place, load = load_topology(package), load_workload(workload).with_batch(batch)
-    check_computes(place)
     load.check_routed()
     chosen = resolve(policy, POLICIES, "policy")
     if not isinstance(chosen, Policy):

@@ -26,12 +26,13 @@ from noptoolkit._version import __version__
 from noptoolkit.allocation import Allocation, Allocator, PackageTime, allocate, package_time
 from noptoolkit.allocation.allocating import Objective
 from noptoolkit.allocation.problem import slots_of
+from noptoolkit.errors import ScheduleError
 from noptoolkit.flow import FlowResult, congestion
 from noptoolkit.nodes import expert_work
 from noptoolkit.package import Package
 from noptoolkit.progress import Progress
 from noptoolkit.routing.rules import Routing, method_of
-from noptoolkit.step import Policy, StepSchedule, schedule
+from noptoolkit.step import Policy, StepSchedule, check_computes, schedule
 from noptoolkit.step.memory_stacks import MemoryStacks
 from noptoolkit.step.policies import serial
 from noptoolkit.step.routing_choice import routing_alone
@@ -319,6 +320,12 @@ class Run:
         return dataclasses.replace(found, experts=self.package.experts, groups=self.package.expert_groups)
 
     def _layer_time(self) -> PackageTime:
+        try:
+            check_computes(self.package)
+        except ScheduleError as error:
+            raise ScheduleError(
+                f"{error}; or place the experts by objective='c_t', which asks no time"
+            ) from error
         return self._once(
             "layer_time",
             lambda: package_time(

@@ -22,6 +22,7 @@ from noptoolkit.cli import (
     listing,
     planning,
     plotting,
+    reading,
     reproducing,
     scheduling,
     serving,
@@ -70,7 +71,7 @@ app.command("what-if")(changing.what_if)
 app.command("simulate")(simulating.simulate)
 app.command("plan")(planning.plan)
 app.command("sweep")(sweeping.sweep)
-app.command("results")(sweeping.results)
+app.command("results")(reading.results)
 app.command("convert")(converting.convert)
 app.command("reproduce")(reproducing.reproduce)
 

@@ -1,9 +1,8 @@
-"""``noptoolkit sweep`` and ``noptoolkit results``."""
+"""``noptoolkit sweep``."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,11 +11,9 @@ import typer
 from noptoolkit import studies
 from noptoolkit.cli.options import MetricNames
 from noptoolkit.cli.screen import AsJson, errors, note, print_json, progress, show
-from noptoolkit.tables import Table
 
-__all__ = ["results", "sweep"]
+__all__ = ["Most", "bar", "sweep"]
 
-StoreFile = Annotated[Path, typer.Argument(help="Store of studies.")]
 Most = Annotated[int, typer.Option("--most", help="Rows to print; 0: all.", min=0)]
 BAR = 24
 
@@ -66,7 +63,7 @@ def sweep(
                 scheduler=scheduler,
                 artefacts=tuple(artefact or ()),
                 retry=retry,
-                progress=lambda line: tell(_bar(line)),
+                progress=lambda line: tell(bar(line)),
             )
             for row in rows:
                 outcome["failed" if row.error else "stored before" if row.stored else "computed"] += 1
@@ -78,62 +75,7 @@ def sweep(
     note(f"{', '.join(f'{count:,} {what}' for what, count in outcome.items())}; in {file}")
 
 
-def results(
-    store: StoreFile,
-    study: Annotated[str | None, typer.Argument(help="Name of the study; the only one if not given.")] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help="Keep points that meet it, such as 'step < 10 ms'. May be repeated."),
-    ] = None,
-    sort: Annotated[str | None, typer.Option(help="Parameter or metric to sort by.")] = None,
-    descending: Annotated[bool, typer.Option("--descending", help="Large values first.")] = False,
-    diff: Annotated[str | None, typer.Option(help="Another study to compare with.")] = None,
-    other: Annotated[Path | None, typer.Option(help="Store of the other study.")] = None,
-    export: Annotated[
-        Path | None, typer.Option("-e", "--export", help="Write all rows to a .csv, .json or .parquet file.")
-    ] = None,
-    recover: Annotated[
-        Path | None, typer.Option(help="Save what can be read of a damaged store to a new file.")
-    ] = None,
-    most: Most = 20,
-    as_json: AsJson = False,
-) -> None:
-    """List, filter, sort, compare and export what a store of studies holds."""
-    if recover is not None:
-        saved = studies.recover(store, recover)
-        rows = [[name, count] for name, count in saved.items()]
-        show(Table(["table", "rows saved"], rows, title=f"{store} to {recover}"), as_json=as_json)
-        return
-    with studies.Store(store, create=False) as kept:
-        known = kept.studies()
-        if study is None and len(known) != 1:
-            rows = [[name, count] for name, count in known.items()]
-            show(Table(["study", "points"], rows, title=str(store)), as_json=as_json)
-            return
-        if diff is not None:
-            second = None if other is None else studies.Store(other, create=False)
-            try:
-                found = studies.diff_studies(kept, study or next(iter(known)), diff, other=second)
-            finally:
-                if second is not None:
-                    second.close()
-        else:
-            found = studies.study_table(
-                kept,
-                study,
-                where=where or (),
-                sort=sort,
-                descending=descending,
-                most=None if export is not None else most or None,
-            )
-    if export is not None:
-        studies.export_table(found, export)
-        errors.print(f"{len(found):,} rows written to {export}", markup=False, highlight=False)
-        found = replace(found, rows=found.rows[: most or None])
-    show(found, as_json=as_json)
-
-
-def _bar(line: str) -> str:
+def bar(line: str) -> str:
     """Return a line such as '3 of 12 points, ...' behind a bar."""
     done, _, rest = line.partition(" of ")
     total = rest.partition(" ")[0]

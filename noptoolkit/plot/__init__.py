@@ -22,6 +22,7 @@ from noptoolkit.plot._schedule import schedule
 from noptoolkit.plot._serving import serving
 from noptoolkit.plot._simulation import busy_channels, latencies, latency, saturations
 from noptoolkit.plot._step_bounds import step_bounds
+from noptoolkit.plot._studies import front, parallel_coordinates, scatter_matrix
 from noptoolkit.plot._style import style
 from noptoolkit.plot._temperature import temperature
 from noptoolkit.plot._topology import topology
@@ -38,6 +39,7 @@ __all__ = [
     "collective",
     "comparison",
     "degradation",
+    "front",
     "ladder",
     "latencies",
     "latency",
@@ -46,6 +48,7 @@ __all__ = [
     "load",
     "loads",
     "multicast",
+    "parallel_coordinates",
     "pareto",
     "plan_groups",
     "plan_memory",
@@ -54,6 +57,7 @@ __all__ = [
     "saturations",
     "save",
     "scaling",
+    "scatter_matrix",
     "schedule",
     "serving",
     "step_bounds",

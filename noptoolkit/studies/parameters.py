@@ -23,7 +23,7 @@ from noptoolkit.pipeline import run
 from noptoolkit.stages import Run
 from noptoolkit.step import POLICIES, Policy
 from noptoolkit.studies.memory import Memory
-from noptoolkit.studies.space import Point, Space
+from noptoolkit.studies.space import Point, Points, Space
 from noptoolkit.topology import BUILDERS
 from noptoolkit.topology.builder_options import Parts
 from noptoolkit.topology.composition import scale_bandwidth
@@ -59,7 +59,7 @@ OPTIONS = ("allocator", "objective", "degree", "routing", "tol")
 OF_POLICY = ("prefetch", "micro_batches", "contention", "chunks", "rounds")
 
 
-def check_parameters(space: Space) -> None:
+def check_parameters(space: Space | Points) -> None:
     """Raise if a parameter is not known, or a point would lack a package or a workload.
 
     Raises
@@ -236,7 +236,7 @@ def _below(point: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name.removeprefix(prefix): value for name, value in point.items() if name.startswith(prefix)}
 
 
-def _taken_params(space: Space) -> set[str]:
+def _taken_params(space: Space | Points) -> set[str]:
     """Return the arguments that at least one builder of a space takes."""
     values = dict(space.parameters)
     if not any(name.startswith("params.") for name in values):

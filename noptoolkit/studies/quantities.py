@@ -10,7 +10,7 @@ from noptoolkit._numbers import is_number
 from noptoolkit.errors import NopError
 from noptoolkit.units import parse_quantity
 
-__all__ = ["as_number", "split_quantity"]
+__all__ = ["as_number", "base_unit", "split_quantity"]
 
 UNITS = ("B/s", "B", "s", "m", "J/bit", "FLOP/s", "W", "J", "m2")
 """Base units of texts, the likely ones first."""
@@ -44,17 +44,28 @@ def as_number(value: Any) -> float | None:
         return float(value)
     if is_number(value):
         return float(value)
-    return _parsed(value) if isinstance(value, str) else None
+    return _parsed(value)[0] if isinstance(value, str) else None
+
+
+def base_unit(value: Any) -> str:
+    """Return the base unit of a quantity; empty for pure numbers and other text.
+
+    Examples
+    --------
+    >>> base_unit("128 GB/s"), base_unit("10 mm"), base_unit(3), base_unit("mesh")
+    ('B/s', 'm', '', '')
+    """
+    return _parsed(value)[1] if isinstance(value, str) else ""
 
 
 @lru_cache(maxsize=65536)
-def _parsed(text: str) -> float | None:
+def _parsed(text: str) -> tuple[float | None, str]:
     number, unit = split_quantity(text)
     if number is None or not unit:
-        return number
+        return number, ""
     for base in UNITS:
         try:
-            return parse_quantity(text, base)
+            return parse_quantity(text, base), base
         except NopError:
             continue
-    return None
+    return None, ""

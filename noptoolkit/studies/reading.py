@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,17 +11,23 @@ from typing import TYPE_CHECKING, Any
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import FormatError, NopError, UnknownNameError
 from noptoolkit.formats.results import replace_file
-from noptoolkit.studies.quantities import as_number
+from noptoolkit.studies.filters import filter_of
 from noptoolkit.studies.store import Store, value_of
 from noptoolkit.tables import Column, Missing, Table, value_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["diff_studies", "export_table", "study_frame", "study_table"]
-
-FILTER = re.compile(r"\s*([\w.*<>+-]+?)\s*(<=|>=|==|!=|=|<|>)\s*(.+?)\s*")
-"""One comparison: a parameter or a metric, and a value."""
+__all__ = [
+    "diff_studies",
+    "export_table",
+    "point_text",
+    "results_of",
+    "shown",
+    "study_frame",
+    "study_name",
+    "study_table",
+]
 
 
 def study_table(
@@ -92,14 +97,14 @@ def study_table(
         f"{base} ORDER BY {order}{limit}",
         [*values, *ordered],
     )
-    found = _results(store, [row[0] for row in rows])
+    found = results_of(store, [row[0] for row in rows])
     points = [json.loads(row[1]) for row in rows]
     parameters = [one for one, source in names.items() if source == "settings"]
-    shown = {one for one in parameters if len({json.dumps(point.get(one)) for point in points}) > 1}
+    visible = {one for one in parameters if len({json.dumps(point.get(one)) for point in points}) > 1}
     measured = [one for one, source in names.items() if source == "results"]
     columns = [
         Column("point", "", "", "digest of the point"),
-        *(Column(one, one.removeprefix("params."), shown=one in shown, form="g") for one in parameters),
+        *(Column(one, one.removeprefix("params."), shown=one in visible, form="g") for one in parameters),
         *(Column(one, metrics[one][0], metrics[one][1], metrics[one][3]) for one in measured),
         Column("status"),
         Column("layout", shown=False),
@@ -109,7 +114,7 @@ def study_table(
         told = status or "not yet"
         if error:
             told = f"failed: {error.splitlines()[0]}"
-        line = [key[:8], *(_shown(point.get(one)) for one in parameters)]
+        line = [key[:8], *(shown(point.get(one)) for one in parameters)]
         line += [found[key].get(one) for one in measured]
         body.append([*line, told, layout or ""])
     cut = [f"{len(rows):,} of {total:,} points"] if len(rows) < total else []
@@ -134,12 +139,12 @@ def diff_studies(store: Store, first: str, second: str, *, other: Store | None =
         dict(one.ask("SELECT point, key FROM points WHERE study = ? ORDER BY position", (name,)))
         for one, name in zip(stores, names, strict=True)
     ]
-    results = [_results(one, list(keys.values())) for one, keys in zip(stores, held, strict=True)]
+    results = [results_of(one, list(keys.values())) for one, keys in zip(stores, held, strict=True)]
     units = {name: about[1] for one in stores for name, about in one.metrics().items()}
     rows = []
     for point in dict.fromkeys([*held[0], *held[1]]):
         pair = [found.get(keys.get(point, ""), {}) for keys, found in zip(held, results, strict=True)]
-        said = _point_text(json.loads(point))
+        said = point_text(json.loads(point))
         lacking = [i for i, keys in enumerate(held) if point not in keys]
         if lacking:
             rows.append([said, "", *("no point" if i in lacking else "" for i in (0, 1)), None])
@@ -249,24 +254,22 @@ def _names(store: Store, study: str) -> dict[str, str]:
 
 
 def _filter(text: str, names: dict[str, str]) -> tuple[str, list[Any]]:
-    found = FILTER.fullmatch(text)
-    if found is None:
-        raise FormatError(f"filter {text!r} cannot be read; write it like 'step < 10 ms'")
-    name, sign, value = found[1], {"==": "="}.get(found[2], found[2]), found[3].strip("'\"")
-    source = names.get(name) or _unknown(name, names)
+    """Return a comparison in the words of the database, and what it compares with."""
+    found = filter_of(text, names)
+    source, sign = names[found.name], found.sign
     if source == "status":
-        return f"coalesce(evaluations.status, 'not yet') {sign} ?", [value]
-    number = as_number({"true": True, "false": False}.get(value, value))
-    column, given = ("number", number) if number is not None else ("text", value)
+        return f"coalesce(evaluations.status, 'not yet') {sign} ?", [found.value]
+    column = "text" if isinstance(found.value, str) else "number"
     clause = f"points.key IN (SELECT key FROM {source} WHERE name = ? AND {column} {sign} ?)"
-    return clause, [name, given]
+    return clause, [found.name, found.value]
 
 
 def _unknown(name: str, names: dict[str, str]) -> str:
     raise UnknownNameError(f"no parameter or metric {name!r} in the study; {did_you_mean(name, names)}")
 
 
-def _results(store: Store, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+def results_of(store: Store, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the metrics of some points, by key and name."""
     found: dict[str, dict[str, Any]] = {key: {} for key in keys}
     if len(keys) > 500:
         rows = store.ask("SELECT key, name, number, text, missing FROM results")
@@ -279,12 +282,14 @@ def _results(store: Store, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _shown(value: Any) -> Any:
+def shown(value: Any) -> Any:
+    """Return a parameter's value as the cell of a table."""
     return value if value is None or isinstance(value, str | bool | int | float) else json.dumps(value)
 
 
-def _point_text(point: dict[str, Any]) -> str:
-    return ", ".join(f"{name.removeprefix('params.')}={_shown(value)}" for name, value in point.items())
+def point_text(point: dict[str, Any]) -> str:
+    """Return a point in one line."""
+    return ", ".join(f"{name.removeprefix('params.')}={shown(value)}" for name, value in point.items())
 
 
 def _is_real(value: Any) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -22,7 +22,7 @@ from noptoolkit.errors import NopError, UnknownNameError
 from noptoolkit.studies.conditions import Condition, condition
 from noptoolkit.studies.quantities import as_number, split_quantity
 
-__all__ = ["MOST_POINTS", "Point", "Range", "Sample", "Space"]
+__all__ = ["MOST_POINTS", "Point", "Points", "Range", "Sample", "Space"]
 
 Point = dict[str, Any]
 """Value of each parameter."""
@@ -280,6 +280,67 @@ class Space:
             return np.asarray(qmc.LatinHypercube(dimensions, seed=rng).random(count))
         power = max(math.ceil(math.log2(count)), 0)  # a Sobol sequence is balanced in powers of two
         return np.asarray(qmc.Sobol(dimensions, seed=rng).random_base2(power))[:count]
+
+
+@dataclass(frozen=True, init=False)
+class Points:
+    """Points given one by one, in place of a space.
+
+    Parameters
+    ----------
+    points
+        Value of each parameter; points may have different parameters.
+
+    Raises
+    ------
+    NopError
+        If there is no point.
+
+    Examples
+    --------
+    >>> points = Points([{"builder": "mesh", "params.rows": 2}, {"builder": "ring", "params.count": 4}])
+    >>> points.size, points.names
+    (2, ('builder', 'params.rows', 'params.count'))
+    """
+
+    points: tuple[Point, ...]
+
+    def __init__(self, points: Iterable[Point]) -> None:
+        object.__setattr__(self, "points", tuple(dict(point) for point in points))
+        if not self.points:
+            raise NopError("the space is empty: no point is given")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parameters."""
+        return tuple(dict.fromkeys(name for point in self.points for name in point))
+
+    @property
+    def parameters(self) -> tuple[tuple[str, Any], ...]:
+        """Parameters with the values that they take."""
+        taken: dict[str, dict[str, Any]] = {}
+        for point in self.points:
+            for name, value in point.items():
+                taken.setdefault(name, {})[repr(value)] = value
+        return tuple((name, _Values(list(values.values()))) for name, values in taken.items())
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        return len(self.points)
+
+    def describe(self) -> str:
+        """Return the size in words."""
+        return f"{self.size:,} points given"
+
+    def check_size(self) -> None:
+        """Raise NopError if there are too many points."""
+        if self.size > MOST_POINTS:
+            raise NopError(f"{self.describe()}, more than {MOST_POINTS:,}")
+
+    def __iter__(self) -> Iterator[Point]:
+        """Yield each point."""
+        yield from self.points
 
 
 @dataclass(frozen=True, init=False)

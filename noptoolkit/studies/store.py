@@ -106,10 +106,9 @@ class Store:
         self._base.close()
 
     def studies(self) -> dict[str, int]:
-        """Return the number of points of each study."""
-        return {
-            name: int(count) for name, count in self.ask("SELECT study, count(*) FROM points GROUP BY study")
-        }
+        """Return the number of points of each study, but of those whose names begin with a dot."""
+        rows = self.ask("SELECT study, count(*) FROM points GROUP BY study")
+        return {name: int(count) for name, count in rows if not name.startswith(".")}
 
     def metrics(self) -> dict[str, tuple[str, str, str, str]]:
         """Return title, unit, better direction and meaning of each metric that is stored."""
@@ -225,6 +224,16 @@ class Store:
             for (body,) in self.ask("SELECT body FROM layouts WHERE key = ?", (key,)):
                 found[key] = _unpacked_layout(body)
         return found
+
+    def layout_note(self, key: str) -> str:
+        """Return in words which layout a point had; empty where none was asked for."""
+        rows = self.ask("SELECT layout FROM evaluations WHERE key = ?", (key,))
+        return str(rows[0][0] or "") if rows else ""
+
+    def fixed_layouts(self) -> list[Allocation]:
+        """Return the layouts that all points of a study share."""
+        rows = self.ask("SELECT body FROM layouts WHERE key LIKE 'fixed %'")
+        return [_unpacked_layout(body) for (body,) in rows]
 
     def claim(self, keys: Sequence[str]) -> list[str]:
         """Return those keys that this process may evaluate: no other one is at them."""

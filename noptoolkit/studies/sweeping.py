@@ -21,13 +21,14 @@ from noptoolkit.studies.evaluation import ARTEFACTS, Evaluation, Task, Value, ev
 from noptoolkit.studies.executors import Executor, executor_of
 from noptoolkit.studies.memory import Memory, layout_digest, memory_of
 from noptoolkit.studies.parameters import applied, check_parameters, content_of_point, run_of
-from noptoolkit.studies.space import Point, Space
+from noptoolkit.studies.space import Point, Points, Space
 from noptoolkit.studies.store import Store
 
 __all__ = ["Row", "sweep", "sweep_all"]
 
 LayoutMode = Literal["own", "fixed"]
 LAYOUTS: tuple[str, ...] = ("own", "fixed")
+FIXED = "fixed: that of the first point"
 PAUSE = 0.1
 """Between two looks at what another process is doing, in s."""
 
@@ -64,12 +65,12 @@ class Row:
 
 
 def sweep(
-    space: Space | Mapping[str, Any],
+    space: Space | Points | Mapping[str, Any],
     metrics: Sequence[str | Metric] = ("all_to_all", "links"),
     *,
     store: str | Path | Store | None = None,
     study: str = "study",
-    layout: LayoutMode = "own",
+    layout: LayoutMode | Allocation = "own",
     jobs: int = 1,
     scheduler: str | None = None,
     artefacts: Sequence[str] = (),
@@ -83,7 +84,7 @@ def sweep(
     Parameters
     ----------
     space
-        Parameters and their values.
+        Parameters and their values; or single `Points`.
     metrics
         Names in `noptoolkit.metrics.METRICS` or `Metric` records. Only the stages that they need are
         computed; of stored points, only metrics that are missing.
@@ -93,7 +94,7 @@ def sweep(
         Name of the study in the store.
     layout
         ``own``: each point has the layout that its allocator finds; points that ask the allocator the same
-        share it. ``fixed``: the layout of the first point, for all.
+        share it. ``fixed``: the layout of the first point, for all. Or the layout itself, for all.
     jobs
         Processes at once; -1 for one per core.
     scheduler
@@ -120,9 +121,9 @@ def sweep(
     >>> [(row.point["params.rows"], row.values["links"]) for row in rows]
     [(2, 4), (3, 12)]
     """
-    chosen = space if isinstance(space, Space) else Space(space)
+    chosen = space if isinstance(space, Space | Points) else Space(space)
     wanted = _metrics_of(metrics)
-    if layout not in LAYOUTS:
+    if not isinstance(layout, Allocation) and layout not in LAYOUTS:
         raise UnknownNameError(f"no layout {layout!r}; {did_you_mean(layout, LAYOUTS)}")
     for name in artefacts:
         resolve(name, ARTEFACTS, "artefact")
@@ -177,7 +178,7 @@ class _Sweeping:
     store: Store
     points: dict[str, Point]
     metrics: dict[str, Metric]
-    layout: LayoutMode
+    layout: LayoutMode | Allocation
     artefacts: tuple[str, ...]
     executor: Executor
     progress: Progress | None
@@ -243,7 +244,10 @@ class _Sweeping:
     def _prepare(self) -> None:
         """Find the layout that all points share, or take over the layouts that are stored."""
         memory = memory_of(self.token)
-        if self.layout == "fixed":
+        if isinstance(self.layout, Allocation):
+            self.fixed = self.layout
+            self.store.save_layouts({f"fixed {self.layout.digest()}": self.layout})
+        elif self.layout == "fixed":
             first = next(iter(self.points))
             made = run_of(self.points[first], memory)
             key = f"fixed {digest('reference', [first])}"
@@ -304,7 +308,7 @@ class _Sweeping:
         return Task(key, self.points[key], metrics, self.fixed, self.artefacts, known)
 
     def _save(self, found: Evaluation, lacking: Sequence[str]) -> None:
-        note = "fixed: that of the first point" if self.layout == "fixed" else _shared_by(found)
+        note = FIXED if self.layout == "fixed" else "fixed: given" if self.fixed else _shared_by(found)
         self.store.save(found, {name: self.metrics[name] for name in lacking}, note)
 
     def _row(self, found: Evaluation) -> Row:
@@ -376,14 +380,14 @@ def _metrics_of(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
     return chosen
 
 
-def _keyed(space: Space, layout: LayoutMode, memory: Memory) -> dict[str, Point]:
+def _keyed(space: Space | Points, layout: LayoutMode | Allocation, memory: Memory) -> dict[str, Point]:
     """Return the points by the digest of what their results depend on; equal points once."""
     found: dict[str, Point] = {}
-    reference = ""
+    reference = layout.digest() if isinstance(layout, Allocation) else ""
     for given in space:
         point = applied(given)
         content = content_of_point(point, memory)
-        if layout == "fixed":
+        if layout != "own":
             reference = reference or digest("point", content)
             content = {**content, "layout of": reference}
         found.setdefault(digest("point", content), point)

@@ -24,7 +24,7 @@ from noptoolkit.pipeline import run
 from noptoolkit.progress import Countdown, Progress
 from noptoolkit.routing.rules import Routing
 from noptoolkit.stages import LayoutKey, Run
-from noptoolkit.step import Policy
+from noptoolkit.step import Policy, check_computes
 from noptoolkit.tables import Column, Missing, Table
 from noptoolkit.trace import ORIGINS
 from noptoolkit.traffic.routed import Degree
@@ -241,6 +241,9 @@ def compare(
         raise NopError(f"jobs={jobs!r}: give how many runs at once, or -1 for one per core")
     chosen = _metrics_of(metrics)
     places = [load_topology(package) for package in given]
+    if metrics is None:  # all of them: the step among them computes
+        for place in places:
+            check_computes(place)
     factors: list[tuple[str, float] | None] = [None] * len(places)
     if normalise is not None:
         level = physical.normalise(places, normalise)

@@ -103,6 +103,17 @@ def serving_curve() -> nop.serving.ServingCurve:
     return nop.serving.serve(package(), workload(), allocation(), context=128, batch="1,4,16")
 
 
+@cache
+def study() -> nop.studies.Study:
+    space = {
+        "builder": ["ring", "mesh"],
+        "params.count": [4, 6],
+        "params.rows": [2, 3],
+        "workload": "stdlib-moe",
+    }
+    return nop.studies.Study.of(nop.studies.sweep_all(space, ["links", "total_bandwidth"]))
+
+
 METHODS = ("contiguous", "round-robin")
 
 EXAMPLES: dict[str, Callable[[], Any]] = {
@@ -112,6 +123,7 @@ EXAMPLES: dict[str, Callable[[], Any]] = {
     "CollectiveResult": lambda: nop.collective(package(), "all-reduce", "1 MB"),
     "Comparison": lambda: nop.compare([package()], [workload()], allocator="contiguous", routing="shortest"),
     "FlowResult": flow,
+    "Front": lambda: nop.studies.pareto_front(study(), "links,max total_bandwidth"),
     "Ladder": lambda: flow().ladder(3),
     "LayoutReport": lambda: nop.compare_layouts(
         workload().trace, package(), methods=("contiguous", "round-robin")
@@ -130,6 +142,7 @@ EXAMPLES: dict[str, Callable[[], Any]] = {
     "Schedule": schedule,
     "Sequence[float]": lambda: [1.0],
     "StepSchedule": schedule,
+    "Study": lambda: study(),
     "Simulation": lambda: curve().runs[0],
     "Sequence[FlowResult]": lambda: [flow(), flow()],
     "Sequence[Mapping[str, float | str]]": lambda: [

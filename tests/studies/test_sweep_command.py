@@ -89,3 +89,29 @@ def test_ctrl_c_keeps_what_is_finished_and_exits_130(study: Path) -> None:
         [(count,)] = store.ask("SELECT count(*) FROM evaluations WHERE status = 'done'")
         assert 3 <= count < 995
         assert store.ask("SELECT count(*) FROM claims") == [(0,)]
+
+
+def test_results_judge_points(study: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert command("sweep", study, "--jobs", "1", "--json") == 0
+    keys = [row["point"] for row in json.loads(capsys.readouterr().out)["rows"]]
+    store = study.with_suffix(".db")
+    assert command("results", store, "--pareto", "links,max params.count", "--json") == 0
+    assert [row["links"] for row in json.loads(capsys.readouterr().out)["rows"]] == [4, 6, 8]
+    assert command("results", store, "--pareto", "links", "--out", tmp_path / "pictures") == 1
+    assert "needs two goals" in capsys.readouterr().err
+    assert command("results", store, "--pareto", "links,total_bandwidth", "--out", tmp_path / "pictures") == 0
+    capsys.readouterr()
+    names = {f"{name}.{ending}" for name in ("front", "parallel", "scatter") for ending in ("png", "svg")}
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == names
+    assert command("results", store, "--best", "max links", "--where", "links < 8", "--json") == 0
+    assert [row["links"] for row in json.loads(capsys.readouterr().out)["rows"]] == [6, 4]
+    assert command("results", store, "--best", "links", "--where", "links < 3") == 1
+    assert "met by 0 of 3, nearest 4" in capsys.readouterr().err
+    assert command("results", store, "--why", keys[0], keys[2], "--metric", "links") == 0
+    shown = capsys.readouterr().out
+    assert "1 input differs" in shown
+    assert "100 %" in shown
+    assert command("results", store, "--why", keys[0], "zzzz") == 1
+    assert "no point 'zzzz'" in capsys.readouterr().err
+    assert command("results", store, "--best", "links", "--pareto", "links") == 2
+    assert command("results", store, "--metric", "links") == 2
