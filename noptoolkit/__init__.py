@@ -8,10 +8,11 @@ Every public name is loaded from its room when it is first used, so that importi
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noptoolkit import _moved
-from noptoolkit._pictures import name_artist
+from noptoolkit._pictures import name_artist, name_reporter
 from noptoolkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ __all__ = [
     "physical",
     "plans",
     "plot",
+    "report",
     "resilience",
     "run",
     "save_topology",
@@ -149,5 +151,12 @@ def _drawn(value: object) -> str | None:
     return svg_of(value)
 
 
+def _reported(value: object, path: str | Path) -> None:
+    from noptoolkit.report import write_report
+
+    write_report(value, path)
+
+
 name_artist(_drawn)
+name_reporter(_reported)
 _moved.install()

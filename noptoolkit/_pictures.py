@@ -1,14 +1,15 @@
-"""How a type that stands below the plots comes to its picture in a notebook.
+"""How a type that stands below the plots comes to its picture in a notebook, and to its page.
 
 Imports point down, so a package does not know who draws it: the top of the house names an artist, and
-whoever is asked for a picture asks that one.
+whoever is asked for a picture asks that one. Pages (`noptoolkit.report`) go the same way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-__all__ = ["Artist", "name_artist", "picture_of"]
+__all__ = ["Artist", "Reported", "Reporter", "name_artist", "name_reporter", "picture_of"]
 
 Artist = Callable[[object], str | None]
 _artists: list[Artist] = []
@@ -28,3 +29,31 @@ def picture_of(value: object) -> str | None:
     True
     """
     return _artists[0](value) if _artists else None
+
+
+Reporter = Callable[[object, str | Path], None]
+_reporters: list[Reporter] = []
+
+
+def name_reporter(reporter: Reporter) -> None:
+    """Let ``reporter`` write the pages that `Reported.to_html` is asked for."""
+    _reporters[:] = [reporter]
+
+
+class Reported:
+    """A result that writes itself as a page."""
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the result as one HTML page that needs no network (needs the extra ``report``).
+
+        Parameters
+        ----------
+        path
+            File to write.
+
+        Raises
+        ------
+        NopError
+            If the extra is not installed, or the place cannot be written to.
+        """
+        _reporters[0](self, path)

@@ -22,6 +22,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from noptoolkit import traffic
+from noptoolkit._pictures import Reported
 from noptoolkit._version import __version__
 from noptoolkit.allocation import Allocation, Allocator, PackageTime, allocate, package_time
 from noptoolkit.allocation.allocating import Objective
@@ -57,7 +58,7 @@ STAGES = ("allocation", "dispatch", "combine", "uniform", "plan")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Run:
+class Run(Reported):
     """One workload on one package; every stage is computed when it is first asked for, once.
 
     Made by `run`. It is picklable, with the stages computed so far, and may be asked by several threads.

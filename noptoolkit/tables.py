@@ -19,7 +19,17 @@ from typing import Any
 from noptoolkit._table_text import html_table, text_table, wrapped
 from noptoolkit.units import format_quantity
 
-__all__ = ["Amount", "Cell", "Column", "Missing", "Table", "html_table", "text_table", "value_text"]
+__all__ = [
+    "Amount",
+    "Cell",
+    "Column",
+    "Missing",
+    "Table",
+    "cell_text",
+    "html_table",
+    "text_table",
+    "value_text",
+]
 
 
 @dataclass(frozen=True)
@@ -201,7 +211,7 @@ class Table:
         """Return what is printed: the headings, and the rows as text."""
         shown = [i for i, column in enumerate(self.columns) if column.shown]
         head = [self.columns[i].heading for i in shown]
-        body = [[_cell_text(row[i], self.columns[i]) for i in shown] for row in self.rows]
+        body = [[cell_text(row[i], self.columns[i]) for i in shown] for row in self.rows]
         if not self.sideways:
             return head, body
         turned = [list(line) for line in zip(head, *body, strict=True)]
@@ -331,7 +341,8 @@ def value_text(value: float, unit: str = "", form: str = "") -> str:
     return f"{value:,d}" if isinstance(value, int) else f"{value:.2f}"
 
 
-def _cell_text(cell: Cell, column: Column) -> str:
+def cell_text(cell: Cell, column: Column) -> str:
+    """Return a cell as a column prints it."""
     if cell is None:
         return ""
     if isinstance(cell, Missing):

@@ -29,6 +29,7 @@ LAYERS = [
     {"pipeline"},
     {"metrics", "whatif"},
     {"study", "studies"},
+    {"drawing"},
     {"plot", "report"},
     {"cli", "notebook"},
     {"__main__", "__init__"},

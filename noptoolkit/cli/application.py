@@ -23,13 +23,14 @@ from noptoolkit.cli import (
     planning,
     plotting,
     reading,
+    reporting,
     reproducing,
     scheduling,
     serving,
     simulating,
     sweeping,
 )
-from noptoolkit.cli.screen import errors, output
+from noptoolkit.cli.screen import errors, output, warned
 from noptoolkit.errors import NopError
 
 __all__ = ["app", "main"]
@@ -72,6 +73,7 @@ app.command("simulate")(simulating.simulate)
 app.command("plan")(planning.plan)
 app.command("sweep")(sweeping.sweep)
 app.command("results")(reading.results)
+app.command("report")(reporting.report)
 app.command("convert")(converting.convert)
 app.command("reproduce")(reproducing.reproduce)
 
@@ -89,6 +91,8 @@ def main(words: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the locale has no letters for
     warnings.showwarning = _show_warning
+    warned.clear()
+    reporting.words[:] = sys.argv[1:] if words is None else words
     try:
         app(args=words)
     except NopError as error:
@@ -113,4 +117,5 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    warned.append(str(message))
     errors.print(f"warning: {message}", markup=False, highlight=False, soft_wrap=True)

@@ -27,6 +27,7 @@ from noptoolkit.cli.options import (
     workload_of,
 )
 from noptoolkit.cli.pictures import write_what_if
+from noptoolkit.cli.reporting import Report, checked_report, write_page_of
 from noptoolkit.cli.screen import AsJson, errors, print_json, progress, show
 from noptoolkit.errors import NopError
 from noptoolkit.flow import FlowResult, Ladder, Upgrade, congestion
@@ -92,6 +93,7 @@ def what_if(
     jobs: Jobs = 1,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for tables and pictures.")] = None,
     bandwidth: Bandwidth = None,
+    report: Report = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what other bandwidths or faster parts would do, how far that holds, and what limits next.
@@ -102,6 +104,7 @@ def what_if(
         raise typer.BadParameter("--link needs --to or --by, and they need --link", param_hint="--link")
     if on is None and (step or part or settings or any((mode, sequences, length, micro_batches))):
         raise typer.BadParameter("--step, --part, --set, ... need a workload", param_hint="--on")
+    checked_report(report)
     package = topology_of(topology, bandwidth)
     spent = None if budget is None else budget_of(package, budget)
     folder = None if out is None else made_folder(out)
@@ -148,6 +151,7 @@ def what_if(
         if one is not None and step:
             tables.append(what_limits(one, factor=times, jobs=jobs, progress=tell).table())
         written = () if folder is None else write_what_if(tables, drawn, folder)
+    write_page_of([*([one] if one is not None else []), *drawn, *tables], report)
     if as_json:
         print_json({"schema": 1, "tables": [table.as_json() for table in tables]})
     else:

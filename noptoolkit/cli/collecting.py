@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from noptoolkit.cli.options import Bandwidth, Topology, folder_and_file, topology_of
+from noptoolkit.cli.reporting import Report, checked_report, write_page_of
 from noptoolkit.cli.screen import AsJson, errors, print_json, progress, show
 from noptoolkit.collectives import collective as solve
 from noptoolkit.collectives import compare_algorithms
@@ -74,12 +75,14 @@ def collective(
         Path | None, typer.Option("-o", "--out", help="Folder for the schedule and the tables.")
     ] = None,
     bandwidth: Bandwidth = None,
+    report: Report = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the fastest way to run a collective, its bound and cut, and what algorithms of today reach."""
     folder, file = folder_and_file(out, schedule, "--schedule")
     if folder is not None and file is None:
         file = folder / "schedule.json"
+    checked_report(report)
     package = topology_of(topology, bandwidth)
     members: str | list[str] | None = among
     if among is not None and among not in ("experts", "terminals"):
@@ -120,6 +123,7 @@ def collective(
         save_table(folder / "collective", found.table())
         if seen is not None:
             save_table(folder / "simulation", seen.table())
+    write_page_of([found] if seen is None else [found, seen], report)
     if seen is not None and as_json:
         print_json({"collective": found.table().as_json(), "simulation": seen.table().as_json()})
     else:

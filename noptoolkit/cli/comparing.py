@@ -32,6 +32,7 @@ from noptoolkit.cli.options import (
     workload_of,
 )
 from noptoolkit.cli.pictures import write_comparison
+from noptoolkit.cli.reporting import Report, checked_report, write_page_of
 from noptoolkit.cli.screen import AsJson, Verbose, errors, print_json, progress, show
 from noptoolkit.formats.results import made_folder, replace_file
 
@@ -64,11 +65,13 @@ def compare(
         ),
     ] = None,
     bandwidth: Bandwidth = None,
+    report: Report = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
     """Compare topologies on workloads: one table per workload, and pictures with -o."""
     batch = (mode, sequences, length, micro_batches)
+    checked_report(report)
     placed = placement(allocator, allocation)
     folder = None if out is None else made_folder(out)
     with progress() as tell:
@@ -94,6 +97,7 @@ def compare(
             if changed is not None:
                 replace_file(folder / "what-if.csv", changed.csv())
                 written = (*written, "what-if.csv")
+    write_page_of(result, report)
     if as_json:
         more = {} if changed is None else {"what_if": changed.as_json()}
         print_json({**result.as_json(), **more})

@@ -16,6 +16,7 @@ from noptoolkit.cli.options import (
     complete_workload,
     workload_of,
 )
+from noptoolkit.cli.reporting import Report, checked_report, write_page_of
 from noptoolkit.cli.screen import AsJson, progress, show
 from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder, save_table
@@ -76,10 +77,13 @@ def plan(
     ] = "ideal",
     time_limit: Annotated[float, typer.Option(help="Time for the search, in s.")] = 60.0,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder for the table.")] = None,
+    report: Report = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the best parallel plans of a model on a package, certified, or the step of one plan (show)."""
+    checked_report(report)
     machine = load_topology(package)
+    result: Any = None
     known = _constants(constants)
     if what[0] == "show":
         if on is None:
@@ -88,7 +92,8 @@ def plan(
             raise typer.BadParameter("say which plan to show, such as 'TP2 EP8 PP8'", param_hint="PLAN")
         workload = workload_of(on, settings, mode, sequences, length, None)
         shown = plan_of(" ".join(what[1:]), micro_batches=micro_batches, folded=folded)
-        table = plan_step(shown, workload, machine, constants=known).table()
+        result = plan_step(shown, workload, machine, constants=known)
+        table = result.table()
     else:
         if len(what) > 1:
             raise typer.BadParameter(f"one model at a time, not {' '.join(what)!r}", param_hint="MODEL")
@@ -108,8 +113,10 @@ def plan(
                 report=tell,
             )
             table = found.pareto_table() if pareto else found.table()
+            result = [found, table] if pareto else found
     if out is not None:
         save_table(made_folder(out) / "plan", table)
+    write_page_of(result, report)
     show(table, as_json=as_json)
 
 

@@ -28,6 +28,7 @@ from noptoolkit.cli.options import (
     workload_of,
 )
 from noptoolkit.cli.pictures import write_schedule
+from noptoolkit.cli.reporting import Report, checked_report, write_page_of
 from noptoolkit.cli.screen import AsJson, Verbose, errors, progress, show
 from noptoolkit.formats.results import made_folder
 from noptoolkit.pipeline import run
@@ -54,10 +55,12 @@ def schedule(
         Path | None, typer.Option("-o", "--out", help="Folder for the Gantt chart and the Perfetto trace.")
     ] = None,
     bandwidth: Bandwidth = None,
+    report: Report = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
     """Schedule one step: makespan against its bound, what is exposed, what is busy, energy."""
+    checked_report(report)
     placed = placement(allocator, allocation)
     package, workload = (
         topology_of(topology, bandwidth),
@@ -68,7 +71,7 @@ def schedule(
     if micro_batches is not None:
         chosen = replace(POLICIES[policy], micro_batches=micro_batches)
     with progress() as tell:
-        plan = run(
+        one = run(
             package,
             workload,
             allocator=placed,
@@ -78,8 +81,10 @@ def schedule(
             rng=seed,
             progress=tell,
             report=tell if verbose else None,
-        ).plan
+        )
+        plan = one.plan
         written = () if folder is None else write_schedule(plan, folder)
+    write_page_of(one, report)
     show(plan.table(), as_json=as_json)
     if folder is not None:
         errors.print(f"written to {folder}: {', '.join(written)}", markup=False, highlight=False)

@@ -17,10 +17,23 @@ from noptoolkit._table_text import NAME_WIDTH, wrap_name
 from noptoolkit.progress import Progress
 from noptoolkit.tables import Table
 
-__all__ = ["AsJson", "Verbose", "errors", "note", "output", "print_json", "progress", "show", "table"]
+__all__ = [
+    "AsJson",
+    "Verbose",
+    "errors",
+    "note",
+    "output",
+    "print_json",
+    "progress",
+    "show",
+    "table",
+    "warned",
+]
 
 output = Console()
 errors = Console(stderr=True)
+warned: list[str] = []
+"""Warnings that the command has given."""
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the table as JSON, in base units, and nothing else.")

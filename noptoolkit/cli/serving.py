@@ -18,6 +18,7 @@ from noptoolkit.cli.options import (
     workload_of,
 )
 from noptoolkit.cli.pictures import save_picture
+from noptoolkit.cli.reporting import Report, checked_report, write_page_of
 from noptoolkit.cli.screen import AsJson, errors, progress, show
 from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder, replace_file
@@ -77,11 +78,13 @@ def serve(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for the table and the picture.")
     ] = None,
+    report: Report = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve a model: time per token, tokens per second and per joule against the batch, and what fits."""
     from noptoolkit import serving as room
 
+    checked_report(report)
     package, workload = load_topology(topology), workload_of(on, settings)
     layout = _layout(package, workload, allocator, allocation)
     folder = None if out is None else made_folder(out)
@@ -104,6 +107,7 @@ def serve(
             resident=resident,
         )
         stream = None if rate is None else _stream(curve, rate, output, chunk, tell)
+    write_page_of([curve, *(stream or ())], report)
     show(curve.table() if as_json else curve.table(ROWS), as_json=as_json)
     for table in stream or ():
         show(table, as_json=as_json)

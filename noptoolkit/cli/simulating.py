@@ -20,6 +20,7 @@ from noptoolkit.cli.options import (
     workload_of,
 )
 from noptoolkit.cli.pictures import save_picture
+from noptoolkit.cli.reporting import Report, checked_report, write_page_of
 from noptoolkit.cli.screen import AsJson, errors, print_json, progress, show
 from noptoolkit.flow import congestion
 from noptoolkit.formats.results import made_folder, replace_file
@@ -73,12 +74,15 @@ def simulate(
         Path | None, typer.Option("-o", "--out", help="Folder for tables, pictures and a trace of packets.")
     ] = None,
     bandwidth: Bandwidth = None,
+    report: Report = None,
     as_json: AsJson = False,
 ) -> None:
     """Simulate routers with buffers and virtual channels, cycle by cycle."""
     from noptoolkit import simulate as room
 
+    checked_report(report)
     package = topology_of(topology, bandwidth)
+    results: list[Any] = []
     router = room.Router(vcs=vcs, depth=depth, packet=packet, flit=flit, speedup=speedup)
     pattern = _pattern(package, traffic)
     asked = [rate is not None, sweep, saturate, on is not None]
@@ -102,6 +106,7 @@ def simulate(
                 seen = room.check(
                     flow, router=router, routing=routing, rng=seed, allow_deadlock=allow_deadlock
                 )
+                results += [flow, seen.run]
                 table = seen.table()
                 layout = f"layout: {stages.allocation.method or 'of a file'}"
                 found.append(replace(table, notes=(layout, *table.notes)))
@@ -112,21 +117,25 @@ def simulate(
         else:
             if rate is not None:
                 run = room.simulate(package, pattern, rate=rate, progress=tell, **common)
+                results.append(run)
                 found.append(run.table())
                 if folder is not None:
                     written += _histogram(run, folder, "latency")
             elif saturate:
                 bracket = room.saturation(package, pattern, progress=tell, **common)
+                results.append(bracket)
                 found.append(bracket.table())
             else:
                 bound = room.load_bound(package, pattern, router=router)
                 rates = [float(x) for x in np.linspace(0.1, 1.0, 10) * min(1.0, 1.05 * bound)]
                 curve = room.latency_curve(package, pattern, rates, threads=threads, progress=tell, **common)
+                results.append(curve)
                 table = curve.table()
                 limit = f"no routing carries more than {bound:.4g} flits per cycle and source"
                 found.append(replace(table, notes=(*table.notes, limit)))
                 if folder is not None:
                     written += _curve(curve, bound, folder)
+    write_page_of(results, report)
     if as_json and len(found) > 1:
         print_json({"tables": [table.as_json() for table in found]})
     else:

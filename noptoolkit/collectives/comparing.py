@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from noptoolkit._pictures import Reported
 from noptoolkit.collectives.classic import ALGORITHMS
 from noptoolkit.collectives.result import CollectiveResult
 from noptoolkit.collectives.solving import collective
@@ -14,7 +15,7 @@ __all__ = ["AlgorithmComparison", "compare_algorithms"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AlgorithmComparison:
+class AlgorithmComparison(Reported):
     """The optimum of a request and what algorithms of today make of it.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from noptoolkit._arrays import Floats
-from noptoolkit._pictures import picture_of
+from noptoolkit._pictures import Reported, picture_of
 from noptoolkit.collectives.answers import CollectiveCut
 from noptoolkit.collectives.requests import Request
 from noptoolkit.collectives.schedule import CollectiveSchedule
@@ -30,7 +30,7 @@ CollectiveStatus = Literal[
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class CollectiveResult:
+class CollectiveResult(Reported):
     """The answer of `collective`: a schedule, its time, and a time that no schedule can undercut.
 
     Parameters

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from noptoolkit._arrays import Floats
+from noptoolkit._pictures import Reported
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow.best_widths import search_of
 from noptoolkit.flow.result import FlowResult
@@ -79,7 +80,7 @@ class Rung:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Ladder:
+class Ladder(Reported):
     """Bottlenecks in the order in which they bind, each removed in the cheapest way.
 
     Parameters

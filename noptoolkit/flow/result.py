@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from noptoolkit._arrays import Floats
-from noptoolkit._pictures import picture_of
+from noptoolkit._pictures import Reported, picture_of
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow.bounds.cuts import Cut, slowest_cut
 from noptoolkit.network import FlowNetwork
@@ -71,7 +71,7 @@ class Bottleneck(str):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FlowResult:
+class FlowResult(Reported):
     """Result of `congestion`: loads, the time they take, and a lower bound on the time of any routing.
 
     Parameters

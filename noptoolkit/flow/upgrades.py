@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from noptoolkit._arrays import Floats
+from noptoolkit._pictures import Reported
 from noptoolkit.errors import RoutingError, TopologyError
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.flow.solving_again import evidence_for, solver_of
@@ -61,7 +62,7 @@ class Piece:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BandwidthCurve:
+class BandwidthCurve(Reported):
     """Time of a traffic as a function of the bandwidth of some links.
 
     Parameters
@@ -138,7 +139,7 @@ class BandwidthCurve:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Upgrade:
+class Upgrade(Reported):
     """What other bandwidths of some links do.
 
     Parameters

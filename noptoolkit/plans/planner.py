@@ -21,6 +21,7 @@ from functools import cached_property
 
 from noptoolkit._arrays import Ints
 from noptoolkit._names import did_you_mean
+from noptoolkit._pictures import Reported
 from noptoolkit.errors import InfeasibleError, PlanError, UnknownNameError
 from noptoolkit.package import Package, expect_package
 from noptoolkit.plans.checks import faults_of_fixed
@@ -61,7 +62,7 @@ MOST_PARETO = 12
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Planning:
+class Planning(Reported):
     """The best plans and the proof that there is no better one.
 
     Parameters

@@ -13,8 +13,9 @@ from matplotlib.patches import Rectangle
 
 from noptoolkit._arrays import Floats
 from noptoolkit.allocation import Allocation
+from noptoolkit.drawing.layout import Layout
+from noptoolkit.drawing.ribbons import arrange
 from noptoolkit.package import Package
-from noptoolkit.plot._layout import Layout
 from noptoolkit.plot._matrix import colour_bar, draw_matrix, thin_ticks
 from noptoolkit.plot._nodes import (
     GLYPH,
@@ -26,7 +27,6 @@ from noptoolkit.plot._nodes import (
     ink_on,
     points_per_unit,
 )
-from noptoolkit.plot._ribbons import arrange
 from noptoolkit.plot._style import MARK, PALE, QUANTITY_COLOURS, canvas, heading, origin_note
 from noptoolkit.trace import RoutingTrace
 

@@ -11,14 +11,22 @@ from matplotlib.colors import Normalize
 from matplotlib.patheffects import withStroke
 
 from noptoolkit._arrays import Floats
+from noptoolkit.drawing.layout import kinds_of
+from noptoolkit.drawing.ribbons import (
+    ROOMY,
+    arrange,
+    channel_ribbons,
+    channel_widths,
+    drawn_links,
+    lane_width,
+)
 from noptoolkit.errors import FormatError, ScheduleError
 from noptoolkit.formats.results import file_in_place_of, made_folder
 from noptoolkit.network import flow_network
 from noptoolkit.package import Package
 from noptoolkit.plot._channels import IDLE
 from noptoolkit.plot._matrix import colour_bar
-from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, kinds_of, points_per_unit
-from noptoolkit.plot._ribbons import ROOMY, arrange, channel_ribbons, channel_widths, drawn_links, lane_width
+from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, points_per_unit
 from noptoolkit.plot._rows import origin_of, title_of, window_of
 from noptoolkit.plot._style import INK, QUANTITY_COLOURS, canvas, figure_of, heading, origin_note, quantity
 from noptoolkit.scheduling import Schedule

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
 from noptoolkit._arrays import Floats, Ints
+from noptoolkit.drawing.layout import Layout
+from noptoolkit.drawing.ribbons import channel_ribbons, channel_widths, covering_width, lane_width
 from noptoolkit.package import Package
-from noptoolkit.plot._layout import Layout
-from noptoolkit.plot._ribbons import channel_ribbons, channel_widths, covering_width, lane_width
 
 __all__ = ["IDLE", "draw_channels"]
 

@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
 from noptoolkit.collectives import CollectiveResult
+from noptoolkit.drawing.ribbons import ROOMY, arrange
 from noptoolkit.errors import RoutingError
 from noptoolkit.plot._channels import IDLE, draw_channels
 from noptoolkit.plot._matrix import colour_bar
 from noptoolkit.plot._nodes import Colour, aspect_of, draw_labels, draw_nodes, frame, points_per_unit
-from noptoolkit.plot._ribbons import ROOMY, arrange
 from noptoolkit.plot._style import (
     OKABE_ITO,
     QUANTITY_COLOURS,

@@ -11,11 +11,11 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize, to_hex
 from matplotlib.patches import Patch
 
+from noptoolkit.drawing.ribbons import arrange, lane_width
+from noptoolkit.drawing.stacks import dies_under
 from noptoolkit.errors import RoutingError
 from noptoolkit.plot._matrix import colour_bar
 from noptoolkit.plot._nodes import Colour, aspect_of, draw_labels, draw_nodes, frame, points_per_unit
-from noptoolkit.plot._ribbons import arrange, lane_width
-from noptoolkit.plot._stacks import dies_under
 from noptoolkit.plot._style import (
     MARK,
     MUTED,

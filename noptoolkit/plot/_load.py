@@ -14,14 +14,14 @@ from matplotlib.patches import Circle
 
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit._names import resolve
+from noptoolkit.drawing.layout import Layout
+from noptoolkit.drawing.ribbons import ROOMY, arrange
 from noptoolkit.flow import FlowResult
 from noptoolkit.flow.bounds.cuts import Cut
 from noptoolkit.package import Package
 from noptoolkit.plot._channels import IDLE, draw_channels
-from noptoolkit.plot._layout import Layout
 from noptoolkit.plot._matrix import colour_bar
 from noptoolkit.plot._nodes import Colour, aspect_of, draw_labels, draw_nodes, frame, points_per_unit
-from noptoolkit.plot._ribbons import ROOMY, arrange
 from noptoolkit.plot._style import (
     MARK,
     QUANTITY_COLOURS,

@@ -9,12 +9,12 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
 from noptoolkit._arrays import Floats
+from noptoolkit.drawing.ribbons import ROOMY, arrange
 from noptoolkit.errors import RoutingError, WorkloadError
 from noptoolkit.flow import FlowResult
 from noptoolkit.plot._channels import IDLE, draw_channels
 from noptoolkit.plot._load import used_bandwidth
 from noptoolkit.plot._nodes import Colour, aspect_of, draw_labels, draw_nodes, frame, points_per_unit
-from noptoolkit.plot._ribbons import ROOMY, arrange
 from noptoolkit.plot._style import OKABE_ITO, canvas, heading, legend_below, small_type
 from noptoolkit.traffic import Traffic
 

@@ -23,13 +23,13 @@ from matplotlib.patches import FancyBboxPatch, Patch, Polygon, Rectangle
 from matplotlib.transforms import Transform
 
 from noptoolkit._arrays import Floats
-from noptoolkit.package import Chiplet, Node, Package, Switch
-from noptoolkit.plot._layout import Layout
-from noptoolkit.plot._stacks import rim
-from noptoolkit.plot._style import INK, MUTED, OKABE_ITO, axes_points, figure_width
+from noptoolkit.drawing.colours import INK, MUTED, NODE_COLOURS
+from noptoolkit.drawing.layout import Layout, kinds_of
+from noptoolkit.drawing.stacks import rim
+from noptoolkit.package import Package
+from noptoolkit.plot._style import axes_points, figure_width
 
 __all__ = [
-    "KIND_COLOURS",
     "Colour",
     "Glyph",
     "GlyphHandler",
@@ -38,41 +38,17 @@ __all__ = [
     "draw_nodes",
     "frame",
     "ink_on",
-    "kinds_of",
     "node_legend",
     "points_per_unit",
 ]
 
 Colour = str | tuple[float, float, float] | tuple[float, float, float, float]
 
-KIND_COLOURS = {
-    "attention chiplet": OKABE_ITO["vermilion"],
-    "expert chiplet": OKABE_ITO["blue"],
-    "compute chiplet": OKABE_ITO["green"],
-    "io chiplet": OKABE_ITO["purple"],
-    "switch": "#4A4A4A",
-    "memory stack": OKABE_ITO["orange"],
-    "die underneath": OKABE_ITO["orange"],
-}
 FULLNESS = {"switch": 1.0, "die underneath": 0.6}  # share of the colour in the fill; little elsewhere
 SMALLEST_TYPE = 4.5  # points
 MOST_GROUPS = 32  # groups that are named where their chiplets cannot be
 FEW = 12  # of a kind: its names are worth showing one by one
 GLYPH = 0.66  # mean width of a letter, in type sizes
-
-
-def kinds_of(package: Package, layout: Layout) -> list[str]:
-    """Return what the legend calls each node."""
-    return [
-        "die underneath" if under else _kind_of(node)
-        for node, under in zip(package.nodes, layout.under, strict=True)
-    ]
-
-
-def _kind_of(node: Node) -> str:
-    if isinstance(node, Chiplet):
-        return f"{node.role} chiplet"
-    return "switch" if isinstance(node, Switch) else "memory stack"
 
 
 def frame(ax: Axes, layout: Layout, lines: list[list[Floats]]) -> None:
@@ -149,7 +125,7 @@ def draw_nodes(
 
 def _colours_of(kind: str, *, coloured: bool) -> tuple[str, tuple[float, float, float]]:
     """Return the colours of the edge and the inside of the boxes of a kind."""
-    colour = KIND_COLOURS[kind] if coloured else "#5A5A5A"
+    colour = NODE_COLOURS[kind] if coloured else "#5A5A5A"
     return colour, tint(colour, FULLNESS.get(kind, 0.16 if coloured else 0.06))
 
 

@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.patches import Patch
 
-from noptoolkit._arrays import Floats, Ints
-from noptoolkit.plot._rows import digest_of, group, name_rows, notes_of, rows_of, title_of, window_of
+from noptoolkit.drawing.bars import bars_of, merged
+from noptoolkit.drawing.colours import SPARE_COLOURS, TASK_COLOURS
+from noptoolkit.drawing.rows import digest_of, group, rows_of
+from noptoolkit.plot._rows import name_rows, notes_of, title_of, window_of
 from noptoolkit.plot._style import (
     INK,
     MUTED,
-    OKABE_ITO,
     PALE,
     axes_points,
     canvas,
@@ -28,20 +29,6 @@ from noptoolkit.units import Quantity
 
 __all__ = ["schedule"]
 
-KIND_COLOURS = {
-    "attention": OKABE_ITO["vermilion"],
-    "expert": OKABE_ITO["blue"],
-    "shared": "#7FB7D9",
-    "dense": "#44AA99",
-    "head": OKABE_ITO["green"],
-    "update": "#8A8A8A",
-    "load": OKABE_ITO["orange"],
-    "store": "#F7DFA5",
-    "dispatch": "#B45591",  # on a channel load, exchange, dispatch and combine differ in grey too
-    "combine": "#5E2750",
-    "exchange": "#D9A6C4",
-}
-SPARE_COLOURS = [OKABE_ITO["sky"], OKABE_ITO["yellow"], "#999999", "#117733", "#882255"]
 APART = 600  # bars up to which a pale line parts neighbours
 VECTOR = 2000  # bars beyond which vector files hold them as an image; names and axes stay vector
 MERGED = 4000  # tasks beyond which neighbours closer than a pixel become one bar
@@ -156,46 +143,24 @@ def _draw_mean(
     )
 
 
-def _bars_of(plan: Schedule, rows: tuple[str, ...]) -> tuple[Ints, Ints, Ints]:
-    """Return task, row and kind of each bar: a task has one on every resource that it holds."""
-    graph = plan.graph
-    row_of = {name: i for i, name in enumerate(rows)}
-    held = [
-        [row_of[graph.resources[r]] for r in used if graph.resources[r] in row_of] for used, _ in graph.needs
-    ]
-    counts = np.array([len(places) for places in held], dtype=np.int64)
-    flat = np.array([place for places in held for place in places], dtype=np.int64)
-    first = np.concatenate([[0], np.cumsum(counts)])
-    task = np.repeat(np.arange(len(graph)), counts[graph.need])
-    within = np.arange(len(task)) - np.repeat(
-        np.cumsum(counts[graph.need]) - counts[graph.need], counts[graph.need]
-    )
-    row = flat[first[graph.need[task]] + within]
-    flows = np.repeat(np.arange(len(graph)), np.diff(graph.use_ptr))
-    if len(flows):
-        place = np.array([row_of.get(name, -1) for name in graph.resources])[graph.use_resource]
-        task, row = np.append(task, flows[place >= 0]), np.append(row, place[place >= 0])
-    return task, row, graph.kind[task]
-
-
 def _draw_bars(
     ax: Axes, plan: Schedule, rows: tuple[str, ...], begin: float, end: float, factor: float
 ) -> dict[str, str]:
     """Draw the bars and return the colour of each kind that there is."""
-    task, row, kind = _bars_of(plan, rows)
+    task, row, kind = bars_of(plan, rows)
     start, stop = plan.start[task], plan.end[task]
     seen = (stop > start) & (stop > begin) & (start < end)
     row, kind, start, stop = row[seen], kind[seen], start[seen], stop[seen]
     if len(row) > MERGED:
         tolerance = (end - begin) / (4.0 * axes_points(ax)[0])
-        row, kind, start, stop = _merged(row, kind, start, stop, tolerance)
+        row, kind, start, stop = merged(row, kind, start, stop, tolerance)
     colours: dict[str, str] = {}
     spare = iter(SPARE_COLOURS * 3)
     for index, name in enumerate(plan.graph.kinds):
         chosen = kind == index
         if not chosen.any():
             continue
-        colours[name] = KIND_COLOURS.get(name) or next(spare)
+        colours[name] = TASK_COLOURS.get(name) or next(spare)
         left, right, middle = start[chosen] * factor, stop[chosen] * factor, row[chosen]
         low, high = middle - 0.4, middle + 0.4
         corners = np.stack([left, low, right, low, right, high, left, high], axis=1).reshape(-1, 4, 2)
@@ -207,24 +172,8 @@ def _draw_bars(
     return colours
 
 
-def _merged(
-    row: Ints,
-    kind: Ints,
-    start: Floats,
-    stop: Floats,
-    tolerance: float,
-) -> tuple[Ints, Ints, Floats, Floats]:
-    """Return fewer bars: neighbours of one kind on one row that are nearer than the tolerance are one."""
-    order = np.lexsort((start, row))
-    row, kind, start, stop = row[order], kind[order], start[order], stop[order]
-    new = np.ones(len(row), dtype=bool)
-    new[1:] = (row[1:] != row[:-1]) | (kind[1:] != kind[:-1]) | (start[1:] > stop[:-1] + tolerance)
-    first = np.flatnonzero(new)
-    return row[first], kind[first], start[first], np.maximum.reduceat(stop, first)
-
-
 def _outline(ax: Axes, plan: Schedule, rows: tuple[str, ...], factor: float) -> None:
-    task, row, _ = _bars_of(plan, rows)
+    task, row, _ = bars_of(plan, rows)
     chosen = np.isin(task, plan.critical_path)
     task, middle = task[chosen], row[chosen]
     left, right, low, high = plan.start[task] * factor, plan.end[task] * factor, middle - 0.4, middle + 0.4

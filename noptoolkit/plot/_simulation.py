@@ -14,11 +14,11 @@ from matplotlib.container import Container
 
 from noptoolkit._arrays import Floats
 from noptoolkit._names import resolve
+from noptoolkit.drawing.ribbons import ROOMY, arrange
 from noptoolkit.errors import NopError
 from noptoolkit.plot._channels import IDLE, draw_channels
 from noptoolkit.plot._matrix import colour_bar
 from noptoolkit.plot._nodes import aspect_of, draw_labels, draw_nodes, frame, points_per_unit
-from noptoolkit.plot._ribbons import ROOMY, arrange
 from noptoolkit.plot._style import (
     INK,
     MUTED,

@@ -28,6 +28,7 @@ from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
 from noptoolkit._names import resolve
+from noptoolkit.drawing.colours import INK, MARK, MUTED, OKABE_ITO, PALE, quantity_ramp
 from noptoolkit.trace import ORIGINS, Origin
 from noptoolkit.units import format_quantity, parse_quantity
 
@@ -65,20 +66,7 @@ EMBEDDED_FONTS = {
 }
 """How files hold letters, and ids that are the same each time."""
 
-OKABE_ITO = {
-    "blue": "#0072B2",
-    "orange": "#E69F00",
-    "green": "#009E73",
-    "vermilion": "#D55E00",
-    "sky": "#56B4E9",
-    "purple": "#CC79A7",
-    "yellow": "#F0E442",
-}
-INK, MUTED, PALE = "#222222", "#6B6B6B", "#E4E4E4"
-MARK = OKABE_ITO["blue"]
-QUANTITY_COLOURS = ListedColormap(
-    mpl.colormaps["magma_r"](np.linspace(0.06, 0.92, 256)), name="noptoolkit quantity"
-)
+QUANTITY_COLOURS = ListedColormap(quantity_ramp(), name="noptoolkit quantity")
 
 WIDTHS: dict[str, float] = {"column": 3.5, "page": 7.16}  # inches: IEEE's one and two columns
 FONT_SIZES: dict[str, float] = {"column": 7.0, "page": 8.0}

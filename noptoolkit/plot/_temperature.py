@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+from noptoolkit.drawing.layout import place
 from noptoolkit.package import Package
 from noptoolkit.physical import Temperature
-from noptoolkit.plot._layout import place
 from noptoolkit.plot._nodes import aspect_of
 from noptoolkit.plot._style import MUTED, QUANTITY_COLOURS, canvas, figure_of, heading
 

@@ -12,8 +12,18 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.lines import Line2D
 
 from noptoolkit._arrays import Floats, Ints
+from noptoolkit.drawing.layout import Layout
+from noptoolkit.drawing.ribbons import (
+    arrange,
+    channel_ribbons,
+    channel_widths,
+    covering_width,
+    drawn_links,
+    lane_width,
+    link_widths,
+    relative_width,
+)
 from noptoolkit.package import Link, LinkKind, Package
-from noptoolkit.plot._layout import Layout
 from noptoolkit.plot._nodes import (
     Glyph,
     GlyphHandler,
@@ -23,16 +33,6 @@ from noptoolkit.plot._nodes import (
     frame,
     node_legend,
     points_per_unit,
-)
-from noptoolkit.plot._ribbons import (
-    arrange,
-    channel_ribbons,
-    channel_widths,
-    covering_width,
-    drawn_links,
-    lane_width,
-    link_widths,
-    relative_width,
 )
 from noptoolkit.plot._style import INK, MUTED, OKABE_ITO, canvas, heading, legend_below
 from noptoolkit.units import format_quantity, unit_of

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
+from noptoolkit.drawing.rows import rows_of
 from noptoolkit.plot._matrix import colour_bar
-from noptoolkit.plot._rows import name_rows, notes_of, rows_of, title_of, window_of
+from noptoolkit.plot._rows import name_rows, notes_of, title_of, window_of
 from noptoolkit.plot._style import QUANTITY_COLOURS, canvas, figure_width, heading, multiple_of, with_unit
 from noptoolkit.scheduling import Schedule
 from noptoolkit.step import StepSchedule

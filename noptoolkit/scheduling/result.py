@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from noptoolkit._arrays import Bools, Floats, Ints
+from noptoolkit._pictures import Reported
 from noptoolkit.scheduling.bounds import LowerBound
 from noptoolkit.scheduling.critical_path import busy_share, critical_tasks
 from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
@@ -83,7 +84,7 @@ class TaskTable:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Schedule:
+class Schedule(Reported):
     """When every task of a graph runs, and how good that is.
 
     Parameters

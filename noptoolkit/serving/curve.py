@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from noptoolkit._pictures import Reported
 from noptoolkit.allocation import Allocation
 from noptoolkit.errors import WorkloadError
 from noptoolkit.package import Package
@@ -79,7 +80,7 @@ class ServingPoint:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ServingCurve:
+class ServingCurve(Reported):
     """A server's points at one context.
 
     Parameters

@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 
 from noptoolkit._arrays import Floats
+from noptoolkit._pictures import Reported
 from noptoolkit.errors import WorkloadError
 from noptoolkit.package import Package, expect_package
 from noptoolkit.progress import Countdown, Progress
@@ -35,7 +36,7 @@ SHORT = 0.02  # of the offered rate, that a stable run may accept less
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class LatencyCurve:
+class LatencyCurve(Reported):
     """Runs at several loads.
 
     Parameters

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from noptoolkit._arrays import Floats, Ints
+from noptoolkit._pictures import Reported
 from noptoolkit.package import Package
 from noptoolkit.simulate.router import Router
 from noptoolkit.tables import Amount, Column, Missing, Table
@@ -15,7 +16,7 @@ __all__ = ["Simulation"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Simulation:
+class Simulation(Reported):
     """Latency, accepted rate and loads of a simulated run: numbers of this router design and this seed.
 
     Parameters

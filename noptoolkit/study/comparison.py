@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from noptoolkit import physical
 from noptoolkit._names import did_you_mean, resolve
 from noptoolkit._numbers import is_whole
+from noptoolkit._pictures import Reported
 from noptoolkit.allocation import Allocation, Allocator
 from noptoolkit.allocation.allocating import Objective
 from noptoolkit.errors import NopError, NopWarning, UnknownNameError
@@ -39,7 +40,7 @@ Values = dict[str, "float | str | Missing"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
+class Comparison(Reported):
     """Runs of every package under every workload.
 
     Parameters

@@ -101,7 +101,7 @@ def test_other_measures_have_their_unit(flow: FlowResult, show: str, label: str)
 
 
 def test_ribbons_are_as_wide_as_channels_are_fast(tree: Package) -> None:
-    from noptoolkit.plot._ribbons import arrange, channel_ribbons, channel_widths, lane_width
+    from noptoolkit.drawing.ribbons import arrange, channel_ribbons, channel_widths, lane_width
 
     layout, lines = arrange(tree)
     widest = lane_width(tree, layout)

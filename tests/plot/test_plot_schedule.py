@@ -9,8 +9,8 @@ from matplotlib.collections import PolyCollection
 
 import noptoolkit as nop
 from noptoolkit import plot
+from noptoolkit.drawing.colours import TASK_COLOURS
 from noptoolkit.errors import ScheduleError, UnknownNameError
-from noptoolkit.plot._schedule import KIND_COLOURS
 from noptoolkit.scheduling import Schedule, TaskGraphBuilder, schedule_graph
 
 
@@ -84,7 +84,7 @@ def test_kinds_keep_their_colour(plan: Schedule) -> None:
     legend = plot.schedule(plan).get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["load", "expert"]
-    assert len(set(KIND_COLOURS.values())) >= 8
+    assert len(set(TASK_COLOURS.values())) >= 8
 
 
 def test_many_chiplets_are_drawn_by_groups() -> None:

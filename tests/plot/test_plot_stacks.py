@@ -8,10 +8,10 @@ from matplotlib.collections import LineCollection, PatchCollection
 from packages_to_draw import grid
 
 from noptoolkit import Chiplet, Link, Package, plot
+from noptoolkit.drawing.layout import place
+from noptoolkit.drawing.ribbons import arrange
+from noptoolkit.drawing.stacks import cascade, dies_under
 from noptoolkit.flow import congestion
-from noptoolkit.plot._layout import place
-from noptoolkit.plot._ribbons import arrange
-from noptoolkit.plot._stacks import cascade, dies_under
 from noptoolkit.study import resilience
 from noptoolkit.topology import mesh_3d, nop_tree, stack_sram, torus_3d
 from noptoolkit.traffic import all_to_all

@@ -11,8 +11,8 @@ from packages_to_draw import grid
 
 import noptoolkit as nop
 from noptoolkit import Chiplet, Link, Package, Switch, plot
-from noptoolkit.plot._layout import place
-from noptoolkit.plot._ribbons import (
+from noptoolkit.drawing.layout import place
+from noptoolkit.drawing.ribbons import (
     ROOMY,
     arrange,
     channel_ribbons,

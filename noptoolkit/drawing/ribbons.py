@@ -15,8 +15,8 @@ from collections import defaultdict
 import numpy as np
 
 from noptoolkit._arrays import Bools, Floats, Ints
+from noptoolkit.drawing.layout import GAP, Layout, place
 from noptoolkit.package import LinkKind, Package
-from noptoolkit.plot._layout import GAP, Layout, place
 
 __all__ = [
     "ROOMY",

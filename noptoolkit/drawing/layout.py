@@ -16,10 +16,10 @@ from typing import Literal
 import numpy as np
 
 from noptoolkit._arrays import Bools, Floats
-from noptoolkit.package import Chiplet, Memory, Package, Switch
-from noptoolkit.plot._stacks import cascade, dies_under, rim
+from noptoolkit.drawing.stacks import cascade, dies_under, rim
+from noptoolkit.package import Chiplet, Memory, Node, Package, Switch
 
-__all__ = ["Layout", "LayoutKind", "place"]
+__all__ = ["Layout", "LayoutKind", "kinds_of", "place"]
 
 PLAIN = {Chiplet: (0.31, 0.31), Switch: (0.24, 0.24), Memory: (0.29, 0.22)}  # half sizes, in pitches
 GAP = 0.34  # share of the way between two linked centres that their boxes leave free for the link
@@ -358,3 +358,17 @@ def _free_spot(at: Floats, turn: float, taken: list[tuple[float, float]]) -> Flo
             if np.abs(others - spot).max(axis=1).min() >= 0.85:
                 return np.asarray(spot)
     return np.asarray(at + 4.0 * np.array([np.cos(turn), np.sin(turn)]))
+
+
+def kinds_of(package: Package, layout: Layout) -> list[str]:
+    """Return what the legend calls each node."""
+    return [
+        "die underneath" if under else _kind_of(node)
+        for node, under in zip(package.nodes, layout.under, strict=True)
+    ]
+
+
+def _kind_of(node: Node) -> str:
+    if isinstance(node, Chiplet):
+        return f"{node.role} chiplet"
+    return "switch" if isinstance(node, Switch) else "memory stack"

@@ -1,0 +1,210 @@
+"""The page in a real browser, its network blocked; skipped where there is no Chromium."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile_report import hostile_page
+
+from noptoolkit.study import Comparison
+from noptoolkit.units import format_quantity
+
+
+class Window:
+    """A page that is open, and all that the browser said about it."""
+
+    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.context.set_offline(True)
+        self.page.goto(path.as_uri())
+        until(self.page, "nop.map !== undefined")
+
+    def __enter__(self) -> Any:
+        return self.page
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+        assert self.said == []
+        assert len([url for url in self.asked if not url.startswith("data:")]) == 1
+
+
+def until(page: Any, condition: str) -> None:
+    """Wait for a condition; Playwright's own way needs eval, which the page forbids."""
+    for _ in range(200):
+        if page.evaluate(condition):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"not within 10 s: {condition}")
+
+
+def text(page: Any, selector: str) -> str:
+    return str(page.locator(selector).first.inner_text())
+
+
+def facts(page: Any, place: str) -> dict[str, str]:
+    found = page.locator(f"{place} dl").first.evaluate(
+        "list => [...list.children].map(one => one.textContent)"
+    )
+    return dict(zip(found[::2], found[1::2], strict=True))
+
+
+def test_hover_shows_the_figures_of_the_comparison(browser: Any, page: Path, result: Comparison) -> None:
+    run = result.runs[0]
+    flow = run.dispatch
+    with Window(browser, page, viewport={"width": 1600, "height": 1000}) as shown:
+        for i in (int(flow.load.argmax()), 0):
+            channel = run.package.channels[i]
+            shown.locator(f'figure.map[data-p="0"] [data-c="{i}"]').first.dispatch_event(
+                "pointermove", {"bubbles": True, "clientX": 50, "clientY": 50}
+            )
+            assert text(shown, "#tip b") == channel.name
+            told = facts(shown, "#tip")
+            assert told["bytes"] == format_quantity(float(flow.load[i]), "B")
+            assert told["capacity"] == format_quantity(channel.bandwidth, "B/s")
+            assert told["busy"] == format_quantity(float(flow.load[i]) / channel.bandwidth, "s")
+            assert told["utilisation"] == f"{100 * flow.utilisation[i]:.1f} %"
+            price = 1e9 * float(flow.dual[i]) * flow.time_bound
+            assert told["price"].startswith(format_quantity(price, "s") if price > 0 else "0:")
+        assert format_quantity(flow.time, "s") in text(shown, "figure.map .figures")
+
+
+def test_a_click_keeps_and_tells_whose(browser: Any, page: Path, result: Comparison) -> None:
+    run = result.runs[0]
+    i = int(run.dispatch.load.argmax())
+    with Window(browser, page) as shown:
+        shown.locator(f'figure.map[data-p="0"] [data-c="{i}"]').first.dispatch_event("click")
+        assert run.package.channels[i].name in text(shown, "#facts h3")
+        assert "Sent by" in text(shown, "#facts") or "For" in text(shown, "#facts")
+        assert shown.locator("path.kept").count() >= 1
+        assert shown.locator(".node.from").count() >= 1
+        node = run.package.index[run.package.with_role("attention")[0]]
+        shown.locator(f'figure.map[data-p="0"] [data-n="{node}"]').dispatch_event("click")
+        assert shown.locator("path.dim").count() >= 1
+        assert "Sends to" in text(shown, "#facts")
+
+
+def test_tables_sort_and_filter(browser: Any, page: Path, result: Comparison) -> None:
+    with Window(browser, page) as shown:
+        table = shown.locator("#figures table")
+        heads = table.locator("thead th").all_inner_texts()
+        place = [head.strip() for head in heads].index("step")
+        names: dict[str, list[str]] = {}
+        for way in ("ascending", "descending"):
+            table.locator("thead button").nth(place).click()
+            assert table.locator("thead th").nth(place).get_attribute("aria-sort") == way
+            names[way] = table.locator("tbody th").all_inner_texts()
+        order = sorted(result.runs, key=lambda run: run.plan.makespan)
+        assert names["ascending"] == [run.package.name for run in order]
+        assert names["descending"] == names["ascending"][::-1]
+        proofs = shown.locator("#certificates")
+        rows = proofs.locator("tbody tr")
+        whole = rows.count()
+        proofs.locator(".filter").fill("combine")
+        assert proofs.locator("tbody tr:visible").count() == len(result.runs)
+        longest = max(run.plan.makespan for run in result.runs)
+        proofs.locator(".filter").fill(f"value >= {longest * 1e6} us")
+        assert proofs.locator("tbody tr:visible").count() >= 1
+        proofs.locator(".filter").fill("")
+        assert proofs.locator("tbody tr:visible").count() == whole
+
+
+def test_the_slider_moves_the_picture(browser: Any, page: Path, result: Comparison) -> None:
+    shapes = "[...document.querySelectorAll('.channels path, .node .box')]"
+    paint = shapes + ".map(p => p.getAttribute('class')).join()"
+    with Window(browser, page) as shown:
+        shown.locator('#pick-view [data-value="step"]').click()
+        seen = [shown.evaluate(paint)]
+        for slot in (20, 60):
+            shown.evaluate(
+                f"(() => {{ const s = nop.find('time'); s.value = {slot}; "
+                "s.dispatchEvent(new Event('input')) })()"
+            )
+            seen.append(shown.evaluate(paint))
+        assert len(set(seen)) == 3
+        assert "slot 61 of 120" in text(shown, "#time-text")
+        shown.locator("#play").click()
+        until(shown, "nop.map.state.t > 61")
+        shown.locator("#play").click()
+
+
+def test_the_gantt_and_the_map_are_linked(browser: Any, page: Path, result: Comparison) -> None:
+    with Window(browser, page) as shown:
+        shown.evaluate("nop.charts.show('gantt-0')")
+        until(shown, "nop.charts.views['gantt-0'] !== undefined")
+        shown.evaluate(
+            "nop.charts.views['gantt-0'].figure.renderers.find(r => r.name !== 'critical')"
+            ".data_source.selected.indices = [0]"
+        )
+        assert shown.evaluate("nop.map.state.v") == "step"
+        assert shown.evaluate("nop.map.state.t") >= 0
+        assert shown.locator(".kept").count() >= 1
+        before = shown.evaluate("nop.charts.views['gantt-0'].figure.x_range.end")
+        shown.locator('figure[data-chart="gantt-0"] .zoom [data-zoom="in"]').dispatch_event("click")
+        assert shown.evaluate("nop.charts.views['gantt-0'].figure.x_range.end") < before
+
+
+def test_the_keyboard_reaches_nodes_and_channels(browser: Any, page: Path, result: Comparison) -> None:
+    with Window(browser, page) as shown:
+        shown.locator("figure.map svg").first.focus()
+        shown.keyboard.press("ArrowRight")
+        first = text(shown, "#tip b")
+        assert first == result.runs[0].package.nodes[0].name
+        shown.keyboard.press("c")
+        assert first in text(shown, "#tip b")
+        shown.keyboard.press("Enter")
+        assert shown.locator(".kept").count() >= 1
+        shown.keyboard.press("Escape")
+        assert shown.locator(".kept").count() == 0
+
+
+@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_narrow_and_wide_light_and_dark(browser: Any, page: Path, width: int, scheme: str) -> None:
+    with Window(browser, page, viewport={"width": width, "height": 800}, color_scheme=scheme) as shown:
+        assert shown.evaluate("document.documentElement.scrollWidth") <= width
+        ink, paper = shown.evaluate(
+            "['color', 'backgroundColor']"
+            ".map(k => getComputedStyle(document.body)[k].match(/\\d+/g).map(Number))"
+        )
+        assert (sum(ink) > sum(paper)) == (scheme == "dark")
+        shown.locator("#theme").click()
+        turned = shown.evaluate("getComputedStyle(document.body).color.match(/\\d+/g).map(Number)")
+        assert turned != ink
+
+
+def test_paper_cuts_no_figure(browser: Any, page: Path) -> None:
+    with Window(browser, page, viewport={"width": 720, "height": 1000}) as shown:  # as wide as A4
+        shown.emulate_media(media="print")
+        wide = shown.evaluate(
+            "[...document.querySelectorAll('figure, table')].filter(f => f.offsetParent && f.scrollWidth > "
+            "document.documentElement.clientWidth + 1).length"
+        )
+        assert wide == 0
+        cut = shown.evaluate(
+            "[...document.querySelectorAll('figure')]"
+            ".filter(f => getComputedStyle(f).breakInside !== 'avoid').length"
+        )
+        assert cut == 0
+        assert not shown.locator("#theme").is_visible()
+        assert shown.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_hostile_names_run_nothing(browser: Any, tmp_path: Path) -> None:
+    hostile_page(tmp_path / "page.html")
+    with Window(browser, tmp_path / "page.html") as shown:
+        dialogs: list[str] = []
+        shown.on("dialog", lambda dialog: dialogs.append(dialog.message))
+        for i in range(5):
+            shown.locator(f'[data-n="{i}"]').dispatch_event("click")
+            shown.locator(f'[data-n="{i}"]').dispatch_event("pointermove", {"bubbles": True})
+        for key in shown.evaluate("[...document.querySelectorAll('[data-item]')].map(s => s.dataset.item)"):
+            shown.evaluate(f"nop.charts.show('{key}')")
+        shown.wait_for_timeout(200)
+        assert dialogs == []
+        assert shown.locator("img").count() == 0

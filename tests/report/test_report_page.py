@@ -1,0 +1,150 @@
+"""The page as a file: what it says, that it asks for nothing, that names stay text."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hostile_report import HOSTILE, hostile_page
+
+import noptoolkit as nop
+from noptoolkit.flow.carried import carried
+from noptoolkit.report import page_of, write_report
+from noptoolkit.report.escaping import visible
+from noptoolkit.study import Comparison
+from noptoolkit.tables import Table
+
+
+class Parts(HTMLParser):
+    """Tags with their attributes, and the text outside scripts and styles."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag
+
+    def handle_data(self, data: str) -> None:
+        if self.inside not in ("script", "style"):
+            self.text += data
+
+
+@pytest.fixture(scope="module")
+def parts(page: Path) -> Parts:
+    return Parts(page.read_text(encoding="utf-8"))
+
+
+def test_it_asks_for_nothing(parts: Parts) -> None:
+    policy = next(attrs["content"] for tag, attrs in parts.tags if attrs.get("http-equiv"))
+    assert policy is not None
+    assert policy.startswith("default-src 'none';")
+    assert "unsafe-eval" not in policy
+    assert "script-src 'sha256-" in policy
+    for tag, attrs in parts.tags:
+        assert tag not in ("link", "iframe", "object", "embed", "img", "base", "form"), tag
+        assert "src" not in attrs, attrs
+        assert attrs.get("href", "#").startswith("#"), attrs
+        assert not [name for name in attrs if name.startswith("on")], attrs
+
+
+def test_figures_are_those_of_the_comparison(parts: Parts, result: Comparison) -> None:
+    for row in result.table().cells()[1]:
+        for cell in row:
+            assert visible(cell) in parts.text
+    values = {attrs["data-v"] for _, attrs in parts.tags if "data-v" in attrs}
+    for row in result.rows:
+        assert repr(row["step"]) in values
+
+
+def test_sentences_carry_the_numbers(parts: Parts, result: Comparison) -> None:
+    times = sorted(run.plan.makespan for run in result.runs)
+    from noptoolkit.units import format_quantity
+
+    assert f"The step takes {format_quantity(times[0], 's', 4)} on" in parts.text
+    assert "synthetic routing" in parts.text or result.runs[0].given.origin == "recorded"
+
+
+def test_provenance_and_reproduction(parts: Parts, result: Comparison) -> None:
+    for run in result.runs:
+        assert run.package.digest() in parts.text
+        assert run.given.digest() in parts.text
+        for text in run.package.assumed:
+            assert text in parts.text
+    assert nop.__version__ in parts.text
+
+
+def test_every_chart_has_a_table_and_words(result: Comparison) -> None:
+    charts = page_of(result).charts
+    assert charts
+    for chart in charts:
+        assert chart.words, chart.key
+        assert chart.table is not None, chart.key
+
+
+def test_names_are_text(tmp_path: Path) -> None:
+    hostile_page(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    bare = re.sub(r"<script.*?</script>", "", text, flags=re.S)
+    assert "<script>" not in bare
+    assert "onerror=alert" not in re.sub(r'"[^"]*"|>[^<]*<', "", bare)
+    for letter in ("\u202e", "\u200f", "\x07"):
+        assert letter not in text
+    found = Parts(text)
+    assert not [tag for tag, _ in found.tags if tag in ("img", "b", "i")]
+    assert HOSTILE[0] in found.text
+    scripts = [
+        tag for tag, attrs in found.tags if tag == "script" and attrs.get("type") != "application/json"
+    ]
+    assert len(scripts) == text.count("&#39;sha256-")
+
+
+def test_parts_of_senders_add_up_to_the_load() -> None:
+    mesh = nop.topology.mesh(3, link_bandwidth="1 GB/s")
+    for routing in ("dor", "ecmp", "shortest", "optimal"):
+        flow = nop.congestion(mesh, nop.traffic.all_to_all(mesh, "1 MB"), routing=routing)
+        found = carried(flow)
+        assert found is not None
+        np.testing.assert_allclose(found.by_sender.sum(axis=0), flow.load, rtol=1e-6)
+        np.testing.assert_allclose(found.by_receiver.sum(axis=0), flow.load, rtol=1e-6)
+        last = [i for i, channel in enumerate(mesh.channels) if channel.head == "e4"]
+        entering = found.by_receiver[mesh.index["e4"], last].sum()
+        assert entering == pytest.approx(8e6)
+
+
+def test_copies_count_once_for_the_sender(result: Comparison) -> None:
+    for run in result.runs:
+        found = carried(run.dispatch)
+        assert found is not None
+        np.testing.assert_allclose(found.by_sender.sum(axis=0), run.dispatch.load, rtol=1e-9, atol=1e-6)
+        assert (found.by_receiver <= run.dispatch.load * (1 + 1e-9) + 1e-6).all()
+        back = carried(run.combine)
+        assert back is not None
+        np.testing.assert_allclose(back.by_receiver.sum(axis=0), run.combine.load, rtol=1e-9, atol=1e-6)
+
+
+def test_a_long_schedule_says_what_it_merges(result: Comparison) -> None:
+    from noptoolkit.report.gantt import gantt
+
+    plan = result.runs[0].plan
+    assert "one bar" not in gantt(plan, "g").title
+    fewer = gantt(plan, "g", most=50)
+    assert "neighbours of one kind on one row" in fewer.title
+
+
+def test_a_value_without_page_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(nop.errors.NopError, match="int has no page"):
+        write_report(3, tmp_path / "x.html")
+
+
+def test_without_the_extra_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(nop.errors.NopError, match=r"noptoolkit\[report\]"):
+        write_report(Table(["a"], [["b"]]), tmp_path / "x.html")
