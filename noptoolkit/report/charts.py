@@ -15,6 +15,7 @@ from noptoolkit._arrays import Floats
 from noptoolkit.drawing.colours import OKABE_ITO, hex_ramp
 from noptoolkit.report.escaping import visible
 from noptoolkit.report.page import Chart
+from noptoolkit.studies.front import on_front
 from noptoolkit.tables import Column, Table
 from noptoolkit.units import format_quantity, parse_quantity
 
@@ -178,14 +179,12 @@ def front_of(x: Floats, y: Floats, better_x: str, better_y: str) -> list[bool]:
     >>> front_of([1, 2, 3, 3], [3, 1, 1, 0.5], "lower", "lower")
     [True, True, False, True]
     """
-    a = np.asarray(x, float) * (-1 if better_x == "higher" else 1)
-    b = np.asarray(y, float) * (-1 if better_y == "higher" else 1)
-    known = np.isfinite(a) & np.isfinite(b)
-    found = []
-    for i in range(len(a)):
-        beaten = known & (a <= a[i]) & (b <= b[i]) & ((a < a[i]) | (b < b[i]))
-        found.append(bool(known[i] and not beaten.any()))
-    return found
+    signs = [-1.0 if better == "higher" else 1.0 for better in (better_x, better_y)]
+    costs = np.column_stack([np.asarray(x, float), np.asarray(y, float)]) * signs
+    known = np.isfinite(costs).all(axis=1)
+    found = np.zeros(len(costs), bool)
+    found[known] = on_front(costs[known])
+    return found.tolist()
 
 
 def bars(
