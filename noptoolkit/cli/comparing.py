@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -54,6 +54,10 @@ def compare(
     policy: PolicyName = "streaming",
     degree: DegreeName = None,
     normalise: NormaliseBy = None,
+    widths: Annotated[
+        Literal["given", "best"],
+        typer.Option(help="Widths of links: as given, or best for dispatch + combine at an equal total."),
+    ] = "given",
     objective: ObjectiveName = None,
     seed: Seed = 0,
     jobs: Jobs = 1,
@@ -83,6 +87,7 @@ def compare(
             policy=policy,
             degree=degree,
             normalise=normalise,
+            widths=widths,
             objective=objective,
             rng=seed,
             jobs=jobs,

@@ -58,6 +58,8 @@ class BestWidths:
         The mixture.
     solves
         Number of solves that it took.
+    worst
+        Whether the longest of the times counts, and not their weighted sum.
     """
 
     before: tuple[FlowResult, ...]
@@ -71,6 +73,7 @@ class BestWidths:
     evidence: tuple[Evidence, ...] = field(repr=False)
     outer: Outer = field(repr=False)
     solves: int = 0
+    worst: bool = False
 
     def __repr__(self) -> str:
         return (
@@ -87,13 +90,17 @@ class BestWidths:
 
     @property
     def today(self) -> float:
-        """Weighted sum of times on the package as it is, in s."""
-        return float(self.weights @ [flow.time for flow in self.before])
+        """Weighted sum of times (the longest if ``worst``) on the package as it is, in s."""
+        return self._score(self.before)
 
     @property
     def time(self) -> float:
-        """Weighted sum of times on the widened package, solved again, in s."""
-        return float(self.weights @ [flow.time for flow in self.after])
+        """Weighted sum of times (the longest if ``worst``) on the widened package, solved again, in s."""
+        return self._score(self.after)
+
+    def _score(self, flows: tuple[FlowResult, ...]) -> float:
+        times = [flow.time for flow in flows]
+        return max(times) if self.worst else float(self.weights @ times)
 
     @property
     def time_bound(self) -> float:
@@ -202,6 +209,7 @@ class BestWidths:
             self.budget,
             self.outer.multipliers,
             self.outer.rates,
+            worst=self.worst,
         )
         if bound < self.time_bound * (1 - 1e-7):
             faults.append(f"the planes prove {bound:g} s, not {self.time_bound:g} s")
@@ -217,6 +225,7 @@ def best_widths(
     links: Links = "d2d",
     directions: Directions = "both",
     weights: Sequence[float] | None = None,
+    worst: bool = False,
     price: Sequence[float] | Floats | None = None,
     unit: str = "B/s",
     floor: float = 1.0,
@@ -224,6 +233,8 @@ def best_widths(
     efficiency: float = 1.0,
     tol: float = 1e-3,
     most: int = 40,
+    solve_tol: float = TOL,
+    ascent: int = 0,
     progress: Progress | None = None,
 ) -> BestWidths:
     """Return the best use of extra bandwidth on the links of a package, with its certificate.
@@ -240,6 +251,8 @@ def best_widths(
         Whether a link is widened in ``both`` directions alike, or ``each`` by itself.
     weights
         Weight of each traffic's time; 1 each where ``None``.
+    worst
+        Make the longest of the times least, and not their weighted sum.
     price
         Units of the budget per B/s of each link, each direction counted, [links]; 1 where ``None``: the
         budget is bandwidth, as `Package.total_bandwidth` counts it.
@@ -254,6 +267,11 @@ def best_widths(
         Relative gap between time and bound at which to stop.
     most
         Number of solves after which to stop; the interval reached by then is returned.
+    solve_tol
+        Relative gap of each solve: loose ones are quick, and bounds stay bounds.
+    ascent
+        Steps of mirror ascent that come first where ``floor`` is 0: they help where many links share the
+        load.
     progress
         Callable that is given a line for each round.
 
@@ -275,7 +293,7 @@ def best_widths(
     """
     traffics = [traffic] if isinstance(traffic, Traffic) else list(traffic)
     flows = tuple(
-        congestion(package, one, routing=routing, tol=TOL, efficiency=efficiency) for one in traffics
+        congestion(package, one, routing=routing, tol=solve_tol, efficiency=efficiency) for one in traffics
     )
     amount = parse_quantity(budget, unit, "budget") if unit else float(budget)
     choices = choices_of(
@@ -285,9 +303,20 @@ def best_widths(
         price=None if price is None else np.asarray(price, dtype=float),
         floor=floor,
     )
-    search = search_of(flows, choices, routing=routing, weights=weights, progress=progress)
+    search = search_of(
+        flows, choices, routing=routing, weights=weights, progress=progress, solve_tol=solve_tol
+    )
+    search.worst = worst
     if not (amount >= 0 and np.isfinite(amount)):
         raise RoutingError(f"a budget of {amount:g} cannot be spent; give 0 or more")
+    if floor < 1:
+        for one in search.evidence:
+            if not one.fixed:
+                one.learn_forced()
+    if ascent:
+        first = search.best(amount, tol=tol, most=0)
+        if first.time > first.bound * (1 + tol):
+            search.ascend(amount, ascent)
     answer = search.best(amount, tol=tol, most=most)
     return _result(search, flows, answer, unit, tol, most)
 
@@ -299,6 +328,7 @@ def search_of(
     routing: str | Routing | None = None,
     weights: Sequence[float] | None = None,
     progress: Progress | None = None,
+    solve_tol: float = TOL,
 ) -> WidthSearch:
     """Return a search over the widths of the chosen links that starts from solved results."""
     if not flows:
@@ -309,7 +339,7 @@ def search_of(
     weighed = np.ones(len(flows)) if weights is None else np.asarray(list(weights), dtype=float)
     if len(weighed) != len(flows) or not (weighed > 0).all():
         raise RoutingError(f"weights={weights!r}: give a number above 0 for each of {len(flows)} traffics")
-    solvers = [solver_of(flow, routing) for flow in flows]
+    solvers = [solver_of(flow, routing, tol=solve_tol) for flow in flows]
     evidence = [evidence_for(flow, routing, choices) for flow in flows]
     return WidthSearch(choices, evidence, weighed, lambda package, i: solvers[i](package), progress)
 
@@ -323,7 +353,7 @@ def _result(
     for _ in range(4):
         package = choices.widened(answer.extra)
         after = tuple(search.try_at(package))
-        time = float(search.weights @ [flow.time for flow in after])
+        time = search.score(np.array([flow.time for flow in after]))
         if best is None or time < best[0]:
             best = (time, answer, package, after)
         if time <= answer.bound * (1 + tol):
@@ -350,4 +380,5 @@ def _result(
         ),
         outer=answer.outer,
         solves=search.solves,
+        worst=search.worst,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from noptoolkit import physical
 from noptoolkit._names import did_you_mean, resolve
@@ -26,6 +26,7 @@ from noptoolkit.progress import Countdown, Progress
 from noptoolkit.routing.rules import Routing
 from noptoolkit.stages import LayoutKey, Run
 from noptoolkit.step import Policy, check_computes
+from noptoolkit.study.rewidened import with_best_widths
 from noptoolkit.tables import Column, Missing, Table
 from noptoolkit.trace import ORIGINS
 from noptoolkit.traffic.routed import Degree
@@ -180,6 +181,7 @@ def compare(
     routing: str | Routing = "optimal",
     policy: str | Policy = "streaming",
     normalise: str | Callable[[Package], float] | None = None,
+    widths: Literal["given", "best"] = "given",
     degree: Degree | None = None,
     batch: int | Mapping[str, Any] | Batch | None = None,
     objective: Objective | None = None,
@@ -207,6 +209,10 @@ def compare(
         Total that the links of every package are scaled to, that of the first package: ``beachfront``,
         ``wire``, ``bandwidth``, ``cost`` or a callable, see `noptoolkit.physical.normalise`. Packages stay
         as given where ``None``.
+    widths
+        ``best`` spreads the bandwidth of each package's die-to-die links anew, as dispatch + combine want it,
+        at the total of ``normalise`` (``beachfront`` where ``None``), see `noptoolkit.whatif.rewiden`;
+        layouts are those of the package as given.
     jobs
         Number of runs at once, each in a process of its own, which finds its own layouts; -1 for one per
         core. joblib starts them, so its backends apply: under ``joblib.parallel_config(backend="dask")`` they
@@ -240,6 +246,8 @@ def compare(
         raise NopError("nothing to compare: give at least one package and one workload")
     if not is_whole(jobs) or (jobs < 1 and jobs != -1):
         raise NopError(f"jobs={jobs!r}: give how many runs at once, or -1 for one per core")
+    if widths not in ("given", "best"):
+        raise UnknownNameError(f"widths {widths!r}: {did_you_mean(widths, ('given', 'best'))}")
     chosen = _metrics_of(metrics)
     places = [load_topology(package) for package in given]
     if metrics is None:  # all of them: the step among them computes
@@ -282,6 +290,9 @@ def compare(
         for load in loads
         for place, normalised in zip(places, factors, strict=True)
     ]
+    if widths == "best":
+        total = normalise if isinstance(normalise, str) else "beachfront"
+        runs = [with_best_widths(one, total, progress=one.report) for one in runs]
     if jobs != 1:
         return _measured_apart(runs, chosen, jobs, count, progress)
     values = []

@@ -99,6 +99,18 @@ class Evidence:
             self.planes.append(plane)
         return plane
 
+    def learn_forced(self) -> None:
+        """Add what every routing puts on each channel alone, and through all channels round each vertex."""
+        network = self.problem.network
+        channels = np.unique(network.own)
+        trials = [channels[[k]] for k in range(len(channels))]
+        for ends in (network.tail, network.head):
+            trials += [np.unique(network.own[ends == vertex]) for vertex in np.unique(ends)]
+        for some in trials:
+            prices = np.zeros(network.num_resources)
+            prices[some] = 1.0
+            self.learn_prices(prices, "forced load")
+
     def learn_use(self, use: Floats) -> None:
         """Add the use of each resource, in B, by a flow that carries everything."""
         self.uses.append(use / self.efficiency)

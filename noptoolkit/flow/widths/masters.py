@@ -80,9 +80,22 @@ class Inner:
 
 
 def outer_widths(
-    evidence: Sequence[Evidence], weights: Floats, choices: Choices, capacity: Floats, budget: float
+    evidence: Sequence[Evidence],
+    weights: Floats,
+    choices: Choices,
+    capacity: Floats,
+    budget: float,
+    *,
+    worst: bool = False,
 ) -> Outer:
-    """Return what the planes prove of every widening within a budget."""
+    """Return what the planes prove of every widening within a budget.
+
+    Parameters
+    ----------
+    worst
+        Whether the longest of the times counts, and not their weighted sum: all traffics then have one
+        throughput q, and all planes bound it.
+    """
     if any(not one.planes for one in evidence):
         raise RoutingError("a traffic that carries nothing needs no bandwidth; leave it out")
     owners = np.repeat(np.arange(len(evidence)), [len(one.planes) for one in evidence])
@@ -91,17 +104,23 @@ def outer_widths(
     today = evidence[0].problem.network.capacity
     rate, unit = float((slopes @ today).mean()), float(today.mean())
     gain = csr_array((slopes @ choices.on_resources) * (unit / rate))
-    number = csr_array((np.ones(len(owners)), (np.arange(len(owners)), owners)))
+    column = 0 * owners if worst else owners
+    number = csr_array((np.ones(len(owners)), (np.arange(len(owners)), column)))
+    rated = np.ones(1) if worst else weights
     spent, most = _budget_row(choices, budget, unit)
     matrix = bmat([[number, -gain], [None, spent]], format="csc")
     upper = np.r_[room / rate, most]
-    values, duals, rates = _least_sum(matrix, np.full(len(upper), -np.inf), upper, weights)
+    values, duals, rates = _least_sum(matrix, np.full(len(upper), -np.inf), upper, rated)
     shares = np.maximum(-duals[: len(owners)], 0.0)
     shares = np.where(shares > 1e-9 * shares.max(initial=0.0), shares, 0.0)
-    multipliers = tuple(_shares(shares[owners == i]) for i in range(len(evidence)))
+    if worst:
+        shares = _shares(shares)
+        multipliers = tuple(shares[owners == i] for i in range(len(evidence)))
+    else:
+        multipliers = tuple(_shares(shares[owners == i]) for i in range(len(evidence)))
     rates = rates * rate
-    extra = values[len(evidence) : len(evidence) + len(choices.names)] * unit
-    bound = proved_time(evidence, weights, choices, capacity, budget, multipliers, rates)
+    extra = values[len(rated) : len(rated) + len(choices.names)] * unit
+    bound = proved_time(evidence, weights, choices, capacity, budget, multipliers, rates, worst=worst)
     return Outer(extra, bound, multipliers, rates)
 
 
@@ -113,12 +132,21 @@ def proved_time(
     budget: float,
     multipliers: Sequence[Floats],
     rates: Floats,
+    *,
+    worst: bool = False,
 ) -> float:
     """Return the bound that mixed planes prove for every widening within a budget, in s."""
     mixed = [
-        sum(m * (plane.prices / plane.cost) for m, plane in zip(ms, one.planes, strict=True) if m > 0)
+        sum(
+            (m * (plane.prices / plane.cost) for m, plane in zip(ms, one.planes, strict=True) if m > 0),
+            np.zeros(len(capacity)),
+        )
         for one, ms in zip(evidence, multipliers, strict=True)
     ]
+    if worst:
+        together = np.sum(mixed, axis=0)
+        buy = np.max((choices.on_resources.T @ together) / choices.price)
+        return float(1.0 / (together @ capacity + budget * buy))
     buys = [np.max((choices.on_resources.T @ y) / choices.price) for y in mixed]
     if len(evidence) == 1:
         return float(weights[0] / (mixed[0] @ capacity + budget * buys[0]))
@@ -130,7 +158,13 @@ def proved_time(
 
 
 def inner_widths(
-    evidence: Sequence[Evidence], weights: Floats, choices: Choices, capacity: Floats, budget: float
+    evidence: Sequence[Evidence],
+    weights: Floats,
+    choices: Choices,
+    capacity: Floats,
+    budget: float,
+    *,
+    worst: bool = False,
 ) -> Inner:
     """Return the best widening for the flows that are known, mixed as is best."""
     traffics, resources = len(evidence), len(capacity)
@@ -144,16 +178,18 @@ def inner_widths(
         [
             [None, -gain, loads * (1 / size)],
             [None, spent, None],
-            [-csr_array(np.eye(traffics)), None, share],
+            [-csr_array(np.ones((traffics, 1)) if worst else np.eye(traffics)), None, share],
         ],
         format="csc",
     )
     lower = np.r_[np.full(resources * traffics + 1, -np.inf), np.zeros(traffics)]
     upper = np.r_[np.tile(capacity, traffics) / unit, most, np.zeros(traffics)]
-    values, duals, _ = _least_sum(matrix, lower, upper, weights)
-    extra = np.maximum(values[traffics : traffics + len(choices.names)] * unit, 0.0)
+    values, duals, _ = _least_sum(matrix, lower, upper, np.ones(1) if worst else weights)
+    rates = 1 if worst else traffics
+    extra = np.maximum(values[rates : rates + len(choices.names)] * unit, 0.0)
     prices = np.maximum(-duals[: traffics * resources], 0.0).reshape(traffics, resources)
-    return Inner(extra, size / unit / values[:traffics], prices)
+    times: Floats = np.broadcast_to(size / unit / values[:rates], (traffics,))
+    return Inner(extra, times, prices)
 
 
 def _budget_row(choices: Choices, budget: float, unit: float) -> tuple[Any, float]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from noptoolkit._arrays import Floats
 from noptoolkit.flow.widths.choices import Choices
 from noptoolkit.flow.widths.evidence import Evidence
@@ -73,6 +75,8 @@ class WidthSearch:
         Solves one of them again.
     progress
         Callable that is given a line for each round.
+    worst
+        Whether the longest of the times counts, and not their weighted sum.
     """
 
     choices: Choices
@@ -80,6 +84,7 @@ class WidthSearch:
     weights: Floats
     resolve: Resolve
     progress: Progress | None = None
+    worst: bool = False
     solves: int = 0
     _program: WidthProgram | None = field(default=None, init=False)
     _programmed: bool = field(default=False, init=False)
@@ -88,6 +93,10 @@ class WidthSearch:
     def capacity(self) -> Floats:
         """Capacity of each resource before anything is spent, in B/s, [resources]."""
         return self.choices.capacity
+
+    def score(self, times: Floats) -> float:
+        """Return the longest of some times, or their weighted sum, in s."""
+        return float(np.max(times)) if self.worst else float(self.weights @ times)
 
     def best(self, budget: float, *, tol: float = 1e-4, most: int = 40) -> Answer:
         """Return the best widening within a budget.
@@ -103,9 +112,13 @@ class WidthSearch:
         program_asked = False
         rounds = 0
         while True:
-            outer = outer_widths(self.evidence, self.weights, self.choices, self.capacity, budget)
-            inner = inner_widths(self.evidence, self.weights, self.choices, self.capacity, budget)
-            time = float(self.weights @ inner.times)
+            outer = outer_widths(
+                self.evidence, self.weights, self.choices, self.capacity, budget, worst=self.worst
+            )
+            inner = inner_widths(
+                self.evidence, self.weights, self.choices, self.capacity, budget, worst=self.worst
+            )
+            time = self.score(inner.times)
             if best is None or time < best.time or outer.bound > best.outer.bound:
                 keep = best is not None and best.time <= time
                 extra, time = (best.extra, best.time) if keep and best is not None else (inner.extra, time)
@@ -129,6 +142,37 @@ class WidthSearch:
             share = 0.5 if rounds % 2 else 1.0
             between = share * outer.extra + (1 - share) * best.extra
             self.try_at(self.choices.widened(between))
+
+    def ascend(self, budget: float, steps: int) -> None:
+        """Spread a budget anew by mirror ascent, and keep what each solve shows: for links that keep nothing.
+
+        A choice whose price per unit of the budget is above the mean grows, the others shrink; where all that
+        have bandwidth are equal, no other spread is better (Beck and Teboulle, Operations Research Letters
+        31, 2003).
+        """
+        choices = self.choices
+        if choices.start[np.asarray(choices.lanes.sum(axis=1)).ravel() > 0].any():
+            return
+        today = choices.lanes.T @ choices.package.link_bandwidths.ravel()
+        shares = choices.price * today / np.asarray(choices.lanes.sum(axis=0)).ravel()
+        shares /= shares.sum()
+        for k in range(steps):
+            extra = budget * shares / choices.price
+            flows = self.try_at(choices.widened(extra))
+            if self.progress is not None:
+                time = self.score(np.array([flow.time for flow in flows]))
+                self.progress(
+                    f"best widths: mirror ascent, {format_quantity(time, 's')}, {self.solves} solves"
+                )
+            worth = np.zeros(len(shares))
+            for weight, flow in zip(self.weights, flows, strict=True):
+                worth += weight * flow.time * (choices.on_resources.T @ flow.prices) / choices.price
+            if not worth.any():
+                return
+            worth *= budget / max(budget * float(shares @ worth), 1e-300)
+            shares = shares * np.exp(0.5 * (worth - 1.0).clip(-0.6, 0.8) / np.sqrt(k + 1.0))
+            shares = np.maximum(shares, 1e-6 / len(shares))
+            shares /= shares.sum()
 
     def try_at(self, package: Package) -> list[FlowResult]:
         """Solve every traffic that has a choice again on a widened package, and learn from it."""
