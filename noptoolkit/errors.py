@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from noptoolkit._shown import visible
+
 __all__ = [
     "MOST_COUNTED",
     "MOST_SHOWN",
@@ -38,7 +40,9 @@ MOST_LETTERS = 500
 
 
 class NopError(Exception):
-    """Base of every error that noptoolkit raises on purpose; the middle of endless lines is left out.
+    """Base of every error that noptoolkit raises on purpose.
+
+    The middle of endless lines is left out, and what is not seen is written out: names come from files.
 
     Examples
     --------
@@ -47,7 +51,7 @@ class NopError(Exception):
     """
 
     def __str__(self) -> str:
-        return "\n".join(map(_shortened, super().__str__().split("\n")))
+        return "\n".join(visible(_shortened(line)) for line in super().__str__().split("\n"))
 
 
 class TopologyError(NopError):

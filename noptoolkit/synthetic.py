@@ -18,20 +18,25 @@ is then chance.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit._numbers import type_faults
 from noptoolkit._seeds import generator_from
 from noptoolkit.errors import WorkloadError, raise_collected
+from noptoolkit.limits import within
 from noptoolkit.trace import RoutingTrace
 
 __all__ = ["SyntheticRouting", "draw_from_loads", "draw_trace"]
 
 MOST_SCORES = 10**9
-"""Limit on tokens x experts of one drawn layer: above it, memory would be exhausted."""
+"""Limit on tokens x experts x layers of a generated trace: a minute or two."""
+
+MOST_AT_ONCE = 2**23
+"""Tokens x experts whose scores are held at a time."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class SyntheticRouting:
             faults.append(f"seed {self.seed!r} must be a whole number, 0 or more")
         if not 0.0 <= self.strided <= 1.0:
             faults.append(f"strided {self.strided} is a share: 0 to 1")
-        if not faults and max(self.tokens * self.num_experts, self.tokens * self.layers) > MOST_SCORES:
+        if not faults and self.tokens * self.num_experts * self.layers > MOST_SCORES:
             faults.append(f"{self.tokens} tokens are too many to draw; a trace of 8192 is plenty")
         raise_collected(WorkloadError, "synthetic routing", faults)
 
@@ -104,18 +109,23 @@ def draw_trace(routing: SyntheticRouting) -> RoutingTrace:
     )
 
 
-def _draw_layer(routing: SyntheticRouting, rng: np.random.Generator) -> Ints:
+def _draw_layer(routing: SyntheticRouting, rng: np.random.Generator) -> NDArray[np.integer[Any]]:
     count = routing.num_experts
     popularity = -routing.zipf * np.log(rng.permutation(count) + 1.0)
     topic_of_expert = rng.permutation(np.arange(count) % routing.topics)
     id_of_expert = _ids(topic_of_expert, routing, rng)
     topic_of_token = rng.integers(0, routing.topics, routing.tokens)
     bonus = routing.affinity * (topic_of_expert == np.arange(routing.topics)[:, None])
-    score = (popularity + bonus).astype(np.float32)[topic_of_token]
-    noise = rng.random((routing.tokens, count), dtype=np.float32)
-    score -= np.log(-np.log(np.clip(noise, 1e-12, 1 - 6e-8)))  # standard Gumbel by inversion
-    best = np.argpartition(-score, routing.top_k - 1, axis=1)[:, : routing.top_k]
-    return np.asarray(id_of_expert[best], dtype=np.int64)
+    base = (popularity + bonus).astype(np.float32)
+    rows = max(MOST_AT_ONCE // count, 1)
+    ids = np.empty((routing.tokens, routing.top_k), dtype=np.min_scalar_type(count - 1))
+    for first in range(0, routing.tokens, rows):
+        score = base[topic_of_token[first : first + rows]]
+        noise = rng.random(score.shape, dtype=np.float32)
+        score -= np.log(-np.log(np.clip(noise, 1e-12, 1 - 6e-8)))  # standard Gumbel by inversion
+        best = np.argpartition(-score, routing.top_k - 1, axis=1)[:, : routing.top_k]
+        ids[first : first + rows] = id_of_expert[best]
+    return ids
 
 
 def _ids(topic_of_expert: Ints, routing: SyntheticRouting, rng: np.random.Generator) -> Ints:
@@ -164,8 +174,10 @@ def draw_from_loads(
     given = np.atleast_2d(np.asarray(loads, dtype=float))
     if given.ndim != 2 or given.size == 0 or not np.isfinite(given).all() or (given < 0).any():
         raise WorkloadError("loads must be [experts] or [layers, experts], finite and not negative")
-    if tokens <= 0 or tokens * given.shape[1] > MOST_SCORES:
+    if tokens <= 0:
         raise WorkloadError(f"{tokens} tokens cannot be drawn; a trace of 8192 is plenty")
+    within("draws", tokens * given.size, "loads", "layers x tokens x experts to draw from")
+    within("values", tokens * len(given) * max(top_k, 1), "loads", "layers x tokens x top_k to draw")
     if top_k <= 0 or ((given > 0).sum(axis=1) < top_k).any():
         raise WorkloadError(f"loads: every layer needs at least top_k = {top_k} experts with a load above 0")
     rng = generator_from(seed, "seed")
@@ -175,6 +187,8 @@ def draw_from_loads(
 
 def _inclusion(loads: Floats, top_k: int) -> Floats:
     """Return the probability that a token takes each expert: proportional to its load, at most 1."""
+    if not 1e-200 < loads.max() < 1e200:  # then sums and products would leave what floats hold
+        loads = loads / loads.max()
     full = np.zeros(len(loads), dtype=bool)
     while True:
         rest = np.where(full, 0.0, loads)
@@ -185,10 +199,17 @@ def _inclusion(loads: Floats, top_k: int) -> Floats:
             return share
 
 
-def _draw_systematic(inclusion: Floats, top_k: int, tokens: int, rng: np.random.Generator) -> Ints:
+def _draw_systematic(
+    inclusion: Floats, top_k: int, tokens: int, rng: np.random.Generator
+) -> NDArray[np.integer[Any]]:
+    most = max(MOST_AT_ONCE // len(inclusion), 1)
+    if tokens > most:
+        parts = [min(most, tokens - first) for first in range(0, tokens, most)]
+        return np.concatenate([_draw_systematic(inclusion, top_k, part, rng) for part in parts])
     order = np.argsort(rng.random((tokens, len(inclusion))), axis=1)
     start = rng.random((tokens, 1))
-    reach = np.cumsum(inclusion[order], axis=1)
+    reach = np.minimum(np.cumsum(inclusion[order], axis=1), top_k)
     reach[:, -1] = top_k  # the sum, free of rounding
     steps = np.diff(np.floor(reach + start), axis=1, prepend=0.0)
-    return np.asarray(order[steps > 0].reshape(tokens, top_k), dtype=np.int64)
+    ids = order[steps > 0].reshape(tokens, top_k)
+    return np.asarray(ids, dtype=np.min_scalar_type(len(inclusion) - 1))

@@ -20,6 +20,7 @@ from noptoolkit._arrays import Floats, Ints
 from noptoolkit._digests import digest
 from noptoolkit._names import did_you_mean
 from noptoolkit._seeds import generator_from
+from noptoolkit._shown import shown
 from noptoolkit.errors import UnknownNameError, WorkloadError
 from noptoolkit.hypergraph import Hypergraph, merge_sets
 
@@ -322,7 +323,7 @@ def _checked_ids(topk: ArrayLike, num_experts: int) -> NDArray[np.integer[Any]]:
     if not np.issubdtype(given.dtype, np.integer):
         raise WorkloadError(f"the trace holds {given.dtype}; expert ids are whole numbers")
     if not isinstance(num_experts, (int, np.integer)) or not 0 < num_experts <= MOST_EXPERTS:
-        raise WorkloadError(f"num_experts={num_experts!r}: give a whole number from 1 to {MOST_EXPERTS}")
+        raise WorkloadError(f"num_experts={shown(num_experts)}: give a whole number from 1 to {MOST_EXPERTS}")
     k = given.shape[2]
     if k > num_experts:
         raise WorkloadError(f"{k} experts per token, but only {num_experts} experts")
@@ -346,7 +347,8 @@ def _checked_weights(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.f
     given = np.array(weights)
     if not np.issubdtype(given.dtype, np.number):
         raise WorkloadError(f"weights holds {given.dtype}; router weights are numbers")
-    given = given.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is not finite is refused below
+        given = given.astype(np.float32)
     if given.shape == shape[1:]:
         given = given[None]
     if given.shape != shape:

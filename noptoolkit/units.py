@@ -18,7 +18,9 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from noptoolkit._shown import shown
 from noptoolkit.errors import FormatError
+from noptoolkit.limits import current
 
 __all__ = [
     "Gibi",
@@ -132,13 +134,13 @@ def parse_quantity(value: Quantity, unit: str, what: str = "value") -> float:
     """
     way_out = f"write it like {_EXAMPLES.get(unit, '1 ' + unit)!r}"
     if isinstance(value, bool) or (not hasattr(value, "__float__") and not isinstance(value, str)):
-        raise FormatError(f"{what} {value!r} is not a quantity; {way_out}")
+        raise FormatError(f"{what} {shown(value)} is not a quantity; {way_out}")
     try:
         number = _parse_text(value, unit, what, way_out) if isinstance(value, str) else float(value)
     except OverflowError:  # a whole number of hundreds of digits
         number = math.inf
     if not math.isfinite(number):
-        raise FormatError(f"{what} {value!r} is not finite; {way_out}")
+        raise FormatError(f"{what} {shown(value)} is not finite; {way_out}")
     return number
 
 
@@ -147,6 +149,8 @@ _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)\b", re.IGNORECASE)
 
 def _parse_text(text: str, unit: str, what: str, way_out: str) -> float:
     stripped = text.strip()
+    if len(stripped) > current().quantity_letters:  # reading takes time in the square of the digits
+        raise FormatError(f"{what} {shown(stripped)} has {len(stripped)} letters; {way_out}")
     if stripped.endswith(unit):  # "5 m" is five metres to us, five thousandths to QuantiPhy
         try:
             return float(stripped.removesuffix(unit))

@@ -9,7 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "noptoolkit"
 LAYERS = [
+    {"_shown"},
     {"errors", "_arrays", "_pictures", "_moved", "_version", "progress"},
+    {"limits"},
     {"units", "_names", "_numbers", "_digests", "_seeds", "_threads", "_highs", "_table_text", "hypergraph"},
     {"tables"},
     {"trace"},
@@ -31,6 +33,7 @@ LAYERS = [
     {"study", "studies"},
     {"drawing"},
     {"plot", "report"},
+    {"testing"},
     {"cli", "notebook"},
     {"__main__", "__init__"},
 ]

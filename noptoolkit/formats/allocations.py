@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from noptoolkit._names import did_you_mean
+from noptoolkit._shown import shown
 from noptoolkit.allocation import Allocation
 from noptoolkit.errors import FormatError, WorkloadError, raise_collected
+from noptoolkit.formats.attributes import parse_json
 from noptoolkit.formats.files import parse_toml, read_text
 from noptoolkit.formats.results import replace_file
 
@@ -74,7 +76,11 @@ def load_allocation(path: str | Path) -> Allocation:
     """
     place = Path(path)
     text = read_text(place)
-    content = _parse_json(text, str(place)) if place.suffix == ".json" else parse_toml(text, str(place))
+    content = (
+        _table(parse_json(text, str(place)), place)
+        if place.suffix == ".json"
+        else parse_toml(text, str(place))
+    )
     raise_collected(FormatError, str(place), _faults(content))
     groups = tuple(tuple(members) for members in content["groups"]) if "groups" in content else None
     try:
@@ -90,22 +96,18 @@ def load_allocation(path: str | Path) -> Allocation:
         raise FormatError(f"{place}: {error}") from None
 
 
-def _parse_json(text: str, place: str) -> dict[str, Any]:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{place}: no JSON: {error}") from None
+def _table(content: Any, place: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise FormatError(f'{place}: not an object; write {{"schema": 1, ...}}')
     return content
 
 
 def _faults(content: dict[str, Any]) -> list[str]:
-    faults = [f"unknown key {key!r}; {did_you_mean(key, KEYS)}" for key in content if key not in KEYS]
+    faults = [f"unknown key {shown(key)}; {did_you_mean(key, KEYS)}" for key in content if key not in KEYS]
     if content.get("schema") != 1:
-        faults.append(f"schema is {content.get('schema')!r}; this version reads schema = 1")
+        faults.append(f"schema is {shown(content.get('schema'))}; this version reads schema = 1")
     if not isinstance(content.get("method", ""), str):
-        faults.append(f"method {content['method']!r} is not text")
+        faults.append(f"method {shown(content['method'])} is not text")
     names = content.get("chiplets")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         faults.append('chiplets: give the names of the expert chiplets, such as ["e0", "e1"]')
@@ -117,7 +119,7 @@ def _faults(content: dict[str, Any]) -> list[str]:
             "chiplet_of_expert: give rows of equally many chiplet indices, one per layer or one for all"
         )
     if content.get("choice", "balanced") not in ("balanced", "local"):
-        faults.append(f"choice is {content['choice']!r}; give 'balanced' or 'local'")
+        faults.append(f"choice is {shown(content['choice'])}; give 'balanced' or 'local'")
     replicas = content.get("replicas", [])
     if not isinstance(replicas, list) or not all(
         _is_rows(layer) and all(len(pair) == 2 for pair in layer) and len(layer) == len(replicas[0])

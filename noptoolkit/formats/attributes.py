@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from noptoolkit.errors import FormatError, TopologyError
+from noptoolkit.limits import check_values
 from noptoolkit.package import Package
 from noptoolkit.package.attributed_graph import (
     MOST_EDGES,
@@ -87,7 +88,7 @@ def memories_lost(package: Package) -> list[str]:
 
 
 def parse_json(text: str, place: str) -> Any:
-    """Return the value of a JSON text; NaN and infinity are refused.
+    """Return the value of a JSON text; NaN, infinity and what is beyond the limits are refused.
 
     Raises
     ------
@@ -99,8 +100,9 @@ def parse_json(text: str, place: str) -> Any:
         raise ValueError(f"{name} is not a finite number")
 
     try:
-        return json.loads(text, parse_constant=refuse)
+        value = json.loads(text, parse_constant=refuse)
     except RecursionError:
         raise FormatError(f"{place}: nested too deeply; is it the right file?") from None
     except ValueError as error:
         raise FormatError(f"{place}: no JSON: {error}") from None
+    return check_values(value, place)

@@ -25,6 +25,7 @@ from noptoolkit.formats.attributes import (
     node_attributes,
     to_package,
 )
+from noptoolkit.limits import within
 from noptoolkit.package import Package
 from noptoolkit.package.edge_bandwidth import BandwidthChoice
 
@@ -131,6 +132,7 @@ class _Parser:
         self.at = 0
         self.depth = 0
         self.changes = 0  # of defaults
+        self.named = 0  # nodes of subgraphs that were named
         self.strict = False
         self.arrow = "--"
         self.nodes: dict[str, ChainMap[str, str]] = {}
@@ -211,6 +213,8 @@ class _Parser:
             members = self.subgraphs.setdefault(name, {}) if name else {}
             members |= inner.members
             scope.members |= members
+            self.named += len(members)  # a subgraph may be named many times
+            within("edges", self.named, self.place, "nodes of the subgraphs that edges name")
             return list(members)
         name = self.word("a statement or the end of an edge")
         while self.peek() == ":":

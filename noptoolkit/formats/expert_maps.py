@@ -29,12 +29,11 @@ from noptoolkit.formats.archives import read_npy, read_npz
 from noptoolkit.formats.attributes import parse_json
 from noptoolkit.formats.files import read_text
 from noptoolkit.formats.results import replace_file
+from noptoolkit.limits import array_of, within
 from noptoolkit.package import Package
+from noptoolkit.trace import MOST_EXPERTS
 
 __all__ = ["load_expert_map", "save_expert_map"]
-
-MOST_BYTES = 100_000_000
-MOST_SLOTS = 100_000_000
 
 
 def load_expert_map(path: str | Path, devices: Package | Sequence[str] | int) -> Allocation:
@@ -73,8 +72,7 @@ def load_expert_map(path: str | Path, devices: Package | Sequence[str] | int) ->
         raise FormatError(f"{place}: an expert map needs devices, of which there are none")
     layers = _layers(place, len(names))
     experts = 1 + max(int(of_device.max(initial=-1)) for layer in layers for of_device in layer)
-    if experts * len(layers) > MOST_SLOTS:
-        raise FormatError(f"{place}: expert {experts - 1} of {len(layers)} layers; is it the right file?")
+    within("values", experts * len(layers), str(place), "layers x experts")
     places = np.full((len(layers), experts), -1, np.int64)
     copies: list[list[tuple[int, int]]] = []
     for i, layer in enumerate(layers):
@@ -161,7 +159,7 @@ def _layers(path: Path, devices: int) -> list[list[Ints]]:
         if not found:
             raise FormatError(f"{path}: no array named 'physical_to_logical_map' or 'phy2log'")
         return _split(next(iter(found.values())), path, devices)
-    value = parse_json(read_text(path, MOST_BYTES), str(path))
+    value = parse_json(read_text(path, "table_bytes"), str(path))
     snapshots = value.get("snapshots") if isinstance(value, Mapping) else None
     if isinstance(snapshots, list) and snapshots and isinstance(snapshots[-1], Mapping):
         value = snapshots[-1]
@@ -195,18 +193,17 @@ def _device(value: Any, path: Path) -> int:
 
 
 def _array(value: Any, path: Path) -> Ints:
-    try:
-        found = np.array(value)
-    except ValueError:
-        found = np.array(None)
+    found = array_of(value, str(path), "an expert map")
     if found.size and not np.issubdtype(found.dtype, np.integer):
         raise FormatError(f"{path}: an expert map holds whole numbers in rows of one length")
     return found.astype(np.int64)
 
 
 def _check(experts: Ints, path: Path) -> None:
-    if experts.size and not 0 <= int(experts.min()) <= int(experts.max()) < MOST_SLOTS:
-        raise FormatError(f"{path}: expert {experts.min()} to {experts.max()}: ids begin with 0")
+    if experts.size and not 0 <= int(experts.min()) <= int(experts.max()) < MOST_EXPERTS:
+        raise FormatError(
+            f"{path}: expert {experts.min()} to {experts.max()}: ids begin with 0, end below {MOST_EXPERTS}"
+        )
 
 
 def _split(given: Any, path: Path, devices: int) -> list[list[Ints]]:

@@ -12,13 +12,11 @@ from typing import Any, Literal
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import FormatError, UnknownNameError
+from noptoolkit.limits import check_values, current
 
-__all__ = ["MOST_BYTES", "Kind", "descriptions", "find", "parse_toml", "preset_names", "read_text"]
+__all__ = ["Kind", "descriptions", "find", "parse_toml", "preset_names", "read_text"]
 
 Kind = Literal["topologies", "workloads"]
-MOST_BYTES = 10_000_000
-"""Text files above this size are refused: 65,536 chiplets fit."""
-
 MOST_DOTS = 64
 """Dots of one dotted key: deeper ones make the TOML parser quadratic."""
 
@@ -75,14 +73,22 @@ def find(ref: str | Path, kind: Kind) -> Path:
     raise UnknownNameError(f"no {singular} named {_short(ref)!r} and no file of that name; {hint}")
 
 
-def read_text(path: Path, most: int = MOST_BYTES) -> str:
+def read_text(path: Path, limit: Literal["text_bytes", "table_bytes"] = "text_bytes") -> str:
     """Return the text of a file.
+
+    Parameters
+    ----------
+    path
+        A file, a pipe or a device such as ``/dev/stdin``.
+    limit
+        Which of `noptoolkit.limits.Limits` bounds its bytes.
 
     Raises
     ------
     FormatError
-        If it is missing, a folder, unreadable, larger than ``most`` bytes, or not UTF-8 text.
+        If it is missing, a folder, unreadable, larger than the limit, or not UTF-8 text.
     """
+    most = getattr(current(), limit)
     try:
         with path.open("rb") as file:
             data = file.read(most + 1)
@@ -91,7 +97,10 @@ def read_text(path: Path, most: int = MOST_BYTES) -> str:
     except ValueError as error:  # a path with zero bytes
         raise FormatError(f"{_short(path)!r}: cannot be read ({error})") from None
     if len(data) > most:
-        raise FormatError(f"{path}: larger than {most / 1e6:g} MB; is it the right file?")
+        raise FormatError(
+            f"{path}: larger than {most / 1e6:g} MB; is it the right file? "
+            f"If so, set NOPTOOLKIT_LIMITS={limit}=..."
+        )
     try:
         text = data.decode("utf-8-sig")  # spreadsheets begin with a byte order mark
     except UnicodeDecodeError as error:
@@ -109,7 +118,7 @@ def parse_toml(text: str, place: str) -> dict[str, Any]:
     Raises
     ------
     FormatError
-        If it is not TOML, or nested absurdly deep.
+        If it is not TOML, nested absurdly deep, or holds numbers or texts beyond the limits.
     """
     for number, line in enumerate(text.splitlines(), start=1):
         if line.count(".") > MOST_DOTS and any(part.count(".") > MOST_DOTS for part in line.split(",")):
@@ -117,11 +126,13 @@ def parse_toml(text: str, place: str) -> dict[str, Any]:
                 f"{place}: line {number}: more than {MOST_DOTS} dots in one key; nest less deeply"
             )
     try:
-        return tomllib.loads(text)
+        data = tomllib.loads(text)
     except RecursionError:
         raise FormatError(f"{place}: nested too deeply; nest less deeply") from None
     except ValueError as error:  # TOMLDecodeError, and numbers of too many digits
         raise FormatError(f"{place}: no TOML: {error}") from None
+    check_values(data, place, finite=False)  # TOML has words for numbers that are not
+    return data
 
 
 def _short(ref: str | Path) -> str:

@@ -106,7 +106,8 @@ def parse_gml(text: str, place: str, *, bandwidth: BandwidthChoice) -> Imported:
         if key != "edge" or not isinstance(value, list):
             continue
         entry = dict(value)
-        ends = [names.get(entry.get(end)) for end in ("source", "target")]
+        given_ends = [entry.get(end) for end in ("source", "target")]
+        ends = [names.get(end) if isinstance(end, int | str) else None for end in given_ends]
         if ends[0] is None or ends[1] is None:
             shown = f"{str(entry.get('source'))[:20]} - {str(entry.get('target'))[:20]}"
             raise FormatError(f"{place}: edge {shown}: no such nodes")

@@ -15,10 +15,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from noptoolkit._shown import shown
 from noptoolkit.errors import FormatError, TopologyError
 from noptoolkit.formats.attributes import to_package
 from noptoolkit.formats.losses import lost_features
 from noptoolkit.formats.yaml_text import parse_yaml
+from noptoolkit.limits import within
 from noptoolkit.package import Chiplet, Link, Memory, Node, Package, Switch
 from noptoolkit.package.attributed_graph import Edge, Graph, Imported
 from noptoolkit.package.edge_bandwidth import BandwidthChoice
@@ -173,7 +175,9 @@ def parse_infragraph(text: str, place: str, *, bandwidth: BandwidthChoice) -> Im
 
 def _package(found: Any, content: Mapping[str, Any], place: str, bandwidth: BandwidthChoice) -> Imported:
     alone: dict[str, int] = {}
-    for _, data in found.nodes(data=True):
+    for node, data in found.nodes(data=True):
+        if not {"instance", "device"} <= set(data):
+            raise FormatError(f"{place}: an edge ends at {shown(node)}, which is no part of an instance")
         alone[data["instance"]] = alone.get(data["instance"], 0) + 1
     names = {
         node: data["instance"] if alone[data["instance"]] == 1 else node
@@ -250,6 +254,46 @@ def _check_size(content: Mapping[str, Any], place: str) -> None:
     )
     if nodes > MOST_NODES:
         raise FormatError(f"{place}: {nodes} nodes; at most {MOST_NODES} are read")
+    _check_edges(content, devices, place)
+
+
+def _check_edges(content: Mapping[str, Any], devices: Mapping[str, Mapping[str, Any]], place: str) -> None:
+    """Raise where edges from each of many to each of many come to more than are read."""
+    instances = {str(one.get("name")): one for one in _tables(content.get("instances"))}
+    copies: dict[str, int] = {}
+    for one in instances.values():
+        device = str(one.get("device"))
+        copies[device] = copies.get(device, 0) + _count(one, place)
+
+    def ends(edge: Mapping[str, Any], key: str, device: Mapping[str, Any]) -> int:
+        end = edge.get(key)
+        if not isinstance(end, Mapping):
+            return 1
+        name, _, piece = str(end.get("instance") or "").partition("[")
+        each = 1
+        if name in instances:
+            device = devices.get(str(instances[name].get("device")), {})
+            each = _extent(piece, _count(instances[name], place))
+        part, _, piece = str(end.get("component") or "").partition("[")
+        counts = {str(one.get("name")): _count(one, place) for one in _tables(device.get("components"))}
+        return each * _extent(piece, counts.get(part, 1))
+
+    total = 0
+    for of, times in ((content, 1), *((device, copies.get(name, 1)) for name, device in devices.items())):
+        for edge in _tables(of.get("edges")):
+            first, second = ends(edge, "ep1", of), ends(edge, "ep2", of)
+            total += times * (first * second if edge.get("scheme") != "one2one" else max(first, second))
+    within("edges", total, place, "edges")
+
+
+def _extent(piece: str, whole: int) -> int:
+    """Return how many a slice such as ``0:4]`` or ``3]`` means, of so many."""
+    first, colon, last = piece.rstrip("]").partition(":")
+    if not piece or not all(not text or (text.isdecimal() and len(text) < 10) for text in (first, last)):
+        return whole
+    if not colon:
+        return 1
+    return max(int(last or whole) - int(first or 0), 0)
 
 
 def _tables(value: Any) -> list[Mapping[str, Any]]:

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from noptoolkit._seeds import generator_from
+from noptoolkit._shown import shown
 from noptoolkit.errors import FormatError, NopError, WorkloadError
+from noptoolkit.limits import array_of
 from noptoolkit.synthetic import draw_from_loads
 from noptoolkit.trace import MOST_EXPERTS, Origin, RoutingTrace
 
-__all__ = ["FIELDS", "Recording", "build_trace"]
+__all__ = ["FIELDS", "Recording", "build_trace", "whole_number"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,13 +62,13 @@ class Recording:
         given = {key: value for key, value in said.items() if value is not None}
         for key in ("num_experts", "top_k"):
             if key in given:
-                given[key] = _whole(given[key], key, place)
+                given[key] = whole_number(given[key], key, place)
         for key in ("origin", "source"):
             if key in given:
-                given[key] = str(given[key])
+                given[key] = _text(given[key], key, place)
         for key in ("topk", "loads", "weights", "domain", "domains", "document", "layers"):
             if key in given:
-                given[key] = _array(given[key], key, place)
+                given[key] = array_of(given[key], place, key)
         for key in ("domains", "layers"):
             if key in given:
                 given[key] = np.atleast_1d(given[key]).tolist()
@@ -169,17 +171,24 @@ def _agreed(said: int | None, asked: int | None, what: str, place: str) -> int |
     return asked if said is None else said
 
 
-def _whole(value: Any, what: str, place: str) -> int:
-    number = np.asarray(value)
+def whole_number(value: Any, what: str, place: str) -> int:
+    """Return a count that a file says, such as the number of experts.
+
+    Raises
+    ------
+    FormatError
+        If it is no whole number, or out of range.
+    """
+    number = array_of(value, place, what)
     if number.size != 1 or not np.issubdtype(number.dtype, np.integer):
-        raise FormatError(f"{place}: {what} {value!r} is not a whole number")
+        raise FormatError(f"{place}: {what} {shown(value)} is not a whole number")
     if not 0 < number.item() <= MOST_EXPERTS:
-        raise FormatError(f"{place}: {what} {number.item()} is not between 1 and {MOST_EXPERTS}")
+        raise FormatError(f"{place}: {what} {shown(number.item())} is not between 1 and {MOST_EXPERTS}")
     return int(number.item())
 
 
-def _array(value: Any, what: str, place: str) -> NDArray[Any]:
-    try:
-        return np.asarray(value)
-    except ValueError:
-        raise FormatError(f"{place}: {what} is ragged: give as many values in every row") from None
+def _text(value: Any, what: str, place: str) -> str:
+    one = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
+    if not isinstance(one, str):
+        raise FormatError(f"{place}: {what} is {shown(one)}, not text")
+    return one

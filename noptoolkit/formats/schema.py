@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, cr
 from pydantic_core import ErrorDetails
 
 from noptoolkit._names import did_you_mean
+from noptoolkit._shown import shown
 from noptoolkit.errors import MOST_COUNTED, MOST_SHOWN
 from noptoolkit.package import LinkKind, Package
 from noptoolkit.topology.builder_options import Parts
@@ -125,7 +126,7 @@ def check(model: type[BaseModel], data: Any, place: str, faults: list[str]) -> d
         Gets one line for each fault.
     """
     if not isinstance(data, Mapping):
-        faults.append(f"{_join(place)}must be a table, not {_shown(data)}")
+        faults.append(f"{_join(place)}must be a table, not {shown(data)}")
         return {}
     unknown = [key for key in data if key not in model.model_fields]
     for key in unknown[:MOST_COUNTED]:
@@ -160,7 +161,7 @@ def _fault(detail: ErrorDetails, model: type[BaseModel], place: str) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
         return f"{_join(place)}{message}"
-    return f"{_join(place)}{key} = {_shown(detail['input'])}: {message[:1].lower()}{message[1:]}"
+    return f"{_join(place)}{key} = {shown(detail['input'])}: {message[:1].lower()}{message[1:]}"
 
 
 def _known(model: type[BaseModel], path: Iterable[int | str]) -> list[str]:
@@ -174,11 +175,6 @@ def _known(model: type[BaseModel], path: Iterable[int | str]) -> list[str]:
         if inner:
             model = inner[0]
     return list(model.model_fields)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _short(key: Any) -> str:

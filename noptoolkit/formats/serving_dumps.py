@@ -34,6 +34,8 @@ from numpy.typing import NDArray
 from noptoolkit.errors import FormatError
 from noptoolkit.formats.archives import array_of_bytes, read_torch
 from noptoolkit.formats.recording import Recording
+from noptoolkit.limits import array_of, within
+from noptoolkit.trace import MOST_EXPERTS
 
 __all__ = [
     "COUNT_COLUMNS",
@@ -69,23 +71,44 @@ def read_sglang(path: Path) -> Recording:
         raise FormatError(f"{path}: not written by SGLang's recorder: it holds no dictionary")
     try:
         if "logical_count" in dump:
-            counts = np.asarray(dump["logical_count"])
-            return _loads(counts.reshape(-1, *counts.shape[-2:]).sum(axis=0), "stat", path)
-        logical = np.asarray(dump["last_physical_to_logical_map"])
+            counts = array_of(dump["logical_count"], str(path), "logical_count")
+            if counts.ndim not in (2, 3) or counts.dtype.kind not in "iuf":
+                raise FormatError(
+                    f"{path}: logical_count of shape {counts.shape}, not [steps, layers, experts]"
+                )
+            return _loads(counts.reshape(-1, *counts.shape[-2:]).sum(axis=0, dtype=float), "stat", path)
+        logical = _map(dump["last_physical_to_logical_map"], str(path))
         records = dump["records"]
         if all("topk_ids_of_layer" in record for record in records):
             return _tokens([record["topk_ids_of_layer"] for record in records], logical, path)
-        passes = [np.asarray(record["global_physical_count"], dtype=np.int64) for record in records]
-        counts = np.sum(passes, axis=0)
-        loads = np.zeros((len(counts), int(logical.max()) + 1), dtype=np.int64)
+        passes = [array_of(record["global_physical_count"], str(path), "counts") for record in records]
+        counts = np.sum(passes, axis=0, dtype=float)
+        experts = int(logical.max()) + 1
+        within("values", len(counts) * experts, str(path), "layers x experts")
+        loads = np.zeros((len(counts), experts))
         np.add.at(loads, (np.arange(len(counts))[:, None], logical), counts)
         return _loads(loads, "per_pass", path)
-    except (LookupError, TypeError, ValueError) as error:
+    except FormatError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise FormatError(f"{path}: not as SGLang's recorder writes it ({error!r})") from None
 
 
+def _map(value: Any, place: str) -> Ids:
+    """Return the expert of each physical one, [layers, physical]."""
+    found = array_of(value, place, "physical_to_logical_map")
+    if found.ndim != 2 or not found.size or not np.issubdtype(found.dtype, np.integer):
+        raise FormatError(
+            f"{place}: physical_to_logical_map of {found.dtype} and shape {found.shape}; "
+            "it holds whole numbers, [layers, physical]"
+        )
+    if not 0 <= int(found.min()) <= int(found.max()) < MOST_EXPERTS:
+        raise FormatError(f"{place}: physical_to_logical_map holds ids that are not 0 to {MOST_EXPERTS - 1}")
+    return found
+
+
 def _tokens(passes: Sequence[Any], logical: Ids, path: Path) -> Recording:
-    ids = np.concatenate([np.asarray(one) for one in passes], axis=1)
+    ids = np.concatenate([array_of(one, str(path), "ids") for one in passes], axis=1)
     layers = np.flatnonzero((ids >= 0).any(axis=(1, 2)))
     places = np.flatnonzero((ids >= 0).any(axis=(0, 1)))
     ids = ids[layers][:, :, places]
@@ -159,6 +182,7 @@ def read_load_dump(values: Sequence[Any], path: Path) -> Recording:
         given = value.get("num_logical_experts", experts)
         experts = given if isinstance(given, int) and 0 < given < MOST_IDS else experts
     total: NDArray[Any] | None = None
+    shape: tuple[int, ...] | None = None
     for number, snapshot in enumerate(snapshots):
         place = f"{path}: snapshot {number}"
         if not isinstance(snapshot, Mapping) or "window_expert_load" not in snapshot:
@@ -168,24 +192,26 @@ def read_load_dump(values: Sequence[Any], path: Path) -> Recording:
             logical = _numbers(snapshot["physical_to_logical_map"], place)
         else:
             logical = np.broadcast_to(np.arange(load.shape[-1]), load.shape)
-        whole = np.array_equal(logical, logical.astype(np.int64))
-        if logical.shape != load.shape or not whole or logical.min() < 0 or logical.max() >= MOST_IDS:
+        within_range = logical.min() >= 0 and logical.max() < MOST_IDS
+        if logical.shape != load.shape or not within_range or (logical != np.floor(logical)).any():
             raise FormatError(f"{place}: physical_to_logical_map does not fit loads of shape {load.shape}")
-        counted = np.zeros((len(load), max(experts or 0, int(logical.max()) + 1)))
-        np.add.at(counted, (np.arange(len(load))[:, None], logical.astype(np.int64)), load)
-        if total is not None and total.shape != counted.shape:
-            raise FormatError(f"{place}: loads of shape {counted.shape} after some of {total.shape}")
-        total = counted if total is None else total + counted
+        width = max(experts or 0, int(logical.max()) + 1)
+        within("values", len(load) * width, place, "layers x experts")
+        counted = np.zeros((len(load), width))
+        with np.errstate(over="ignore"):  # what is not finite is refused below
+            np.add.at(counted, (np.arange(len(load))[:, None], logical.astype(np.int64)), load)
+            total = counted if total is None or total.shape != counted.shape else total + counted
+        if shape not in (None, counted.shape):
+            raise FormatError(f"{place}: loads of shape {counted.shape} after some of {shape}")
+        shape = counted.shape
     if total is None:
         raise FormatError(f"{path}: a dump of expert loads without snapshots")
     return Recording(loads=total, num_experts=experts, source=f"vLLM's expert loads, {path.name}")
 
 
 def _numbers(value: Any, place: str) -> NDArray[Any]:
-    try:
-        found = np.array(value, dtype=float)
-    except (TypeError, ValueError):
-        found = np.zeros(0)
+    found = array_of(value, place, "loads and maps")
+    found = found.astype(float) if found.dtype.kind in "iuf" else np.zeros(0)
     if found.ndim != 2 or not found.size or not np.isfinite(found).all():
         raise FormatError(f"{place}: loads and maps are numbers, [layers, physical experts]")
     return found
@@ -241,8 +267,10 @@ def _routed(response: Mapping[str, Any], place: str) -> Iterator[Ids]:
             ids = (
                 array_of_bytes(base64.b64decode(field, validate=True))
                 if isinstance(field, str)
-                else np.array(field)
+                else array_of(field, place, "routed experts")
             )
+        except FormatError:
+            raise
         except (ValueError, binascii.Error) as error:
             raise FormatError(f"{place}: routed experts that cannot be read ({error})") from None
         if ids.ndim != 3 or not np.issubdtype(ids.dtype, np.integer):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from noptoolkit._names import did_you_mean
+from noptoolkit._shown import shown
 from noptoolkit.errors import MOST_COUNTED, FormatError, NopError, raise_collected
 from noptoolkit.formats.files import parse_toml
 from noptoolkit.formats.inheritance import with_base
@@ -80,7 +81,7 @@ def check_schema(data: Mapping[str, Any], faults: list[str]) -> None:
     if version is None:
         faults.append(f"key 'schema' is missing; write schema = {SCHEMA}")
     elif isinstance(version, bool) or version != SCHEMA:
-        faults.append(f"schema = {version!r}: this version reads schema = {SCHEMA}")
+        faults.append(f"schema = {shown(version)}: this version reads schema = {SCHEMA}")
 
 
 def _built(data: Mapping[str, Any], place: str, faults: list[str]) -> Package | None:
@@ -88,7 +89,7 @@ def _built(data: Mapping[str, Any], place: str, faults: list[str]) -> Package | 
 
     builder = data["builder"]
     if not isinstance(builder, str) or builder not in BUILDERS:
-        faults.append(f"no builder named {builder!r}; {did_you_mean(str(builder), BUILDERS)}")
+        faults.append(f"no builder named {shown(builder)}; {did_you_mean(str(builder), BUILDERS)}")
         return None
     params = check(builder_model(BUILDERS[builder]), data.get("params", {}), "[params]", faults)
     if faults:

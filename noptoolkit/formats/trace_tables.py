@@ -12,8 +12,8 @@ JSON: one object with the keys of an ``.npz``, or a list of the lines above. Eit
 from __future__ import annotations
 
 import csv
-import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
@@ -24,9 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from noptoolkit._names import did_you_mean
+from noptoolkit._shown import shown
 from noptoolkit.errors import FormatError
+from noptoolkit.formats.attributes import parse_json
 from noptoolkit.formats.files import read_text
-from noptoolkit.formats.recording import FIELDS, Recording
+from noptoolkit.formats.recording import FIELDS, Recording, whole_number
 from noptoolkit.formats.serving_dumps import (
     COUNT_COLUMNS,
     is_load_dump,
@@ -35,13 +37,11 @@ from noptoolkit.formats.serving_dumps import (
     read_load_dump,
     read_responses,
 )
+from noptoolkit.limits import array_of, within
 
 __all__ = ["read_csv", "read_json", "read_json_lines"]
 
-MOST_TEXT_BYTES = 100_000_000
-"""Text files above this size are refused: 4 million tokens, top-8, fit; write larger ones as ``.npz``."""
-
-_COLUMN = re.compile(r"(expert|weight)(\d+)|layer|domain|document")
+_COLUMN = re.compile(r"(expert|weight)([0-9]{1,6})|layer|domain|document")
 _SAID = ("num_experts", "top_k", "origin", "source")
 _OF_A_TOKEN = ("experts", "weights", "domain", "document")
 
@@ -54,7 +54,7 @@ def read_csv(path: Path) -> Recording:
     FormatError
         If it is not such a table.
     """
-    lines = read_text(path, MOST_TEXT_BYTES).splitlines()
+    lines = read_text(path, "table_bytes").splitlines()
     said: dict[str, Any] = {}
     comments = list(takewhile(lambda line: line.startswith("#"), lines))
     for comment in comments:
@@ -64,7 +64,10 @@ def read_csv(path: Path) -> Recording:
     rows = [line.split(",") for line in lines[len(comments) :] if line.strip()]
     if rows and [cell.strip() for cell in rows[0]] == COUNT_COLUMNS:
         of_experts = read_counts(rows[1:], path)
-        return replace(of_experts, **{key: said[key] for key in ("num_experts", "top_k") if key in said})
+        given: dict[str, Any] = {
+            key: whole_number(said[key], key, str(path)) for key in ("num_experts", "top_k") if key in said
+        }
+        return replace(of_experts, **given)
     columns = _columns(lines[len(comments) :], path)
     ids = _stacked(columns, "expert", int, path)
     if ids is None:
@@ -91,7 +94,7 @@ def read_json(path: Path) -> Recording:
     FormatError
         If it is not JSON of a trace.
     """
-    value = _json(read_text(path, MOST_TEXT_BYTES), str(path))
+    value = parse_json(read_text(path, "table_bytes"), str(path))
     return _read_values(value if isinstance(value, list) else [value], path)
 
 
@@ -103,8 +106,8 @@ def read_json_lines(path: Path) -> Recording:
     FormatError
         If a line is not JSON, or the lines do not make a trace.
     """
-    lines = enumerate(read_text(path, MOST_TEXT_BYTES).split("\n"), start=1)
-    return _read_values([_json(line, f"{path}: line {i}") for i, line in lines if line.strip()], path)
+    lines = enumerate(read_text(path, "table_bytes").split("\n"), start=1)
+    return _read_values([parse_json(line, f"{path}: line {i}") for i, line in lines if line.strip()], path)
 
 
 def _columns(lines: Sequence[str], path: Path) -> dict[str, Sequence[str]]:
@@ -117,11 +120,13 @@ def _columns(lines: Sequence[str], path: Path) -> dict[str, Sequence[str]]:
             f"{path}: no rows; give a header like 'layer,expert0,expert1', then a row per token"
         )
     header = [name.strip() for name in rows.pop(0)]
+    within("columns", len(header), str(path), "columns")
     for name in header:
         if not _COLUMN.fullmatch(name):
-            hint = did_you_mean(name, ("expert0", "weight0", "layer", "domain", "document"))
-            raise FormatError(f"{path}: unknown column {name!r}; {hint}")
-        if header.count(name) > 1:
+            hint = did_you_mean(name[:60], ("expert0", "weight0", "layer", "domain", "document"))
+            raise FormatError(f"{path}: unknown column {shown(name)}; {hint}")
+    for name, count in Counter(header).items():
+        if count > 1:
             raise FormatError(f"{path}: two columns {name!r}; name each once")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
@@ -152,15 +157,6 @@ def _coded(column: Sequence[Any] | None, order: NDArray[Any]) -> tuple[tuple[str
     return tuple(names), np.array([names[label] for label in labels])
 
 
-def _json(text: str, place: str) -> Any:
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise FormatError(f"{place}: nested too deeply") from None
-    except ValueError as error:
-        raise FormatError(f"{place}: no JSON ({error})") from None
-
-
 def _read_values(values: Sequence[Any], path: Path) -> Recording:
     if values and all(map(is_response, values)):
         return read_responses(values, path)
@@ -183,6 +179,8 @@ def _read_values(values: Sequence[Any], path: Path) -> Recording:
         _check_keys(token, _OF_A_TOKEN, f"{path}: token {i}")
         if token.keys() != tokens[0].keys():
             raise FormatError(f"{path}: token {i} has {sorted(token)}, the first has {sorted(tokens[0])}")
+    if "experts" not in tokens[0]:
+        raise FormatError(f"{path}: token 0 has no 'experts'; each token needs its ids, [layers, k] or [k]")
     columns = {key: [token[key] for token in tokens] for key in tokens[0]}
     everybody = np.arange(len(tokens))
     said["topk"] = _layers_first(columns["experts"], path)
@@ -197,14 +195,11 @@ def _read_values(values: Sequence[Any], path: Path) -> Recording:
 
 def _layers_first(tokens: list[Any], path: Path) -> NDArray[Any]:
     """Return what lines of [layers, k] or [k] hold as [layers, tokens, k]."""
-    try:
-        given = np.array(tokens)
-    except ValueError:
-        raise FormatError(f"{path}: ragged: every token needs the same layers and as many ids") from None
+    given = array_of(tokens, str(path), "the tokens")
     return given.transpose(1, 0, 2) if given.ndim == 3 else given
 
 
 def _check_keys(given: Mapping[str, Any], known: Sequence[str], place: str) -> None:
     for key in given:
         if key not in known:
-            raise FormatError(f"{place}: unknown key {key!r}; {did_you_mean(key, known)}")
+            raise FormatError(f"{place}: unknown key {shown(key)}; {did_you_mean(key[:60], known)}")

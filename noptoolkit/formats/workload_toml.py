@@ -78,9 +78,9 @@ def is_workload_file(path: Path, depth: int = 0) -> bool:
     except OSError:  # a name too long for a file
         return False
     text = read_text(path)
-    if re.search(r"^\s*\[(model|batch|routing)\b", text, re.MULTILINE):
+    if re.search(r"^[ \t]*\[(model|batch|routing)\b", text, re.MULTILINE):
         return True
-    base = re.search(r"""^\s*base\s*=\s*["']([^"']+)["']""", text, re.MULTILINE)
+    base = re.search(r"""^[ \t]*base[ \t]*=[ \t]*["']([^"']+)["']""", text, re.MULTILINE)
     if base is None or base[1] in preset_names("workloads"):
         return base is not None
     return depth < MOST_BASES and is_workload_file(path.parent / base[1], depth + 1)

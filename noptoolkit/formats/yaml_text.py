@@ -41,18 +41,19 @@ def parse_yaml(text: str, place: str, *, most: int = MOST_CHARACTERS) -> Any:
     """
     import yaml
 
+    loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # ten times as fast, where libyaml is there
     if len(text) > most:
         raise FormatError(f"{place}: more than {most} characters; is it the right file?")
     try:
         depth = 0
-        for event in yaml.parse(text, Loader=yaml.BaseLoader):
+        for event in yaml.parse(text, Loader=loader):
             if isinstance(event, yaml.AliasEvent):
                 raise FormatError(f"{place}: line {event.start_mark.line + 1}: aliases are not read")
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > MOST_DEPTH:
                 raise FormatError(f"{place}: nested too deeply; is it the right file?")
-        node = yaml.compose(text, Loader=yaml.BaseLoader)
+        node = yaml.compose(text, Loader=loader)
     except FormatError:
         raise
     except yaml.YAMLError as error:

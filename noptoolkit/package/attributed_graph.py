@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import FormatError, NopError, raise_collected
+from noptoolkit.limits import within
 from noptoolkit.package.edge_bandwidth import EdgeBandwidth
 from noptoolkit.package.edge_directions import Direction, expand_edge, join_directions
 from noptoolkit.package.elements import ROLES, Chiplet, Link, LinkKind, Memory, Node, Switch
@@ -173,8 +174,8 @@ def to_package(
     """
     faults: list[str] = []
     ignored: dict[str, None] = {}
-    if len(graph.edges) > MOST_EDGES or len(graph.nodes) > MOST_EDGES:
-        raise error(f"{place}: more than {MOST_EDGES} nodes or edges; is it the right file?")
+    within("nodes", len(graph.nodes), place, "nodes")
+    within("edges", len(graph.edges), place, "edges")
     typed = any("kind" in attributes for attributes in graph.nodes.values())
     nodes = [_node(node, given, typed, own_roles, ignored, faults) for node, given in graph.nodes.items()]
     directions: list[Direction] = []

@@ -19,6 +19,7 @@ from typing import Any
 
 from noptoolkit.errors import FormatError, NopError
 from noptoolkit.formats.chakra import ChakraNode, ChakraTrace, read_chakra, write_chakra
+from noptoolkit.limits import within
 from noptoolkit.scheduling.graph_builder import TaskGraphBuilder
 from noptoolkit.scheduling.result import Schedule
 from noptoolkit.scheduling.task_graph import TaskGraph
@@ -145,8 +146,16 @@ def from_chakra(
         builder = _builder(trace.attributes) if ours else TaskGraphBuilder()
         _check_order(trace.nodes, known, place)
         index = {node.id: i for i, node in enumerate(nodes)}
+        walked: dict[int, Sequence[int]] = {}
+        named = 0
         for task, node in enumerate(nodes):
-            before = dict.fromkeys(k for i in node.depends for k in _before(i, known, index))
+            before: dict[int, None] = {}
+            for i in node.depends:
+                if i not in walked:
+                    walked[i] = _before(i, known, index, walked)
+                before |= dict.fromkeys(walked[i])
+                named += len(walked[i])
+            within("values", named, place, "waits of tasks through nodes that are none")
             after = [k for k in before if k < task]
             _add(builder, node, after, trace.attributes if ours else None, rates)
             for k in before:
@@ -165,19 +174,30 @@ def _builder(whole: Mapping[str, Any]) -> TaskGraphBuilder:
     return TaskGraphBuilder({name: int(of) for name, of in capacities.items()}, buffers)
 
 
-def _before(i: int, known: Mapping[int, ChakraNode], index: Mapping[int, int]) -> Sequence[int]:
-    """Return the tasks that a dependence means: a node, or what came before one that is not a task."""
+def _before(
+    i: int,
+    known: Mapping[int, ChakraNode],
+    index: Mapping[int, int],
+    walked: Mapping[int, Sequence[int]],
+) -> Sequence[int]:
+    """Return the tasks that a dependence means: a node, or what came before one that is not a task.
+
+    ``walked`` holds the answers of other nodes.
+    """
     if i in index:
         return [index[i]]
-    found, todo, seen = [], list(known[i].depends), {i}
+    found: dict[int, None] = {}
+    todo, seen = list(known[i].depends), {i}
     while todo:
         k = todo.pop()
         if k in index:
-            found.append(index[k])
+            found[index[k]] = None
+        elif k in walked:
+            found |= dict.fromkeys(walked[k])
         elif k not in seen:
             seen.add(k)
             todo += known[k].depends
-    return found
+    return list(found)
 
 
 def _add(

@@ -145,7 +145,7 @@ def read_booksim_config(text: str, place: str = "configuration") -> tuple[Router
     changes: dict[str, object] = {"depth": 8, "speedup": 1.0}
     periods: dict[str, object] = {}
     left: list[str] = []
-    plain = re.sub(r"//[^\n]*|/\*.*?\*/", "", text, flags=re.S)
+    plain = re.sub(r"//[^\n]*|/\*(?:.*?\*/|.*)", "", text, flags=re.S)  # an open comment goes on to the end
     for part in filter(None, (piece.strip() for piece in plain.split(";"))):
         key, sign, value = (x.strip() for x in part.partition("="))
         if not sign or not key.isidentifier():
@@ -163,7 +163,7 @@ def read_booksim_config(text: str, place: str = "configuration") -> tuple[Router
                 periods["latency_limit"] = float(value)
             elif FIXED.get(key) != value.strip('"'):
                 left.append(f"{key} = {value}")
-        except ValueError:
+        except (ValueError, OverflowError):
             raise FormatError(f"{place}: {key} = {value[:20]!r} is not a number") from None
     base = Router(speedup=1.0, injection=1.0, ejection=1.0, fit_buffers=False)
     return base.with_(**changes), Sampling(**periods), tuple(left)  # type: ignore[arg-type]

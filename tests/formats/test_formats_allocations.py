@@ -68,7 +68,7 @@ def test_faults_are_named_with_the_file(tmp_path: Path, text: str, message: str)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("[]", "not an object"), ("{", "no JSON"), ("[" * 100_000, "no JSON")]
+    ("text", "message"), [("[]", "not an object"), ("{", "no JSON"), ("[" * 100_000, "nested too deeply")]
 )
 def test_json_that_is_none(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "layout.json"

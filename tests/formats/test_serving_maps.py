@@ -124,8 +124,8 @@ def test_arrays_and_snapshots_as_maps(tmp_path: Path) -> None:
         ({"layer_list": [{"device_list": [{"device_id": "x"}, {}]}]}, "device_id"),
         ({"physical_to_logical_map": [[0, 1, 2]]}, "for 2 devices"),
         ({"physical_to_logical_map": [[0, -1]]}, "ids begin with 0"),
-        ({"physical_to_logical_map": [[0, 99999999]]}, "is it the right file|no device holds"),
-        ({"physical_to_logical_map": [[0], [0, 1]]}, "rows of one length"),
+        ({"physical_to_logical_map": [[0, 99999999]]}, "end below 65536"),
+        ({"physical_to_logical_map": [[0], [0, 1]]}, "as many values in every row"),
         ({"physical_to_logical_map": "x"}, "whole numbers"),
     ],
 )
