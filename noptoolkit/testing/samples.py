@@ -90,7 +90,7 @@ TOPOHUB = {
     "links": [{"source": 0, "target": 1, "dist": 80.3, "ecmp_fwd": {"uni": 50.0}, "ecmp_bwd": {"uni": 50.0}}],
 }
 DIRECTED_DOT = (
-    'strict digraph "d" {\n  node [role="expert"]; // all\n  edge [bandwidth="8 GB/s"];\n  a -> b -> c;\n'
+    'strict digraph "d" {\n  node [role="expert"]; //\n  edge [bandwidth="8 GB/s"];\n  a -> b -> c -> a;\n'
     '  subgraph cluster_0 { d; e } /* two */\n  a -> subgraph cluster_0 {} -> {b c} [latency="1 ns"];\n}\n'
 )
 WORKLOADS = (
