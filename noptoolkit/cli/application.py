@@ -26,6 +26,7 @@ from noptoolkit.cli import (
     reporting,
     reproducing,
     scheduling,
+    searching,
     serving,
     simulating,
     sweeping,
@@ -74,6 +75,8 @@ app.command("plan")(planning.plan)
 app.command("sweep")(sweeping.sweep)
 app.command("results")(reading.results)
 app.command("report")(reporting.report)
+app.command("optimise")(searching.optimise)
+app.command("sensitivity")(searching.sensitivity)
 app.command("convert")(converting.convert)
 app.command("reproduce")(reproducing.reproduce)
 

@@ -12,23 +12,27 @@ from noptoolkit import studies
 from noptoolkit.cli.options import MetricNames
 from noptoolkit.cli.screen import AsJson, errors, note, print_json, progress, show
 
-__all__ = ["Most", "bar", "sweep"]
+__all__ = ["Jobs", "Most", "Scheduler", "StoreFile", "StudyFile", "bar", "sweep"]
 
 Most = Annotated[int, typer.Option("--most", help="Rows to print; 0: all.", min=0)]
+StudyFile = Annotated[Path, typer.Argument(help="Study: TOML with [space].")]
+StoreFile = Annotated[
+    Path | None, typer.Option("--store", help="SQLite file; STUDY.db beside the study if not given.")
+]
+Jobs = Annotated[
+    int, typer.Option("-j", "--jobs", help="Points at once, each in its own process; -1: one per core.")
+]
+Scheduler = Annotated[
+    str | None, typer.Option(help="Dask scheduler whose workers evaluate the points: tcp://HOST:PORT.")
+]
 BAR = 24
 
 
 def sweep(
-    study: Annotated[Path, typer.Argument(help="Study: TOML with [space].")],
-    store: Annotated[
-        Path | None, typer.Option("--store", help="SQLite file; STUDY.db beside the study if not given.")
-    ] = None,
-    jobs: Annotated[
-        int, typer.Option("-j", "--jobs", help="Points at once, each in its own process; -1: one per core.")
-    ] = -1,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Dask scheduler whose workers evaluate the points: tcp://HOST:PORT.")
-    ] = None,
+    study: StudyFile,
+    store: StoreFile = None,
+    jobs: Jobs = -1,
+    scheduler: Scheduler = None,
     metric: MetricNames = None,
     artefact: Annotated[
         list[str] | None,

@@ -86,5 +86,10 @@ class Cluster:
     def _submit(self, study: str, task: Task) -> Any:
         return self._client.submit(evaluate_chunk, study, [task], pure=False, retries=RETRIES)
 
+    @property
+    def width(self) -> int:
+        """Threads of the workers: tasks at once."""
+        return max(int(sum(self._client.nthreads().values())), 1)
+
     def _room(self) -> int:
-        return AHEAD * max(int(sum(self._client.nthreads().values())), 1)
+        return AHEAD * self.width

@@ -19,7 +19,7 @@ from noptoolkit.studies.parameters import run_of
 from noptoolkit.studies.space import Point
 from noptoolkit.tables import Missing
 
-__all__ = ["ARTEFACTS", "Evaluation", "Task", "Value", "evaluate", "evaluate_chunk"]
+__all__ = ["ARTEFACTS", "Evaluation", "Task", "Value", "evaluate", "evaluate_chunk", "plain"]
 
 Value = float | int | str | Missing
 """Of a metric, in its base unit."""
@@ -105,7 +105,7 @@ def evaluate(task: Task, memory: Memory) -> Evaluation:
         try:
             made = run_of(task.point, memory, task.layout)
             for name, metric in task.metrics.items():
-                values[name] = _plain((metric or METRICS[name]).value(made))
+                values[name] = plain((metric or METRICS[name]).value(made))
             kept = {name: ARTEFACTS[name](made) for name in task.artefacts}
         except NopError as fault:
             error = str(fault)
@@ -147,7 +147,8 @@ def evaluate_chunk(study: str, tasks: Sequence[Task]) -> tuple[list[Evaluation],
     return found, {key: layout for key, layout in memory.layouts.held.items() if key not in known}
 
 
-def _plain(value: Any) -> Value:
+def plain(value: Any) -> Value:
+    """Return a value of a metric as the store holds it."""
     found: Value = value.item() if hasattr(value, "item") else value
     return str(found) if isinstance(found, str) else found
 

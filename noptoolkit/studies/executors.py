@@ -18,6 +18,11 @@ class Executor(Protocol):
 
     apart: bool
 
+    @property
+    def width(self) -> int:
+        """Tasks at once."""
+        ...
+
     def run(self, study: str, tasks: Iterator[Task]) -> Iterator[Found]:
         """Yield evaluations and new layouts as they are found; tasks are taken as they are needed."""
         ...
@@ -31,6 +36,7 @@ class _Here:
     """The process that asks."""
 
     apart = False
+    width = 1
 
     def run(self, study: str, tasks: Iterator[Task]) -> Iterator[Found]:
         for task in tasks:
@@ -47,6 +53,12 @@ class _Joblib:
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
+
+    @property
+    def width(self) -> int:
+        from joblib import effective_n_jobs
+
+        return int(effective_n_jobs(self.jobs))
 
     def run(self, study: str, tasks: Iterator[Task]) -> Iterator[Found]:
         from joblib import Parallel, delayed

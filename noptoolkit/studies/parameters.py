@@ -88,7 +88,7 @@ def check_parameters(space: Space | Points) -> None:
         if name.startswith("workload."):
             continue  # its own message has the nearest field, see `_workload`
         raise UnknownNameError(f"no parameter {name!r}; {did_you_mean(name, sorted(known))}")
-    first = next(iter(space))
+    first = space.example()
     fields = _below(first, "workload.")
     if fields:
         load_workload(first["workload"]).replace(**fields)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,7 +12,7 @@ from noptoolkit._numbers import is_number
 from noptoolkit.errors import NopError
 from noptoolkit.units import parse_quantity
 
-__all__ = ["as_number", "base_unit", "split_quantity"]
+__all__ = ["as_number", "base_unit", "is_rising", "split_quantity"]
 
 UNITS = ("B/s", "B", "s", "m", "J/bit", "FLOP/s", "W", "J", "m2")
 """Base units of texts, the likely ones first."""
@@ -56,6 +58,19 @@ def base_unit(value: Any) -> str:
     ('B/s', 'm', '', '')
     """
     return _parsed(value)[1] if isinstance(value, str) else ""
+
+
+def is_rising(values: Sequence[Any]) -> bool:
+    """Return whether all values are numbers or quantities, each larger than the one before.
+
+    Examples
+    --------
+    >>> is_rising([2, 4]), is_rising(["64 GB/s", "0.1 TB/s"]), is_rising(["mesh", "ring"])
+    (True, True, False)
+    """
+    numbers = [as_number(value) for value in values]
+    known = [number for number in numbers if number is not None]
+    return len(known) == len(numbers) and all(a < b for a, b in itertools.pairwise(known))
 
 
 @lru_cache(maxsize=65536)

@@ -240,6 +240,10 @@ class Space:
         if not found:
             raise NopError(f"the space is empty: none of its {self.describe()} meets its conditions")
 
+    def example(self) -> Point:
+        """Return the point of the first value of each axis; conditions are not asked."""
+        return self.point_at([0.0] * len(self.axes))
+
     def point_at(self, shares: Sequence[float]) -> Point:
         """Return the point at a place in the unit cube, a share of each axis; conditions are not asked."""
         point = self.fixed
@@ -328,6 +332,10 @@ class Points:
     def size(self) -> int:
         """Number of points."""
         return len(self.points)
+
+    def example(self) -> Point:
+        """Return the first point."""
+        return self.points[0]
 
     def describe(self) -> str:
         """Return the size in words."""

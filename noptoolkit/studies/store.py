@@ -37,6 +37,9 @@ APPLICATION = 0x4E4F5053  # "NOPS", in the header of the file
 PATIENCE = 60.0
 """How long a process waits for another one's transaction, in s."""
 
+FEW = 500
+"""Keys that a query names; of more, all rows are read."""
+
 ABANDONED = 3600.0
 """After how long a claim of another machine counts as abandoned, in s."""
 
@@ -136,16 +139,20 @@ class Store:
 
     def known(self, keys: Iterable[str]) -> dict[str, tuple[str, str, str, frozenset[str]]]:
         """Return status, version, layout's key and names of the results of the keys that are stored."""
-        wanted = set(keys)
+        wanted = list(dict.fromkeys(keys))
+        few = len(wanted) <= FEW
+        which = f" WHERE key IN ({', '.join('?' * len(wanted))})" if few else ""
+        given = wanted if few else ()
+        asked = set(wanted)
         found = {
             key: (status, version, layout_key or "")
             for key, status, version, layout_key in self.ask(
-                "SELECT key, status, version, layout_key FROM evaluations"
+                f"SELECT key, status, version, layout_key FROM evaluations{which}", given
             )
-            if key in wanted
+            if key in asked
         }
         names: dict[str, set[str]] = {key: set() for key in found}
-        for key, name in self.ask("SELECT key, name FROM results"):
+        for key, name in self.ask(f"SELECT key, name FROM results{which}", given):
             if key in names:
                 names[key].add(name)
         return {key: (*state, frozenset(names[key])) for key, state in found.items()}

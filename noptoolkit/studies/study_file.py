@@ -8,6 +8,9 @@
     layout = "own"                      # or "fixed"
     where = ["params.groups * params.experts_per_group == 16"]
     sample = "grid"                     # or random, lhs, sobol, with points and seed
+    goals = ["all_to_all", "min links"] # of a search: noptoolkit optimise
+    limits = ["links <= 40"]
+    budget = 100
 
     [space]
     builder = "nop_tree"
@@ -43,6 +46,9 @@ KEYS = {
     "sample": str,
     "points": int,
     "seed": int,
+    "goals": list,
+    "limits": list,
+    "budget": int,
     "space": dict,
 }
 RANGE = {"low", "high", "count", "log", "whole"}
@@ -62,12 +68,19 @@ class StudyFile:
         Names of the metrics.
     layout
         ``own`` or ``fixed``.
+    goals, limits, budget, seed
+        What a search of the space is to find, see `noptoolkit.studies.optimise`; budget ``None`` where the
+        file gives none.
     """
 
     name: str
     space: Space
     metrics: tuple[str, ...]
     layout: str
+    goals: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    budget: int | None = None
+    seed: int = 0
 
 
 def load_study(path: str | Path) -> StudyFile:
@@ -105,6 +118,10 @@ def load_study(path: str | Path) -> StudyFile:
         space=space,
         metrics=tuple(map(str, data.get("metrics", ("all_to_all", "links")))),
         layout=data.get("layout", "own"),
+        goals=tuple(map(str, data.get("goals", ()))),
+        limits=tuple(map(str, data.get("limits", ()))),
+        budget=data.get("budget"),
+        seed=data.get("seed", 0),
     )
 
 

@@ -24,7 +24,7 @@ from noptoolkit.studies.parameters import applied, check_parameters, content_of_
 from noptoolkit.studies.space import Point, Points, Space
 from noptoolkit.studies.store import Store
 
-__all__ = ["Row", "sweep", "sweep_all"]
+__all__ = ["LayoutMode", "Row", "Sweeping", "keyed", "metrics_of", "sweep", "sweep_all"]
 
 LayoutMode = Literal["own", "fixed"]
 LAYOUTS: tuple[str, ...] = ("own", "fixed")
@@ -122,7 +122,7 @@ def sweep(
     [(2, 4), (3, 12)]
     """
     chosen = space if isinstance(space, Space | Points) else Space(space)
-    wanted = _metrics_of(metrics)
+    wanted = metrics_of(metrics)
     if not isinstance(layout, Allocation) and layout not in LAYOUTS:
         raise UnknownNameError(f"no layout {layout!r}; {did_you_mean(layout, LAYOUTS)}")
     for name in artefacts:
@@ -132,12 +132,12 @@ def sweep(
     chosen.check_size()
     check_parameters(chosen)
     memory = Memory()
-    points = _keyed(chosen, layout, memory)
+    points = keyed(chosen, layout, memory)
     run = executor_of(jobs, scheduler)
     kept = store if isinstance(store, Store) else Store(store)
     try:
         kept.add_points(study, points.items())
-        sweeping = _Sweeping(kept, points, wanted, layout, tuple(artefacts), run, progress)
+        sweeping = Sweeping(kept, points, wanted, layout, tuple(artefacts), run, progress)
         sweeping.look(retry=retry)
     except BaseException:
         run.close()
@@ -147,7 +147,7 @@ def sweep(
     return _rows(sweeping, kept, own=kept is not store)
 
 
-def _rows(sweeping: _Sweeping, store: Store, *, own: bool) -> Iterator[Row]:
+def _rows(sweeping: Sweeping, store: Store, *, own: bool) -> Iterator[Row]:
     try:
         yield from sweeping.rows()
     finally:
@@ -172,8 +172,12 @@ def sweep_all(*given: Any, **options: Any) -> list[Row]:
 
 
 @dataclass
-class _Sweeping:
-    """The state of one sweep."""
+class Sweeping:
+    """The state of one sweep.
+
+    ``ahead``: whether the first point is evaluated here, before the others are sent to other processes: it
+    tells what the metrics need.
+    """
 
     store: Store
     points: dict[str, Point]
@@ -188,6 +192,7 @@ class _Sweeping:
     layout_keys: dict[str, str] = field(default_factory=dict)
     fixed: Allocation | None = None
     best: Row | None = None
+    ahead: bool = True
 
     def __post_init__(self) -> None:
         self.positions = {key: i for i, key in enumerate(self.points)}
@@ -227,7 +232,7 @@ class _Sweeping:
     def _all_rows(self) -> Iterator[Row]:
         """Yield the rows that are not stored: the first one here, which tells what the metrics need."""
         first = next(iter(self.missing))
-        if self.store.claim([first]):
+        if self.ahead and self.store.claim([first]):
             found, layouts = evaluate_chunk(self.token, [self._task(first)])
             yield from self._taken_in(found, layouts)
             if "allocation" in found[0].stages and self.executor.apart and self.layout == "own":
@@ -368,7 +373,14 @@ def _shared_by(found: Evaluation) -> str:
     return "own: shared by points of equal slots and groups"
 
 
-def _metrics_of(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
+def metrics_of(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
+    """Return metrics by name.
+
+    Raises
+    ------
+    NopError
+        If there is none, or one is no metric.
+    """
     chosen: dict[str, Metric] = {}
     for asked in [metrics] if isinstance(metrics, str | Metric) else metrics:
         metric = resolve(asked, METRICS, "metric")
@@ -380,7 +392,7 @@ def _metrics_of(metrics: Sequence[str | Metric]) -> dict[str, Metric]:
     return chosen
 
 
-def _keyed(space: Space | Points, layout: LayoutMode | Allocation, memory: Memory) -> dict[str, Point]:
+def keyed(space: Space | Points, layout: LayoutMode | Allocation, memory: Memory) -> dict[str, Point]:
     """Return the points by the digest of what their results depend on; equal points once."""
     found: dict[str, Point] = {}
     reference = layout.digest() if isinstance(layout, Allocation) else ""

@@ -115,3 +115,31 @@ def test_results_judge_points(study: Path, capsys: pytest.CaptureFixture[str], t
     assert "no point 'zzzz'" in capsys.readouterr().err
     assert command("results", store, "--best", "links", "--pareto", "links") == 2
     assert command("results", store, "--metric", "links") == 2
+
+
+def test_optimise_and_sensitivity(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("optuna", reason="the extra 'search' is not installed")
+    pytest.importorskip("SALib", reason="the extra 'sensitivity' is not installed")
+    study.write_text(
+        STUDY.replace(
+            '"rings"', '"rings"\ngoals = ["max links"]\nlimits = ["links < 8"]\nbudget = 2'
+        ).replace(
+            'workload = "stdlib-moe"', 'params.link_bandwidth = ["1 GB/s", "2 GB/s"]\nworkload = "stdlib-moe"'
+        )
+    )
+    assert command("optimise", study, "--json") == 0
+    shown = capsys.readouterr()
+    assert "2 of 2 points; best links" in shown.err
+    assert command("optimise", study, "--budget", "20") == 0
+    shown = capsys.readouterr().out
+    assert "6 points, 4 computed now, 0 failed: all of the space" in " ".join(shown.split())
+    assert "metrics" in shown
+    assert command("optimise", study, "--limit", "links < 2") == 1
+    assert "nearest 4" in capsys.readouterr().err
+    assert command("optimise", study, "--budget", "0") == 1
+    assert "budget=0" in capsys.readouterr().err
+    assert command("sensitivity", study, "--json", "--jobs", "1") == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert rows[0]["parameter"] == "count"
+    assert command("results", study.with_suffix(".db")) == 0
+    assert "rings-search" in capsys.readouterr().out
