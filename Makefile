@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
 
-.PHONY: demo test check long coverage lowest pythons format bench docs linkcheck clean
+.PHONY: demo test browser check long coverage lowest pythons format bench docs linkcheck clean
 
 demo: $(VENV)/.installed
 	$(BIN)/noptoolkit compare mozart-nop-tree mesh-4x4 torus-4x4 --on qwen3-30b-a3b --on gpt-oss-20b -o $(OUT)/
@@ -13,6 +13,12 @@ demo: $(VENV)/.installed
 test: check
 	MPLBACKEND=Agg $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python .ci/smoke_wheel.py
+
+# a Chromium for the tests of the report page; without one they are skipped
+browser:
+	@command -v chromium-headless-shell chromium google-chrome >/dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium-headless-shell; } || \
+	  echo "no Chromium could be installed: the tests of the report page in a browser are skipped"
 
 check: $(VENV)/.developer
 	$(BIN)/ruff check .

@@ -11,13 +11,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
+from noptoolkit.errors import NopError
 from noptoolkit.flow import FlowResult
 from noptoolkit.package import Package
+from noptoolkit.stages import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["flow_svg", "package_svg", "svg_of"]
+    from noptoolkit.step import StepSchedule
+    from noptoolkit.study import Comparison
+
+__all__ = ["explore", "flow_svg", "package_svg", "svg_of"]
 
 
 def package_svg(package: Package) -> str:
@@ -56,6 +61,50 @@ def _svg(picture: Axes, words: str) -> str:
         plt.close(figure)
     quoted = escape(words, {'"': "&quot;"})
     return buffer.getvalue().replace("<svg ", f'<svg role="img" aria-label="{quoted}" ', 1)
+
+
+class _Picture:
+    """A picture that notebooks show: what stands in where there is no widget."""
+
+    def __init__(self, svg: str) -> None:
+        self.svg = svg
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
+def explore(value: Package | FlowResult | StepSchedule | Run | Comparison) -> Any:
+    """Return the package map of a value for a notebook: figures on pointing, whose traffic on a click.
+
+    It is a widget of anywidget, which Jupyter, VS Code and marimo show; where the extra ``notebook`` is not
+    installed, the picture on paper of a package or a flow.
+
+    Parameters
+    ----------
+    value
+        A package, a flow, the schedule of a step, a run (with the stages computed so far; dispatch and
+        combine if none) or a comparison.
+
+    Raises
+    ------
+    NopError
+        If the value has no map; or the extra is not installed and the value has no picture.
+
+    Examples
+    --------
+    >>> from noptoolkit import topology
+    >>> explore(topology.mesh(2)).html.count("data-n=")
+    4
+    """
+    from noptoolkit.report.widget import map_widget
+
+    try:
+        return map_widget(value)
+    except NopError:
+        svg = svg_of(value.dispatch if isinstance(value, Run) else value)
+        if svg is None:
+            raise
+        return _Picture(svg)
 
 
 _PICTURES: dict[type, Callable[[Any], str]] = {Package: package_svg, FlowResult: flow_svg}

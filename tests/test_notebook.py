@@ -99,3 +99,14 @@ def test_pictures_are_known_without_importing_matplotlib() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "False"]
+
+
+def test_without_anywidget_the_picture_stands_in(monkeypatch):
+    import sys
+
+    from noptoolkit.notebook import explore
+
+    mesh = nop.topology.mesh(2)
+    assert explore(mesh).html.count("data-n=") == 4
+    monkeypatch.setitem(sys.modules, "anywidget", None)
+    assert explore(mesh)._repr_svg_().startswith("<?xml")

@@ -7,6 +7,7 @@ import numpy as np
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit.drawing.bars import bars_of, merged
 from noptoolkit.drawing.colours import SPARE_COLOURS, TASK_COLOURS
+from noptoolkit.drawing.rows import group as group_of
 from noptoolkit.drawing.rows import rows_of
 from noptoolkit.report.charts import figure, item_of, scaled
 from noptoolkit.report.escaping import visible
@@ -22,14 +23,20 @@ MOST_BARS = 240_000
 """Bars of all charts of a page before neighbours are merged."""
 
 ROW = 13  # CSS pixels
-MOST_ROWS = 96
+MOST_ROWS = (32, 16, 48)
+"""Rows of chiplets, memory stacks and all else that are drawn; those that one does not need, another has."""
+
+MOST_ONE = 45_000
+"""Bars of one chart: more open too slowly."""
+
+FEW = 8000  # bars up to which each has a rim, so that short ones are seen
 
 
 def gantt(plan: Schedule, key: str, *, group: str = "", most: int = MOST_BARS) -> Chart:
     """Return a schedule as a Gantt chart that zooms along time.
 
     Neighbours of one kind on one row are merged, the nearest first, until at most ``most`` bars are left;
-    the caption says so. Of more than `MOST_ROWS` resources the busiest are drawn, and the caption says that.
+    the caption says so. Of many resources the busiest of each kind are drawn, and the caption says that.
     """
     from bokeh.models import BoxAnnotation, HoverTool, PanTool, Range1d, Span, TapTool, WheelZoomTool
 
@@ -40,7 +47,7 @@ def gantt(plan: Schedule, key: str, *, group: str = "", most: int = MOST_BARS) -
     seen = stop > start
     row, kind, start, stop = row[seen], kind[seen], start[seen], stop[seen]
     drawn = len(row)
-    row, kind, start, stop, tolerance = _fewer(row, kind, start, stop, plan.makespan, most)
+    row, kind, start, stop, tolerance = _fewer(row, kind, start, stop, plan.makespan, min(most, MOST_ONE))
     by, unit = scaled([plan.makespan], "s")
     height = max(160, min(ROW * len(rows), 900)) + 70
     made = figure(height=height, x=f"time ({unit})", y="", y_range=Range1d(len(rows) - 0.4, -0.6))
@@ -59,8 +66,9 @@ def gantt(plan: Schedule, key: str, *, group: str = "", most: int = MOST_BARS) -
             "r": (by * stop[chosen]).astype(np.float32),
         }
         one = made.hbar(
-            y="y", left="l", right="r", height=0.8, source=data, fill_color=colour, line_color=colour,
-            line_width=0.5, tags=["bar"], legend_label=visible(name), nonselection_fill_alpha=1.0,
+            y="y", left="l", right="r", height=0.8, source=data, fill_color=colour,
+            line_color=colour if len(row) < FEW else None, line_width=0.5,
+            tags=["bar"], legend_label=visible(name), nonselection_fill_alpha=1.0,
             name=visible(name) or "task",
         )  # fmt: skip
         bars.append(one)
@@ -105,10 +113,17 @@ def gantt(plan: Schedule, key: str, *, group: str = "", most: int = MOST_BARS) -
 
 
 def _busiest(plan: Schedule, rows: tuple[str, ...]) -> tuple[str, ...]:
-    if len(rows) <= MOST_ROWS:
+    """Return the busiest rows of each group, in their order."""
+    if len(rows) <= sum(MOST_ROWS):
         return rows
     busy = dict(zip(plan.resources, plan.utilisation.tolist(), strict=True))
-    kept = set(sorted(rows, key=lambda name: -busy[name])[:MOST_ROWS])
+    groups: list[list[str]] = [[], [], []]
+    for name in sorted(rows, key=lambda name: -busy[name]):
+        groups[group_of(plan, name)].append(name)
+    kept = {name for members, most in zip(groups, MOST_ROWS, strict=True) for name in members[:most]}
+    for name in sorted(rows, key=lambda name: -busy[name]):
+        if len(kept) < sum(MOST_ROWS):
+            kept.add(name)
     return tuple(name for name in rows if name in kept)
 
 

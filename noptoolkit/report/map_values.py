@@ -11,9 +11,10 @@ from noptoolkit._arrays import Floats
 from noptoolkit.collectives import CollectiveResult
 from noptoolkit.flow import FlowResult
 from noptoolkit.flow.carried import carried
+from noptoolkit.package import Package
 from noptoolkit.step import StepSchedule
 
-__all__ = ["BINS", "collective_view", "flow_view", "step_view"]
+__all__ = ["BINS", "collective_view", "flow_view", "package_view", "step_view"]
 
 BINS = 120
 """Equal parts of a step that the slider steps through."""
@@ -51,6 +52,11 @@ def flow_view(flow: FlowResult, title: str) -> dict[str, Any]:
     view["sent"] = _sparse(known.by_sender, flow.load)
     view["received"] = _sparse(known.by_receiver, flow.load)
     return view
+
+
+def package_view(_: Package) -> dict[str, Any]:
+    """Return the view of a package without traffic: the map then shows bandwidths."""
+    return {"title": "package", "kind": "package", "time": 0.0, "bound": 0.0, "status": "", "routing": ""}
 
 
 def collective_view(best: CollectiveResult) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from noptoolkit._arrays import Floats
 from noptoolkit.collectives import CollectiveResult
 from noptoolkit.flow import FlowResult
 from noptoolkit.package import Package
-from noptoolkit.report.map_values import BINS, collective_view, flow_view, step_view
+from noptoolkit.report.map_values import BINS, collective_view, flow_view, package_view, step_view
 from noptoolkit.report.package_map import package_map
 from noptoolkit.report.page import SHADES, Block, Section
 from noptoolkit.step import StepSchedule
@@ -21,7 +21,7 @@ __all__ = ["MapRun", "View", "delivered", "map_section"]
 
 MOST_FACING = 24  # others that a node lists at most
 
-View = FlowResult | StepSchedule | CollectiveResult
+View = FlowResult | StepSchedule | CollectiveResult | Package
 """What a map shows."""
 
 MapRun = tuple[str, Package, Mapping[str, View], str]
@@ -45,6 +45,8 @@ def map_section(runs: Sequence[MapRun]) -> tuple[Section, dict[str, Any]]:
                 shown[key]["reduces"] = value.traffic.reduction is not None
             elif isinstance(value, CollectiveResult):
                 shown[key] = collective_view(value)
+            elif isinstance(value, Package):
+                shown[key] = package_view(value)
             else:
                 shown[key] = step_view(value)
         told.append(

@@ -24,7 +24,17 @@ from noptoolkit.formats.results import replace_file
 from noptoolkit.report.escaping import inline_json, visible
 from noptoolkit.tables import Table
 
-__all__ = ["Block", "Chart", "Page", "Section", "needed", "write_page"]
+__all__ = [
+    "Block",
+    "Chart",
+    "Page",
+    "Section",
+    "asset",
+    "environment_of",
+    "needed",
+    "styles",
+    "write_page",
+]
 
 QUIET = "const nop_log = console.log; console.log = () => {};"
 """Bokeh tells that it will tell nothing: it takes console.log as it is when it is loaded."""
@@ -135,27 +145,23 @@ class Page:
         """
         jinja2 = _import("jinja2")
         charts = self.charts
-        scripts = [_asset("format.js"), _asset("tables.js")]
+        scripts = [asset("helpers.js"), asset("format.js"), asset("tables.js")]
         if charts:
             scripts[:0] = [QUIET, _bokeh()]
-            scripts.append(_asset("charts.js"))
+            scripts.append(asset("charts.js"))
         if self.data:
-            scripts.append(_asset("map.js"))
+            scripts.append(asset("map.js"))
         scripts = [_safe(script) for script in scripts]
         from noptoolkit.report.table_html import table_html
 
-        environment = jinja2.Environment(
-            autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-        )
-        environment.filters |= {"visible": lambda text: visible(str(text)), "table": table_html}
-        template = environment.from_string(_asset("page.html"))
+        template = environment_of(jinja2, {"table": table_html}).get_template("page.html")
         hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
         return str(
             template.render(
                 page=self,
                 version=__version__,
                 policy=f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:",
-                style=_asset("page.css") + _colours(),
+                style=styles(),
                 scripts=scripts,
                 data=inline_json(self.data),
                 items={chart.key: inline_json(chart.item) for chart in charts},
@@ -173,6 +179,24 @@ def write_page(page: Page, path: str | Path) -> None:
         If the place cannot be written to.
     """
     replace_file(path, page.html())
+
+
+def environment_of(jinja2: Any, filters: dict[str, Any]) -> Any:
+    """Return what renders the templates of this room, every value escaped."""
+    made = jinja2.Environment(
+        loader=jinja2.FunctionLoader(asset),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    made.filters |= {"visible": lambda text: visible(str(text)), **filters}
+    return made
+
+
+def styles() -> str:
+    """Return the style sheet of pages, with the colours that pictures on paper have."""
+    return asset("page.css") + _colours()
 
 
 def needed() -> None:
@@ -197,7 +221,8 @@ def _import(name: str) -> Any:
 
 
 @lru_cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return the text of a file of the page."""
     return files("noptoolkit.report").joinpath("assets", name).read_text(encoding="utf-8")
 
 

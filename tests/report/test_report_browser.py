@@ -195,6 +195,51 @@ def test_paper_cuts_no_figure(browser: Any, page: Path) -> None:
         assert shown.pdf(format="A4").startswith(b"%PDF")
 
 
+def test_axe_finds_nothing(browser: Any, page: Path) -> None:
+    axe = pytest.importorskip(
+        "axe_playwright_python.sync_playwright", reason="pip install axe-playwright-python"
+    )
+    for scheme in ("light", "dark"):
+        context = browser.new_context(bypass_csp=True, color_scheme=scheme)  # axe-core is a script of its own
+        shown = context.new_page()
+        shown.goto(page.as_uri())
+        until(shown, "nop.map !== undefined")
+        shown.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+        shown.wait_for_timeout(300)
+        found = axe.Axe().run(shown).response["violations"]
+        context.close()
+        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+
+
+def test_the_widget_draws_the_same_map(browser: Any, result: Comparison, tmp_path: Path) -> None:
+    import json
+
+    from noptoolkit.report.widget import map_parts
+
+    run = result.runs[0]
+    parts = map_parts(run)
+    held = json.dumps({key: parts[key] for key in ("html", "style", "data")}).replace("</", "<\\/")
+    script = parts["script"].replace("export default", "const widget =")
+    (tmp_path / "cell.html").write_text(
+        f"<meta charset=utf-8><div id=cell></div><script type=module>{script}; const held = {held}; "
+        "widget.render({model: {get: key => held[key]}, el: document.getElementById('cell')}); "
+        "window.drawn = true</script>",
+        encoding="utf-8",
+    )
+    context = browser.new_context()
+    shown = context.new_page()
+    said: list[str] = []
+    shown.on("console", lambda message: said.append(message.text))
+    shown.on("pageerror", lambda error: said.append(str(error)))
+    shown.goto((tmp_path / "cell.html").as_uri())
+    until(shown, "window.drawn === true")
+    i = int(run.dispatch.load.argmax())
+    shown.locator(f'[data-c="{i}"]').first.dispatch_event("pointermove", {"bubbles": True, "composed": True})
+    assert facts(shown, "#tip")["bytes"] == format_quantity(float(run.dispatch.load[i]), "B")
+    assert said == []
+    context.close()
+
+
 def test_hostile_names_run_nothing(browser: Any, tmp_path: Path) -> None:
     hostile_page(tmp_path / "page.html")
     with Window(browser, tmp_path / "page.html") as shown:

@@ -27,7 +27,7 @@ nop.charts = (() => {
       one.bright ||= typeof fill === "string" ? fill : fill.value;
       const shown = dark ? lighter(one.bright) : one.bright;
       glyph.fill_color = shown;
-      if (one.tags && one.tags.includes("bar")) glyph.line_color = shown;
+
     }
   }
 

@@ -1,28 +1,8 @@
 "use strict";
-// Numbers as the tables write them: three digits and an SI prefix.
+// The page: its data, and light or dark.
 const nop = (() => {
-  const prefixes = { "-15": "f", "-12": "p", "-9": "n", "-6": "u", "-3": "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E" };
-  function si(value, unit) {
-    if (!Number.isFinite(value)) return String(value);
-    if (value === 0) return "0 " + unit;
-    const rounded = Number(value.toPrecision(3));
-    let power = 3 * Math.floor(Math.log10(Math.abs(rounded)) / 3 + 1e-9);
-    power = Math.max(-15, Math.min(18, power));
-    return Number((rounded / 10 ** power).toPrecision(3)) + " " + prefixes[power] + unit;
-  }
-  const percent = (share, digits = 1) => (100 * share).toFixed(digits) + " %";
-  const find = (id) => document.getElementById(id);
-  function make(tag, text, name) {
-    const made = document.createElement(tag);
-    if (text !== undefined) made.textContent = text;
-    if (name) made.className = name;
-    return made;
-  }
-  function list(pairs) {
-    const made = make("dl");
-    for (const [name, value] of pairs) made.append(make("dt", name), make("dd", value));
-    return made;
-  }
+  const made = nop_helpers(document, JSON.parse(document.getElementById("data").textContent));
+  const find = made.find;
   const root = document.documentElement;
   const dark = () => root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   const followers = [];
@@ -36,6 +16,5 @@ const nop = (() => {
   label();
   window.addEventListener("beforeprint", () => followers.forEach((follow) => follow(false)));
   window.addEventListener("afterprint", told);
-  const data = JSON.parse(find("data").textContent);
-  return { si, percent, find, make, list, dark, onTheme, data, links: {} };
+  return Object.assign(made, { dark, onTheme });
 })();

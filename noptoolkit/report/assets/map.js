@@ -36,6 +36,7 @@
   function value(p, i) {
     const view = view_of(p);
     if (view.kind === "step") return share_at(view, i);
+    if (view.kind === "package") return map.packages[p].channels[i].b;
     return view.load[i] / map.packages[p].channels[i].b;
   }
 
@@ -68,8 +69,9 @@
   function paint() {
     const top = scale();
     const step = state.v === "step";
-    nop.find("scale-high").textContent = step ? nop.percent(top, 0) : nop.si(top, "s");
-    nop.find("scale-name").textContent = step ? (state.t < 0 ? "of the step that a channel is busy" : "of this slot that a channel, chiplet or stack is busy") : "that a channel is busy with all of this traffic; ribbons are as wide as channels are fast";
+    const bare = map.runs[0].views[state.v] && map.runs[0].views[state.v].kind === "package";
+    nop.find("scale-high").textContent = step ? nop.percent(top, 0) : nop.si(top, bare ? "B/s" : "s");
+    nop.find("scale-name").textContent = bare ? "bandwidth of a channel" : step ? (state.t < 0 ? "of the step that a channel is busy" : "of this slot that a channel, chiplet or stack is busy") : "that a channel is busy with all of this traffic; ribbons are as wide as channels are fast";
     for (const picture of pictures) {
       const { p, channels, nodes } = picture;
       const view = view_of(p);
@@ -96,7 +98,7 @@
         box.setAttribute("class", "box" + (step && share > 0 && kind !== "switch" ? " busy q" + Math.min(SHADES - 1, Math.round(share / (state.t < 0 ? Math.max(top, share_most(view, channels.length)) : 1) * (SHADES - 1) * 0.45)) : ""));
       });
       const text = picture.figure.querySelector(".figures");
-      text.textContent = nop.si(view.time, "s") + ", lower bound " + nop.si(view.bound, "s") + (view.bottleneck ? ", bottleneck " + view.bottleneck : "");
+      text.textContent = bare ? "" : nop.si(view.time, "s") + ", lower bound " + nop.si(view.bound, "s") + (view.bottleneck ? ", bottleneck " + view.bottleneck : "");
     }
     outer.querySelector(".maps").classList.toggle("one", pictures.filter((one) => !one.figure.hidden).length === 1);
     types();
@@ -122,7 +124,8 @@
   function channel_facts(p, i) {
     const channel = map.packages[p].channels[i], view = view_of(p);
     const found = [];
-    if (view.kind === "step") {
+    if (view.kind === "package") found.push(["bandwidth", nop.si(channel.b, "B/s")]);
+    else if (view.kind === "step") {
       found.push(["busy in the step", nop.percent(view.mean[i], 2)], ["that is", nop.si(view.mean[i] * view.time, "s")]);
       if (state.t >= 0) found.push(["busy in this slot", nop.percent(share_at(view, i), 0)]);
       found.push(["capacity", nop.si(channel.b, "B/s")]);
@@ -138,6 +141,7 @@
   function node_facts(p, i) {
     const node = map.packages[p].nodes[i], view = view_of(p), count = map.packages[p].channels.length;
     const found = [["kind", node.k], ...Object.entries(node.f)];
+    if (view.kind === "package") return found;
     if (view.kind === "step") {
       found.push(["busy in the step", nop.percent(view.mean[count + i], 2)]);
       if (state.t >= 0) found.push(["busy in this slot", nop.percent(share_at(view, count + i), 0)]);
@@ -153,7 +157,7 @@
 
   function whose_list(p, type, i) {
     const view = view_of(p), made = [];
-    if (view.kind === "step") return made;
+    if (view.kind !== "flow") return made;
     if (view.whose) { made.push(nop.make("p", "Whose traffic: " + view.whose + ".", "hint")); return made; }
     const names = map.packages[p].nodes;
     const column = (title, rows, rest) => {
@@ -307,6 +311,7 @@
     }
   }
   window.addEventListener("resize", types);
+  window.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
 
   const shown_package = () => state.p >= 0 ? state.p : pictures.findIndex((one) => !one.figure.hidden);
   const channels = nop.find("channels");
@@ -318,6 +323,7 @@
       const row = [channel.n, channel.b];
       for (const key of Object.keys(run.views)) {
         const view = run.views[key];
+        if (view.kind === "package") continue;
         if (view.kind === "step") row.push(view.mean[i]);
         else row.push(view.load[i], view.load[i] / channel.b, view.time > 0 ? view.load[i] / channel.b / view.time : 0, view.price[i] * 1e9);
       }
@@ -326,6 +332,7 @@
     const columns = [{ name: "channel", unit: null }, { name: "capacity", unit: "B/s" }];
     for (const key of Object.keys(run.views)) {
       const title = run.views[key].title;
+      if (run.views[key].kind === "package") continue;
       if (run.views[key].kind === "step") columns.push({ name: title + ": busy", unit: "", share: true });
       else columns.push({ name: title + ": bytes", unit: "B" }, { name: title + ": busy", unit: "s" }, { name: title + ": utilisation", unit: "", share: true }, { name: title + ": price per GB/s", unit: "s" });
     }

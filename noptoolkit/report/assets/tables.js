@@ -101,6 +101,6 @@ nop.table = (() => {
     return outer;
   }
 
-  document.querySelectorAll("table.sortable").forEach(wire);
+  nop.root.querySelectorAll("table.sortable").forEach(wire);
   return { build };
 })();
