@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from noptoolkit.cli.screen import AsJson, progress, show
+from noptoolkit.cli.options import complete_workload
+from noptoolkit.cli.screen import AsJson, print_json, progress, show
 from noptoolkit.study import (
     reproduce_collectives,
     reproduce_fred,
@@ -15,6 +16,7 @@ from noptoolkit.study import (
     reproduce_mozart,
     reproduce_parallel_folding,
 )
+from noptoolkit.study.best_package import WORKLOADS, best_package
 
 __all__ = ["reproduce"]
 
@@ -28,6 +30,7 @@ Paper = Literal[
     "piper",
     "watos",
     "aquilamoe",
+    "best-package",
 ]
 
 
@@ -36,9 +39,28 @@ def reproduce(
     refit: Annotated[
         bool, typer.Option("--refit", help="Fit the parameters anew instead of taking the preset's.")
     ] = False,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(help="Workload of best-package; may be repeated.", autocompletion=complete_workload),
+    ] = None,
+    allocator: Annotated[str, typer.Option(help="Allocator of best-package.")] = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Print a paper's published figures beside ours, with residuals and what they mean."""
+    """Print a paper's published figures beside ours, with residuals and what they mean.
+
+    best-package is no paper: bounds over all topologies, and how near each package comes.
+    """
+    if paper == "best-package":
+        with progress() as tell:
+            answers = best_package(on or WORKLOADS, allocator=allocator, progress=tell)
+        if as_json:
+            print_json({"schema": 1, "tables": [one.table().as_json() for one in answers]})
+        else:
+            for one in answers:
+                show(one.table())
+        return
+    if on:
+        raise typer.BadParameter(f"{paper} has its own workloads", param_hint="--on")
     if paper == "mozart":
         with progress() as tell:
             result = reproduce_mozart(refit=refit, progress=tell)

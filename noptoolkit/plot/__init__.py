@@ -6,6 +6,7 @@ or saved, and nothing is computed: what is drawn is what the result says.
 
 from noptoolkit.plot._allocation import coactivation, layout
 from noptoolkit.plot._animation import animate
+from noptoolkit.plot._any_package import best_packages, bound_distances, widths
 from noptoolkit.plot._breakdown import breakdown
 from noptoolkit.plot._collective import collective
 from noptoolkit.plot._comparison import comparison
@@ -33,6 +34,8 @@ from noptoolkit.plot._what_if import bandwidth_curve, ladder, upgrades
 __all__ = [
     "animate",
     "bandwidth_curve",
+    "best_packages",
+    "bound_distances",
     "breakdown",
     "busy_channels",
     "coactivation",
@@ -67,4 +70,5 @@ __all__ = [
     "traffic",
     "upgrades",
     "utilisation",
+    "widths",
 ]

@@ -1,9 +1,11 @@
 """Studies made of many runs: comparisons, calibration to measurements, published tables."""
 
+from noptoolkit.study.best_package import BestPackage, best_package
 from noptoolkit.study.best_upgrades import BestUpgrade, best_upgrade, best_upgrades
 from noptoolkit.study.calibration import Calibration, Measurement, calibrate, leave_one_out, step_times
 from noptoolkit.study.collectives import CollectiveReproduction, reproduce_collectives
 from noptoolkit.study.comparison import Comparison, compare
+from noptoolkit.study.distances import Distances, distances_to_bound
 from noptoolkit.study.expected_losses import ExpectedTime, expected_step, expected_time
 from noptoolkit.study.fred import reproduce_fred
 from noptoolkit.study.korthikanti import reproduce_korthikanti
@@ -17,10 +19,12 @@ from noptoolkit.study.step_losses import StepLosses, step_losses
 from noptoolkit.study.worst_losses import WorstLoss, worst_loss
 
 __all__ = [
+    "BestPackage",
     "BestUpgrade",
     "Calibration",
     "CollectiveReproduction",
     "Comparison",
+    "Distances",
     "ExpectedTime",
     "FoldingReproduction",
     "Measurement",
@@ -31,10 +35,12 @@ __all__ = [
     "Resilience",
     "StepLosses",
     "WorstLoss",
+    "best_package",
     "best_upgrade",
     "best_upgrades",
     "calibrate",
     "compare",
+    "distances_to_bound",
     "expected_step",
     "expected_time",
     "leave_one_out",

@@ -116,7 +116,32 @@ def study() -> nop.studies.Study:
 
 METHODS = ("contiguous", "round-robin")
 
+
+@cache
+def best_of_all() -> Any:
+    from noptoolkit.study.best_package import best_package
+
+    among = ["tree as drawn", "one hub that copies"]
+    return best_package(workload(), allocator="contiguous", step=False, among=among)[0]
+
+
+@cache
+def distances() -> Any:
+    from noptoolkit.study.distances import distances_to_bound
+
+    return distances_to_bound(["ring", "torus"], [16, 25])
+
+
+def best_widths() -> Any:
+    from noptoolkit.whatif import rewiden
+
+    return rewiden(package(), nop.traffic.all_to_all(package(), "1 kB"), "bandwidth")
+
+
 EXAMPLES: dict[str, Callable[[], Any]] = {
+    "BestPackage": best_of_all,
+    "BestWidths": best_widths,
+    "Distances": distances,
     "Allocation": allocation,
     "BandwidthCurve": lambda: flow().over_bandwidth("d2d", "64 GB/s", "1 TB/s"),
     "Chiplet": lambda: package().chiplets[1],

@@ -1,0 +1,139 @@
+"""The best package: hubs and chains that attain the bounds, trunks in closed form, and the table."""
+
+import itertools
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import noptoolkit as nop
+from noptoolkit import congestion
+from noptoolkit.bounds import any_package
+from noptoolkit.cli.application import app
+from noptoolkit.errors import NopError
+from noptoolkit.package import Chiplet, Link, Package
+from noptoolkit.study.best_package import (
+    best_package,
+    chain_package,
+    chain_time,
+    hub_package,
+    with_one_trunk_width,
+)
+from noptoolkit.traffic.demand import DestinationSets, Traffic
+
+
+def sets_of(seed, count=6, messages=9):
+    """Messages from r to random sets of the others."""
+    rng = np.random.default_rng(seed)
+    members = rng.integers(1, 1 << count, messages).astype(np.uint64) << np.uint64(1)
+    names = ("r", *(f"c{i}" for i in range(count)))
+    sets = DestinationSets(np.zeros(messages, np.int64), members[:, None], rng.random(messages) + 0.1)
+    return Traffic(names, np.zeros((count + 1, count + 1)), sets, name="sets")
+
+
+def bare(traffic):
+    names = traffic.endpoints
+    nodes = [Chiplet(name, position=(i * 0.01, 0.0), size=(0.005, 0.005)) for i, name in enumerate(names)]
+    return Package("row", nodes, [Link(a, b, 1.0) for a, b in itertools.pairwise(names)])
+
+
+@pytest.mark.filterwarnings("ignore::noptoolkit.errors.NopWarning")
+@pytest.mark.parametrize("seed", range(3))
+def test_a_hub_and_chains_attain_the_bounds(seed):
+    traffic = sets_of(seed)
+    hub = hub_package(bare(traffic), traffic)
+    found = congestion(hub, traffic)
+    assert found.time == pytest.approx(any_package(hub, traffic, "chiplet edge").time)
+    assert found.time > 1.9 * any_package(hub, traffic, "all edge").time
+    chains = chain_package(bare(traffic), traffic)
+    bound = any_package(chains, traffic, "all edge").time
+    assert bound == pytest.approx(any_package(chains, traffic, "chiplet edge").time)
+    assert chain_time(chains, traffic) == pytest.approx(bound)
+    assert congestion(chains, traffic, tol=1e-3).time == pytest.approx(bound, rel=0.02)
+
+
+@pytest.mark.filterwarnings("ignore::noptoolkit.errors.NopWarning")
+def test_loads_of_chains_by_every_order():
+    """The expected load of each direction of each link, over all orders of each set."""
+    traffic = sets_of(5, count=4, messages=5)
+    load = np.zeros((5, 5))
+    inside = traffic.multicast.contains(5)
+    for row, amount in zip(inside, traffic.multicast.bytes, strict=True):
+        orders = list(itertools.permutations(np.flatnonzero(row).tolist()))
+        for order in orders:
+            for a, b in itertools.pairwise((0, *order)):
+                load[a, b] += amount / len(orders)
+    chains = chain_package(bare(traffic), traffic)
+    for link in chains.links:
+        a, b = traffic.endpoints.index(link.a), traffic.endpoints.index(link.b)
+        assert load[a, b] == pytest.approx(link.bandwidth / 1e3)
+        assert load[b, a] in (pytest.approx(0.0), pytest.approx(link.bandwidth / 1e3))
+
+
+def test_one_trunk_width_is_the_best_of_all():
+    tree = nop.load_topology("mozart-nop-tree")
+    out = nop.run(tree, "olmoe-1b-7b", allocator="contiguous").dispatch_traffic
+    best = with_one_trunk_width(tree, out)
+
+    def scaled(ratio):
+        wide = tree.with_link_bandwidth("attn<->sw*", ratio * 1e9)
+        wide = wide.with_link_bandwidth("sw*<->e*", 1e9)
+        return congestion(wide, out).time * (4 * ratio + 16)
+
+    bandwidth = {link.bandwidth for link in best.links if link.kind == "d2d"}
+    assert len(bandwidth) == 2
+    ratio = max(bandwidth) / min(bandwidth)
+    assert scaled(ratio) <= min(scaled(0.9 * ratio), scaled(1.1 * ratio)) * (1 + 1e-9)
+
+
+AMONG = [
+    "tree as drawn",
+    "tree, best trunk width",
+    "tree, best widths",
+    "one hub that copies",
+    "fully connected, chains",
+]
+
+
+@pytest.fixture(scope="module")
+def answer():
+    (found,) = best_package("olmoe-1b-7b", allocator="contiguous", step=False, among=AMONG)
+    return found
+
+
+def test_nothing_beats_the_bounds(answer):
+    for one in answer.contenders:
+        assert one.times["chiplet edge"] >= answer.bound("chiplet edge") * (1 - 1e-9)
+        assert one.times["all edge"] >= answer.bound("all edge") * (1 - 1e-9)
+    named = {one.name: one.times for one in answer.contenders}
+    for like in ("chiplet edge", "all edge"):
+        assert answer.bound(like, any_layout=True) < answer.bound(like)
+        assert named["fully connected, chains"][like] == pytest.approx(answer.bound(like))
+    assert named["one hub that copies"]["chiplet edge"] == pytest.approx(answer.bound("chiplet edge"))
+    tree = [
+        named[f"tree{kind}"]["chiplet edge"] for kind in (" as drawn", ", best trunk width", ", best widths")
+    ]
+    assert tree == sorted(tree, reverse=True)
+
+
+def test_the_table_says_over_what_bounds_range(answer):
+    text = str(answer)
+    assert "bound over all topologies, this layout" in text
+    assert "bound over all topologies, any layout" in text
+    assert "switches free: the best is one hub that copies" in text
+    assert len(answer.table().rows) == 2 + len(answer.contenders)
+
+
+def test_on_is_for_best_package_alone():
+    found = CliRunner().invoke(app, ["reproduce", "fred", "--on", "olmoe-1b-7b"])
+    assert found.exit_code == 2
+    assert "has its own workloads" in found.output
+
+
+@pytest.mark.filterwarnings("ignore::noptoolkit.errors.NopWarning")
+def test_several_roots():
+    traffic = sets_of(1)
+    sets = traffic.multicast
+    two = DestinationSets(np.arange(len(sets)) % 2, sets.members, sets.bytes)
+    with pytest.raises(NopError, match="several roots"):
+        chain_package(bare(traffic), Traffic(traffic.endpoints, traffic.demand, two))
