@@ -8,17 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from noptoolkit._names import resolve
+from noptoolkit._numbers import is_whole
 from noptoolkit.bounds import any_package
 from noptoolkit.collectives import collective
 from noptoolkit.errors import TopologyError, WorkloadError
 from noptoolkit.physical import wire_length
+from noptoolkit.plans import PlanStep
+from noptoolkit.serving import FIGURES, Server
 from noptoolkit.stages import Run
 from noptoolkit.tables import Missing, value_text
 from noptoolkit.units import Quantity
 
-__all__ = ["COMPARED", "METRICS", "Metric", "collective_metric"]
+__all__ = ["COMPARED", "METRICS", "Metric", "collective_metric", "serving_metric"]
 
 
 @dataclass(frozen=True)
@@ -256,6 +260,117 @@ METRICS: dict[str, Metric] = {
         _moving_energy,
         "energy of one step in links and memory stacks, without arithmetic",
     ),
+}
+
+
+SERVING: dict[str, tuple[str, str, Literal["lower", "higher"], str]] = {
+    "token_time": ("time per token", "s", "lower", "time per output token of a sequence"),
+    "token_rate": ("tokens per second", "", "higher", "output tokens per second, all sequences"),
+    "first_token": ("time to first token", "s", "lower", "prefill of one prompt that finds the server idle"),
+    "tokens_per_joule": ("tokens per joule", "", "higher", "output tokens per joule of dynamic energy"),
+    "sequences_that_fit": ("sequences that fit", "", "higher", "sequences whose keys and values have room"),
+}
+"""Title, unit, better direction and meaning of the figures of serving."""
+
+
+def _served(name: str, batch: int | None = None, context: int | None = None, **options: Any) -> Metric:
+    title, unit, better, meaning = SERVING[name]
+
+    def value(run: Run) -> float | Missing:
+        given = run.given.batch
+        server = run.server
+        if options:
+            server = Server(run.package, run.workload, run.allocation, options={**server.options, **options})
+        found = FIGURES[name](server, batch or given.sequences, context or given.sequence_length)
+        return Missing("not given") if found is None else found
+
+    at = f"batch {batch or 'of the workload'}, context {context or 'of the workload'}"
+    said = f"{title}, {at}" if batch or context else title
+    return Metric(said, unit, better, value, f"{meaning}: decode, {at}, on held-out tokens", usual=False)
+
+
+def serving_metric(name: str, *, batch: int, context: int, **options: Any) -> Metric:
+    """Return a figure of serving at one batch and context as a metric for ``compare`` and ``sweep``.
+
+    Parameters
+    ----------
+    name
+        ``token_time``, ``token_rate``, ``first_token``, ``tokens_per_joule`` or ``sequences_that_fit``.
+    batch, context
+        Sequences that decode at once, and the tokens of the context of each (of the prompt, to first token).
+    options
+        Options of `noptoolkit.serving.Server` in place of the run's, such as ``routing="shortest"``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such figure.
+    WorkloadError
+        If batch or context is no whole number above 0.
+
+    Examples
+    --------
+    >>> metric = serving_metric("token_time", batch=64, context=4096)
+    >>> metric.title, metric.unit
+    ('time per token, batch 64, context 4096', 's')
+    """
+    resolve(name, SERVING, "figure of serving")
+    for what, number in (("batch", batch), ("context", context)):
+        if not is_whole(number) or number < 1:
+            raise WorkloadError(f"{what}={number!r}: give a whole number above 0")
+    return _served(name, batch, context, **options)
+
+
+def _of_plan(value: Callable[[PlanStep], float | str | Missing]) -> Callable[[Run], float | str | Missing]:
+    return lambda run: Missing("no plan") if run.parallel_plan is None else value(run.parallel_step)
+
+
+def _memory(step: PlanStep) -> float | Missing:
+    return Missing("package has no memory") if step.memory is None else step.memory.total
+
+
+def _fits(step: PlanStep) -> str | Missing:
+    if step.memory is None:
+        return Missing("package has no memory")
+    return "yes" if step.memory.fits else "no"
+
+
+METRICS |= {name: _served(name) for name in SERVING}
+METRICS |= {
+    "plan_step": Metric(
+        "step of the plan",
+        "s",
+        "lower",
+        _of_plan(lambda step: step.time),
+        "time of one step of the parallel plan, every chiplet a rank, as if it fitted",
+        bound="plan_bound",
+        usual=False,
+    ),
+    "plan_bound": Metric(
+        "bound of the plan's step",
+        "s",
+        "",
+        _of_plan(lambda step: step.bound),
+        "lower bound on the step for any order of this plan's passes on this placement",
+        usual=False,
+    ),
+    "mfu": Metric(
+        "MFU",
+        "",
+        "higher",
+        _of_plan(lambda step: step.mfu),
+        "model FLOPs over what all ranks could compute at their peak in the plan's step",
+        usual=False,
+    ),
+    "plan_memory": Metric(
+        "memory of the fullest rank",
+        "B",
+        "lower",
+        _of_plan(_memory),
+        "what it holds, by the plan",
+        usual=False,
+    ),
+    "plan_fits": Metric("plan fits", "", "", _of_plan(_fits), "whether every rank has the room", usual=False),
 }
 
 

@@ -22,6 +22,8 @@ from noptoolkit.allocation.problem import slots_of
 from noptoolkit.errors import NopError, UnknownNameError
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.package import Package
+from noptoolkit.plans import ParallelPlan
+from noptoolkit.plans.plan_names import plan_of
 from noptoolkit.progress import Progress
 from noptoolkit.routing.rules import Routing
 from noptoolkit.stages import Run, halves
@@ -44,6 +46,7 @@ def run(
     degree: Degree | None = None,
     batch: int | Mapping[str, Any] | Batch | None = None,
     objective: Objective | None = None,
+    plan: str | ParallelPlan | None = None,
     tol: float = 0.01,
     rng: int | np.random.Generator | None = 0,
     progress: Progress | None = None,
@@ -73,6 +76,8 @@ def run(
     objective
         Objective of the allocator ``auto``: ``time`` (where ``None``) of dispatch, experts and combine on
         this package, or ``c_t``.
+    plan
+        Parallel plan of `Run.parallel_step`, or its name such as ``"TP2 EP8"``.
     tol
         Relative gap between a congestion time and its bound at which the optimal routing may stop.
     rng
@@ -120,6 +125,9 @@ def run(
     for name, told in (("progress", progress), ("report", report)):
         if told is not None and not callable(told):
             raise NopError(f"{name}={told!r} is not callable; give a function of one line of text, or None")
+    spread = plan_of(plan) if isinstance(plan, str) else plan
+    if spread is not None and not isinstance(spread, ParallelPlan):
+        raise NopError(f"plan {plan!r} is none: give a ParallelPlan, or its name such as 'TP2 EP8'")
     slots_of(place, load.model.experts)
     return Run(
         package=place,
@@ -132,6 +140,7 @@ def run(
         objective=aim,
         tol=float(tol),
         seed=_seed(rng),
+        parallel_plan=spread,
         progress=progress,
         report=report,
     )

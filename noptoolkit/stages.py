@@ -27,12 +27,15 @@ from noptoolkit._version import __version__
 from noptoolkit.allocation import Allocation, Allocator, PackageTime, allocate, package_time
 from noptoolkit.allocation.allocating import Objective
 from noptoolkit.allocation.problem import slots_of
-from noptoolkit.errors import ScheduleError
+from noptoolkit.errors import PlanError, ScheduleError
 from noptoolkit.flow import FlowResult, congestion
 from noptoolkit.nodes import expert_work
 from noptoolkit.package import Package
+from noptoolkit.plans import ParallelPlan, PlanStep, plan_step
+from noptoolkit.plans.group_times import GroupTimes
 from noptoolkit.progress import Progress
 from noptoolkit.routing.rules import Routing, method_of
+from noptoolkit.serving import Server
 from noptoolkit.step import Policy, StepSchedule, check_computes, schedule
 from noptoolkit.step.memory_stacks import MemoryStacks
 from noptoolkit.step.policies import serial
@@ -53,7 +56,7 @@ LayoutKey = tuple[Any, ...]
 SharedStages = MutableMapping[tuple[Any, ...], Any]
 """Stages that several runs have in common, by all that they depend on."""
 
-STAGES = ("allocation", "dispatch", "combine", "uniform", "plan")
+STAGES = ("allocation", "dispatch", "combine", "uniform", "plan", "parallel_step")
 """Stages of a run that are results."""
 
 
@@ -83,6 +86,8 @@ class Run(Reported):
         Relative gap between a congestion time and its bound at which the optimal routing may stop.
     seed
         Seed of the trace's split and of the allocator.
+    parallel_plan
+        How the model is spread over the package in `parallel_step`; ``None`` where that is not asked.
     normalised
         Measure by which the links were scaled and the factor of their bandwidth; ``None`` for a package as
         given.
@@ -105,6 +110,7 @@ class Run(Reported):
     objective: Objective
     tol: float
     seed: int
+    parallel_plan: ParallelPlan | None = None
     normalised: tuple[str, float] | None = None
     layouts: MutableMapping[LayoutKey, Allocation] = field(default_factory=dict)
     shared: SharedStages | None = None
@@ -198,6 +204,37 @@ class Run(Reported):
         """The schedule of one step."""
         return self._once("plan", self._schedule)
 
+    @property
+    def parallel_step(self) -> PlanStep:
+        """The step of the parallel plan, every chiplet a rank; it needs no layout of experts.
+
+        Raises
+        ------
+        PlanError
+            If no plan was given, or it does not fit model, batch or package.
+        """
+
+        def make() -> PlanStep:
+            if self.parallel_plan is None:
+                raise PlanError("no parallel plan: run(..., plan='TP2 EP8')")
+            self._tell("step of a parallel plan")
+            times = self._shared(
+                "group_times", lambda: (self.package.digest(),), lambda: GroupTimes(self.package)
+            )
+            return plan_step(self.parallel_plan, self.given, self.package, times=times)
+
+        return self._once("parallel_step", make)
+
+    @property
+    def server(self) -> Server:
+        """The package as a server of the held-out tokens, with this layout, routing, policy and degree."""
+
+        def make() -> Server:
+            options = {"routing": self.routing, "policy": self.policy, "degree": self.degree}
+            return Server(self.package, self.workload, self.allocation, options=options)
+
+        return self._once("server", make)
+
     def layout_key(self) -> LayoutKey:
         """Return what the layout depends on: runs of one key have one layout, whatever their packages.
 
@@ -238,6 +275,7 @@ class Run(Reported):
             "package_digest": self.package.digest(),
             "workload_digest": self.given.digest(),
             "allocation_digest": None if placed is None else placed.digest(),
+            **({} if self.parallel_plan is None else {"plan": str(self.parallel_plan)}),
         }
 
     def table(self) -> Table:

@@ -59,6 +59,9 @@ def compare(
         typer.Option(help="Widths of links: as given, or best for dispatch + combine at an equal total."),
     ] = "given",
     objective: ObjectiveName = None,
+    plan: Annotated[
+        str | None, typer.Option(help="Parallel plan of the metrics plan_step, mfu, ...: 'TP2 EP8'.")
+    ] = None,
     seed: Seed = 0,
     jobs: Jobs = 1,
     metric: MetricNames = None,
@@ -89,6 +92,7 @@ def compare(
             normalise=normalise,
             widths=widths,
             objective=objective,
+            plan=plan,
             rng=seed,
             jobs=jobs,
             progress=tell,

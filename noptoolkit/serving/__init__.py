@@ -9,6 +9,7 @@ from noptoolkit.serving.capacity import Capacity, capacity, max_sequences
 from noptoolkit.serving.curve import ServingCurve, ServingPoint, serve
 from noptoolkit.serving.disaggregation import Disaggregated, disaggregate
 from noptoolkit.serving.events import RequestRun, simulate_requests
+from noptoolkit.serving.figures import FIGURES
 from noptoolkit.serving.published import PUBLISHED, Published, published_table
 from noptoolkit.serving.requests import Lengths, Requests
 from noptoolkit.serving.server import Server, Speculation, StepCost
@@ -16,6 +17,7 @@ from noptoolkit.serving.stationary import Stationary, stationary
 from noptoolkit.serving.times import StepTimes, step_times
 
 __all__ = [
+    "FIGURES",
     "PUBLISHED",
     "Capacity",
     "Disaggregated",

@@ -24,7 +24,7 @@ from noptoolkit.trace import ORIGINS
 from noptoolkit.units import format_quantity
 from noptoolkit.workload import Workload
 
-__all__ = ["ServingCurve", "ServingPoint", "batches_of", "serve"]
+__all__ = ["ServingCurve", "ServingPoint", "batches_of", "io_time", "serve"]
 
 SCHEDULED = 26
 """Batches of a curve that are scheduled in any case, the others lie between them."""
@@ -368,7 +368,7 @@ def serve(
         points,
         prefill,
         length,
-        _io_time(server, 4.0 * length),
+        io_time(server, 4.0 * length),
         room,
         _crossover(server, estimates, context),
     )
@@ -458,7 +458,7 @@ def _crossover(server: Server, estimates: StepEstimates, context: int) -> int | 
     return high
 
 
-def _io_time(server: Server, size: float) -> float:
+def io_time(server: Server, size: float) -> float:
     """Return how long some bytes take from the I/O chiplets to the hosts, in s; 0 without one."""
     from noptoolkit.flow import congestion
     from noptoolkit.step.hosts import hosts_of

@@ -37,7 +37,12 @@ MIXED = 4
 WORKING = ".differences"
 """Study of the mixtures in a store; names that begin with a dot are not listed."""
 
-TOGETHER = (("builder", "package", "params."), ("policy", "policy."), ("normalise", "normalise_to"))
+TOGETHER = (
+    ("builder", "package", "params."),
+    ("policy", "policy."),
+    ("plan", "plan."),
+    ("normalise", "normalise_to"),
+)
 """Parameters that are changed as one where the first of them (or package) differs."""
 
 

@@ -20,6 +20,8 @@ from noptoolkit.formats.inheritance import with_base
 from noptoolkit.formats.topology_toml import parse_topology
 from noptoolkit.package import Package
 from noptoolkit.pipeline import run
+from noptoolkit.plans import ParallelPlan
+from noptoolkit.plans.plan_names import plan_of
 from noptoolkit.stages import Run
 from noptoolkit.step import POLICIES, Policy
 from noptoolkit.studies.memory import Memory
@@ -50,6 +52,8 @@ PARAMETERS: dict[str, str] = {
     "routing": "name of the routing",
     "policy": "name of the schedule policy",
     "policy.*": "field of the policy: prefetch, micro_batches, contention, chunks, rounds",
+    "plan": "parallel plan, such as 'TP2 EP8 PP4', for metrics of its step",
+    "plan.*": "field of the plan: tp, cp, pp, vpp, ep, etp, zero, recompute, micro_batches, ...",
     "tol": "relative gap at which the optimal routing may stop",
     "seed": "seed of the trace's split and of the allocator",
 }
@@ -81,6 +85,7 @@ def check_parameters(space: Space | Points) -> None:
         )
     known = {name for name in PARAMETERS if not name.endswith("*")}
     taken = _taken_params(space)
+    known |= {f"plan.{field.name}" for field in dataclasses.fields(ParallelPlan)}
     known |= {f"params.{name}" for name in taken} | {f"policy.{name}" for name in OF_POLICY}
     for name in names:
         if name in known or name.startswith("edit.links."):
@@ -153,6 +158,7 @@ def run_of(point: Point, memory: Memory, layout: Allocation | None = None) -> Ru
         package,
         _workload(point, memory),
         policy=_policy(point),
+        plan=_plan(point),
         rng=point.get("seed", 0),
         **options,
     )
@@ -230,6 +236,15 @@ def _policy(point: Point) -> Policy | str:
     chosen = resolve(str(name), POLICIES, "policy")
     changes: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     return dataclasses.replace(chosen, **changes)
+
+
+def _plan(point: Point) -> ParallelPlan | None:
+    fields = _below(point, "plan.")
+    if "plan" not in point and not fields:
+        return None
+    given = point.get("plan", ParallelPlan())
+    base = given if isinstance(given, ParallelPlan) else plan_of(str(given))
+    return base.replace(**fields) if fields else base
 
 
 def _below(point: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -19,10 +19,12 @@
     params.flops = "300 TFLOP/s"
     params.link_bandwidth = { low = "64 GB/s", high = "512 GB/s", count = 4, log = true }
     workload = "olmoe-1b-7b"
+    "workload.sequences" = [8, 32]      # in quotes: TOML has no field of a text
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +53,9 @@ KEYS = {
     "budget": int,
     "space": dict,
 }
+DOTTED = re.compile(r"^[ \t]*((workload|policy|plan|normalise)\.\w+)\s*=", re.MULTILINE)
+"""A field beside its base: TOML takes the base for text and the field for a table."""
+
 RANGE = {"low", "high", "count", "log", "whole"}
 
 
@@ -92,7 +97,17 @@ def load_study(path: str | Path) -> StudyFile:
         If it is not a study, with all faults.
     """
     file = Path(path)
-    data = parse_toml(read_text(file), file.name)
+    text = read_text(file)
+    try:
+        data = parse_toml(text, file.name)
+    except FormatError as error:
+        dotted = DOTTED.search(text)
+        if dotted is None:
+            raise
+        way = f'"{dotted[1]}" = ...'
+        raise FormatError(
+            f"{error}; beside {dotted[2]} = ... write the dotted name in quotes: {way}"
+        ) from error
     faults: list[str] = []
     check_schema(data, faults)
     for key, value in data.items():

@@ -22,6 +22,7 @@ from noptoolkit.formats.results import replace_file, write_json
 from noptoolkit.metrics import METRICS, Metric
 from noptoolkit.package import Package
 from noptoolkit.pipeline import run
+from noptoolkit.plans import ParallelPlan
 from noptoolkit.progress import Countdown, Progress
 from noptoolkit.routing.rules import Routing
 from noptoolkit.stages import LayoutKey, Run
@@ -185,6 +186,7 @@ def compare(
     degree: Degree | None = None,
     batch: int | Mapping[str, Any] | Batch | None = None,
     objective: Objective | None = None,
+    plan: str | ParallelPlan | None = None,
     tol: float = 0.01,
     rng: int | None = 0,
     jobs: int = 1,
@@ -203,7 +205,7 @@ def compare(
     metrics
         Names in `noptoolkit.metrics.METRICS`, or `Metric` records; the bound of a metric comes with it. Only
         the stages that they need are computed. The usual ones where ``None``.
-    allocator, routing, policy, degree, batch, objective, tol, rng, progress, report
+    allocator, routing, policy, degree, batch, objective, plan, tol, rng, progress, report
         As `run` takes them.
     normalise
         Total that the links of every package are scaled to, that of the first package: ``beachfront``,
@@ -279,6 +281,7 @@ def compare(
                 policy=policy,
                 degree=degree,
                 objective=objective,
+                plan=plan,
                 tol=tol,
                 rng=rng,
                 progress=None if progress is None else tell,
