@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["file_name", "harmless_cell", "shown", "visible"]
+__all__ = ["file_name", "harmless_cell", "shown", "visible", "visible_json"]
 
+T = TypeVar("T")
 MOST_LETTERS_OF_A_FILE = 100
 
 _SUSPECT = re.compile("[^ -~\\n\\u00a1-\\u00ac\\u00ae-\\u05ff\\u0900-\\u1dff]")
@@ -34,15 +35,30 @@ def visible(text: str) -> str:
 
 
 def _written_out(match: re.Match[str]) -> str:
+    return repr(match[0])[1:-1] if unicodedata.category(match[0]) in _HIDDEN else match[0]
+
+
+def visible_json(text: str) -> str:
+    r"""Return JSON or TOML in which letters that are not seen stand as escapes; it says the same.
+
+    Examples
+    --------
+    >>> visible_json('"a\u202eb"') == '"a\\u202eb"'
+    True
+    """
+    return _SUSPECT.sub(_escaped, text)
+
+
+def _escaped(match: re.Match[str]) -> str:
     letter = match[0]
-    if unicodedata.category(letter) not in _HIDDEN:
+    if letter == "\t" or unicodedata.category(letter) not in _HIDDEN:
         return letter
-    code = ord(letter)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    units = letter.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
 
 
-def harmless_cell(text: str) -> str:
-    """Return a text for a cell of a spreadsheet: nothing hidden, and no formula.
+def harmless_cell(text: T) -> T | str:
+    """Return a text for a cell of a spreadsheet: nothing hidden, and no formula; what is no text stays.
 
     A text that a spreadsheet would compute gets an apostrophe in front, which spreadsheets do not show.
 
@@ -51,6 +67,8 @@ def harmless_cell(text: str) -> str:
     >>> harmless_cell("=HYPERLINK(1)"), harmless_cell("-12.5"), harmless_cell("e0->e1")
     ("'=HYPERLINK(1)", '-12.5', 'e0->e1')
     """
+    if not isinstance(text, str):
+        return text
     hidden = visible(text)
     if text.startswith(_FORMULA) and not (len(text) < 40 and _NUMBER.fullmatch(text)):
         return f"'{hidden}"
@@ -87,7 +105,7 @@ def file_name(name: str) -> str:
     ('mesh-4x4', 'a_.._.._b-feddf167', '_-5ec1f7e7')
     """
     plain = re.sub(r"[^A-Za-z0-9._-]", "_", name).lstrip(".-")[:MOST_LETTERS_OF_A_FILE].rstrip(".")
-    if plain == name:
+    if plain and plain == name:
         return plain
     own = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{plain or '_'}-{own}"

@@ -7,6 +7,8 @@ import re
 import textwrap
 from collections.abc import Sequence
 
+from noptoolkit._shown import visible
+
 __all__ = ["html_table", "text_table", "wrap_name", "wrapped"]
 
 NAME_WIDTH = 13
@@ -191,11 +193,13 @@ def html_table(
     left = list(text) or [True] + [False] * (len(head) - 1)
     lines = ["<table>"]
     if title:
-        lines.append(f'<caption style="text-align: left; font-weight: bold">{html.escape(title)}</caption>')
+        lines.append(
+            f'<caption style="text-align: left; font-weight: bold">{html.escape(visible(title))}</caption>'
+        )
     lines += [f"<thead>{_html_row(head, 'th', left, head_tips)}</thead>", "<tbody>"]
     lines += [_html_row(row, "td", left, row_tips[i : i + 1]) for i, row in enumerate(rows)]
     lines += ["</tbody>", "</table>"]
-    lines += [f"<p>{html.escape(note)}</p>" for note in notes]
+    lines += [f"<p>{html.escape(visible(note))}</p>" for note in notes]
     return "\n".join(lines)
 
 
@@ -203,7 +207,7 @@ def _html_row(cells: Sequence[str], tag: str, left: Sequence[bool], tips: Sequen
     row = ""
     for i, (cell, to_left) in enumerate(zip(cells, left, strict=True)):
         name = "th" if i == 0 else tag
-        tip = f' title="{html.escape(tips[i])}"' if i < len(tips) and tips[i] else ""
+        tip = f' title="{html.escape(visible(tips[i]))}"' if i < len(tips) and tips[i] else ""
         side = "left" if to_left else "right"
-        row += f'<{name}{tip} style="text-align: {side}">{html.escape(cell)}</{name}>'
+        row += f'<{name}{tip} style="text-align: {side}">{html.escape(visible(cell))}</{name}>'
     return f"<tr>{row}</tr>"

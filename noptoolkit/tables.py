@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
+from noptoolkit._shown import harmless_cell, visible
 from noptoolkit._table_text import html_table, text_table, wrapped
 from noptoolkit.units import format_quantity
 
@@ -210,7 +211,7 @@ class Table:
     def cells(self) -> tuple[list[str], list[list[str]]]:
         """Return what is printed: the headings, and the rows as text."""
         shown = [i for i, column in enumerate(self.columns) if column.shown]
-        head = [self.columns[i].heading for i in shown]
+        head = [visible(self.columns[i].heading) for i in shown]
         body = [[cell_text(row[i], self.columns[i]) for i in shown] for row in self.rows]
         if not self.sideways:
             return head, body
@@ -240,9 +241,9 @@ class Table:
         for part in self.parts():
             head, body = part.cells()
             grid = text_table(head, body, text=part.is_text(), width=width, blocks=part.sideways)
-            lines = [*wrapped(part.title, width), grid]
+            lines = [*wrapped(visible(part.title), width), grid]
             for note in part.notes:
-                lines += wrapped(note, width)
+                lines += wrapped(visible(note), width)
             blocks.append("\n".join(lines))
         return "\n\n".join(blocks)
 
@@ -284,15 +285,18 @@ class Table:
         return found
 
     def csv(self) -> str:
-        """Return `records` as CSV, with the unit of each column in its heading; unknown values are empty."""
+        """Return `records` as CSV, with the unit of each column in its heading; unknown values are empty.
+
+        Texts that a spreadsheet would compute get an apostrophe in front, and nothing in them stays unseen.
+        """
         units = {column.key: column.unit for column in self.columns}
         records = self.records()
         keys = list(records[0]) if records else list(units)
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([f"{key} [{units[key]}]" if units.get(key) else key for key in keys])
+        writer.writerow([harmless_cell(f"{key} [{units[key]}]" if units.get(key) else key) for key in keys])
         writer.writerows(
-            [["" if value is None else value for value in record.values()] for record in records]
+            ["" if value is None else harmless_cell(value) for value in record.values()] for record in records
         )
         return stream.getvalue()
 
@@ -346,12 +350,12 @@ def cell_text(cell: Cell, column: Column) -> str:
     if cell is None:
         return ""
     if isinstance(cell, Missing):
-        return cell.reason
+        return visible(cell.reason)
     if isinstance(cell, Amount):
         return value_text(cell.value, cell.unit, cell.form)
     if isinstance(cell, bool):
         return "yes" if cell else "no"
-    return cell if isinstance(cell, str) else value_text(cell, column.unit, column.form)
+    return visible(cell) if isinstance(cell, str) else value_text(cell, column.unit, column.form)
 
 
 def _plain(value: Any) -> Cell:

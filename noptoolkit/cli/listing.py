@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from noptoolkit.cli.options import (
     topology_of,
     workload_of,
 )
-from noptoolkit.cli.screen import AsJson
+from noptoolkit.cli.screen import AsJson, print_toml
 from noptoolkit.cli.screen import show as show_table
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.formats import (
@@ -95,7 +94,7 @@ def show(
             raise typer.BadParameter(what, param_hint="--metrics")
         workload = workload_of(reference, *changes)
         if as_toml:
-            sys.stdout.write(dump_workload(workload, trace=trace_file(reference)))
+            print_toml(dump_workload(workload, trace=trace_file(reference)))
         else:
             show_table(_workload_table(workload), as_json=as_json)
     elif reference in topologies or "." in reference or "/" in reference or os.path.isdir(reference):
@@ -103,7 +102,7 @@ def show(
             what = f"{reference} is a topology; only a workload has such fields"
             raise typer.BadParameter(what, param_hint="--set, --mode, ...")
         if as_toml:
-            sys.stdout.write(topology_toml(reference, bandwidth=bandwidth))
+            print_toml(topology_toml(reference, bandwidth=bandwidth))
         else:
             show_table(
                 _topology_table(topology_of(reference, bandwidth), metrics, channels or as_json),

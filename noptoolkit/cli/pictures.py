@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from noptoolkit._shown import file_name
 from noptoolkit.allocation import Allocation, LayoutReport
 from noptoolkit.flow import Ladder, Upgrade
 from noptoolkit.formats.results import replace_file
@@ -58,8 +59,9 @@ def write_comparison(result: Comparison, folder: Path) -> tuple[str, ...]:
     written = ["comparison.csv", "comparison.json"]
 
     def keep(picture: Axes, name: str) -> None:
-        save_picture(picture, folder / f"{name}.png", folder / f"{name}.svg")
-        written.append(f"{name}.png")
+        place = file_name(name)
+        save_picture(picture, folder / f"{place}.png", folder / f"{place}.svg")
+        written.append(f"{place}.png")
 
     with draw.style("page"):
         for package in {one.package.name: one.package for one in result.runs}.values():
@@ -76,7 +78,7 @@ def write_comparison(result: Comparison, folder: Path) -> tuple[str, ...]:
             for one in runs:
                 if "plan" not in one.computed:
                     continue
-                name = f"schedule-{one.package.name}-{workload}.png"  # an SVG of 40,000 tasks is of no use
+                name = file_name(f"schedule-{one.package.name}-{workload}") + ".png"  # no SVG of 40,000 tasks
                 save_picture(draw.schedule(one.plan), folder / name)
                 written.append(name)
     return tuple(written)

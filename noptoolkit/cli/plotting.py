@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from noptoolkit._names import did_you_mean
+from noptoolkit._shown import file_name
 from noptoolkit.cli.options import (
     AllocationFile,
     AllocatorName,
@@ -171,7 +172,7 @@ def plot(
     folder, file = folder_and_file(out, picture, "--picture")
     ending = "gif" if shown == "animate" else "png"
     name = "-".join([shown, *(Path(reference).stem for reference in references[:1])])
-    target = file if file is not None or folder is None else folder / f"{name}.{ending}"
+    target = file if file is not None or folder is None else folder / f"{file_name(name)}.{ending}"
     assert target is not None
     import noptoolkit.plot as draw
     from noptoolkit.cli.scenes import METRICS_OF, PICTURES, Scene

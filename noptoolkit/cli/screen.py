@@ -13,6 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
+from noptoolkit._shown import visible, visible_json
 from noptoolkit._table_text import NAME_WIDTH, wrap_name
 from noptoolkit.progress import Progress
 from noptoolkit.tables import Table
@@ -24,14 +25,24 @@ __all__ = [
     "note",
     "output",
     "print_json",
+    "print_toml",
     "progress",
     "show",
     "table",
     "warned",
 ]
 
-output = Console()
-errors = Console(stderr=True)
+
+class _Screen(Console):
+    """A console on which text from files moves no cursor and turns no writing."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print texts with what is not seen written out."""
+        super().print(*(visible(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+output = _Screen()
+errors = _Screen(stderr=True)
 warned: list[str] = []
 """Warnings that the command has given."""
 
@@ -68,7 +79,12 @@ def note(line: str) -> None:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print a mapping as JSON to standard output."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(visible_json(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)) + "\n")
+
+
+def print_toml(text: str) -> None:
+    """Write TOML to standard output, as it is but on a terminal, where nothing stays unseen."""
+    sys.stdout.write(visible_json(text) if sys.stdout.isatty() else text)
 
 
 def table(
@@ -104,12 +120,12 @@ def table(
     whole = sum(max(len(name), width) + 2 for name, width in zip(head, longest, strict=True))
     for i, (name, width) in enumerate(zip(head, longest, strict=True)):
         if left[i]:
-            grid.add_column(name, overflow="fold", min_width=min(width, NAME_WIDTH))
+            grid.add_column(visible(name), overflow="fold", min_width=min(width, NAME_WIDTH))
         else:  # a heading may wrap, a number may not
             heading = name if whole <= output.width else wrap_name(name, width)
             grid.add_column(heading, justify="right", overflow="fold", min_width=width)
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(visible, row))
     return grid
 
 
@@ -118,6 +134,6 @@ def progress() -> Iterator[Progress]:
     """Show the stage at work: a spinner on a terminal, a line per stage elsewhere."""
     if errors.is_terminal:
         with errors.status("") as status:
-            yield lambda stage: status.update(stage)
+            yield lambda stage: status.update(visible(stage))
     else:
         yield lambda stage: errors.print(stage, markup=False, highlight=False)

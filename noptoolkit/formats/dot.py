@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from itertools import pairwise, product
 from typing import Any
 
+from noptoolkit._shown import visible
 from noptoolkit.errors import FormatError, TopologyError
 from noptoolkit.formats.attributes import (
     MOST_EDGES,
@@ -62,7 +63,9 @@ def dump_dot(package: Package) -> str:
     for key, value in graph_attributes(package).items():
         if key != "name":
             lines.append(f"  {key}={_quoted(value)};")
-    lines += [f"  {_quoted(node.name)}{_list(node_attributes(node))};" for node in package.nodes]
+    for node in package.nodes:
+        shown = {} if visible(node.name) == node.name else {"label": visible(node.name)}  # what is drawn
+        lines.append(f"  {_quoted(node.name)}{_list(node_attributes(node) | shown)};")
     for link in package.links:
         lines.append(f"  {_quoted(link.a)} -- {_quoted(link.b)}{_list(link_attributes(link))};")
     text = "\n".join([*lines, "}", ""])

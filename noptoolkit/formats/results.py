@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from noptoolkit._shown import harmless_cell
 from noptoolkit.errors import FormatError
 from noptoolkit.tables import Table
 
@@ -29,8 +30,8 @@ def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer.writerow({key: harmless_cell(key) for key in writer.fieldnames})
+    writer.writerows({key: harmless_cell(value) for key, value in row.items()} for row in rows)
     replace_file(path, text.getvalue())
 
 

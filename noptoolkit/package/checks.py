@@ -24,6 +24,9 @@ NUMBERED = re.compile(r"#\d+$")
 SLOW = 1e6
 """Bandwidth of a die-to-die link, in B/s, below which a unit was probably forgotten."""
 
+SMALLEST, LARGEST = 1e-12, 1e30
+"""Bandwidths and rates that are read: sums and quotients of others leave what floats hold."""
+
 DIES = (LinkKind.D2D, LinkKind.HYBRID_BOND)
 """Kinds of links between dies."""
 
@@ -116,6 +119,8 @@ def _add_node_faults(
             value = getattr(node, field)
             if value is not None and value <= 0:
                 faults.append(f"{place}: {field} {value:g} must be above 0; leave it out if unlimited")
+            elif value is not None and not SMALLEST <= value <= LARGEST:
+                faults.append(f"{place}: {field} {value:g} is not from {SMALLEST:g} to {LARGEST:g}")
         if node.latency < 0:
             faults.append(f"{place}: latency {node.latency:g} s is negative")
         if node.size is not None and min(node.size) <= 0:
@@ -147,8 +152,8 @@ def _add_link_faults(links: Sequence[Link], known: Collection[str], faults: list
             continue
         bandwidth, backward = link.bandwidth, link.reverse_bandwidth
         if (  # the usual link, of which there are many
-            bandwidth > 0
-            and (backward is None or backward > 0)
+            SMALLEST <= bandwidth <= LARGEST
+            and (backward is None or SMALLEST <= backward <= LARGEST)
             and not link.half_duplex
             and link.a in known
             and link.b in known
@@ -170,6 +175,11 @@ def _add_link_faults(links: Sequence[Link], known: Collection[str], faults: list
             faults.append(f"{place}: negative bandwidth")
         elif link.bandwidth == 0 and link.backward_bandwidth == 0:
             faults.append(f"{place}: zero bandwidth; leave the link out")
+        for width in dict.fromkeys((link.bandwidth, link.backward_bandwidth)):
+            if width > 0 and not SMALLEST <= width <= LARGEST:
+                faults.append(
+                    f"{place}: a bandwidth of {width:g} B/s is not from {SMALLEST:g} to {LARGEST:g}"
+                )
         if not isinstance(link.half_duplex, bool):
             faults.append(f"{place}: half_duplex {link.half_duplex!r} must be True or False")
         elif link.half_duplex and link.backward_bandwidth != link.bandwidth:

@@ -127,12 +127,22 @@ def die_yield(
     model, clustering
         Distribution of defects.
 
+    Raises
+    ------
+    TopologyError
+        If there is no such model, an area or a density is negative, or a number is not finite.
+
     Examples
     --------
     >>> round(die_yield(1e-4, 1000, "poisson"), 4), round(die_yield(1e-4, 1000, "murphy"), 4)
     (0.9048, 0.9056)
     """
+    _in_range("die area", die_area, 0)
+    _in_range("defect density", defect_density, 0)
+    _in_range("clustering", clustering)
     expected = die_area * defect_density
+    if not math.isfinite(expected):
+        return 0.0
     if expected == 0:
         return 1.0
     if model == "poisson":
@@ -144,16 +154,32 @@ def die_yield(
     raise TopologyError(f"no yield model {model!r}; known: poisson, murphy, negative binomial")
 
 
+def _in_range(what: str, value: float, low: float | None = None) -> None:
+    """Raise where a number is not finite, not above 0, or below ``low``."""
+    if not (math.isfinite(value) and (value > 0 if low is None else value >= low)):
+        asked = "above 0" if low is None else "not negative"
+        raise TopologyError(f"{what} {value:g} must be finite and {asked}")
+
+
 def gross_dies(width: float, height: float, wafer_radius: float) -> float:
     """Return the approximate number of dies of an outline, in m, on a wafer of a radius, in m.
+
+    Raises
+    ------
+    TopologyError
+        If a length is not above 0 and finite.
 
     Examples
     --------
     >>> round(gross_dies(0.01, 0.01, 0.15)), gross_dies(0.2, 0.2, 0.15), gross_dies(0.22, 0.22, 0.15)
     (640, 1.0, 0.0)
     """
+    for what, value in (("width", width), ("height", height), ("wafer radius", wafer_radius)):
+        _in_range(f"{what} of a die" if what != "wafer radius" else what, value)
     if math.hypot(width, height) > 2 * wafer_radius:
         return 0.0
+    if not width * height > 0:
+        raise TopologyError(f"a die of {width:g} m x {height:g} m is too small to count")
     edge = 2 * math.pi * wafer_radius / math.sqrt(2 * width * height)
     return max(math.pi * wafer_radius**2 / (width * height) - edge, 1.0)
 
@@ -164,13 +190,18 @@ def die_cost(width: float, height: float, process: Process, model: YieldModel = 
     Raises
     ------
     TopologyError
-        If a wafer holds none.
+        If a wafer holds none, or none works.
     """
     gross = gross_dies(width, height, process.wafer_radius)
     if gross < 1:
         size, radius = f"{width * 1e3:.4g} mm x {height * 1e3:.4g} mm", f"{process.wafer_radius * 1e3:g} mm"
         raise TopologyError(f"a die of {size} does not fit a wafer of {radius} radius")
     good = die_yield(width * height, process.defect_density, model, process.clustering)
+    if not good > 0:
+        raise TopologyError(
+            f"no die of {width * 1e3:.4g} mm x {height * 1e3:.4g} mm works at {process.defect_density:g} "
+            "defects per m2: its yield is 0, and its cost without bound"
+        )
     return (process.wafer_cost / gross + process.test_cost) / good
 
 
@@ -263,6 +294,12 @@ def package_cost(
         carrier = die_cost(*_grown(outline, math.fsum(phys.values())), under, model)
     except TopologyError as error:
         raise TopologyError(f"package {package.name!r}: {error}") from None
+    _in_range("assembly_cost_per_die", assembly_cost_per_die, 0)
     assembly = assembly_cost_per_die * len(package.nodes)
     share = assembly_yield ** len(package.nodes)
+    if not share > 0:
+        raise TopologyError(
+            f"package {package.name!r}: of {len(package.nodes)} parts, each mounted with a yield of "
+            f"{assembly_yield:g}, no package works; its cost has no bound"
+        )
     return Cost(dies, carrier, assembly, share, (dies + carrier + assembly) / share)

@@ -10,8 +10,11 @@ does not state is ``None`` and not checked.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
+
+from noptoolkit.errors import TopologyError
 
 __all__ = ["TECHNOLOGIES", "Technology"]
 
@@ -54,6 +57,22 @@ class Technology:
     carrier: Literal["organic", "silicon"] = "silicon"
     source: str = ""
     assumed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in ("edge_density", "reach", "areal_density"):
+            value = getattr(self, field)
+            if value is not None and not 0 < value < math.inf:
+                raise TopologyError(f"technology {self.name!r}: {field} {value:g} must be above 0 and finite")
+        for field in ("energy_per_bit", "phy_latency", "latency_per_length", "phy_area"):
+            value = getattr(self, field)
+            if value is not None and not 0 <= value < math.inf:
+                raise TopologyError(
+                    f"technology {self.name!r}: {field} {value:g} must be finite and not negative"
+                )
+        if self.carrier not in ("organic", "silicon"):
+            raise TopologyError(
+                f"technology {self.name!r}: carrier {self.carrier!r} is not 'organic' or 'silicon'"
+            )
 
 
 MM = 1e-3

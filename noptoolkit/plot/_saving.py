@@ -8,7 +8,9 @@ from typing import Any, cast
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from noptoolkit._shown import visible
 from noptoolkit.errors import FormatError
 from noptoolkit.formats.results import file_in_place_of, made_folder
 from noptoolkit.plot._style import EMBEDDED_FONTS, figure_of
@@ -43,6 +45,9 @@ def save(picture: Axes | Figure, path: str | Path) -> Path:
         raise FormatError(f"{path}: no picture format {target.suffix!r}; use .png, .svg or .pdf")
     made_folder(target.parent)
     undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    for text in figure.findobj(Text):  # names from files move nothing and turn nothing
+        if (plain := visible(text.get_text())) != text.get_text():
+            text.set_text(plain)
     with mpl.rc_context(cast(Any, EMBEDDED_FONTS)), file_in_place_of(target) as part:
         figure.savefig(part, format=kind, dpi=300, metadata=undated)
     return target

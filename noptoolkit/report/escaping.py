@@ -8,8 +8,9 @@ both are shown as what they are. JSON inside a page may not end its script eleme
 from __future__ import annotations
 
 import json
-import unicodedata
 from typing import Any
+
+from noptoolkit._shown import visible as _visible_lines
 
 __all__ = ["inline_json", "visible"]
 
@@ -22,14 +23,7 @@ def visible(text: str) -> str:
     >>> print(visible("e0"), visible("a\u202eb"), visible("tab\there"))
     e0 a\u202eb tab\there
     """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        repr(letter)[1:-1]
-        if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-        else letter
-        for letter in text
-    )
+    return _visible_lines(text).replace("\n", "\\n")
 
 
 def inline_json(value: Any) -> str:

@@ -73,7 +73,8 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail", rounds
     Raises
     ------
     ScheduleError
-        If the graph has a cycle (which is named), or its tasks block each other's buffers.
+        If the graph has a cycle (which is named), or its tasks block each other's buffers in every order
+        (or, which the message says, in all orders that were tried).
 
     Examples
     --------
@@ -93,12 +94,38 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail", rounds
             raise ScheduleError(f"the priority must give {len(graph)} finite numbers, one per task")
     start, end, done = _run(graph, urgency)
     if done < len(graph):
-        raise ScheduleError(_name_stuck(graph, end))
+        start, end = _in_an_order(graph, urgency, end)
     bounds = lower_bound(graph, order, head, tail)
     known = bounds.value if len(graph) <= MANY else bounds.load
     start, end = _improved(graph, start, end, known, rounds)
     start.flags.writeable = end.flags.writeable = False
     return Timeline(start, end, bounds)
+
+
+def _in_an_order(graph: TaskGraph, urgency: NDArray[np.floating], stuck: Floats) -> tuple[Floats, Floats]:
+    """Return starts and ends in an order in which everything fits, where the most urgent tasks are stuck.
+
+    Raises
+    ------
+    ScheduleError
+        If there is none, as is proved, or none was found.
+    """
+    from noptoolkit.scheduling.buffer_orders import following_order, order_that_fits
+
+    order, proved = order_that_fits(graph, np.asarray(urgency, dtype=float))
+    if order is None:
+        raise ScheduleError(_name_stuck(graph, stuck, proved))
+    again = following_order(graph, order)
+    if again is not None:
+        start, end, done = _run(again, urgency)
+        if done == len(graph):
+            return start, end
+    start, end = np.zeros(len(graph)), np.zeros(len(graph))
+    lone, now = lone_times(graph), 0.0
+    for task in order:  # one at a time
+        start[task], now = now, now + float(lone[task])
+        end[task] = now
+    return start, end
 
 
 def priority_of(priority: str | Priority) -> Priority:
@@ -246,11 +273,17 @@ def _name_cycle(graph: TaskGraph, order: Ints) -> str:
     return f"the task graph has a cycle: {' -> '.join([*shown, cycle[0]])}; drop one of these precedences"
 
 
-def _name_stuck(graph: TaskGraph, end: Floats) -> str:
-    """Return a message that names a task that no buffer ever has room for."""
+def _name_stuck(graph: TaskGraph, end: Floats, proved: bool) -> str:
+    """Return a message that names a task that a buffer has no room for."""
     task = int(np.flatnonzero(np.isnan(end) & (graph.hold > 0))[0])
     buffer = graph.buffers[graph.needs[graph.need[task]][1]]
+    if proved:
+        return (
+            f"{graph.name(task)} never finds {graph.hold[task]:g} B free in buffer {buffer!r}: in every "
+            "order, what fills it waits for what cannot enter; make the buffer larger or the tasks smaller"
+        )
     return (
-        f"{graph.name(task)} never finds {graph.hold[task]:g} B free in buffer {buffer!r}: what fills it "
-        f"waits for what cannot enter; make the buffer larger or the tasks smaller"
+        f"{graph.name(task)} does not find {graph.hold[task]:g} B free in buffer {buffer!r} in any of many "
+        "orders that were tried, which does not prove that there is none; give precedences that say the "
+        "order, or make the buffer larger"
     )

@@ -158,7 +158,10 @@ def solve_first_order(
     """
     kernels = Kernels(program)
     try:
-        return _solve(program, kernels, tol, deadline, report, folded)
+        with np.errstate(
+            over="ignore", invalid="ignore", divide="ignore"
+        ):  # steps may leave what floats hold
+            return _solve(program, kernels, tol, deadline, report, folded)
     finally:  # an interrupt or an error in a kernel leaves no thread behind
         kernels.pool.shutdown(cancel_futures=True)
 
@@ -229,6 +232,8 @@ def _solve(
         surplus = on_arcs @ load + base - floor * capacity
         y_new = _project(y + omega * surplus / weight, capacity, weight)
         residual = np.sqrt(moved + _dot(weight, (y_new - y) ** 2) / omega)
+        if not np.isfinite(residual):
+            break  # what is known is as good as it gets
         y = mix * (2 * y_new - y) + (1 - mix) * y0
         since_restart += 1
         iteration += 1
@@ -339,6 +344,8 @@ def _project(y: Floats, capacity: Floats, weight: Floats) -> Floats:
     shift, last = 0.0, -1.0
     while shift > last:  # those that end at zero drop out, which raises the shift (Michelot, 1986)
         stay = y > shift * slope
+        if not _dot(capacity[stay], slope[stay]) > 0:  # capacities so far apart that none is left
+            break
         last, shift = shift, (_dot(capacity[stay], y[stay]) - 1) / _dot(capacity[stay], slope[stay])
     return np.asarray(np.maximum(y - shift * slope, 0.0))
 

@@ -1,7 +1,8 @@
 """The optimal routing by the solver that suits the problem, each with its proof.
 
 Forced loads are peeled off; the rest is folded by its symmetry; then follows the linear program if it is
-small, path columns if few pairs have demand, a first-order method otherwise. Fixed routings may still be
+small, path columns if few pairs have demand, a first-order method otherwise; a linear program of shares where
+bandwidths differ so widely that those do not close their gap. Fixed routings may still be
 faster; the best value and the best bound of all are returned.
 """
 
@@ -13,11 +14,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from noptoolkit.flow.bounds.certificate import price_bound
+from noptoolkit.flow.bounds.certificate import price_bound, repair
 from noptoolkit.flow.bounds.program import FlowProgram, Peeled, peel
 from noptoolkit.flow.optimal.first_order import solve_first_order
 from noptoolkit.flow.optimal.linear_program import solve_linear_program
 from noptoolkit.flow.optimal.path_columns import is_sparse, solve_path_columns
+from noptoolkit.flow.optimal.scaled_program import is_wide, solve_scaled_program
 from noptoolkit.flow.optimal.solution import Solution
 from noptoolkit.flow.optimal.symmetry import fold
 from noptoolkit.routing.problem import RoutingProblem
@@ -84,10 +86,14 @@ def solve_program(
             report(f"linear program: {columns:,} columns")
         solution = solve_linear_program(small, time_limit=left if np.isfinite(left) else None)
         if solution is None or _gap(small, solution) > tol:  # the interior-point method did not converge
+            solution = _by_shares(small, solution, tol, deadline)
+        if solution is None or _gap(small, solution) > tol:
             solution = _better(solution, first_order(small))
     elif is_sparse(program):
         folded, small = None, program
         solution = solve_path_columns(program, tol=tol, deadline=deadline, report=report)
+        if _gap(program, solution) > tol and not solution.limited:
+            solution = _by_shares(small, solution, tol, deadline) or solution
         if _gap(program, solution) > tol and not solution.limited:
             solution = _better(solution, first_order(small))
     else:
@@ -104,6 +110,22 @@ def solve_program(
         solution.limited,
         solution.bound_method,
     )
+
+
+def _by_shares(program: FlowProgram, before: Solution | None, tol: float, deadline: float) -> Solution | None:
+    """Return the better of an answer and that of the program of shares, where capacities differ widely."""
+    if not is_wide(program):
+        return before
+    known = before.time if before is not None and np.isfinite(before.time) else _shortest_time(program)
+    found = solve_scaled_program(program, known, tol=tol, deadline=deadline)
+    return before if found is None else _better(before, found)
+
+
+def _shortest_time(program: FlowProgram) -> float:
+    """Return the time of sending everything along the paths of the widest arcs."""
+    length = program.on_arcs.T @ (1.0 / program.capacity)
+    flow = repair(program, length, np.zeros((len(program.ends), len(program.tail))))
+    return program.time(flow.sum(axis=0))
 
 
 def _gap(program: FlowProgram, solution: Solution) -> float:

@@ -236,7 +236,9 @@ class _Check:
             self.faults.append("a price is negative, or no number")
             return
         # whatever is at least 0 proves something: a sliver on top keeps lengths from vanishing
-        prices = prices + 1e-13 / (network.capacity * len(prices))
+        real = self._real_capacities()
+        whole = np.array([real.get(name, 1.0) for name in network.names])
+        prices = prices + 1e-13 / (np.maximum(network.capacity, whole) * len(prices))
         before = len(self.faults)
         for trees in (False, True):  # most cuts need no trees
             cost, room = self._priced(prices, trees=trees)
@@ -269,28 +271,17 @@ class _Check:
         if result.status not in allowed:
             self.faults.append(f"the status is {result.status!r}, not {' or '.join(map(repr, allowed))}")
 
-    def _priced(self, prices: Floats, *, trees: bool) -> tuple[float, float]:
-        """Return what the traffic costs at least under prices, and what the package has to spend per s."""
-        from scipy.sparse import csr_array
-        from scipy.sparse.csgraph import dijkstra
-
-        network, package = self.given.result.network, self.given.package
-        price = dict(zip(network.names, prices.tolist(), strict=True))
+    def _real_capacities(self) -> dict[str, float]:
+        """Return what each resource of the package has to spend per s, parallel channels together."""
+        package = self.given.package
         real: dict[str, float] = {}
-        as_used: dict[str, float] = {}  # of parallel channels, that at which the first of them is full
-        first: dict[object, tuple[str, str]] = {}  # parallel channels go by the first one's name
-        length = np.full((len(self.given.vertices), len(self.given.vertices)), np.inf)
-        ends = zip(package.channels, network.share_of_channel, self.given.tail, self.given.head, strict=True)
-        for channel, share, tail, head in ends:
+        first: dict[object, tuple[str, str]] = {}
+        for channel in package.channels:
             half = package.links[channel.link].half_duplex
-            key = frozenset((channel.tail, channel.head)) if half else (channel.tail, channel.head)
+            key = (frozenset((channel.tail, channel.head)) if half else (channel.tail, channel.head), half)
             name, its_tail = first.setdefault(key, (channel.name, channel.tail))
             if channel.tail == its_tail:
                 real[name] = real.get(name, 0.0) + channel.bandwidth
-            if share > 0:
-                as_used[name] = min(as_used.get(name, np.inf), channel.bandwidth / float(share))
-            cost = price[name] + price.get(f"{channel.head} crossbar", 0.0)
-            length[tail, head] = min(length[tail, head], cost)
         for node in package.nodes:
             if isinstance(node, Memory):
                 real[f"{node.name} port"] = node.bandwidth
@@ -299,6 +290,28 @@ class _Check:
                     limit = getattr(node, f"{field}_bandwidth", None)
                     if limit is not None:
                         real[f"{node.name} {field}"] = limit
+        return real
+
+    def _priced(self, prices: Floats, *, trees: bool) -> tuple[float, float]:
+        """Return what the traffic costs at least under prices, and what the package has to spend per s."""
+        from scipy.sparse import csr_array
+        from scipy.sparse.csgraph import dijkstra
+
+        network, package = self.given.result.network, self.given.package
+        price = dict(zip(network.names, prices.tolist(), strict=True))
+        real = self._real_capacities()
+        as_used: dict[str, float] = {}  # of parallel channels, that at which the first of them is full
+        first: dict[object, str] = {}  # parallel channels go by the first one's name
+        length = np.full((len(self.given.vertices), len(self.given.vertices)), np.inf)
+        ends = zip(package.channels, network.share_of_channel, self.given.tail, self.given.head, strict=True)
+        for channel, share, tail, head in ends:
+            half = package.links[channel.link].half_duplex
+            key = frozenset((channel.tail, channel.head)) if half else (channel.tail, channel.head)
+            name = first.setdefault(key, channel.name)
+            if share > 0:
+                as_used[name] = min(as_used.get(name, np.inf), channel.bandwidth / float(share))
+            cost = price[name] + price.get(f"{channel.head} crossbar", 0.0)
+            length[tail, head] = min(length[tail, head], cost)
         if real.keys() != price.keys():
             self.faults.append("the priced resources are not those of the package")
             return 0.0, 1.0

@@ -1,0 +1,50 @@
+"""Bandwidths that differ by up to 21 powers of ten in one package: the gap closes, and the proof holds."""
+
+import numpy as np
+import pytest
+from seeds import seeds
+
+from noptoolkit import Chiplet, Link, Package, Switch, congestion
+from noptoolkit.errors import TopologyError
+from noptoolkit.testing.problems import random_package, random_traffic
+from noptoolkit.traffic import from_matrix
+
+
+@pytest.mark.parametrize("seed", seeds(8, 60))
+def test_packages_of_thirty_nodes_close_their_gap(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    package = random_package(rng, nodes=(4, 30), bandwidth=(1, 1e12), ports=0)
+    traffic = random_traffic(rng, package, size=(1, 1e9), share=min(1.0, 4 / len(package.terminals)))
+    flow = congestion(package, traffic, tol=1e-3)
+    assert flow.verify()
+    assert flow.time <= flow.time_bound * 1.001
+
+
+@pytest.mark.parametrize("seed", seeds(12, 200))
+def test_any_bandwidths_and_demands(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    package = random_package(rng, nodes=(2, 11), bandwidth=(1e-3, 1e18))
+    traffic = random_traffic(rng, package, size=(1e-5, 1e30))
+    for routing in ("optimal", "ecmp"):
+        flow = congestion(package, traffic, tol=1e-3, routing=routing)
+        assert flow.verify()
+        if routing == "optimal":
+            assert flow.time <= flow.time_bound * 1.001
+
+
+def test_a_closed_form_of_two_routes_far_apart() -> None:
+    nodes = [Chiplet("a"), Chiplet("b"), Switch("x"), Switch("y")]
+    fast, slow = 6e17, 1e-3
+    links = [Link("a", "x", fast), Link("x", "b", fast), Link("a", "y", slow), Link("y", "b", slow)]
+    package = Package("two", nodes, links)
+    flow = congestion(package, from_matrix(package, [[0, 6e17], [0, 0]], endpoints=("a", "b")), tol=1e-6)
+    assert flow.time == pytest.approx(1.0, rel=1e-6)
+    assert flow.verify()
+
+
+@pytest.mark.parametrize("width", [1e-13, 1e31, 1e308, 5e-324])
+def test_bandwidths_out_of_range_are_named(width: float) -> None:
+    with pytest.raises(TopologyError, match=r"is not from 1e-12 to 1e\+30"):
+        Package("p", [Chiplet("a"), Chiplet("b")], [Link("a", "b", width)])
+    with pytest.raises(TopologyError, match=r"is not from 1e-12 to 1e\+30"):
+        Package("p", [Chiplet("a", injection_bandwidth=width), Chiplet("b")], [Link("a", "b", 1e9)])
