@@ -24,7 +24,7 @@ NUMBERED = re.compile(r"#\d+$")
 SLOW = 1e6
 """Bandwidth of a die-to-die link, in B/s, below which a unit was probably forgotten."""
 
-SMALLEST, LARGEST = 1e-12, 1e30
+SMALLEST, LARGEST = 1e-12, 1e36
 """Bandwidths and rates that are read: sums and quotients of others leave what floats hold."""
 
 DIES = (LinkKind.D2D, LinkKind.HYBRID_BOND)
