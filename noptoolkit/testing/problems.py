@@ -83,7 +83,8 @@ def random_traffic(
         Share of the pairs that have any.
     """
     count = len(package.terminals)
-    matrix = 10 ** rng.uniform(np.log10(size[0]), np.log10(size[1]), (count, count)) * (rng.random((count, count)) < share)
+    matrix = 10 ** rng.uniform(np.log10(size[0]), np.log10(size[1]), (count, count))
+    matrix *= rng.random((count, count)) < share
     np.fill_diagonal(matrix, 0.0)
     return from_matrix(package, matrix, endpoints=package.terminals)
 
