@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +13,12 @@ from hypothesis import settings
 from noptoolkit import stages
 from noptoolkit.allocation import Allocation, PackageTime
 from noptoolkit.package import Package
+from noptoolkit.serving import server
+from noptoolkit.step import StepSchedule
+from noptoolkit.study import calibration, mozart
 from noptoolkit.trace import RoutingTrace
+from noptoolkit.whatif import step_parts
+from noptoolkit.workload import Workload
 
 # The gate draws the same examples every time: what fails there fails again. `make long` draws new ones.
 settings.register_profile("gate", derandomize=True)
@@ -23,7 +29,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "gate"))
 TOGETHER: dict[str, tuple[str, ...]] = {
     "runs": (
         *("test_cli", "test_pipeline.py", "test_lazy_runs.py", "test_readme.py", "study/", "README.md"),
-        "docs/test_docs_blocks.py",
+        *("docs/test_docs_blocks.py", "plot/test_gallery.py"),
     ),
     "step": ("step/", "scheduling/", "contracts/test_policies.py"),
     "simulate": ("simulate/", "contracts/test_plots.py"),
@@ -95,4 +101,38 @@ def layouts_found_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stages, "allocate", allocate_once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def steps_found_once() -> Iterator[None]:
+    """Give a run the step that an earlier run of the session found for the same question.
+
+    Only to what asks for steps inside the library: `noptoolkit.schedule` itself, which `tests/step` calls,
+    answers every time anew. Warnings are said again.
+    """
+    find: Callable[..., StepSchedule] = stages.schedule
+    known: dict[object, tuple[StepSchedule, list[warnings.WarningMessage]]] = {}
+
+    def schedule_once(
+        package: Package, workload: Workload, allocation: Allocation | None = None, **options: Any
+    ) -> StepSchedule:
+        plain = {name: value for name, value in options.items() if name not in ("policy", "efficiency")}
+        if not all(isinstance(value, str | int | float | None) for value in plain.values()):
+            return find(package, workload, allocation, **options)
+        layout = None if allocation is None else (allocation.method, allocation.digest())
+        question = (package.name, package.digest(), workload.name, workload.digest(), layout)
+        question = (*question, repr(sorted(options.items())))
+        if question not in known:
+            with warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
+                known[question] = find(package, workload, allocation, **options), told
+        found, told = known[question]
+        for one in told:
+            warnings.warn(one.message, one.category, stacklevel=2)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (stages, server, calibration, mozart, step_parts):
+            patch.setattr(module, "schedule", schedule_once)
         yield

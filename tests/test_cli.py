@@ -90,9 +90,11 @@ def test_compare_writes_tables_and_pictures(noptoolkit: Command, tmp_path: Path)
         "--on",
         "olmoe-1b-7b",
         "--set",
-        "layers=2",
+        "layers=1",
         "--allocator",
         "contiguous",
+        "--routing",
+        "shortest",
         "-o",
         out,
     )
@@ -117,7 +119,7 @@ def test_allocate_says_how_many_redundant_experts_there_is_room_for(noptoolkit: 
 def test_allocate_writes_a_layout_that_schedule_takes(noptoolkit: Command, tmp_path: Path) -> None:
     layout = tmp_path / "layout.toml"
     small = tmp_path / "small.npz"  # some of the recorded tokens: every layout is searched several times
-    nop.save_trace(nop.load_workload("stdlib-moe").trace.tokens(slice(0, 1024)), small)
+    nop.save_trace(nop.load_workload("stdlib-moe").trace.tokens(slice(0, 128)), small)
     words = (
         "allocate",
         small,

@@ -17,6 +17,7 @@ from noptoolkit.errors import FormatError, UnknownNameError, WorkloadError
 from noptoolkit.formats import list_workloads
 from noptoolkit.formats.workload_dump import dump_workload
 
+SLOW = ("animate", "published")  # tests/plot draws them from less
 QUICK = ("--on", "stdlib-moe", "--allocator", "contiguous", "--routing", "shortest")
 
 
@@ -35,7 +36,8 @@ def test_every_plot_has_a_picture_on_the_command_line():
 
 
 @pytest.mark.parametrize(
-    "kind", [kind if kind != "published" else pytest.param(kind, marks=pytest.mark.long) for kind in KINDS]
+    "kind",
+    [pytest.param(kind, marks=pytest.mark.long if kind in SLOW else ()) for kind in KINDS],
 )
 def test_every_kind_is_drawn(kind, tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")
@@ -202,8 +204,8 @@ def test_show_folds_long_lists():
     ("words", "expected"),
     [
         ("noptoolkit compare moz", "mozart-nop-tree"),
-        ("noptoolkit schedule mesh-4x4 --on stdl", "stdlib-moe"),
-        ("noptoolkit plot mesh-4x4 --show cut", None),
+        pytest.param("noptoolkit schedule mesh-4x4 --on stdl", "stdlib-moe", marks=pytest.mark.long),
+        pytest.param("noptoolkit plot mesh-4x4 --show cut", None, marks=pytest.mark.long),
         ("noptoolkit plot mesh-4x4 --show lay", "layouts"),
     ],
 )

@@ -14,7 +14,7 @@ from noptoolkit.physical import MEASURES
 from noptoolkit.pipeline import dispatch_of_step
 from noptoolkit.scheduling import verify_schedule
 
-OLMOE = nop.load_workload("olmoe-1b-7b").replace(layers=4)
+OLMOE = nop.load_workload("olmoe-1b-7b").replace(layers=2)
 PACKAGES = ["mozart-nop-tree", "mesh-4x4"]
 
 

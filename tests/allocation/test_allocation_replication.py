@@ -155,7 +155,7 @@ def tokens_of(load, rng=0) -> RoutingTrace:
 
 
 @pytest.mark.parametrize("layer", [0, 1])
-@pytest.mark.parametrize("start", ["contiguous", "uneven"])
+@pytest.mark.parametrize("start", [pytest.param("contiguous", marks=pytest.mark.long), "uneven"])
 def test_eplbs_example_is_as_balanced_as_can_be(layer: int, start: str) -> None:
     """Two on each GPU; mean / max .9290 and .8401, which a mixed-integer program proves optimal."""
     names = tuple(f"g{i}" for i in range(8))

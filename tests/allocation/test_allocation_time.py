@@ -218,7 +218,10 @@ def test_compute_that_hides_under_the_loading_of_weights_costs_nothing() -> None
     assert plain.times(found, TRACE)[[0, 2]].sum() <= plain.times(without, TRACE)[[0, 2]].sum() * 1.02
 
 
-@pytest.mark.parametrize("name", ["mozart-nop-tree", "mesh-4x4", "torus-4x4"])
+@pytest.mark.parametrize(
+    "name",
+    ["mesh-4x4", *(pytest.param(name, marks=pytest.mark.long) for name in ("mozart-nop-tree", "torus-4x4"))],
+)
 def test_a_step_is_not_longer_by_the_objective_time_than_by_c_t(name: str) -> None:
     """The recorded routing of the shipped model: 0.5 % are left for what two halves of a trace differ in."""
     steps = [

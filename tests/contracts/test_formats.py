@@ -22,6 +22,15 @@ from noptoolkit.topology import BUILDERS, fully_connected
 
 EXACT = {"toml": ".toml", "graphml": ".graphml", "dot": ".dot", "node-link": ".json", "gml": ".gml"}
 PACKAGES = {name: build(attention=True, memory=True) for name, build in BUILDERS.items()}
+OF_EACH_KIND = {
+    *("mozart-nop-tree", "mesh-4x4-in-network", "torus-4x4", "star-16", "hexamesh-19", "kite-medium-4x4"),
+    *("ring-of-meshes-16", "dragonfly-16", "dgx-h100-64", "frontier-32", "wafer-mesh-16", "mesh-3d-4x2x2"),
+}
+"""Presets of every run: trees, grids, tilted and one-way links, switches, machines; `make long` takes all."""
+
+PRESETS = [
+    pytest.param(name, marks=() if name in OF_EACH_KIND else pytest.mark.long) for name in list_topologies()
+]
 
 
 def edges(package: Package, renamed: dict[str, str]) -> Counter[frozenset[str]]:
@@ -50,7 +59,7 @@ def test_round_trip(name: str, format: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format", EXACT)
-@pytest.mark.parametrize("name", list_topologies())
+@pytest.mark.parametrize("name", PRESETS)
 def test_presets_come_back(name: str, format: str, tmp_path: Path) -> None:
     path = tmp_path / f"topology{EXACT[format]}"
     assert save_topology(load_topology(name), path) == ()
@@ -232,7 +241,7 @@ LOSSY = {"booksim": "x.anynet", "astra-sim": "x.yml", "rapidchiplet": "folder", 
 
 
 @pytest.mark.parametrize("format", LOSSY)
-@pytest.mark.parametrize("name", list_topologies())
+@pytest.mark.parametrize("name", PRESETS)
 def test_what_differs_is_reported(name: str, format: str, tmp_path: Path) -> None:
     package = load_topology(name)
     products = ("star", "ring-16", "torus", "folded-torus", "sparse", "hypercube", "flattened", "fully")

@@ -188,11 +188,16 @@ OWN: dict[str, Callable[[], dict[str, Any]]] = {
 """Arguments of plots that draw only some values of their types."""
 
 
+@cache
+def example(annotation: str) -> Any:
+    return EXAMPLES[annotation]()
+
+
 def arguments(draw: Callable[..., Any]) -> dict[str, Any]:
     given = OWN.get(draw.__name__, dict)()
     for name, parameter in inspect.signature(draw).parameters.items():
         if parameter.default is parameter.empty and name not in given:
-            given[name] = name if parameter.annotation == "str" else EXAMPLES[parameter.annotation]()
+            given[name] = name if parameter.annotation == "str" else example(parameter.annotation)
     return given
 
 

@@ -110,7 +110,7 @@ def test_memory_overrun_warns() -> None:
         schedule(package_of("tree"), workload)
 
 
-@pytest.mark.parametrize("family", ["tree", "mesh"])
+@pytest.mark.parametrize("family", ["tree", pytest.param("mesh", marks=pytest.mark.long)])
 def test_improvement_gains_and_may_be_left_out(family: str) -> None:
     batch = Batch(sequences=16, sequence_length=32, micro_batches=4)
     workload = Workload("small", MODEL, batch, SyntheticRouting(32, 4, tokens=512, layers=2, topics=4))

@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(
     importlib.util.find_spec("sphinx_gallery") is None,
     reason="sphinx is not installed: pip install '.[docs]'",

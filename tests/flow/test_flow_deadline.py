@@ -78,7 +78,9 @@ def test_all_stages_share_one_limit(case, limit):
 
 
 @pytest.mark.usefixtures("clock")
-@pytest.mark.parametrize(("limit", "sweeps"), [(30.0, 1), (150.0, 3), (600.0, 9)])
+@pytest.mark.parametrize(
+    ("limit", "sweeps"), [(30.0, 1), (150.0, 3), pytest.param(600.0, 9, marks=pytest.mark.long)]
+)
 def test_sweeps_over_large_sets_stop_in_the_middle(limit, sweeps, monkeypatch):
     """A block of messages is what may be under way when time is up; its sweep then proves nothing."""
     served = []
@@ -131,7 +133,7 @@ def test_a_tolerance_of_nothing_is_an_error(tol):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("tol", [1e-9, 10.0, math.inf])
+@pytest.mark.parametrize("tol", [1e-9, pytest.param(10.0, marks=pytest.mark.long), math.inf])
 def test_extreme_tolerances_give_honest_intervals(case, tol):
     flow = congestion(*case(), tol=tol)
     assert flow.verify()

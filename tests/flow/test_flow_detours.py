@@ -75,7 +75,7 @@ def test_two_ways_share_what_one_cannot_carry():
     assert ratios(program, flow).max() == pytest.approx(whole / 4)
 
 
-@pytest.mark.parametrize("goal", [0.03, 0.005])
+@pytest.mark.parametrize("goal", [0.03, pytest.param(0.005, marks=pytest.mark.long)])
 def test_answers_with_detours_are_verified(goal):
     import networkx as nx
 

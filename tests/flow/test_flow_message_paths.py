@@ -263,7 +263,9 @@ def tampered(flow, rng):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("routing", sorted(ROUTINGS))
-@pytest.mark.parametrize("helpers", [None, {"n1", "n5", "n6", "n9"}], ids=["all", "few"])
+@pytest.mark.parametrize(
+    "helpers", [pytest.param(None, marks=pytest.mark.long), {"n1", "n5", "n6", "n9"}], ids=["all", "few"]
+)
 def test_nothing_tampered_with_passes(routing, kind, helpers):
     package = grid(helpers=helpers)
     flow = congestion(package, any_traffic(package, kind, 3), routing=routing)

@@ -121,9 +121,10 @@ def demand_by_separate_copies(package, sets, reverse):
 
 @pytest.mark.parametrize("routing", FIXED)
 @pytest.mark.parametrize("reverse", [False, True])
-def test_copying_never_loads_a_channel_more_than_separate_copies(routing, reverse):
+@pytest.mark.parametrize("begin", [0, *(pytest.param(k, marks=pytest.mark.long) for k in (4, 8))])
+def test_copying_never_loads_a_channel_more_than_separate_copies(routing, reverse, begin):
     """On any package, whoever copies; and where nobody is anybody's fellow, exactly as much."""
-    for seed in range(12):
+    for seed in range(begin, begin + 4):
         package = capable(random_package(seed, nodes=8), None if seed % 2 else {"n1", "n2", "n5"})
         if routing == "dor":
             package = capable((mesh if seed % 2 else torus)(3, 4), None if seed % 4 else {"e1", "e5", "e10"})

@@ -11,7 +11,12 @@ import pytest
 
 from noptoolkit.errors import NopWarning
 
-SCRIPTS = sorted((Path(__file__).parents[2] / "gallery").glob("plot_*.py"))
+LONG = ("15_the_papers_table", "08_a_streaming_step", "10_scaling", "19_which_batch_loads_experts")
+ALL = sorted((Path(__file__).parents[2] / "gallery").glob("plot_*.py"))
+SCRIPTS = [
+    pytest.param(path, marks=pytest.mark.long if path.stem.endswith(LONG) else (), id=path.stem)
+    for path in ALL
+]
 Names = dict[str, Any]
 
 
@@ -84,7 +89,7 @@ SAID: dict[str, Callable[[Names], bool]] = {
 """What the prose of a script says in figures, from the names that it leaves."""
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_script_runs_draws_and_is_what_it_says(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NopWarning)  # a reader is told, the script is right
@@ -95,7 +100,7 @@ def test_script_runs_draws_and_is_what_it_says(script: Path, capsys: pytest.Capt
         plt.figure(number).draw_without_rendering()
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("script", ALL, ids=lambda path: path.stem)
 def test_script_is_one_short_idea(script: Path) -> None:
     lines = script.read_text(encoding="utf-8").splitlines()
     assert lines[0] == '"""'

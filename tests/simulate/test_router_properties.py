@@ -49,7 +49,7 @@ def test_zero_load_latency_is_affine_in_the_routers_on_the_way(
 @pytest.mark.parametrize("packet", [1, 3])
 def test_flits_and_credits_are_conserved_above_saturation(routing: str, packet: int) -> None:
     router = Router(vcs=6, depth=4, packet=packet, speedup=1.0)
-    sampling = Sampling(period=300, latency_limit=1e9)
+    sampling = Sampling(period=120, latency_limit=1e9)
     mesh = nop.topology.mesh(3)
     run = simulate(
         mesh, "uniform", rate=0.95, routing=routing, router=router, sampling=sampling, checked=True

@@ -60,6 +60,7 @@ def test_published_tables_agree_within_six_per_cent() -> None:
     assert np.abs(np.array(products) - 1).max() == pytest.approx(0.0584, abs=1e-4)
 
 
+@pytest.mark.long
 def test_slower_memory_gains_less_from_overlap(
     reproduction: _Reproduction, measurements: list[Measurement]
 ) -> None:
