@@ -29,7 +29,7 @@ LAYERS = [
     {"plans", "serving"},
     {"stages"},
     {"pipeline"},
-    {"metrics", "whatif"},
+    {"metrics", "whatif", "search"},
     {"study", "studies"},
     {"drawing"},
     {"plot", "report"},

@@ -54,6 +54,7 @@ ROOMS = {
     "metrics": "Metrics",
     "whatif": "What if",
     "bounds": "Bounds over all topologies",
+    "search": "Search over structure",
     "tables": "Tables",
     "progress": "Progress",
     "physical": "Geometry, area, cost and power",

@@ -31,7 +31,7 @@ from noptoolkit.bounds.topology_class import TopologyClass
 from noptoolkit.errors import TopologyError, WorkloadError
 from noptoolkit.traffic import Traffic
 
-__all__ = ["Design", "demand_of", "design_bound", "moore_rows"]
+__all__ = ["Design", "FoldedClass", "demand_of", "design", "design_bound", "moore_rows"]
 
 LARGE = 4000
 """Columns beyond which the interior-point method is quicker."""
@@ -130,7 +130,7 @@ def design(traffic: Traffic, within: TopologyClass) -> Design:
     """Return the best design of the program, and its bound."""
     demand = demand_of(traffic, within)
     scale = float(demand.max())
-    program = _Program(demand / scale, within)
+    program = FoldedClass(demand / scale, within)
     certificate, width = program.solve(scale)
     time = certificate.value()
     theorem = {"split": "free split", "whole": "whole links + Moore", "single": "one link a pair + Moore"}
@@ -140,14 +140,24 @@ def design(traffic: Traffic, within: TopologyClass) -> Design:
     return Design(bound, program.pairs, width)
 
 
-class _Program:
-    """The program of a demand, in units of its largest entry."""
+class FoldedClass:
+    """A class and a demand, folded by their symmetry: orbits of arcs, pairs and chiplets.
 
-    def __init__(self, demand: Floats, within: TopologyClass) -> None:
+    Parameters
+    ----------
+    demand
+        Bytes between chiplets, [chiplets, chiplets].
+    within
+        The class.
+    fold
+        Whether symmetry is used; without, every pair is an orbit.
+    """
+
+    def __init__(self, demand: Floats, within: TopologyClass, *, fold: bool = True) -> None:
         self.demand, self.within = demand, within
         size = len(within)
         self.symmetric = bool(np.allclose(demand, demand.T, rtol=1e-12))
-        images = plane_symmetries(within.positions, within.ports, demand)
+        images = plane_symmetries(within.positions if fold else None, within.ports, demand)
         first, second = np.nonzero(np.triu(within.allowed))
         self.pairs = np.stack([first, second], axis=1)
         count = len(first)
@@ -167,6 +177,13 @@ class _Program:
         self.weight = np.array([(self.node_orbit == v).sum() for v in self.sources], dtype=float)
 
     def solve(self, scale: float) -> tuple[DesignCertificate, Floats]:
+        """Return the certificate of the design program and the width of each pair, in links of one port.
+
+        Parameters
+        ----------
+        scale
+            Bytes that a demand of 1 stands for.
+        """
         within, demand = self.within, self.demand
         size, arcs, count = len(within), len(self.tail), len(self.sources)
         orbits, pairs = int(self.arc_orbit.max()) + 1, int(self.pair_orbit.max()) + 1

@@ -29,6 +29,7 @@ from noptoolkit.cli import (
     searching,
     serving,
     simulating,
+    structuring,
     sweeping,
 )
 from noptoolkit.cli.screen import errors, output, warned
@@ -72,6 +73,7 @@ app.command("resilience")(degrading.resilience)
 app.command("what-if")(changing.what_if)
 app.command("simulate")(simulating.simulate)
 app.command("plan")(planning.plan)
+app.command("search")(structuring.search)
 app.command("sweep")(sweeping.sweep)
 app.command("results")(reading.results)
 app.command("report")(reporting.report)

@@ -45,7 +45,9 @@ def kite(
 
     Medium and large Kites of 4 x 5 are the paper's drawings, which this rule does not give (a small one is
     both). On large grids links of two places leave the four classes of even and odd rows and columns joined
-    at the border only, so that a medium Kite has a bisection of 4 links at any size.
+    at the border only, so that a medium Kite has a bisection of 4 links at any size: among 8 x 8 chiplets a
+    uniform all-to-all puts 32 x 32 / 4 = 256 messages on a link, twice a mesh's 128. This is the published
+    generator's rule, link by link; the paper draws no Kite of that size.
 
     Parameters
     ----------

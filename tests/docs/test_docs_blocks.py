@@ -17,6 +17,7 @@ from typing import NamedTuple
 import pytest
 
 import noptoolkit as nop
+from noptoolkit.search import load_search
 
 DOCS = Path(__file__).parents[2] / "docs"
 FENCE = re.compile(
@@ -98,6 +99,8 @@ def test_toml_loads(page: Path, tmp_path: Path) -> None:
                 assert nop.load_workload(path).trace.num_tokens > 0
             elif "[space]" in block.text:
                 assert nop.studies.load_study(path).space.size > 0
+            elif "[class]" in block.text:
+                assert len(load_search(path).within) > 1
             else:
                 assert nop.load_topology(path).channels
 

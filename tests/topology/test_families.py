@@ -7,7 +7,7 @@ from math import comb
 import networkx as nx
 import pytest
 
-from noptoolkit import LinkKind, Package
+from noptoolkit import LinkKind, Package, congestion
 from noptoolkit.errors import TopologyError
 from noptoolkit.structure.profile import bisection, degrees, diameter, mean_hops, path_diversity
 from noptoolkit.topology import (
@@ -45,6 +45,7 @@ from noptoolkit.topology import (
     wafer_mesh,
 )
 from noptoolkit.topology.galois import field_tables, prime_power
+from noptoolkit.traffic import all_to_all
 
 
 def undirected(package: Package) -> nx.Graph:
@@ -359,6 +360,8 @@ def test_other_shapes_of_butterflies() -> None:
 def test_a_medium_kite_is_joined_at_its_border_only() -> None:
     assert bisection_links(kite(4, reach="medium")) == pytest.approx(4)
     assert bisection_links(kite(8, reach="medium")) == pytest.approx(4)
+    medium = kite(8, reach="medium", link_bandwidth="1 GB/s")
+    assert congestion(medium, all_to_all(medium, "1 GB")).time == pytest.approx(32 * 32 / 4)
 
 
 @pytest.mark.parametrize("size", [2, 4, 8])

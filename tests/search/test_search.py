@@ -1,0 +1,178 @@
+"""Search over structure: known optima, rules that are kept, resuming, and files."""
+
+import dataclasses
+import json
+
+import networkx as nx
+import numpy as np
+import pytest
+from brute_force import atlas_graphs, best_time, byte_hops, concurrent_time
+from typer.testing import CliRunner
+
+import noptoolkit as nop
+from noptoolkit.bounds import TopologyClass, grid_class
+from noptoolkit.bounds.designs import FoldedClass
+from noptoolkit.cli.application import app
+from noptoolkit.errors import FormatError, NopError, RoutingError
+from noptoolkit.search import load_search, search
+from noptoolkit.search.graphs import every_graph, fits, random_graph, table_of
+from noptoolkit.search.orbits import OrbitSpace
+from noptoolkit.traffic import Traffic
+
+
+def uniform(size, amount=1e9):
+    return Traffic(tuple(f"e{i}" for i in range(size)), amount * (1 - np.eye(size)), name="uniform")
+
+
+@pytest.mark.parametrize(("size", "ports"), [(4, 2), (5, 3), (6, 3)])
+def test_small_classes_are_enumerated(size, ports):
+    within = TopologyClass(tuple(f"e{i}" for i in range(size)), ports, 1e9, "single")
+    found = search(within, uniform(size), solves=4000)
+    best = best_time(size, atlas_graphs(size, ports), np.ones((size, size)) - np.eye(size))
+    assert found.how == "every graph"
+    assert found.status == "optimal"
+    assert found.time == pytest.approx(best)
+    assert found.verify()
+
+
+def test_several_links_a_pair_are_enumerated_too():
+    within = TopologyClass(("e0", "e1", "e2"), 4, 1e9, "whole")
+    found = search(within, uniform(3))
+    assert found.time == pytest.approx(0.5)
+    assert max(count for _, _, count in found.edges) == 2
+
+
+def test_free_split_is_the_design_itself():
+    within = grid_class(3, ports=4, reach=2, bandwidth="1 GB/s", links="split")
+    found = search(within, uniform(9))
+    assert (found.how, found.status) == ("design", "optimal")
+    assert found.time == pytest.approx(found.bound.time, rel=1e-3)
+    used = np.zeros(9)
+    for link in found.package.links:
+        used[[int(link.a[1:]), int(link.b[1:])]] += link.bandwidth
+    assert (used <= 4e9 * (1 + 1e-6)).all()
+
+
+def test_sixteen_chiplets_without_a_reach_come_near_the_bound():
+    found = search(
+        grid_class(4, ports=4, bandwidth="1 GB/s", links="single"), uniform(16), solves=40, screens=40_000
+    )
+    assert found.time <= 6.88  # 6.727 is the best known, 6.5 the bound
+    assert found.verify()
+    assert found.history[-1][1] == pytest.approx(found.time, rel=2e-3)
+
+
+def test_a_reach_and_wire_are_kept():
+    within = grid_class(4, ports=4, reach=2, wire=40, bandwidth="1 GB/s", links="single")
+    found = search(within, uniform(16), solves=30, screens=3000)
+    assert fits(within, found.edges)
+    assert sum(n * within.length[a, b] for a, b, n in found.edges) <= 40
+    assert found.bound.time <= found.time
+    assert found.verify()
+    with pytest.raises(RoutingError, match="break a rule"):
+        dataclasses.replace(found, edges=(*found.edges, (0, 15, 1))).verify()
+
+
+def test_folded_graphs_are_solved_exactly_and_bounded_before():
+    within = grid_class(4, ports=4, reach=2, bandwidth=1.0, links="single")
+    space = OrbitSpace(FoldedClass(1 - np.eye(16), within))
+    torus = nop.topology.folded_torus(4)
+    edges = tuple(
+        sorted(
+            (min(a, b), max(a, b), 1) for a, b in ((int(one.a[1:]), int(one.b[1:])) for one in torus.links)
+        )
+    )
+    on = space.orbits_of(edges)
+    time, price = space.evaluate(on)
+    assert time == pytest.approx(8.0, rel=1e-3)
+    assert space.bound(on, price) == pytest.approx(8.0, rel=1e-3)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        other = rng.random(space.size) < 0.6
+        exact, _ = space.evaluate(other)
+        prices = np.where(price > 0, price, rng.random(space.size))
+        assert space.bound(other, prices) <= exact * (1 + 1e-3)
+    snake = tuple((i, i + 1, 1) for i in range(3))
+    assert space.orbits_of(snake) is None
+
+
+def test_the_screen_against_networkx():
+    from noptoolkit.search.compiled_screen import screen
+
+    rng = np.random.default_rng(3)
+    within = TopologyClass(tuple(f"e{i}" for i in range(10)), 3, 1.0, "single")
+    edges = random_graph(within, rng)
+    demand = rng.random((10, 10)) * (1 - np.eye(10))
+    joined, degree = table_of(within, edges)
+    hops, peak = screen(joined, degree, demand, np.zeros(joined.shape), True)
+    assert hops / (2 * len(edges)) == pytest.approx(byte_hops(10, edges, demand))
+    assert peak >= concurrent_time(10, edges, demand) * (1 - 1e-9)
+    assert fits(within, edges)
+    assert nx.is_connected(nx.Graph([(a, b) for a, b, _ in edges]))
+
+
+def test_a_search_goes_on_from_its_store(tmp_path):
+    within = grid_class(4, ports=3, bandwidth="1 GB/s", links="single")
+    state = tmp_path / "state.json"
+    first = search(within, uniform(16), solves=5, screens=600, store=state)
+    again = search(within, uniform(16), solves=5, screens=600, store=state)
+    assert again.time <= first.time * (1 + 1e-6)
+    assert json.loads(state.read_text())["rounds"] == 2
+    with pytest.raises(FormatError, match="is of another search"):
+        search(within.replace(ports=4), uniform(16), solves=5, screens=600, store=state)
+    state.write_text("{}")
+    with pytest.raises(FormatError, match="no state of a search"):
+        search(within, uniform(16), solves=5, screens=600, store=state)
+
+
+def test_too_many_graphs_are_not_listed():
+    assert every_graph(TopologyClass(tuple("abcdefgh"), 3, 1.0, "single"), 100) is None
+    with pytest.raises(NopError, match="at least one graph"):
+        search(grid_class(2, ports=2), uniform(4), solves=0)
+
+
+FILE = """
+schema = 1
+name = "six"
+[class]
+rows = 2
+columns = 3
+ports = 3
+bandwidth = "1 GB/s"
+links = "single"
+[traffic]
+bytes = "1 GB"
+[search]
+solves = 4000
+"""
+
+
+def test_the_command(tmp_path):
+    given, best = tmp_path / "search.toml", tmp_path / "best.toml"
+    given.write_text(FILE)
+    found = CliRunner().invoke(app, ["search", str(given), "-o", str(best)])
+    assert found.exit_code == 0, found.output
+    assert "optimal" in found.stdout
+    assert "every graph of the class was looked at" in found.stdout
+    package = nop.load_topology(best)
+    flow = nop.congestion(package, nop.traffic.all_to_all(package, "1 GB"))
+    assert flow.time == pytest.approx(7 / 3)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("ports = 3", "port = 3", "'port' is not known; did you mean 'ports'"),
+        ("rows = 2", 'rows = "2"', "is of the wrong type"),
+        ("rows = 2\n", "", "has no rows"),
+        ("ports = 3", "ports = 1", "holds no connected package"),
+        ('bytes = "1 GB"', 'kind = "all-to-al"', "did you mean 'all-to-all'"),
+        ('bytes = "1 GB"', 'kind = "matrix"\nmatrix = [[0, 1], [1, 0]]', "give"),
+        ("schema = 1", "schema = 7", "schema"),
+    ],
+)
+def test_faults_of_a_file(tmp_path, old, new, words):
+    given = tmp_path / "search.toml"
+    given.write_text(FILE.replace(old, new))
+    with pytest.raises(FormatError, match=words):
+        load_search(given)
