@@ -21,6 +21,7 @@ from noptoolkit.cli.screen import AsJson, progress, show
 from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder, save_table
 from noptoolkit.plans.constants import StepConstants
+from noptoolkit.plans.exchanges import Copies
 from noptoolkit.plans.plan_names import fields_of_plan, plan_of
 from noptoolkit.plans.plan_step import plan_step
 from noptoolkit.plans.planner import best_plans
@@ -55,6 +56,13 @@ def plan(
     micro_batches: Annotated[
         int | None, typer.Option(help="Micro-batches of a replica, with show; the search tries all.")
     ] = None,
+    routed: Annotated[
+        bool,
+        typer.Option("--routed", help="With show: tokens go where the workload's routing sends them."),
+    ] = False,
+    copies: Annotated[
+        Copies, typer.Option(help="With --routed: a copy of a token for each expert, or for each chiplet.")
+    ] = "experts",
     objective: Annotated[str, typer.Option(help="step, or memory: least on the fullest rank.")] = "step",
     budget: Annotated[
         str | None, typer.Option(help="Memory that a rank may use, such as '72 GB'; all of it if not given.")
@@ -92,9 +100,12 @@ def plan(
             raise typer.BadParameter("say which plan to show, such as 'TP2 EP8 PP8'", param_hint="PLAN")
         workload = workload_of(on, settings, mode, sequences, length, None)
         shown = plan_of(" ".join(what[1:]), micro_batches=micro_batches, folded=folded)
-        result = plan_step(shown, workload, machine, constants=known)
+        trace = workload.trace if routed else None
+        result = plan_step(shown, workload, machine, constants=known, trace=trace, copies=copies)
         table = result.table()
     else:
+        if routed:
+            raise typer.BadParameter("the search deals tokens evenly; say show PLAN", param_hint="--routed")
         if len(what) > 1:
             raise typer.BadParameter(f"one model at a time, not {' '.join(what)!r}", param_hint="MODEL")
         workload = workload_of(what[0], settings, mode, sequences, length, None)

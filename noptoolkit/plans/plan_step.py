@@ -27,6 +27,7 @@ from noptoolkit.errors import PlanError
 from noptoolkit.package import Package, expect_package
 from noptoolkit.plans.checks import check_plan
 from noptoolkit.plans.constants import Rates, StepConstants, rates_of
+from noptoolkit.plans.exchanges import Copies
 from noptoolkit.plans.group_times import GroupTimes
 from noptoolkit.plans.memory import PlanMemory, plan_memory, rooms_of
 from noptoolkit.plans.pipeline_formulas import FAST
@@ -36,9 +37,11 @@ from noptoolkit.plans.placing import Placement
 from noptoolkit.plans.plan import ParallelPlan
 from noptoolkit.plans.plan_names import plan_of
 from noptoolkit.plans.rank_work import model_flops
+from noptoolkit.plans.routed_experts import RoutedExperts, routed_experts
 from noptoolkit.plans.stages import stage_layers
 from noptoolkit.plans.step_costs import PlanCosts, costs_of
 from noptoolkit.tables import Amount, Column, Missing, Table
+from noptoolkit.trace import RoutingTrace
 from noptoolkit.workload import Workload
 
 if TYPE_CHECKING:
@@ -146,6 +149,8 @@ class PlanStep:
         Peak arithmetic of all ranks, in FLOP/s.
     methods
         How the times of collectives were found, a line each.
+    routed
+        What a trace makes of the experts; None where tokens are dealt evenly.
     """
 
     plan: ParallelPlan
@@ -158,6 +163,7 @@ class PlanStep:
     memory: PlanMemory | None
     peak: float
     methods: tuple[str, ...] = ()
+    routed: RoutedExperts | None = None
 
     def __repr__(self) -> str:
         from noptoolkit.units import format_quantity
@@ -234,11 +240,18 @@ class PlanStep:
         bare = replace(self.constants, layer_overhead=0.0)
         model, batch = self.workload.model, self.workload.batch
 
+        experts: tuple[dict[str, tuple[float, float]], float] = (
+            {},
+            1.0 if self.routed is None else self.routed.busiest,
+        )
+
         def busy(costs: PlanCosts) -> float:
             return float(self._by_rank(costs.forward + costs.backward)[self.busiest])
 
-        arithmetic = busy(costs_of(self.plan, model, batch, rates, bare, lambda family: 0.0))
-        without_memory = busy(costs_of(self.plan, model, batch, rates, self.constants, lambda family: 0.0))
+        arithmetic, without_memory = (
+            busy(costs_of(self.plan, model, batch, rates, given, lambda family: 0.0, experts=experts))
+            for given in (bare, self.constants)
+        )
         return {
             "arithmetic": arithmetic,
             "memory traffic": busy(self.costs) - without_memory,
@@ -279,6 +292,13 @@ class PlanStep:
         else:
             body.append(["memory", Amount(self.memory.total, "B"), self.memory.verdict])
         notes = [f"Constants: {self.constants.source}.", *self.methods]
+        if self.routed is None:
+            notes.append("Tokens are dealt evenly over the experts.")
+        else:
+            notes.append(
+                f"Tokens go where the trace sends them, once for each of their {self.routed.copies}: the "
+                f"busiest member of a group has {self.routed.busiest:.3g} times the mean."
+            )
         again = "every layer" if self.plan.recompute == "full" else "attention's scores"
         again = (
             f", {again} computed again in the backward pass" if self.workload.batch.mode == "training" else ""
@@ -316,6 +336,9 @@ def plan_step(
     constants: StepConstants | None = None,
     placement: Placement | Ints | None = None,
     times: GroupTimes | None = None,
+    trace: RoutingTrace | None = None,
+    copies: Copies = "experts",
+    owner: Sequence[int] | Ints | None = None,
 ) -> PlanStep:
     """Return the step of a plan on a package.
 
@@ -334,6 +357,11 @@ def plan_step(
         A `Placement`, or the chiplet of each rank by index, [ranks]; their order where None.
     times
         Times of collectives on this package and placement that are known already.
+    trace
+        Routing of tokens, such as ``workload.trace``: dispatch and combine carry what it sends, and layers
+        wait for the busiest member of a group. Tokens are dealt evenly where None.
+    copies, owner
+        With a trace: what is sent, and who holds each expert; see `noptoolkit.plans.dispatched_bytes`.
 
     Raises
     ------
@@ -361,8 +389,18 @@ def plan_step(
     sized = check_plan(plan, workload.model, workload.batch, world=known.world)
     rates = rates_of(package)
     model, batch = workload.model, workload.batch
-    reached = costs_of(sized, model, batch, rates, chosen, lambda family: known.interval(family).reached)
-    beaten = costs_of(sized, model, batch, rates, chosen, lambda family: known.interval(family).bound)
+    routed = None
+    if trace is not None and model.moe_layers:
+        ranks = [known.chiplets[i] for i in known.seat.tolist()]
+        routed = routed_experts(sized, model, batch, package, ranks, trace=trace, copies=copies, owner=owner)
+    reached = costs_of(
+        *(sized, model, batch, rates, chosen, lambda family: known.interval(family).reached),
+        experts=None if routed is None else (routed.reached, routed.busiest),
+    )
+    beaten = costs_of(
+        *(sized, model, batch, rates, chosen, lambda family: known.interval(family).bound),
+        experts=None if routed is None else (routed.bound, routed.busiest),
+    )
     rooms = rooms_of_ranks(package, known)
     memory = plan_memory(sized, model, batch, rooms=rooms) if rooms is not None else None
     closed = (
@@ -379,6 +417,7 @@ def plan_step(
         memory,
         rates.flops * known.world,
         (f"Collectives of all groups of a dimension at once, {closed}.",),
+        routed,
     )
 
 

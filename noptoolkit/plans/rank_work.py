@@ -70,7 +70,7 @@ def _map(rows: float, inputs: float, outputs: float, copies: float = 1.0) -> Wor
 
 
 def layer_work(
-    model: MoEModel, plan: ParallelPlan, batch: Batch, micro_batch: int, *, moe: bool
+    model: MoEModel, plan: ParallelPlan, batch: Batch, micro_batch: int, *, moe: bool, busiest: float = 1.0
 ) -> LayerWork:
     """Return the work of one layer on a rank; see the module for what is counted.
 
@@ -80,14 +80,24 @@ def layer_work(
         Sequences of a micro-batch.
     moe
         Whether the layer has experts.
+    busiest
+        Tokens of the rank's experts over the mean.
     """
     length = batch.sequence_length
-    return _layer_work(model, length, micro_batch, plan.tp, plan.cp, plan.ep, plan.etp, moe)
+    return _layer_work(model, length, micro_batch, plan.tp, plan.cp, plan.ep, plan.etp, moe, busiest)
 
 
 @lru_cache(maxsize=65536)
 def _layer_work(
-    model: MoEModel, length: int, micro_batch: int, tp: int, cp: int, ep: int, etp: int, moe: bool
+    model: MoEModel,
+    length: int,
+    micro_batch: int,
+    tp: int,
+    cp: int,
+    ep: int,
+    etp: int,
+    moe: bool,
+    busiest: float,
 ) -> LayerWork:
     hidden = model.hidden
     rows = micro_batch * length / cp
@@ -103,7 +113,7 @@ def _layer_work(
     plain = 0.0
     if moe:
         local, copies = model.experts / ep, own * model.top_k
-        gathered, inner = copies * etp, model.expert_width / etp
+        gathered, inner = copies * etp * busiest, model.expert_width / etp
         maps += _map(gathered, hidden, 2.0 * inner, local) + _map(gathered, inner, hidden, local)
         maps += _map(own, hidden, model.experts)
         moved += 2.0 * (copies * 8.0 * hidden + gathered * 3.0 * inner)

@@ -187,6 +187,7 @@ def costs_of(
     times: Times,
     chunks: tuple[Chunk, ...] | None = None,
     memo: dict[tuple[object, ...], LayerCosts] | None = None,
+    experts: tuple[dict[str, tuple[float, float]], float] | None = None,
 ) -> PlanCosts:
     """Return what the chunks of a plan cost.
 
@@ -202,6 +203,9 @@ def costs_of(
         The plan's virtual stages in forward order, where they are known already.
     memo
         Where costs of layers are kept that plans of one model, machine and ``times`` share.
+    experts
+        Communication of routed experts by dimension, and tokens of the busiest member over the mean
+        (`noptoolkit.plans.routed_experts`); tokens are dealt evenly where None.
     """
     if chunks is None:
         chunks = virtual_stages(plan, model)
@@ -214,7 +218,7 @@ def costs_of(
     name = (plan.tp, plan.cp, plan.ep, plan.etp, plan.folded, micro_batch, again)
     known = memo.get(name) if memo is not None else None
     if known is None:
-        known = _layer_costs(plan, model, batch, rates, constants, times)
+        known = _layer_costs(plan, model, batch, rates, constants, times, experts)
         if memo is not None:
             memo[name] = known
     layers, head = known
@@ -256,6 +260,7 @@ def _layer_costs(
     rates: Rates,
     constants: StepConstants,
     times: Times,
+    experts: tuple[dict[str, tuple[float, float]], float] | None,
 ) -> LayerCosts:
     """Return the costs of a layer with and without experts, and of the head."""
     micro_batch = micro_batch_size(plan, batch)
@@ -266,10 +271,15 @@ def _layer_costs(
     again = training and plan.recompute == "full"
     layers: dict[bool, tuple[float, float, float, dict[str, tuple[float, float]]]] = {}
     for moe in ((True,) if model.moe_layers else ()) + ((False,) if model.dense_layers else ()):
-        work = layer_work(model, plan, batch, micro_batch, moe=moe)
+        routed, busiest = experts if experts is not None and moe else ({}, 1.0)
+        work = layer_work(model, plan, batch, micro_batch, moe=moe, busiest=busiest)
         forward, backward, weight = work.seconds(peak, memory)
         talk: dict[str, tuple[float, float]] = {}
+        for dimension, (there, back) in routed.items():
+            talk[dimension] = (there / share, (back + again * there) / share)
         for exchange in layer_exchanges(plan, model, batch, micro_batch, moe=moe):
+            if exchange.dimension in routed:
+                continue
             per = exchange.size * times(exchange.family) / share
             before = talk.get(exchange.dimension, (0.0, 0.0))
             sent = exchange.backward + (exchange.forward if again else 0.0)
