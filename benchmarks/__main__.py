@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 ASKED = {
     "allocation": (["quality"], ["seconds"], ["time"]),
     "collectives": (["cuts"], ["schedules"], ["groups"]),
+    "report": ([], ["browser"]),
     "flow": (["cells"], ["highs"], ["routings"], ["multicast"]),
 }
 

@@ -24,6 +24,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "equations",
     "from_the_code",
+    "live_report",
     "local_links",
     "pictures",
 ]

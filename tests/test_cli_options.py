@@ -17,27 +17,9 @@ from noptoolkit.errors import FormatError, UnknownNameError, WorkloadError
 from noptoolkit.formats import list_workloads
 from noptoolkit.formats.workload_dump import dump_workload
 
-SLOW = ("animate", "published")  # tests/plot draws them from less
-QUICK = ("--on", "stdlib-moe", "--allocator", "contiguous", "--routing", "shortest")
+SLOW = ("animate", "published", "latency", "latencies")
+"""Pictures that tests/plot draws from less, or that take a calibration or the compiled kernels of the simulator."""
 
-
-def called(*words: object) -> str:
-    """Return what a command prints; its error is raised."""
-    done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.output
-
-
-def test_every_plot_has_a_picture_on_the_command_line():
-    of_other_results = {"busy_channels", "saturations", "serving", "plan_memory", "plan_groups"}
-    of_other_results |= {"latency", "latencies", "front", "parallel_coordinates", "scatter_matrix"}
-    assert set(KINDS) == set(plot.__all__) - {"save", "style"} - of_other_results
-    assert set(PICTURES) == set(KINDS) - {"animate"}
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [pytest.param(kind, marks=pytest.mark.long if kind in SLOW else ()) for kind in KINDS],
 )
 def test_every_kind_is_drawn(kind, tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")

@@ -47,7 +47,7 @@ KINDS: dict[str, Literal["nothing", "topology", "workload"]] = {
     **dict.fromkeys(("layout", "layouts", "coactivation", "pareto"), "workload"),
     **dict.fromkeys(("roofline", "degradation"), "workload"),
     **dict.fromkeys(("bandwidth_curve", "ladder", "upgrades"), "workload"),
-    **dict.fromkeys(("temperature", "collective"), "topology"),
+    **dict.fromkeys(("temperature", "collective", "latency", "latencies"), "topology"),
     "published": "nothing",
 }
 """Each kind of picture, and what it is drawn of."""

@@ -83,6 +83,11 @@ class Scene:
     size: str
     tell: Progress
 
+    @property
+    def seed(self) -> int:
+        """Seed of random draws."""
+        return int(self.options.get("rng") or 0)
+
     @cached_property
     def package(self) -> Package:
         """The first topology, as given."""
@@ -271,6 +276,25 @@ def _upgrades(scene: Scene) -> Axes:
     return draw.upgrades([flow.upgrade(link, to=scene.to) for link in scene.links])
 
 
+def _latency(scene: Scene) -> Axes:
+    from noptoolkit import simulate
+
+    bound = simulate.load_bound(scene.package, "uniform")
+    rates = [share * min(1.0, bound) for share in (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0)]
+    return draw.latency(
+        simulate.latency_curve(scene.package, "uniform", rates, rng=scene.seed, progress=scene.tell),
+        bound=bound,
+    )
+
+
+def _latencies(scene: Scene) -> Axes:
+    from noptoolkit import simulate
+
+    rate = 0.5 * min(1.0, simulate.load_bound(scene.package, "uniform"))
+    scene.tell(f"{scene.package.name}: {rate:.3g} flits per cycle and source")
+    return draw.latencies(simulate.simulate(scene.package, "uniform", rate=rate, rng=scene.seed))
+
+
 METRICS_OF: dict[str, Sequence[str]] = {"comparison": COMPARED}
 """Metrics of pictures that are drawn of metrics; `scaling` is drawn of those asked for."""
 
@@ -298,5 +322,7 @@ PICTURES: dict[str, Callable[[Scene], Axes]] = {
     "bandwidth_curve": _bandwidth_curve,
     "ladder": _ladder,
     "upgrades": _upgrades,
+    "latency": _latency,
+    "latencies": _latencies,
 }
 """What draws each kind of picture; `animate` writes its own file."""

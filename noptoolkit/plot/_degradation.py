@@ -31,6 +31,8 @@ from noptoolkit.study import Resilience
 
 __all__ = ["degradation"]
 
+THINNEST = 1.6  # points of a link that was tried: in a large package the others are thinner
+
 
 def degradation(
     results: Resilience | Sequence[Resilience],
@@ -121,7 +123,8 @@ def degradation(
             if name in link_of:
                 colours[link_of[name]] = colour_of(lost[name])
         pieces = [(piece, colour) for pieces, colour in zip(lines, colours, strict=True) for piece in pieces]
-        strokes = LineCollection([p for p, _ in pieces], colors=[c for _, c in pieces], linewidths=width)
+        widths = [width if colour == PALE else max(width, THINNEST) for _, colour in pieces]
+        strokes = LineCollection([p for p, _ in pieces], colors=[c for _, c in pieces], linewidths=widths)
         strokes.set(zorder=2, gid="links")
         ax.add_collection(strokes, autolim=False)
         fills: dict[str, Colour] = {

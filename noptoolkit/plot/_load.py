@@ -216,12 +216,19 @@ def _notes(flow: FlowResult, cut: Cut | None, title: str) -> tuple[list[str], li
     time, bound = quantity(flow.time, unit), quantity(flow.time_bound, unit)
     parts = [part for part in (flow.traffic.name or "traffic", flow.routing) if part != title]
     what = origin_note(", ".join(parts), flow.traffic.origin)
-    marks = [f"○ bottleneck {flow.bottleneck}"] if flow.bottleneck else []
+    marks = [f"○ bottleneck {flow.bottleneck}{_level_with(flow)}"] if flow.bottleneck else []
     if cut is not None:
         share = f"{quantity(cut.demand, 'B')} over {quantity(cut.capacity, 'B/s')}"
         count = f"{len(cut.channels)} channel{'' if len(cut.channels) == 1 else 's'}"
         marks.append(f"| cut of {count}: {share}, {quantity(cut.time, 's')}")
     return [what, f"{time}, lower bound {bound}"], marks
+
+
+def _level_with(flow: FlowResult) -> str:
+    """Return how many other channels are as busy as the bottleneck, in words."""
+    ties = int((flow.utilisation >= flow.utilisation.max(initial=0.0) * (1 - 1e-6)).sum())
+    others = ties - 1 if flow.bottleneck.kind == "channel" else 0
+    return f", level with {others} more" if others > 0 else ""
 
 
 def _cross(

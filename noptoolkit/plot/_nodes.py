@@ -47,6 +47,7 @@ Colour = str | tuple[float, float, float] | tuple[float, float, float, float]
 FULLNESS = {"switch": 1.0, "die underneath": 0.6}  # share of the colour in the fill; little elsewhere
 SMALLEST_TYPE = 4.5  # points
 MOST_GROUPS = 32  # groups that are named where their chiplets cannot be
+FEW_BESIDE = 4  # attention chiplets up to which names stand beside boxes that are too small
 FEW = 12  # of a kind: its names are worth showing one by one
 GLYPH = 0.66  # mean width of a letter, in type sizes
 
@@ -181,6 +182,11 @@ def draw_labels(
     named = [i for i in named if kinds[i] not in lost]  # a crowd keeps all of its names or none
     if not {package.index[name] for name in package.experts} <= {*named, *but}:
         _name_groups(ax, package, layout, scale)
+    attention = [package.index[name] for name in package.with_role("attention")]
+    if len(attention) <= FEW_BESIDE:
+        for i in attention:
+            if i not in named and i not in but and not layout.under[i]:
+                _name_beside(ax, package, layout, scale, i)
     if not named:
         return
     largest = 1.2 * float(mpl.rcParams["font.size"])
@@ -224,6 +230,9 @@ def _name_groups(ax: Axes, package: Package, layout: Layout, scale: float) -> No
         across = {-1.0: "right", 0.0: "center", 1.0: "left"}[side if axis == 0 else 0.0]
         up = {-1.0: "top", 0.0: "center", 1.0: "bottom"}[side if axis == 1 else 0.0]
         first, last = package.nodes[members[0]].name, package.nodes[members[-1]].name
+        letters = len(first) if first == last else len(first) + len(last) + 1
+        if layout.kind == "tree":  # balloons reach to the border of the picture
+            _make_room(ax, float(at[axis]), axis, side, letters, scale)
         ax.text(
             float(at[0]),
             float(at[1]),
@@ -236,6 +245,37 @@ def _name_groups(ax: Axes, package: Package, layout: Layout, scale: float) -> No
             gid="group",
             bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
         )
+
+
+def _name_beside(ax: Axes, package: Package, layout: Layout, scale: float, i: int) -> None:
+    """Write a name beside its box, on the side that is farthest from all other boxes."""
+    box, others = layout.half[i], np.delete(layout.centre, i, axis=0)
+    reach = np.array([GLYPH * len(package.nodes[i].name) * SMALLEST_TYPE, SMALLEST_TYPE]) / scale / 2
+    ways = [np.array(way) for way in ((0, 1), (0, -1), (1, 0), (-1, 0))]
+    spots = [layout.centre[i] + way * (box + reach + 1.5 / scale) for way in ways]
+    room = [np.abs(others - spot).max(axis=1).min(initial=np.inf) for spot in spots]
+    spot = spots[int(np.argmax(np.round(room, 6)))]
+    ax.text(
+        float(spot[0]),
+        float(spot[1]),
+        package.nodes[i].name,
+        ha="center",
+        va="center_baseline",
+        fontsize=SMALLEST_TYPE,
+        color=MUTED,
+        zorder=5,
+        gid="beside",
+        bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
+    )
+
+
+def _make_room(ax: Axes, at: float, axis: int, side: float, letters: int, scale: float) -> None:
+    """Widen the limits of the axes so that a name that begins there, and leads outwards, is not cut."""
+    size = (GLYPH * letters if axis == 0 else 1.2) * SMALLEST_TYPE + 3.0
+    low, high = ax.get_xlim() if axis == 0 else ax.get_ylim()
+    end = at + side * size / scale
+    limits = (min(low, end), max(high, end))
+    (ax.set_xlim if axis == 0 else ax.set_ylim)(*limits)
 
 
 def node_legend(package: Package, layout: Layout) -> list[Artist]:

@@ -175,8 +175,12 @@ def _draw_bars(
 def _outline(ax: Axes, plan: Schedule, rows: tuple[str, ...], factor: float) -> None:
     task, row, _ = bars_of(plan, rows)
     chosen = np.isin(task, plan.critical_path)
-    task, middle = task[chosen], row[chosen]
-    left, right, low, high = plan.start[task] * factor, plan.end[task] * factor, middle - 0.4, middle + 0.4
+    task, row = task[chosen], row[chosen]
+    start, stop = plan.start[task], plan.end[task]
+    if len(row) > APART:  # outlines side by side would be one black bar
+        pixel = plan.makespan / (4.0 * axes_points(ax)[0])
+        row, _, start, stop = merged(row, np.zeros_like(row), start, stop, pixel)
+    left, right, low, high = start * factor, stop * factor, row - 0.4, row + 0.4
     corners = np.stack([left, low, right, low, right, high, left, high], axis=1).reshape(-1, 4, 2)
     rims = PolyCollection(list(corners), facecolors="none", edgecolors=INK, linewidths=0.9, zorder=3)
     rims.set_gid("critical")

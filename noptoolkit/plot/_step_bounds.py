@@ -57,9 +57,15 @@ def step_bounds(
         label = f"{name}: {quantity(at, 's')}"
         ax.axvline(at * factor, color=colour, linewidth=1.0, linestyle=style, zorder=5, clip_on=False)
         handles.append(Line2D([], [], color=colour, linestyle=style, linewidth=1.0, label=label))
-    if kinds is not None:  # one legend for lines and bars
+    kinds_of_task: list[Artist] = []
+    if kinds is not None:  # made again under the same axes, the lines below it
         for patch, text in zip(kinds.legend_handles, kinds.get_texts(), strict=True):
             if isinstance(patch, Patch):
-                handles.append(Patch(facecolor=patch.get_facecolor(), label=text.get_text()))
-    legend_below(ax, handles, grow=new, under=2.9)
+                kinds_of_task.append(Patch(facecolor=patch.get_facecolor(), label=text.get_text()))
+    legend_below(ax, kinds_of_task, grow=new, under=2.9)
+    first = ax.get_legend()
+    rows_of_first = -(-len(kinds_of_task) // max(first._ncols, 1)) if first is not None else 0
+    legend_below(ax, handles, grow=new, under=2.9 + 1.5 * rows_of_first)
+    if first is not None:
+        ax.add_artist(first)
     return ax

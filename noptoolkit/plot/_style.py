@@ -23,7 +23,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.container import Container
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerBase
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
@@ -279,9 +279,14 @@ def small_type() -> float:
 
 
 def plain_numbers(ax: Axes) -> None:
-    """Label logarithmic axes with plain numbers."""
+    """Label logarithmic axes with plain numbers; far from 1, with an SI prefix."""
+    prefixed = EngFormatter(sep="")
+
+    def text(value: float, _: object) -> str:
+        return f"{value:g}" if 1e-3 <= abs(value) < 1e5 else prefixed(value)
+
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_formatter(FuncFormatter(text))
     ax.minorticks_off()
 
 
@@ -303,6 +308,8 @@ def legend_below(
     size = float(mpl.rcParams["font.size"])
     longest = max(len(str(handle.get_label())) for handle in handles)
     width, _ = axes_points(ax)
+    beside = _names_beside(ax)  # names of rows to the left of the axes: the legend may stand under them too
+    width += beside
     scale = figure_of(ax).dpi_scale_trans
     columns = int(np.clip(width // (0.6 * (size - 1) * longest + 4.5 * size), 1, len(handles)))
     rows = -(-len(handles) // columns)
@@ -311,13 +318,23 @@ def legend_below(
         handler_map=dict(drawn_by or {}),
         loc="upper center",
         bbox_to_anchor=(0.5, 0.0),
-        bbox_transform=ax.transAxes + ScaledTranslation(0.0, -(1.0 + under * size) / 72.0, scale),
+        bbox_transform=ax.transAxes
+        + ScaledTranslation(-0.5 * beside / 72.0, -(1.0 + under * size) / 72.0, scale),
         ncols=-(-len(handles) // rows),
         borderaxespad=0.2,
     )
     if grow:
         figure = figure_of(ax)
         figure.set_figheight(figure.get_figheight() + (1.55 * rows * (size - 1) + 6.0) / 72.0)
+
+
+def _names_beside(ax: Axes) -> float:
+    """Return how far the names of rows reach out to the left of the axes, in points."""
+    if not ax.axison:
+        return 0.0
+    figure = figure_of(ax)
+    box = ax.yaxis.get_tightbbox()
+    return 0.0 if box is None else max(ax.get_window_extent().x0 - box.x0, 0.0) * 72.0 / figure.dpi
 
 
 def axes_points(ax: Axes) -> tuple[float, float]:

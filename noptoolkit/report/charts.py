@@ -67,10 +67,18 @@ def figure(*, height: int, x: str, y: str, **options: Any) -> Any:
 
 def item_of(made: Any, key: str) -> Any:
     """Return a figure as what the page embeds at a place."""
-    from bokeh.embed import json_item
+    from bokeh import __version__
+    from bokeh.document import Document
 
     made.name = key
-    return json_item(made, key)
+    document = Document()  # as bokeh.embed.json_item has it, without its checks of every model
+    document.add_root(made)
+    return {
+        "target_id": key,
+        "root_id": made.ref["id"],
+        "doc": document.to_json(deferred=False),
+        "version": __version__,
+    }
 
 
 def curves(

@@ -10,7 +10,7 @@ from noptoolkit.report.charts import points
 from noptoolkit.report.page import Block, Page, Section
 from noptoolkit.report.provenance import reproduce
 from noptoolkit.studies import Store, study_table
-from noptoolkit.tables import Table
+from noptoolkit.tables import Table, cell_text
 
 __all__ = ["study_page"]
 
@@ -77,20 +77,18 @@ def _sentences(
     table: Table, metrics: dict[str, tuple[str, str, str, str]], measured: Sequence[int]
 ) -> list[str]:
     """Return the best point of each metric that has a better direction, and how the points ended."""
-    from noptoolkit.tables import value_text
-
     lines = []
     for i in measured:
         column = table.columns[i]
-        title, unit, better, _ = metrics[column.key]
+        title, _, better, _ = metrics[column.key]
         if not better:
             continue
         known = [(value, row) for row in table.rows if np.isfinite(value := _number(row[i]))]
         if not known:
             continue
-        value, row = (min if better == "lower" else max)(known, key=lambda pair: pair[0])
+        _, row = (min if better == "lower" else max)(known, key=lambda pair: pair[0])
         word = "Lowest" if better == "lower" else "Highest"
-        lines.append(f"{word} {title}: {value_text(value, unit)} with {_name(table, row)}.")
+        lines.append(f"{word} {title}: {cell_text(row[i], column)} with {_name(table, row)}.")
     place = [column.key for column in table.columns].index("status")
     counts: dict[str, int] = {}
     for row in table.rows:
@@ -102,8 +100,6 @@ def _sentences(
 
 def _name(table: Table, row: Sequence[object]) -> str:
     """Return the parameters of a point in words."""
-    from noptoolkit.tables import cell_text
-
     told = []
     for column, value in zip(table.columns[1:], row[1:], strict=True):
         if column.key == "status" or column.unit or not column.shown or value is None:

@@ -148,3 +148,53 @@ def test_without_the_extra_the_way_out_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(nop.errors.NopError, match=r"noptoolkit\[report\]"):
         write_report(Table(["a"], [["b"]]), tmp_path / "x.html")
+
+
+QUICK = ("--on", "stdlib-moe", "--allocator", "contiguous", "--routing", "shortest")
+
+PLAN = ("plan", "gpt-oss-20b", "--package", "dgx-h100-64", "--keep", "2")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("compare", "mesh-4x4", *QUICK, "--metric", "links"), "Settings, seeds and digests"),
+        pytest.param(("schedule", "mesh-4x4", *QUICK), "critical path outlined", marks=pytest.mark.long),
+        (
+            ("collective", "mesh-4x4", "--kind", "all-gather", "--bytes", "1 MB"),
+            "The best algorithm of today here",
+        ),
+        (
+            ("what-if", "mesh-4x4", *QUICK, "--of", "dispatch", "--rungs", "2"),
+            "a point where the next resource",
+        ),
+        pytest.param(PLAN, "The best plan is", marks=pytest.mark.long),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_commands_write_their_page(words: tuple[str, ...], said: str, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from noptoolkit.cli.application import app
+
+    path = tmp_path / "new" / "page.html"
+    done = CliRunner().invoke(app, [*words, "--report", str(path)])
+    assert done.exit_code == 0, f"{done.output} {done.exception}"
+    assert said in path.read_text(encoding="utf-8")
+
+
+def test_a_study_has_a_page(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from noptoolkit import studies
+    from noptoolkit.cli.application import app
+
+    space = studies.Space({"package": ["mesh-4x4", "torus-4x4", "ring-16"], "workload": "stdlib-moe"})
+    with studies.Store(tmp_path / "study.db") as store:
+        for _ in studies.sweep(space, ["links", "total_bandwidth"], store=store, study="nets"):
+            pass
+    done = CliRunner().invoke(app, ["report", str(tmp_path / "study.db")])
+    assert done.exit_code == 0, f"{done.output} {done.exception}"
+    text = (tmp_path / "study.html").read_text(encoding="utf-8")
+    assert "Lowest links: 26 with" in text
+    assert 'data-item="points"' in text

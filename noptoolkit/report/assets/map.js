@@ -133,7 +133,7 @@
       const time = view.load[i] / channel.b;
       found.push(["bytes", nop.si(view.load[i], "B")], ["capacity", nop.si(channel.b, "B/s")], ["busy", nop.si(time, "s")],
         ["utilisation", nop.percent(view.time > 0 ? time / view.time : 0)],
-        ["price", view.price[i] > 0 ? nop.si(view.price[i] * 1e9, "s") + " of bound per GB/s" : "0: not worth widening"]);
+        ["price", view.price[i] * channel.b > 1e-6 * view.bound ? nop.si(view.price[i] * 1e9, "s") + " of bound per GB/s" : "0: not worth widening"]);
     }
     found.push(["kind", channel.k + " link"]);
     return found;
