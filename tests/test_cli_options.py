@@ -17,9 +17,28 @@ from noptoolkit.errors import FormatError, UnknownNameError, WorkloadError
 from noptoolkit.formats import list_workloads
 from noptoolkit.formats.workload_dump import dump_workload
 
-SLOW = ("animate", "published", "latency", "latencies")
-"""Pictures that tests/plot draws from less, or that take a calibration or the compiled kernels of the simulator."""
+SLOW = ("animate", "published", "latency", "latencies")  # tests/plot draws them from less
+QUICK = ("--on", "stdlib-moe", "--allocator", "contiguous", "--routing", "shortest")
 
+
+def called(*words: object) -> str:
+    """Return what a command prints; its error is raised."""
+    done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_every_plot_has_a_picture_on_the_command_line():
+    of_other_results = {"busy_channels", "saturations", "serving", "plan_memory", "plan_groups"}
+    of_other_results |= {"front", "parallel_coordinates", "scatter_matrix"}
+    of_other_results |= {"best_packages", "bound_distances", "widths"}
+    assert set(KINDS) == set(plot.__all__) - {"save", "style"} - of_other_results
+    assert set(PICTURES) == set(KINDS) - {"animate"}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=pytest.mark.long if kind in SLOW else ()) for kind in KINDS],
 )
 def test_every_kind_is_drawn(kind, tmp_path, monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "Agg")

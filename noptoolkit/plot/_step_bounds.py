@@ -62,9 +62,8 @@ def step_bounds(
         for patch, text in zip(kinds.legend_handles, kinds.get_texts(), strict=True):
             if isinstance(patch, Patch):
                 kinds_of_task.append(Patch(facecolor=patch.get_facecolor(), label=text.get_text()))
-    legend_below(ax, kinds_of_task, grow=new, under=2.9)
+    rows_of_first = legend_below(ax, kinds_of_task, grow=new, under=2.9)
     first = ax.get_legend()
-    rows_of_first = -(-len(kinds_of_task) // max(first._ncols, 1)) if first is not None else 0
     legend_below(ax, handles, grow=new, under=2.9 + 1.5 * rows_of_first)
     if first is not None:
         ax.add_artist(first)

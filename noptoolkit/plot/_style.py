@@ -297,14 +297,14 @@ def legend_below(
     grow: bool = False,
     under: float = 0.0,
     drawn_by: Mapping[type, HandlerBase] | None = None,
-) -> None:
-    """Put a legend under the axes, in as many columns as their width takes.
+) -> int:
+    """Put a legend under the axes, in as many columns as their width takes; return its rows.
 
     ``grow`` makes the figure higher by it; ``under`` is what else lies under the axes, in type sizes;
     ``drawn_by`` draws handles of a type that the caller defines.
     """
     if not handles:
-        return
+        return 0
     size = float(mpl.rcParams["font.size"])
     longest = max(len(str(handle.get_label())) for handle in handles)
     width, _ = axes_points(ax)
@@ -326,6 +326,7 @@ def legend_below(
     if grow:
         figure = figure_of(ax)
         figure.set_figheight(figure.get_figheight() + (1.55 * rows * (size - 1) + 6.0) / 72.0)
+    return rows
 
 
 def _names_beside(ax: Axes) -> float:
