@@ -9,7 +9,9 @@ from noptoolkit.plans.in_flight import in_flight
 from noptoolkit.plans.memory import PlanMemory, Room, StageMemory, plan_memory, rooms_of
 from noptoolkit.plans.network_times import ExchangeTime, PlanNetwork
 from noptoolkit.plans.pipeline_orders import ORDERS, Order, Pass, PipelineShape
-from noptoolkit.plans.pipelines import PipelineRun, Stage, pipeline
+from noptoolkit.plans.pipeline_run import PipelineRun
+from noptoolkit.plans.pipeline_stage import Stage
+from noptoolkit.plans.pipelines import pipeline
 from noptoolkit.plans.place_search import communication_time, place
 from noptoolkit.plans.placing import Placement, nested_order, placed
 from noptoolkit.plans.plan import RECOMPUTES, ParallelPlan

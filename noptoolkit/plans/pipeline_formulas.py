@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 from noptoolkit.plans.pipeline_orders import PipelineShape
 
 if TYPE_CHECKING:
-    from noptoolkit.plans.pipelines import Stage
+    from noptoolkit.plans.pipeline_stage import Stage
 
 __all__ = ["FAST", "Formula", "passes_in_flight", "published_formula"]
 

@@ -32,7 +32,9 @@ from noptoolkit.plans.group_times import GroupTimes
 from noptoolkit.plans.memory import PlanMemory, plan_memory, rooms_of
 from noptoolkit.plans.pipeline_formulas import FAST
 from noptoolkit.plans.pipeline_orders import ORDERS
-from noptoolkit.plans.pipelines import PipelineRun, Stage, pipeline
+from noptoolkit.plans.pipeline_run import PipelineRun
+from noptoolkit.plans.pipeline_stage import Stage
+from noptoolkit.plans.pipelines import pipeline
 from noptoolkit.plans.placing import Placement
 from noptoolkit.plans.plan import ParallelPlan
 from noptoolkit.plans.plan_names import plan_of

@@ -17,7 +17,8 @@ from typing import Any
 
 from noptoolkit.plans.activations import gpt_layer_activations
 from noptoolkit.plans.in_flight import in_flight
-from noptoolkit.plans.pipelines import Stage, pipeline
+from noptoolkit.plans.pipeline_stage import Stage
+from noptoolkit.plans.pipelines import pipeline
 from noptoolkit.study.published import PublishedRow, PublishedTable
 from noptoolkit.units import parse_quantity
 

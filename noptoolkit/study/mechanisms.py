@@ -20,7 +20,8 @@ from noptoolkit.errors import UnknownNameError
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.plans.group_times import Family, GroupTimes
 from noptoolkit.plans.memory import plan_memory
-from noptoolkit.plans.pipelines import Stage, pipeline
+from noptoolkit.plans.pipeline_stage import Stage
+from noptoolkit.plans.pipelines import pipeline
 from noptoolkit.plans.plan import ParallelPlan
 from noptoolkit.study.published import PublishedRow, PublishedTable
 

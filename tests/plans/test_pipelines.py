@@ -11,7 +11,8 @@ from noptoolkit.errors import ScheduleError, UnknownNameError
 from noptoolkit.plans.compiled_pipelines import CODES, makespan_of
 from noptoolkit.plans.pipeline_formulas import passes_in_flight
 from noptoolkit.plans.pipeline_orders import ORDERS, Pass, PipelineShape, Slot
-from noptoolkit.plans.pipelines import Stage, pipeline
+from noptoolkit.plans.pipeline_stage import Stage
+from noptoolkit.plans.pipelines import pipeline
 
 PUBLISHED = [
     # order, devices, micro-batches, chunks, F, B, W, F&B, bubble (by hand from the publications' formulas)
