@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from noptoolkit import _moved
 from noptoolkit._pictures import name_artist, name_reporter
+from noptoolkit._threads import check_numba_threads
 from noptoolkit._version import __version__ as __version__
+
+check_numba_threads()
 
 if TYPE_CHECKING:
     from noptoolkit import (

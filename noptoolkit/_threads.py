@@ -10,16 +10,31 @@ their order.
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from noptoolkit.errors import NopError
+from noptoolkit.errors import NopError, NopWarning
 
-__all__ = ["limit_threads", "num_threads", "thread_pool"]
+__all__ = ["check_numba_threads", "limit_threads", "num_threads", "thread_pool"]
 
 VARIABLES = ("NOPTOOLKIT_NUM_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS")
+
+
+def check_numba_threads() -> None:
+    """Drop a ``NUMBA_NUM_THREADS`` with which numba would not load, with a warning."""
+    given = os.environ.get("NUMBA_NUM_THREADS")
+    if given is None or (given.isdecimal() and len(given) < 6 and int(given) > 0):
+        return
+    del os.environ["NUMBA_NUM_THREADS"]
+    warnings.warn(
+        f"NUMBA_NUM_THREADS={given[:20]!r} is no number of threads, and is not used; give 1 or more",
+        NopWarning,
+        stacklevel=2,
+    )
+
 
 _limit: ContextVar[int | None] = ContextVar("noptoolkit_thread_limit", default=None)
 

@@ -19,6 +19,7 @@ from noptoolkit.cli import (
     comparing,
     converting,
     degrading,
+    doctoring,
     listing,
     planning,
     plotting,
@@ -81,6 +82,7 @@ app.command("optimise")(searching.optimise)
 app.command("sensitivity")(searching.sensitivity)
 app.command("convert")(converting.convert)
 app.command("reproduce")(reproducing.reproduce)
+app.command("doctor")(doctoring.doctor)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -106,6 +108,9 @@ def main(words: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         errors.print("interrupted")
         sys.exit(130)
+    except BrokenPipeError:  # the reader has seen enough: no message, and no second one at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         errors.print(

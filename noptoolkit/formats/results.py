@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import os
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +89,10 @@ def file_in_place_of(path: str | Path) -> Iterator[Path]:
             return
         target = Path(os.path.realpath(target))
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=target.suffix)
+        _remove_left_overs(target.parent)
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f"{_OURS}{os.getpid()}-", suffix=target.suffix
+        )
         os.close(handle)
         part = Path(name)
         try:
@@ -98,6 +103,31 @@ def file_in_place_of(path: str | Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise FormatError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+_OURS = f".noptoolkit-{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]}-"
+"""How the names of files begin that are being written by a process of this machine; its number follows."""
+
+
+def _remove_left_overs(folder: Path) -> None:
+    """Remove what processes that were killed have left half written in a folder; looked at once a run."""
+    if folder in _LOOKED_AT:
+        return
+    _LOOKED_AT.add(folder)
+    for path in folder.glob(f"{_OURS}*"):
+        pid = path.name.removeprefix(_OURS).partition("-")[0]
+        if not pid.isdecimal() or len(pid) > 9:
+            continue
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            with suppress(OSError):
+                path.unlink()
+        except OSError:
+            continue  # another user's
+
+
+_LOOKED_AT: set[Path] = set()
 
 
 def made_folder(path: Path) -> Path:

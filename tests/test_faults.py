@@ -1,0 +1,78 @@
+"""What surrounds a run goes wrong: pipes, disks, folders, processes that were killed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from noptoolkit._threads import check_numba_threads
+from noptoolkit.cli import main
+from noptoolkit.errors import NopWarning
+from noptoolkit.formats import results
+
+
+def run(*words: str, out: object = subprocess.PIPE, **env: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "noptoolkit", *words]
+    return subprocess.run(
+        command, stdout=out, stderr=subprocess.PIPE, text=True, env=os.environ | env, check=False
+    )  # type: ignore[call-overload,no-any-return]
+
+
+def test_a_full_disk_and_a_closed_pipe_are_one_line_or_none() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = run("list", out=full, COLUMNS="0")
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = run("list", out=writer, COLUMNS="20")
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_ctrl_c_while_the_process_ends_is_quiet_and_130() -> None:
+    program = (
+        "import atexit, os, signal, sys; sys.argv = ['noptoolkit', '--version'];"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT));"
+        "from noptoolkit.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_left_overs_of_killed_processes_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", "pass"])
+    gone.wait()
+    left, ours = (tmp_path / f"{results._OURS}{pid}-x.csv" for pid in (gone.pid, os.getpid()))
+    other = tmp_path / ".notes"
+    for path in (left, ours, other):
+        path.write_text("half")
+    results.replace_file(tmp_path / "a.csv", "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a.csv", ours.name, other.name])
+
+
+def test_numbers_of_threads_that_are_none_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    for given in ("0", "x", "-1", "9" * 30):
+        monkeypatch.setenv("NUMBA_NUM_THREADS", given)
+        with pytest.warns(NopWarning, match="is no number of threads"):
+            check_numba_threads()
+        assert "NUMBA_NUM_THREADS" not in os.environ
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
+    check_numba_threads()
+    assert os.environ["NUMBA_NUM_THREADS"] == "2"
+
+
+def test_the_doctor_finds_nothing_wrong_and_says_what_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["doctor"])
+    shown = capsys.readouterr().out
+    assert left.value.code == 0, shown
+    assert "all is as it should be" in shown
+    monkeypatch.setattr("noptoolkit.cli.doctoring._one_link", lambda: (2.0, 1.0))
+    with pytest.raises(SystemExit) as left:
+        main(["doctor", "--json"])
+    assert left.value.code == 1
+    assert "wrong: 1 is right" in capsys.readouterr().out
