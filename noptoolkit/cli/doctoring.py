@@ -114,7 +114,8 @@ def _one_link() -> tuple[float, float]:
     from noptoolkit.traffic import from_matrix
 
     package = Package("pair", [Chiplet("a"), Chiplet("b")], [Link("a", "b", "1 GB/s")])
-    return congestion(package, from_matrix(package, [[0, 1e9], [0, 0]], endpoints=("a", "b"))).time, 1.0
+    demand = [[0.0, 1e9], [0.0, 0.0]]
+    return congestion(package, from_matrix(package, demand, endpoints=("a", "b"))).time, 1.0
 
 
 def _ring() -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Strategies for hypothesis (``noptoolkit[testing]``): packages, traffics, workloads and plans that are sound.
+"""Strategies for hypothesis (``noptoolkit[testing]``): sound packages, traffics, workloads and plans.
 
 >>> from hypothesis import given
 >>> from noptoolkit import congestion
@@ -32,9 +32,8 @@ __all__ = ["bandwidths", "names", "packages", "packages_with_traffic", "plans", 
 
 def names(most: int = 12) -> st.SearchStrategy[str]:
     """Return names that a node may have: any text but '->' and numbers behind '#'."""
-    return st.text(
-        st.characters(exclude_characters="#>", exclude_categories=("Cs",)), min_size=1, max_size=most
-    )
+    letters = st.characters(exclude_characters="#>", codec="utf-8")
+    return st.text(letters, min_size=1, max_size=most)
 
 
 def bandwidths(low: float = 1e8, high: float = 1e12) -> st.SearchStrategy[float]:
