@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,8 +42,17 @@ class _Screen(Console):
         super().print(*(visible(one) if isinstance(one, str) else one for one in objects), **options)
 
 
-output = _Screen()
-errors = _Screen(stderr=True)
+def _width() -> int | None:
+    """Return a width where COLUMNS asks for less than a word, or for 0: then nobody knows it."""
+    given = os.environ.get("COLUMNS", "")
+    if not given.isdecimal() or len(given) > 6 or int(given) >= NARROWEST:
+        return None  # as the console finds out
+    return NARROWEST if int(given) else UNKNOWN
+
+
+NARROWEST, UNKNOWN = 20, 80
+output = _Screen(width=_width())
+errors = _Screen(stderr=True, width=_width())
 warned: list[str] = []
 """Warnings that the command has given."""
 
