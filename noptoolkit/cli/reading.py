@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,7 +84,7 @@ def results(
         rows = [[name, count] for name, count in saved.items()]
         show(Table(["table", "rows saved"], rows, title=f"{store} to {recover}"), as_json=as_json)
         return
-    with studies.Store(store, create=False) as kept:
+    with _opened(store) as kept:
         known = kept.studies()
         if study is None and len(known) != 1:
             listed = [[name, count] for name, count in known.items()]
@@ -113,10 +114,16 @@ def results(
     show(found, as_json=as_json)
 
 
+def _opened(path: Path) -> Store:
+    """Return a store, for reading only where it cannot be written to."""
+    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    return studies.Store(path, create=False, read_only=path.is_file() and not writable)
+
+
 def _compared(store: Store, first: str, second: str, other: Path | None) -> Table:
     if other is None:
         return studies.diff_studies(store, first, second)
-    with studies.Store(other, create=False) as apart:
+    with _opened(other) as apart:
         return studies.diff_studies(store, first, second, other=apart)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from noptoolkit.studies.evaluation import Evaluation, Task, evaluate_chunk
 
 __all__ = ["Cluster"]
 
+ADDRESS = re.compile(r"[a-z]+://\S+:\d+/?")
 AHEAD = 3
 """Tasks per thread of the workers that are sent ahead."""
 
@@ -42,6 +44,8 @@ class Cluster:
             from distributed import Client
         except ImportError as error:
             raise NopError("--scheduler needs Dask: pip install 'noptoolkit[distributed]'") from error
+        if not ADDRESS.fullmatch(address):
+            raise NopError(f"scheduler {address!r} is no address: write it like 'tcp://10.0.0.1:8786'")
         try:
             self._client: Any = Client(address, timeout=PATIENCE, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:

@@ -57,6 +57,8 @@ class Store:
         File; made where it is missing. ``None`` keeps everything in memory.
     create
         Whether a missing file is made; it is an error otherwise.
+    read_only
+        Whether the store is only read, so that it may lie where nothing can be written.
 
     Raises
     ------
@@ -70,22 +72,18 @@ class Store:
     {}
     """
 
-    def __init__(self, path: str | Path | None, *, create: bool = True) -> None:
+    def __init__(self, path: str | Path | None, *, create: bool = True, read_only: bool = False) -> None:
         self.path = None if path is None else Path(path)
         self._lock = threading.RLock()
         self._depth = 0
-        if self.path is not None and not create and not self.path.is_file():
+        self.read_only = read_only
+        if self.path is not None and not (create and not read_only) and not self.path.is_file():
             raise StoreError(f"{self.path}: no such store")
         if self.path is not None and not self.path.parent.is_dir():
             raise StoreError(f"{self.path}: no folder {str(self.path.parent)!r} to put the store in")
         self.owner = f"{socket.gethostname()}:{os.getpid()}:{time.time():.3f}"
         with self._told():
-            self._base = sqlite3.connect(
-                ":memory:" if self.path is None else self.path,
-                timeout=PATIENCE,
-                isolation_level=None,
-                check_same_thread=False,
-            )
+            self._base = self._connected()
         try:
             with self._told():
                 self._open()
@@ -268,6 +266,24 @@ class Store:
                 with self.writing() as base:
                     base.execute("DELETE FROM claims WHERE key = ? AND owner = ?", (key, owner))
 
+    def _connected(self) -> sqlite3.Connection:
+        options: dict[str, Any] = {"timeout": PATIENCE, "isolation_level": None, "check_same_thread": False}
+        if self.path is None:
+            return sqlite3.connect(":memory:", **options)
+        if not self.read_only:
+            return sqlite3.connect(self.path, **options)
+        place = f"{self.path.resolve().as_uri()}?mode=ro"
+        base = sqlite3.connect(place, uri=True, **options)
+        try:
+            base.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        except sqlite3.OperationalError:  # no log can be made beside it: read the file as it is
+            base.close()
+            log = Path(f"{self.path}-wal")
+            if log.is_file() and log.stat().st_size:
+                raise  # finished points are in the log
+            base = sqlite3.connect(f"{place}&immutable=1", uri=True, **options)
+        return base
+
     def _open(self) -> None:
         base = self._base
         [(application,)] = base.execute("PRAGMA application_id").fetchall()
@@ -279,6 +295,10 @@ class Store:
             raise StoreError(
                 f"{self.path}: of version {version} of the tables, this toolkit knows {VERSION}; update it"
             )
+        if self.read_only:
+            if tables and version < VERSION:
+                raise StoreError(f"{self.path}: of version {version} of the tables; open it once for writing")
+            return
         base.execute("PRAGMA journal_mode = WAL")
         base.execute("PRAGMA synchronous = NORMAL")
         if version == VERSION:
@@ -346,7 +366,10 @@ def _message(path: Path | None, error: sqlite3.DatabaseError) -> str:
     elif "locked" in said or "busy" in said:
         way = "another process holds it; finished points are kept, run the same command again"
     elif "not a database" in said:
-        way = "it is no store, or its first page is damaged"
+        way = (
+            "it is no store, or its first page is damaged: "
+            f"noptoolkit results {path} --recover NEW reads the others"
+        )
     else:
         way = f"it is damaged; noptoolkit results {path} --recover NEW saves what can be read"
     return f"{path or 'store in memory'}: {said}: {way}"

@@ -89,3 +89,5 @@ def test_no_scheduler_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "PATIENCE", "1s")
     with pytest.raises(NopError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         sweep(SPACE, ["links"], scheduler="tcp://127.0.0.1:9")
+    with pytest.raises(NopError, match="scheduler 'nonsense' is no address"):
+        sweep(SPACE, ["links"], scheduler="nonsense")

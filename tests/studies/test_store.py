@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from noptoolkit.errors import FormatError, NopError, UnknownNameError
+from noptoolkit.errors import FormatError, NopError, NopWarning, UnknownNameError
 from noptoolkit.metrics import METRICS
 from noptoolkit.studies import (
     Store,
@@ -222,3 +222,42 @@ def test_claims_of_the_dead_are_taken_over() -> None:
 def test_a_store_without_studies_says_so() -> None:
     with Store(None) as store, pytest.raises(NopError, match="no study yet"):
         study_table(store)
+
+
+@pytest.mark.parametrize("how", ["random", "zero", "tables"])
+def test_a_damaged_first_page_is_told_and_the_rest_recovered(tmp_path: Path, how: str) -> None:
+    file = tmp_path / "a.db"
+    with Store(file) as store:
+        filled(store, 60)
+        store.ask("PRAGMA wal_checkpoint(TRUNCATE)")
+        before = study_table(store).records()
+    data = bytearray(file.read_bytes())
+    first, last = (100, 3000) if how == "tables" else (0, 4096)
+    data[first:last] = bytes(last - first) if how == "zero" else random.Random(1).randbytes(last - first)
+    file.write_bytes(data)
+    with pytest.raises(StoreError, match="--recover"):
+        read_all(file, [])
+    with pytest.warns(NopWarning, match="its first page is damaged"):
+        saved = recover(file, tmp_path / "new.db")
+    assert (saved["evaluations"], saved["points"], saved["results"]) == (60, 60, 180)
+    with Store(tmp_path / "new.db") as store:
+        assert study_table(store).records() == before
+
+
+def test_what_holds_no_row_is_not_recovered(tmp_path: Path) -> None:
+    file = tmp_path / "a.db"
+    file.write_bytes(random.Random(2).randbytes(40_000))
+    with pytest.warns(NopWarning), pytest.raises(StoreError, match="nothing can be read"):
+        recover(file, tmp_path / "new.db")
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_a_store_may_be_read_only(tmp_path: Path) -> None:
+    with Store(tmp_path / "a.db") as store:
+        filled(store, 3)
+    with Store(tmp_path / "a.db", read_only=True) as store:
+        assert len(study_table(store)) == 3
+        with pytest.raises(StoreError, match="cannot be written to"):
+            filled(store, 1, "more")
+    with pytest.raises(StoreError, match="no such store"):
+        Store(tmp_path / "b.db", read_only=True)

@@ -143,3 +143,26 @@ def test_optimise_and_sensitivity(study: Path, capsys: pytest.CaptureFixture[str
     assert rows[0]["parameter"] == "count"
     assert command("results", study.with_suffix(".db")) == 0
     assert "rings-search" in capsys.readouterr().out
+
+
+FULL = """
+import resource, sys
+from noptoolkit.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))  # as a full disk has it
+main(["sweep", sys.argv[1], "-j", "1"])
+"""
+
+
+def test_a_full_disk_is_one_error_and_points_are_kept(study: Path) -> None:
+    study.write_text(STUDY.replace("4, 6, 8", ", ".join(map(str, range(4, 604)))))
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(study)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "finished points are kept; make room" in done.stderr
+    assert "Traceback" not in done.stderr
+    from noptoolkit.studies import Store
+
+    with Store(study.with_suffix(".db")) as store:
+        [(count,)] = store.ask("SELECT count(*) FROM evaluations WHERE status = 'done'")
+        assert 0 < count < 600
