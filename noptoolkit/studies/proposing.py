@@ -26,7 +26,7 @@ __all__ = ["Proposer"]
 MOST_LISTED = 100_000
 """Points of a space that are listed, so that a proposal is the nearest one that is allowed and new."""
 
-MOST_REFUSED = 1_000
+MOST_REFUSED = 400
 """Proposals in a row that conditions may refuse before the search gives up."""
 
 FIRST = 10

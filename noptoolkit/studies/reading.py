@@ -74,29 +74,24 @@ def study_table(
         clause, more = _filter(text, names)
         conditions.append(clause)
         values += more
-    order, ordered = "position", list[Any]()
+    order, join, joined = "position", "", list[Any]()
     if sort is not None:
         source = names.get(sort) or _unknown(sort, names)
         way = "DESC" if descending else "ASC"
-        inner = f"FROM {source} AS s WHERE s.key = points.key AND s.name = ?" if source != "status" else ""
-        if inner:
-            order = (
-                f"(SELECT s.number {inner}) IS NULL, (SELECT s.number {inner}) {way}, "
-                f"(SELECT s.text {inner}) {way}, position"
-            )
-            ordered = [sort] * 3
-        else:
+        if source == "status":
             order = f"evaluations.status {way}, position"
+        else:
+            join = f" LEFT JOIN {source} AS s ON s.key = points.key AND s.name = ?"
+            joined = [sort]
+            order = f"s.number IS NULL, s.number {way}, s.text {way}, position"
     limit = "" if most is None else f" LIMIT {int(most)}"
-    base = " FROM points LEFT JOIN evaluations ON evaluations.key = points.key WHERE " + " AND ".join(
-        conditions
-    )
-    [(total,)] = store.ask(f"SELECT count(*){base}", values)
     rows = store.ask(
-        "SELECT points.key, points.point, evaluations.status, evaluations.error, evaluations.layout"
-        f"{base} ORDER BY {order}{limit}",
-        [*values, *ordered],
+        "SELECT points.key, points.point, evaluations.status, evaluations.error, evaluations.layout, "
+        "count(*) OVER () FROM points LEFT JOIN evaluations ON evaluations.key = points.key"
+        f"{join} WHERE {' AND '.join(conditions)} ORDER BY {order}{limit}",
+        [*joined, *values],
     )
+    total = rows[0][5] if rows else 0
     found = results_of(store, [row[0] for row in rows])
     points = [json.loads(row[1]) for row in rows]
     parameters = [one for one, source in names.items() if source == "settings"]
@@ -110,7 +105,7 @@ def study_table(
         Column("layout", shown=False),
     ]
     body = []
-    for (key, _, status, error, layout), point in zip(rows, points, strict=True):
+    for (key, _, status, error, layout, _), point in zip(rows, points, strict=True):
         told = status or "not yet"
         if error:
             told = f"failed: {error.splitlines()[0]}"
@@ -260,7 +255,8 @@ def _filter(text: str, names: dict[str, str]) -> tuple[str, list[Any]]:
     if source == "status":
         return f"coalesce(evaluations.status, 'not yet') {sign} ?", [found.value]
     column = "text" if isinstance(found.value, str) else "number"
-    clause = f"points.key IN (SELECT key FROM {source} WHERE name = ? AND {column} {sign} ?)"
+    one = f"SELECT 1 FROM {source} AS f WHERE f.key = points.key AND f.name = ? AND f.{column} {sign} ?"
+    clause = f"EXISTS ({one})"
     return clause, [found.name, found.value]
 
 

@@ -66,19 +66,19 @@ def test_several_goals_give_the_front_of_all_points() -> None:
 
 
 def test_a_smooth_goal_is_found_better_than_by_drawing() -> None:
-    found = optimise(LINES, BOWL, 40, 1)
-    drawn = sweep_all(Space(LINES, sample="random", points=40, seed=1), [BOWL])
+    found = optimise(LINES, BOWL, 25, 1)
+    drawn = sweep_all(Space(LINES, sample="random", points=25, seed=1), [BOWL])
     assert found.row.values["bowl"] < 1e-3  # type: ignore[operator]
     assert found.row.values["bowl"] < min(row.values["bowl"] for row in drawn)  # type: ignore[operator, type-var]
 
 
 def test_a_search_goes_on_as_if_it_had_not_stopped(tmp_path: Path) -> None:
-    whole = optimise(LINES, BOWL, 24, 7)
+    whole = optimise(LINES, BOWL, 17, 7)
     part = optimise(LINES, BOWL, 13, 7, store=tmp_path / "a.db")
-    rest = optimise(LINES, BOWL, 24, 7, store=tmp_path / "a.db")
-    assert (part.computed, rest.computed) == (13, 11)
+    rest = optimise(LINES, BOWL, 17, 7, store=tmp_path / "a.db")
+    assert (part.computed, rest.computed) == (13, 4)
     assert [(row.key, row.values) for row in rest.study.rows] == [(r.key, r.values) for r in whole.study.rows]
-    assert optimise(LINES, BOWL, 24, 7, store=tmp_path / "a.db").computed == 0
+    assert optimise(LINES, BOWL, 17, 7, store=tmp_path / "a.db").computed == 0
 
 
 def test_a_killed_search_goes_on(tmp_path: Path) -> None:

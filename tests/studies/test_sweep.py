@@ -1,5 +1,6 @@
 """Sweeps: nothing lost, nothing doubled, nothing computed twice; a row can be made again anywhere."""
 
+import json
 import os
 import random
 import signal
@@ -162,6 +163,19 @@ def test_a_stored_point_made_again_alone_gives_the_same_digest_and_row() -> None
         assert again.record["package_digest"] == row.record["package_digest"]
 
 
+def test_a_point_made_again_elsewhere_gives_the_same_digest_and_row(tmp_path: Path) -> None:
+    row = sweep_all(MESHES, ["all_to_all", "c_t"], store=tmp_path / "a.db")[0]
+    code = (
+        "import json, sys; from noptoolkit.studies import sweep_all\n"
+        "[row] = sweep_all(json.loads(sys.argv[1]), ['all_to_all', 'c_t'])\n"
+        "print(json.dumps([row.key, row.values, row.record]))"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(row.point)], capture_output=True, text=True, check=True
+    ).stdout
+    assert json.loads(said) == [row.key, row.values, row.record]
+
+
 def test_files_count_by_their_content(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     keys = []
@@ -277,8 +291,9 @@ def check_kill(folder: Path, moment: float) -> None:
         assert kept.ask("SELECT count(*) FROM results") == [(24,)]
 
 
-def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path) -> None:
-    check_kill(tmp_path, 0.2)
+@pytest.mark.parametrize("moment", [0.0, 0.2])
+def test_a_killed_sweep_goes_on_where_it_was(tmp_path: Path, moment: float) -> None:
+    check_kill(tmp_path, moment)
 
 
 @pytest.mark.long
