@@ -267,13 +267,12 @@ class Store:
                     base.execute("DELETE FROM claims WHERE key = ? AND owner = ?", (key, owner))
 
     def _connected(self) -> sqlite3.Connection:
-        options: dict[str, Any] = {"timeout": PATIENCE, "isolation_level": None, "check_same_thread": False}
         if self.path is None:
-            return sqlite3.connect(":memory:", **options)
+            return _connect(":memory:")
         if not self.read_only:
-            return sqlite3.connect(self.path, **options)
+            return _connect(self.path)
         place = f"{self.path.resolve().as_uri()}?mode=ro"
-        base = sqlite3.connect(place, uri=True, **options)
+        base = _connect(place, uri=True)
         try:
             base.execute("SELECT count(*) FROM sqlite_master").fetchall()
         except sqlite3.OperationalError:  # no log can be made beside it: read the file as it is
@@ -281,7 +280,7 @@ class Store:
             log = Path(f"{self.path}-wal")
             if log.is_file() and log.stat().st_size:
                 raise  # finished points are in the log
-            base = sqlite3.connect(f"{place}&immutable=1", uri=True, **options)
+            base = _connect(f"{place}&immutable=1", uri=True)
         return base
 
     def _open(self) -> None:
@@ -336,6 +335,10 @@ class Store:
             yield
         except sqlite3.DatabaseError as error:
             raise StoreError(_message(self.path, error)) from error
+
+
+def _connect(place: str | Path, *, uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(place, timeout=PATIENCE, isolation_level=None, check_same_thread=False, uri=uri)
 
 
 def value_of(number: float | None, text: str | None, missing: str | None) -> Value:
