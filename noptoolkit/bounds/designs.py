@@ -33,7 +33,7 @@ from noptoolkit.traffic import Traffic
 
 __all__ = ["Design", "FoldedClass", "demand_of", "design", "design_bound", "moore_rows"]
 
-LARGE = 4000
+LARGE = 500
 """Columns beyond which the interior-point method is quicker."""
 
 

@@ -144,7 +144,7 @@ class _Search:
         folded = FoldedClass(self.demand / self.demand.max(), self.within)
         walks = symmetric and len(folded.sources) < 0.5 * len(self.within)
         self._swaps(screens, rng)
-        if walks:
+        if walks and self.within.reach is not None:  # else distance is the right aim, and swaps do better
             self._walk(OrbitSpace(folded), solves, rng)
         if len(self.within) <= SMALL:
             whole = FoldedClass(self.demand / self.demand.max(), self.within, fold=False)

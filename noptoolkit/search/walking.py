@@ -15,7 +15,7 @@ __all__ = ["Walk"]
 RANDOM_MOVES = 0.3
 """Share of moves that do not look at prices: steered ones alone get stuck."""
 
-KNOWN = 0.04
+KNOWN = 0.1
 """What a move counts that is not solved: ruled out by prices, or known."""
 
 HEAT = 0.04

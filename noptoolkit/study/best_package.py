@@ -138,31 +138,26 @@ class BestPackage:
         """Return bounds and packages as a table."""
         columns = [
             Column("package"),
-            Column("chiplet_edge", "equal chiplet edge", unit="s", meaning="switches are free"),
-            Column("over_chiplet_edge", "over bound", form=".2f x"),
-            Column("all_edge", "equal edge, all dies", unit="s", meaning="switches pay"),
-            Column("over_all_edge", "over bound", form=".2f x"),
-            Column(
-                "wire", "equal wire", unit="s", meaning="bandwidth x length; no more than dies have room for"
-            ),
-            Column("cost", "equal cost", unit="s", meaning="no more bandwidth than dies have room for"),
+            Column("chiplet_edge", "chiplet edge", unit="s", meaning="switches are free"),
+            Column("over_chiplet_edge", "of it", form=".2f x", meaning="over the bound"),
+            Column("all_edge", "all dies", unit="s", meaning="switches pay"),
+            Column("over_all_edge", "of it", form=".2f x", meaning="over the bound"),
+            Column("wire", "wire", unit="s", meaning="bandwidth x length; no more than dies have room for"),
+            Column("cost", "cost", unit="s", meaning="no more bandwidth than dies have room for"),
             Column("step", unit="s", meaning="makespan of a step at equal chiplet edge"),
-            Column("too_long", "links too long", meaning="for UCIe, at equal chiplet edge"),
-            Column(
-                "too_full",
-                "edges too full",
-                meaning="sides of dies, or dies, without room at equal chiplet edge",
-            ),
+            Column("broken", "breaks", meaning="rules: links too long for UCIe, sides or dies without room"),
+            Column("too_long", shown=False, meaning="links too long for UCIe, at equal chiplet edge"),
+            Column("too_full", shown=False, meaning="sides of dies, or dies, without room"),
         ]
         none = Missing("-")
         rows: list[list[object]] = [
             [
-                f"bound over all topologies, {name}",
+                f"any package, {name}",
                 self.bound("chiplet edge", any_layout=every),
                 1.0 if not every else none,
                 self.bound("all edge", any_layout=every),
                 1.0 if not every else none,
-                *[none] * 5,
+                *[none] * 6,
             ]
             for name, every in (("this layout", False), ("any layout", True))
         ]
@@ -182,11 +177,17 @@ class BestPackage:
                     one.times["wire"],
                     one.times["cost"],
                     one.step,
+                    one.too_long + one.too_full,
                     one.too_long,
                     one.too_full,
                 ]
             )
-        return Table(columns, rows, title=f"Best package for {self.workload.name}", notes=self.notes())
+        return Table(
+            columns,
+            rows,
+            title=f"Best package for {self.workload.name}, at the totals of the tree as drawn",
+            notes=self.notes(),
+        )
 
     def notes(self) -> list[str]:
         """Return what a reader of the table must know besides."""
@@ -201,9 +202,10 @@ class BestPackage:
             one = best[like]
             ratio = _known(one.times[like]) / self.bound(like)
             gain = _known(first.times[like]) / _known(one.times[like])
+            more = "faster" if ratio <= 1.001 else f"more than {ratio:.2f} times faster still"
             lines.append(
                 f"{text}: the best is {one.name}, {gain:.2f} times faster than {first.name}; no package of "
-                f"these chiplets with this layout is more than {ratio:.3f} times faster still"
+                f"these chiplets with this layout is {more}"
             )
         return lines
 
