@@ -23,7 +23,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.container import Container
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerBase
-from matplotlib.ticker import EngFormatter, FuncFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator
 from matplotlib.transforms import ScaledTranslation
 from numpy.typing import ArrayLike
 
@@ -279,13 +279,20 @@ def small_type() -> float:
 
 
 def plain_numbers(ax: Axes) -> None:
-    """Label logarithmic axes with plain numbers; far from 1, with an SI prefix."""
+    """Label logarithmic axes with plain numbers; far from 1, with an SI prefix.
+
+    An axis of less than two decades has ticks at 2 and 5 too, so that it has some at all.
+    """
     prefixed = EngFormatter(sep="")
 
     def text(value: float, _: object) -> str:
         return f"{value:g}" if 1e-3 <= abs(value) < 1e5 else prefixed(value)
 
     for axis in (ax.xaxis, ax.yaxis):
+        low, high = axis.get_view_interval()
+        decimal = getattr(axis.get_transform(), "base", 0) == 10
+        if decimal and 0 < low < high < 100 * low:
+            axis.set_major_locator(LogLocator(10.0, subs=(1.0, 2.0, 5.0)))
         axis.set_major_formatter(FuncFormatter(text))
     ax.minorticks_off()
 
