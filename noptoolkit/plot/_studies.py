@@ -214,7 +214,7 @@ def parallel_coordinates(
             _write_ends(ax, float(place), scale)
         ax.set_xlim(-0.15, len(scales) - 0.6)
         ax.set_ylim(ABSENT - 0.04 if (heights < 0).any() else -0.08, 1.08)
-        ax.set_xticks(places, [textwrap.fill(scale.label.replace("_", " "), 14) for scale in scales])
+        ax.set_xticks(places, [_lines(scale.label, 14) for scale in scales])
         ax.yaxis.set_visible(False)
         for side in ("left", "bottom"):
             ax.spines[side].set_visible(False)
@@ -282,10 +282,10 @@ def scatter_matrix(
                     labelsize=small_type() - 1, labelleft=j == 0 and i > 0, labelbottom=i == count - 1
                 )
                 if i == count - 1:
-                    ax.set_xlabel(textwrap.fill(column.label.replace("_", " "), 90 // count), fontsize=small_type())
+                    ax.set_xlabel(_lines(column.label, 90 // count), fontsize=small_type())
                     ax.tick_params(axis="x", labelrotation=90 if column.levels else 0)
                 if j == 0 and i > 0:
-                    ax.set_ylabel(textwrap.fill(row.label.replace("_", " "), 90 // count), fontsize=small_type())
+                    ax.set_ylabel(_lines(row.label, 90 // count), fontsize=small_type())
         told = f"{kept} points" + (f", {left_out} without all values left out" if left_out else "")
         told += f"; darker: larger {colour.removeprefix('params.')}" if colour else ""
         named = study.name if title is None else title
@@ -391,3 +391,8 @@ def _name_points(
             ax.annotate(
                 said, (x[i], y[i]), (5, 5), textcoords="offset points", fontsize=small_type(), color=MARK
             )
+
+
+def _lines(label: str, width: int) -> str:
+    """Return a name in lines, broken between its words."""
+    return textwrap.fill(label.replace("_", " "), width)
