@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from noptoolkit.allocation import Allocation
     from noptoolkit.package import Package
     from noptoolkit.progress import Progress
-    from noptoolkit.serving import ServingCurve
+    from noptoolkit.serving import Requests, ServingCurve
     from noptoolkit.tables import Table
     from noptoolkit.workload import Workload
 
@@ -86,6 +86,10 @@ def serve(
 
     checked_report(report)
     package, workload = load_topology(topology), workload_of(on, settings)
+    length = context if prompt is None else prompt
+    requests = None  # made here, so that a wrong rate is told before anything is scheduled
+    if rate is not None:
+        requests = room.Requests(rate, length, room.Lengths(output, "geometric"))
     layout = _layout(package, workload, allocator, allocation)
     folder = None if out is None else made_folder(out)
     chosen: Any = hosts if hosts is None or hosts in ("experts", "all") else tuple(hosts.split(","))
@@ -106,7 +110,7 @@ def serve(
             experts=experts,
             resident=resident,
         )
-        stream = None if rate is None else _stream(curve, rate, output, chunk, tell)
+        stream = None if requests is None else _stream(curve, requests, output, chunk, tell)
     write_page_of([curve, *(stream or ())], report)
     show(curve.table() if as_json else curve.table(ROWS), as_json=as_json)
     for table in stream or ():
@@ -122,13 +126,12 @@ def serve(
 
 
 def _stream(
-    curve: ServingCurve, rate: float, output: int, chunk: int, tell: Progress | None
+    curve: ServingCurve, requests: Requests, output: int, chunk: int, tell: Progress | None
 ) -> tuple[Table, Table]:
     """Return the tables of continuous batching, geometric outputs, up to the largest batch that fits."""
     from noptoolkit import serving as room
 
     server, prompt = curve.server, curve.prompt
-    requests = room.Requests(rate, prompt, room.Lengths(output, "geometric"))
     most = max(min(curve.room.sequences, curve.points[-1].batch), 1)
     longest = max(prompt + output, 2)
     model = server.workload.model.context

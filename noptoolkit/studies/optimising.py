@@ -92,6 +92,12 @@ class Optimum:
         title = f"{study.name}: {', '.join(map(str, self.goals))}{limits}"
         what = "all of the space" if self.exhausted else "the best of those tried, not of the whole space"
         notes = [f"{len(study.rows):,} points, {self.computed:,} computed now, {failed:,} failed: {what}."]
+        if self.checks:
+            stages = sorted({stage for check in self.checks for stage in check.stages})
+            verified = f"; {', '.join(stages)} verified" if stages else ""
+            count = len(self.checks)
+            which = "The best" if count == 1 else f"The {count} best"
+            notes.append(f"{which}, computed again from scratch: all metrics and digests equal{verified}.")
         return Table(columns, rows, title=title, notes=notes)
 
 

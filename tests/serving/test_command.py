@@ -2,9 +2,11 @@
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from noptoolkit.cli.application import app
+from noptoolkit.errors import NopError
 
 
 def test_serve_prints_a_table() -> None:
@@ -13,3 +15,12 @@ def test_serve_prints_a_table() -> None:
     assert done.exit_code == 0, done.output
     rows = json.loads(done.stdout)["rows"]
     assert [row["batch"] for row in rows] == [1, 4]
+
+
+def test_a_wrong_rate_is_refused_before_anything_is_scheduled(monkeypatch: pytest.MonkeyPatch) -> None:
+    from noptoolkit import serving
+
+    monkeypatch.setattr(serving, "serve", lambda *given, **options: pytest.fail("a step was scheduled"))
+    done = CliRunner().invoke(app, ["serve", "mesh-4x4", "--on", "stdlib-moe", "--rate", "0"])
+    assert isinstance(done.exception, NopError)
+    assert "rate=0.0: give arrivals per second" in str(done.exception)
