@@ -28,6 +28,7 @@ from sphinx.application import Sphinx
 ROOMS = {
     "units": "Units",
     "errors": "Errors",
+    "limits": "Limits of files",
     "package": "The package graph",
     "trace": "Routing traces",
     "hypergraph": "Hypergraph of a trace",

@@ -12,7 +12,7 @@ from noptoolkit._names import did_you_mean
 from noptoolkit.errors import FormatError, NopError, UnknownNameError
 from noptoolkit.formats.results import replace_file
 from noptoolkit.studies.filters import filter_of
-from noptoolkit.studies.store import Store, value_of
+from noptoolkit.studies.store import Store, stored_table, value_of
 from noptoolkit.tables import Column, Missing, Table, value_text
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def study_table(
     )
     total = rows[0][5] if rows else 0
     found = results_of(store, [row[0] for row in rows])
-    points = [json.loads(row[1]) for row in rows]
+    points = [stored_table(row[1]) for row in rows]
     parameters = [one for one, source in names.items() if source == "settings"]
     visible = {one for one in parameters if len({json.dumps(point.get(one)) for point in points}) > 1}
     measured = [one for one, source in names.items() if source == "results"]
@@ -139,7 +139,7 @@ def diff_studies(store: Store, first: str, second: str, *, other: Store | None =
     rows = []
     for point in dict.fromkeys([*held[0], *held[1]]):
         pair = [found.get(keys.get(point, ""), {}) for keys, found in zip(held, results, strict=True)]
-        said = point_text(json.loads(point))
+        said = point_text(stored_table(point))
         lacking = [i for i, keys in enumerate(held) if point not in keys]
         if lacking:
             rows.append([said, "", *("no point" if i in lacking else "" for i in (0, 1)), None])
@@ -238,7 +238,7 @@ def _names(store: Store, study: str) -> dict[str, str]:
     found = {"status": "status"}
     first = store.ask("SELECT point FROM points WHERE study = ? ORDER BY position LIMIT 1000", (study,))
     for (point,) in first:
-        found |= dict.fromkeys(json.loads(point), "settings")
+        found |= dict.fromkeys(stored_table(point), "settings")
     rows = store.ask(
         """SELECT name FROM metrics WHERE EXISTS (SELECT 1 FROM points JOIN results
         ON results.key = points.key WHERE points.study = ? AND results.name = metrics.name)

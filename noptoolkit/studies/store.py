@@ -24,6 +24,7 @@ import numpy as np
 from noptoolkit._version import __version__
 from noptoolkit.allocation import Allocation
 from noptoolkit.errors import NopError
+from noptoolkit.limits import current
 from noptoolkit.metrics import Metric
 from noptoolkit.studies.evaluation import Evaluation, Value
 from noptoolkit.studies.quantities import as_number
@@ -31,7 +32,7 @@ from noptoolkit.studies.schema import INDICES, MIGRATIONS, TABLES, VERSION
 from noptoolkit.studies.space import Point
 from noptoolkit.tables import Missing
 
-__all__ = ["Store", "StoreError"]
+__all__ = ["Store", "StoreError", "stored_table", "stored_value"]
 
 APPLICATION = 0x4E4F5053  # "NOPS", in the header of the file
 PATIENCE = 60.0
@@ -109,7 +110,7 @@ class Store:
     def studies(self) -> dict[str, int]:
         """Return the number of points of each study, but of those whose names begin with a dot."""
         rows = self.ask("SELECT study, count(*) FROM points GROUP BY study")
-        return {name: int(count) for name, count in rows if not name.startswith(".")}
+        return {name: int(count) for name, count in rows if not str(name).startswith(".")}
 
     def metrics(self) -> dict[str, tuple[str, str, str, str]]:
         """Return title, unit, better direction and meaning of each metric that is stored."""
@@ -201,7 +202,7 @@ class Store:
     def outcome(self, key: str) -> tuple[str, dict[str, Any]]:
         """Return the error (or nothing) and the record of an evaluation."""
         [(error, record)] = self.ask("SELECT error, record FROM evaluations WHERE key = ?", (key,))
-        return str(error or ""), json.loads(record)
+        return str(error or ""), stored_table(record)
 
     def artefact(self, key: str, name: str) -> Any:
         """Return what was kept of an evaluation besides its metrics.
@@ -214,7 +215,7 @@ class Store:
         rows = self.ask("SELECT body FROM artefacts WHERE key = ? AND name = ?", (key, name))
         if not rows:
             raise StoreError(f"{self!r}: no {name!r} was kept of {key[:12]}; sweep with artefacts=[{name!r}]")
-        return json.loads(zlib.decompress(rows[0][0]))
+        return stored_value(rows[0][0])
 
     def save_layouts(self, layouts: Mapping[str, Allocation]) -> None:
         """Store layouts by the digest of what they depend on."""
@@ -333,12 +334,41 @@ class Store:
         """Turn what SQLite says into one message with a way out."""
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeError) as error:
             raise StoreError(_message(self.path, error)) from error
 
 
 def _connect(place: str | Path, *, uri: bool = False) -> sqlite3.Connection:
     return sqlite3.connect(place, timeout=PATIENCE, isolation_level=None, check_same_thread=False, uri=uri)
+
+
+def stored_value(body: str | bytes) -> Any:
+    """Return the value of stored JSON, packed or not.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged, or unpacks to more than the limit of tables.
+    """
+    try:
+        if isinstance(body, bytes):
+            unpack, most = zlib.decompressobj(), current().table_bytes
+            body = unpack.decompress(body, most)
+            if unpack.unconsumed_tail:
+                raise StoreError(f"a stored value unpacks to more than {most:,} B (table_bytes)")
+        return json.loads(body)
+    except (ValueError, TypeError, RecursionError, zlib.error) as error:
+        raise StoreError(
+            f"a stored value is damaged ({str(error)[:80]}); the store cannot be trusted"
+        ) from None
+
+
+def stored_table(body: str | bytes) -> dict[str, Any]:
+    """Return the table of stored JSON; see `stored_value`."""
+    found = stored_value(body)
+    if not isinstance(found, dict):
+        raise StoreError("a stored table is damaged; the store cannot be trusted")
+    return found
 
 
 def value_of(number: float | None, text: str | None, missing: str | None) -> Value:
@@ -360,7 +390,7 @@ def _row(key: str, name: str, value: Value) -> tuple[Any, ...]:
     return key, name, float(value), None, None
 
 
-def _message(path: Path | None, error: sqlite3.DatabaseError) -> str:
+def _message(path: Path | None, error: Exception) -> str:
     said = str(error)
     if "readonly" in said or "unable to open" in said:
         way = "it cannot be written to; copy it, or change its permissions and those of its folder"
@@ -404,7 +434,7 @@ def _packed_layout(layout: Allocation) -> bytes:
 
 
 def _unpacked_layout(body: bytes) -> Allocation:
-    content = json.loads(zlib.decompress(body))
+    content = stored_table(body)
     content["experts"] = tuple(content["experts"])
     layers = len(content["chiplet_of_expert"])
     content["replicas"] = np.array(content["replicas"], np.int64).reshape(layers, -1, 2)  # there may be none

@@ -19,7 +19,7 @@ from noptoolkit.metrics import METRICS, Metric
 from noptoolkit.studies.filters import filter_of
 from noptoolkit.studies.quantities import as_number, base_unit
 from noptoolkit.studies.reading import results_of, shown, study_name
-from noptoolkit.studies.store import Store
+from noptoolkit.studies.store import Store, stored_table
 from noptoolkit.studies.sweeping import Row
 from noptoolkit.tables import Column
 
@@ -211,7 +211,7 @@ def read_study(store: Store | str | Path, name: str | None = None, *, where: Seq
         raise NopError(f"study {chosen!r} in {store!r} has no finished point yet")
     results = results_of(store, [row[0] for row in held])
     rows = [
-        Row(key, json.loads(point), results[key], error or "", json.loads(record), True, int(position))
+        Row(key, stored_table(point), results[key], error or "", stored_table(record), True, int(position))
         for key, point, position, error, record, _ in held
     ]
     names = dict.fromkeys(name for found in results.values() for name in found)

@@ -75,24 +75,24 @@ def mutate_tree(value: Any, rng: random.Random) -> Any:
     for _ in range(rng.choice((1, 1, 2, 3))):
         places = _places(value)
         if not places:
-            return rng.choice(NASTY)
+            return _nasty(rng)
         holder, key = rng.choice(places)
         match rng.randrange(8):
             case 0 | 1 | 2:
-                holder[key] = rng.choice(NASTY)
+                holder[key] = _nasty(rng)
             case 3:
                 del holder[key]
             case 4:
                 other, there = rng.choice(places)
                 with_value = other[there] if _has(other, there) else None
-                holder[key] = with_value if _is_json(with_value) else None
-                value = json.loads(json.dumps(value)) if _is_json(value) else value  # nothing is shared
+                copied = json.dumps(with_value) if _is_json(with_value) else "null"  # nothing is shared
+                holder[key] = json.loads(copied)
             case 5 if isinstance(holder, list):
                 holder.insert(key, holder[key])
             case 5:
                 holder[str(rng.choice(NASTY))[:5_000]] = holder.pop(key)
             case 6:
-                holder[key] = [holder[key]] * rng.choice((1, 2, 300))
+                holder[key] = [holder[key], *([0] * rng.choice((0, 1, 300)))]
             case _:
                 deep: Any = holder[key]
                 for _ in range(rng.choice((1, 40, 150))):
@@ -132,6 +132,12 @@ def mutate_zip(
             for name, content in members:
                 archive.writestr(name.replace("\0", "") or "_", content)
     return target.getvalue()
+
+
+def _nasty(rng: random.Random) -> Any:
+    """Return one of the nasty values, of which lists are new ones: they will be changed."""
+    value = rng.choice(NASTY)
+    return json.loads(json.dumps(value)) if isinstance(value, list | dict) else value
 
 
 def _short(value: Any) -> Any:
