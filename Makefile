@@ -8,7 +8,7 @@ OUT ?= out
 .PHONY: demo test browser check long coverage lowest pythons format bench docs linkcheck clean
 
 demo: $(VENV)/.installed
-	$(BIN)/noptoolkit compare mozart-nop-tree mesh-4x4 torus-4x4 --on qwen3-30b-a3b --on gpt-oss-20b -o $(OUT)/
+	$(BIN)/noptoolkit compare mozart-nop-tree mesh-4x4 torus-4x4 --on qwen3-30b-a3b --on gpt-oss-20b -o $(OUT)/ --report $(OUT)/report.html
 
 test: check
 	MPLBACKEND=Agg $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
@@ -63,7 +63,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[report]'
 	@echo "compiling kernels, once"
 	@$(BIN)/noptoolkit compare mesh-4x4 --on stdlib-moe >/dev/null 2>&1
 	@$(BIN)/python -c "from noptoolkit import load_topology; from noptoolkit.simulate import Sampling, simulate; simulate(load_topology('mesh-4x4'), 'uniform', rate=0.1, sampling=Sampling(period=10))"

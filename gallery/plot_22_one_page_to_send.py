@@ -7,6 +7,9 @@ pointing, the schedule, certificates, how to reproduce it. Its map is drawn as p
 load of a dispatch on both packages.
 """
 
+import tempfile
+from pathlib import Path
+
 import noptoolkit as nop
 from noptoolkit import plot
 
@@ -18,5 +21,6 @@ plot.loads([run.dispatch for run in result.runs])
 # %%
 # The whole of it, to be opened from disk; :doc:`the guide </howto/send-a-result>` shows one that is alive.
 
-result.to_html("report.html")
-print(len(result.runs), "runs on one page")
+page = Path(tempfile.mkdtemp()) / "report.html"
+result.to_html(page)
+print(f"{len(result.runs)} runs on one page of {page.stat().st_size / 1e6:.1f} MB")
