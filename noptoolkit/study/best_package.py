@@ -139,9 +139,9 @@ class BestPackage:
         columns = [
             Column("package"),
             Column("chiplet_edge", "chiplet edge", unit="s", meaning="switches are free"),
-            Column("over_chiplet_edge", "of it", form=".2f x", meaning="over the bound"),
+            Column("over_chiplet_edge", "of it", form=".2f", meaning="over the bound"),
             Column("all_edge", "all dies", unit="s", meaning="switches pay"),
-            Column("over_all_edge", "of it", form=".2f x", meaning="over the bound"),
+            Column("over_all_edge", "of it", form=".2f", meaning="over the bound"),
             Column("wire", "wire", unit="s", meaning="bandwidth x length; no more than dies have room for"),
             Column("cost", "cost", unit="s", meaning="no more bandwidth than dies have room for"),
             Column("step", unit="s", meaning="makespan of a step at equal chiplet edge"),

@@ -30,7 +30,7 @@ def uniform(size):
 LOOSE = {(5, 3): 1.077, (7, 3): 1.042, (7, 5): 1.020}
 
 
-@pytest.mark.parametrize("size", [3, 4, 5, 6, 7])
+@pytest.mark.parametrize("size", [3, 4, 5, 6, pytest.param(7, marks=pytest.mark.long)])
 def test_all_connected_graphs_of_the_atlas(size):
     for ports in range(2, size):
         bound = ports_bound(uniform(size), ports, 1.0)

@@ -24,7 +24,7 @@ def uniform(size, amount=1e9):
     return Traffic(tuple(f"e{i}" for i in range(size)), amount * (1 - np.eye(size)), name="uniform")
 
 
-@pytest.mark.parametrize(("size", "ports"), [(4, 2), (5, 3), (6, 3)])
+@pytest.mark.parametrize(("size", "ports"), [(4, 2), (5, 3), pytest.param(6, 3, marks=pytest.mark.long)])
 def test_small_classes_are_enumerated(size, ports):
     within = TopologyClass(tuple(f"e{i}" for i in range(size)), ports, 1e9, "single")
     found = search(within, uniform(size), solves=4000)
@@ -55,7 +55,7 @@ def test_free_split_is_the_design_itself():
 
 def test_sixteen_chiplets_without_a_reach_come_near_the_bound():
     found = search(
-        grid_class(4, ports=4, bandwidth="1 GB/s", links="single"), uniform(16), solves=40, screens=40_000
+        grid_class(4, ports=4, bandwidth="1 GB/s", links="single"), uniform(16), solves=10, screens=40_000
     )
     assert found.time <= 6.88  # 6.727 is the best known, 6.5 the bound
     assert found.verify()
@@ -64,7 +64,7 @@ def test_sixteen_chiplets_without_a_reach_come_near_the_bound():
 
 def test_a_reach_and_wire_are_kept():
     within = grid_class(4, ports=4, reach=2, wire=40, bandwidth="1 GB/s", links="single")
-    found = search(within, uniform(16), solves=30, screens=3000)
+    found = search(within, uniform(16), solves=6, screens=900)
     assert fits(within, found.edges)
     assert sum(n * within.length[a, b] for a, b, n in found.edges) <= 40
     assert found.bound.time <= found.time
@@ -133,11 +133,11 @@ def test_too_many_graphs_are_not_listed():
 
 FILE = """
 schema = 1
-name = "six"
+name = "four"
 [class]
 rows = 2
-columns = 3
-ports = 3
+columns = 2
+ports = 2
 bandwidth = "1 GB/s"
 links = "single"
 [traffic]
@@ -156,16 +156,16 @@ def test_the_command(tmp_path):
     assert "every graph of the class was looked at" in found.stdout
     package = nop.load_topology(best)
     flow = nop.congestion(package, nop.traffic.all_to_all(package, "1 GB"))
-    assert flow.time == pytest.approx(7 / 3)
+    assert flow.time == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("ports = 3", "port = 3", "'port' is not known; did you mean 'ports'"),
+        ("ports = 2", "port = 2", "'port' is not known; did you mean 'ports'"),
         ("rows = 2", 'rows = "2"', "is of the wrong type"),
         ("rows = 2\n", "", "has no rows"),
-        ("ports = 3", "ports = 1", "holds no connected package"),
+        ("ports = 2", "ports = 1", "holds no connected package"),
         ('bytes = "1 GB"', 'kind = "all-to-al"', "did you mean 'all-to-all'"),
         ('bytes = "1 GB"', 'kind = "matrix"\nmatrix = [[0, 1], [1, 0]]', "give"),
         ("schema = 1", "schema = 7", "schema"),
