@@ -330,6 +330,10 @@ def _wanted(
 
 
 def _best(study: Study, goals: tuple[Goal, ...], limits: tuple[Filter, ...]) -> tuple[Row, ...]:
+    if all(row.error for row in study.rows):
+        raise NopError(
+            f"all {len(study.rows):,} points of the search failed, the first: {study.rows[0].error}"
+        )
     inside = best_points(study, str(goals[0]), [limit.text for limit in limits])
     if len(goals) == 1:
         return inside.rows[:1]

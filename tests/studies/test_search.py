@@ -149,6 +149,11 @@ def test_points_that_fail_are_spent_and_told() -> None:
     assert any(row.error for row in found.study.rows)
 
 
+def test_a_search_all_of_whose_points_fail_says_why() -> None:
+    with pytest.raises(NopError, match=r"all 2 points of the search failed, the first: .* how fast"):
+        optimise(MESHES, "step", 2)
+
+
 def test_the_check_of_the_best_finds_what_is_wrong() -> None:
     [row] = sweep_all({**MESHES, "params.rows": 2, "params.columns": 2}, ["links", "c_t"])
     assert verify_row(row).values == row.values
