@@ -12,6 +12,11 @@ From the package and the traffic alone it asks:
   the cheapest trees of small sets, and cuts for large ones?
 
 What is too much to follow or to price again is named in the `Verification`.
+
+What is assumed, and not derived again: the package and the traffic are those that were meant; the numbers of
+the result's vertices, arcs and resources (its ``network``), whose ends, capacities and shares of parallel
+channels are compared with the package; float64 arithmetic, to ``tolerance``; that scipy's shortest paths are
+shortest; and, in the bound, that a message to a set costs at least the cheapest tree or cut that is priced.
 """
 
 from __future__ import annotations
