@@ -3,12 +3,11 @@ A study of trees and meshes
 ===========================
 
 Many designs, one question: how fast is a uniform all-to-all, and what does the network cost? The sweep is
-kept in a store; with a file in its place the next run computes nothing twice. The front, the parallel axes
-and the pairs of columns are pictures of what the store holds.
+kept in a store; with a file in its place the next run computes nothing twice.
 """
 
 from noptoolkit import plot
-from noptoolkit.studies import Space, Store, best_points, difference, pareto_front, read_study, sweep
+from noptoolkit.studies import Space, Store, best_points, difference, pareto_front, read_study, sweep_all
 
 space = Space(
     {
@@ -16,7 +15,6 @@ space = Space(
         "params.groups": [2, 4, 8],
         "params.experts_per_group": [2, 4, 8],
         "params.rows": 4,
-        "params.columns": 4,
         "params.link_bandwidth": ["64 GB/s", "96 GB/s", "128 GB/s", "256 GB/s", "512 GB/s"],
         "params.uplink_bandwidth": ["128 GB/s", "512 GB/s"],
         "workload": "olmoe-1b-7b",
@@ -24,22 +22,10 @@ space = Space(
     },
     where="params.groups * params.experts_per_group == 16",
 )
-store = Store(None)  # or a file
-for _row in sweep(space, ["uniform", "links", "total_bandwidth"], store=store):
-    pass
+store = Store(None)
+sweep_all(space, ["uniform", "links", "total_bandwidth"], store=store)
 study = read_study(store)
-print(study)
-
-# %%
-# The Pareto front of time and bandwidth, and the best under a limit.
-
-front = pareto_front(study, ["uniform", "total_bandwidth"])
-print(front.table(12))
-plot.front(front)
-
-# %%
-best = best_points(study, "uniform", "total_bandwidth <= 6 TB/s")
-print(best.table(5))
+plot.front(pareto_front(study, ["uniform", "total_bandwidth"]))
 
 # %%
 # Every design as a line: darker lines are slower.
@@ -47,11 +33,11 @@ print(best.table(5))
 plot.parallel_coordinates(study, colour="uniform")
 
 # %%
-plot.scatter_matrix(
-    study, names=["params.link_bandwidth", "uniform", "links", "total_bandwidth"], colour="uniform"
-)
+plot.scatter_matrix(study, names=["uniform", "links", "total_bandwidth"], colour="uniform")
 
 # %%
-# What changed between the best and the cheapest design: each input alone, last, and its share of the change.
+# The best under a limit, and what changed between it and the cheapest: alone, last, and as shares.
 
+best = best_points(study, "uniform", "total_bandwidth <= 6 TB/s")
+print(best.table(5))
 print(difference(best.row, best_points(study, "total_bandwidth").row, store=store).table())
