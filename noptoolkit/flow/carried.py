@@ -4,8 +4,8 @@ Unicast demand is followed along its rule (`FlowResult.forwarding`): what is sen
 the part of each receiver; the same sweep with the demand of one sender at a time gives the part of each
 sender. Messages to sets are followed along their trees. A copy that serves several members counts for its
 sender once and for each of those members in full; of a reduction, a sum counts for its receiver once and for
-each of those whose parts are in it. A flow of the optimal routing may carry more than its demand, on channels
-that do not limit it: what goes nowhere is nobody's, so parts can add up to less than the load.
+each of those whose parts are in it. A flow of the optimal routing on a large package may go round on
+channels that do not limit it: what goes nowhere is nobody's, so parts can add up to less than the load.
 """
 
 from __future__ import annotations

@@ -89,6 +89,7 @@ def solve_program(
             solution = _by_shares(small, solution, tol, deadline)
         if solution is None or _gap(small, solution) > tol:
             solution = _better(solution, first_order(small))
+        solution = _straightened(small, solution)
     elif is_sparse(program):
         folded, small = None, program
         solution = solve_path_columns(program, tol=tol, deadline=deadline, report=report)
@@ -110,6 +111,14 @@ def solve_program(
         solution.limited,
         solution.bound_method,
     )
+
+
+def _straightened(program: FlowProgram, solution: Solution) -> Solution:
+    """Return a solution without the circulations that an interior point leaves in its flow."""
+    from noptoolkit.flow.optimal.compiled_circulations import without_circulations
+
+    flow = without_circulations(program, solution.flow)
+    return replace(solution, flow=flow, time=min(program.time(flow.sum(axis=0)), solution.time))
 
 
 def _by_shares(program: FlowProgram, before: Solution | None, tol: float, deadline: float) -> Solution | None:
