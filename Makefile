@@ -17,7 +17,7 @@ test: check
 # a Chromium for the tests of the report page; without one they are skipped
 browser:
 	@command -v chromium-headless-shell chromium google-chrome >/dev/null || \
-	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium-headless-shell; } || \
+	  { timeout 60 apt-get update -qq && timeout 120 apt-get install -y -qq --no-install-recommends chromium-headless-shell; } || \
 	  echo "no Chromium could be installed: the tests of the report page in a browser are skipped"
 
 check: $(VENV)/.developer
@@ -70,5 +70,5 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 	@touch $@
 
 $(VENV)/.developer: $(VENV)/bin/python pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e '.[dev]'
 	@touch $@ $(VENV)/.installed

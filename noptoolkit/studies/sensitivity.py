@@ -6,9 +6,9 @@ Both draw a design of their own over the axes of a space, each axis being one di
   by two thirds of its range. ``mu`` is the mean change of the metric for the whole range of a parameter,
   ``mu_star`` the mean of its size (Campolongo et al., Environ. Model. Softw. 22(10), 2007), ``sigma`` its
   standard deviation: large where parameters act together, or not in proportion. N (D + 1) points.
-* *Sobol* (Math. Comput. Simul. 55, 2001; the design of Saltelli, Comput. Phys. Commun. 181(2), 2010): shares
-  of the metric's variance over the space, ``S1`` by a parameter alone, ``ST`` with all that it takes part in.
-  N (D + 2) points; the estimates may leave 0 to 1 by about their interval.
+* *Sobol* (Math. Comput. Simul. 55, 2001; the design of Saltelli, Computer Physics Communications 181(2),
+  2010): shares of the metric's variance over the space, ``S1`` by a parameter alone, ``ST`` with all that it
+  takes part in. N (D + 2) points; the estimates may leave 0 to 1 by about their interval.
 
 They apply to parameters that vary independently: a space whose conditions leave out points of the design is
 refused, and so is a design with a point that failed. Morris needs an order of the values, Sobol none.

@@ -11,7 +11,7 @@ import pytest
 
 from noptoolkit.errors import NopWarning
 
-LONG = ("15_the_papers_table", "08_a_streaming_step", "10_scaling", "19_which_batch_loads_experts")
+LONG = ("15_the_papers_table", "08_a_streaming_step", "10_scaling", "21_which_batch_loads_experts")
 ALL = sorted((Path(__file__).parents[2] / "gallery").glob("plot_*.py"))
 SCRIPTS = [
     pytest.param(path, marks=pytest.mark.long if path.stem.endswith(LONG) else (), id=path.stem)
