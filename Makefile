@@ -27,7 +27,7 @@ check: $(VENV)/.developer
 	$(BIN)/codespell noptoolkit docs gallery benchmarks README.md CONTRIBUTING.md CHANGELOG.md
 
 # what is too long for every change: long proofs, coverage, the lowest versions declared, other Pythons
-long: check coverage lowest pythons
+long: check docs coverage lowest pythons
 	MPLBACKEND=Agg HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -q -m long
 
 coverage: $(VENV)/.developer
