@@ -104,15 +104,21 @@ def layouts_found_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def steps_found_once() -> Iterator[None]:
-    """Give a run the step that an earlier run of the session found for the same question.
+STEPS: dict[object, tuple[StepSchedule, list[warnings.WarningMessage]]] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def steps_found_once(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Give a run the step that an earlier run of the group ``runs`` found for the same question.
 
     Only to what asks for steps inside the library: `noptoolkit.schedule` itself, which `tests/step` calls,
     answers every time anew. Warnings are said again.
     """
+    if _group_of(request.node.nodeid) != "runs":
+        yield
+        return
     find: Callable[..., StepSchedule] = stages.schedule
-    known: dict[object, tuple[StepSchedule, list[warnings.WarningMessage]]] = {}
+    known = STEPS
 
     def schedule_once(
         package: Package, workload: Workload, allocation: Allocation | None = None, **options: Any

@@ -76,7 +76,7 @@ def hex_ramp(steps: int, *, dark: bool = False) -> list[str]:
     Examples
     --------
     >>> hex_ramp(3)
-    ['#fde9a8', '#b7377a', '#1e1049']
+    ['#fde2a3', '#ba3878', '#0e0b2b']
     """
     ramp = quantity_ramp(steps)
     if dark:
