@@ -20,10 +20,13 @@ check_numba_threads()
 
 if TYPE_CHECKING:
     from noptoolkit import (
+        bounds,
         formats,
         physical,
         plans,
         plot,
+        report,
+        search,
         serving,
         simulate,
         studies,
@@ -102,6 +105,7 @@ __all__ = [
     "Traffic",
     "Workload",
     "allocate",
+    "bounds",
     "check_deadlock",
     "collective",
     "compare",
@@ -123,6 +127,7 @@ __all__ = [
     "save_trace",
     "schedule",
     "schedule_graph",
+    "search",
     "serving",
     "simulate",
     "studies",
