@@ -31,8 +31,7 @@ TOGETHER: dict[str, tuple[str, ...]] = {
         *("test_cli", "test_pipeline.py", "test_lazy_runs.py", "test_readme.py", "study/", "README.md"),
         *("docs/test_docs_blocks.py", "plot/test_gallery.py"),
     ),
-    # test_halves stood still, twice, in a worker that had run the commands before; why is not known yet
-    "step": ("step/", "scheduling/", "contracts/test_policies.py", "topology/test_halves.py"),
+    "step": ("step/", "scheduling/", "contracts/test_policies.py"),
     "simulate": ("simulate/", "contracts/test_plots.py"),
     "collectives": ("collectives/",),
     "allocation": ("allocation/", "contracts/test_allocators.py"),

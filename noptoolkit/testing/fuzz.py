@@ -247,25 +247,38 @@ def main(words: Sequence[str] | None = None) -> int:
     for name in formats:
         if name not in TARGETS:
             parser.error(f"no format named {name!r}; known: {', '.join(TARGETS)}")
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (given.megabytes * 1_000_000, hard))
-    print(HEAD)
-    count = 0
-    for name in formats:
-        report = attack(name, given.cases, given.seed, seconds=given.seconds, only=given.only)
-        print(report.row(), flush=True)
-        kinds: dict[str, Finding] = {}
-        for finding in report.findings:
-            kinds.setdefault(finding.what.partition(":")[0], finding)
-        for what, finding in kinds.items():
-            number = sum(one.what.startswith(what) for one in report.findings)
-            print(f"  {number} x {finding}")
-            if given.keep is not None:
-                given.keep.mkdir(parents=True, exist_ok=True)
-                place = given.keep / f"{name}-{given.seed}-{finding.case}{TARGETS[name].suffix}"
-                place.write_bytes(finding.data)
-        count += len(report.findings)
-    return 1 if count else 0
+    with _memory(given.megabytes):
+        print(HEAD)
+        found = [_printed(name, given) for name in formats]
+    return int(any(found))
+
+
+@contextmanager
+def _memory(megabytes: int) -> Iterator[None]:
+    """Limit the address space of the process for a while: whoever comes after needs it, OpenBLAS for one."""
+    before, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (megabytes * 1_000_000, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (before, hard))
+
+
+def _printed(name: str, given: argparse.Namespace) -> bool:
+    """Attack a format, print what came of it, keep the files of findings; return whether there are any."""
+    report = attack(name, given.cases, given.seed, seconds=given.seconds, only=given.only)
+    print(report.row(), flush=True)
+    kinds: dict[str, Finding] = {}
+    for finding in report.findings:
+        kinds.setdefault(finding.what.partition(":")[0], finding)
+    for what, finding in kinds.items():
+        number = sum(one.what.startswith(what) for one in report.findings)
+        print(f"  {number} x {finding}")
+        if given.keep is not None:
+            given.keep.mkdir(parents=True, exist_ok=True)
+            place = given.keep / f"{name}-{given.seed}-{finding.case}{TARGETS[name].suffix}"
+            place.write_bytes(finding.data)
+    return bool(report.findings)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Mutants of sound files: every reader reads or refuses them."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -52,5 +53,7 @@ def test_findings_are_found_and_made_small(
     assert fuzz._outcome("plan", path, b"xx", 0.05) == "refused"
     assert fuzz._smaller("plan", path, b"abcdefg7hij", "KeyError at ?: 7", 0.2) == b"7"
     monkeypatch.undo()
+    before = resource.getrlimit(resource.RLIMIT_AS)
     assert main(["quantity", "plan", "--cases", "3", "--seed", "1"]) == 0
+    assert resource.getrlimit(resource.RLIMIT_AS) == before, "what runs next has less memory"
     assert "findings" in capsys.readouterr().out
