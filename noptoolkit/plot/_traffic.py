@@ -56,7 +56,7 @@ def traffic(
     'Bytes per pair (MB)'
     >>> plt.close(ax.figure)
     """
-    bytes_of = delivered(traffic)
+    bytes_of = traffic.delivered()
     factor, unit = multiple_of(bytes_of, "B")
     top = (float(bytes_of.max()) if vmax is None else vmax) * factor
     sources, sinks = np.flatnonzero(bytes_of.any(axis=1)), np.flatnonzero(bytes_of.any(axis=0))
@@ -118,20 +118,3 @@ def _bars(
         total = f"{format_quantity(rows.sum(), 'B')} in all"
         heading(ax, traffic.name if title is None else title, [origin_note(total, traffic.origin)])
         return ax
-
-
-def delivered(traffic: Traffic) -> Floats:
-    """Return the bytes that each endpoint has for each other, multicasts and reductions included."""
-    total = np.array(traffic.demand, dtype=float)
-    for sets, reverse in ((traffic.multicast, False), (traffic.reduction, True)):
-        if sets is None or not len(sets):
-            continue
-        reached = sets.contains(len(traffic.endpoints))
-        for root in np.unique(sets.root):
-            mine = sets.root == root
-            part = sets.bytes[mine] @ reached[mine]
-            if reverse:
-                total[:, root] += part
-            else:
-                total[root] += part
-    return total

@@ -8,7 +8,7 @@ from dataclasses import replace
 from noptoolkit.flow import FlowResult
 from noptoolkit.report.charts import matrix
 from noptoolkit.report.gantt import MOST_BARS, gantt
-from noptoolkit.report.maps import MapRun, delivered, map_section
+from noptoolkit.report.maps import MapRun, map_section
 from noptoolkit.report.page import Block, Chart, Page, Section
 from noptoolkit.report.provenance import assumptions, certificates, reproduce, stamps
 from noptoolkit.report.verdict import verdict
@@ -118,7 +118,7 @@ def _matrices(runs: Sequence[Run]) -> list[Chart]:
             if name not in run.computed:
                 continue
             traffic = getattr(run, name).traffic
-            values = delivered(traffic)
+            values = traffic.delivered()
             if not values.any():
                 continue
             total = format_quantity(float(values.sum()), "B")

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from noptoolkit._arrays import Floats
 from noptoolkit.collectives import CollectiveResult
 from noptoolkit.flow import FlowResult
 from noptoolkit.package import Package
@@ -17,7 +16,7 @@ from noptoolkit.report.page import SHADES, Block, Section
 from noptoolkit.step import StepSchedule
 from noptoolkit.traffic import Traffic
 
-__all__ = ["MapRun", "View", "delivered", "map_section"]
+__all__ = ["MapRun", "View", "map_section"]
 
 MOST_FACING = 24  # others that a node lists at most
 
@@ -74,27 +73,9 @@ def map_section(runs: Sequence[MapRun]) -> tuple[Section, dict[str, Any]]:
     return section, data
 
 
-def delivered(traffic: Traffic) -> Floats:
-    """Return the bytes that each endpoint has for each other, messages to sets counted for each member."""
-    total = np.array(traffic.demand, dtype=float)
-    for sets, reverse in ((traffic.multicast, False), (traffic.reduction, True)):
-        if sets is None or not len(sets):
-            continue
-        reached = sets.contains(len(traffic.endpoints))
-        for root in np.unique(sets.root):
-            mine = sets.root == root
-            part = sets.bytes[mine] @ reached[mine]
-            if reverse:
-                total[:, root] += part
-            else:
-                total[root] += part
-    np.fill_diagonal(total, 0.0)
-    return total
-
-
 def _facing(traffic: Traffic, package: Package) -> dict[str, Any]:
     """Return to whom each node sends and from whom it receives, the most first."""
-    matrix = delivered(traffic)
+    matrix = traffic.delivered()
     place = [package.index[name] for name in traffic.endpoints]
     found: dict[str, Any] = {}
     for key, rows in (("goes", matrix), ("comes", matrix.T)):

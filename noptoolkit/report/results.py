@@ -18,7 +18,7 @@ from noptoolkit.plans import Planning
 from noptoolkit.report.charts import bars, curves, matrix
 from noptoolkit.report.comparison import comparison_page, run_sections
 from noptoolkit.report.gantt import gantt
-from noptoolkit.report.maps import MapRun, View, delivered, map_section
+from noptoolkit.report.maps import MapRun, View, map_section
 from noptoolkit.report.page import Block, Chart, Page, Section, write_page
 from noptoolkit.report.provenance import assumptions, certificates, reproduce, stamps
 from noptoolkit.report.verdict import schedule_sentences
@@ -238,7 +238,7 @@ def _flow(one: FlowResult, parts: Parts) -> None:
         f"{one.bottleneck or 'nothing'} limits it. {_left(one.time, one.time_bound)}"
     )
     parts.tables.append(one.table(None))
-    values = delivered(one.traffic)
+    values = one.traffic.delivered()
     if values.any():
         said = f"{name}: {format_quantity(float(values.sum()), 'B')} in all"
         key = parts.key("traffic")

@@ -139,6 +139,27 @@ class Traffic:
         if not (sizes.min(initial=0.0) >= 0 and math.isfinite(total)):
             raise WorkloadError(f"traffic {self.name!r}: bytes must be not negative, and finite in total")
 
+    def delivered(self) -> Floats:
+        """Return the bytes that each endpoint has for each other, in B, [endpoints, endpoints].
+
+        Messages to sets count for each member, reductions for each part. What an endpoint has for itself
+        crosses no channel and is 0.
+        """
+        total = np.array(self.demand, dtype=float)
+        for sets, reverse in ((self.multicast, False), (self.reduction, True)):
+            if sets is None or not len(sets):
+                continue
+            reached = sets.contains(len(self.endpoints))
+            for root in np.unique(sets.root):
+                mine = sets.root == root
+                part = sets.bytes[mine] @ reached[mine]
+                if reverse:
+                    total[:, root] += part
+                else:
+                    total[root] += part
+        np.fill_diagonal(total, 0.0)
+        return total
+
     def on(self, package: Package) -> Traffic:
         """Return this traffic for another package with the same endpoints.
 

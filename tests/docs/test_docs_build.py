@@ -42,7 +42,7 @@ def test_pages_build_without_a_warning(tmp_path: Path) -> None:
 
 def modules_with_a_model() -> list[str]:
     """Return the modules whose docstring has more than a line, of the rooms that have one, at any depth."""
-    other = {"plot", "drawing", "report", "notebook", "errors", "cli", "__main__"}
+    other = {"plot", "drawing", "report", "notebook", "errors", "cli", "testing", "__main__"}
     found = []
     for path in sorted((ROOT / "noptoolkit").rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts

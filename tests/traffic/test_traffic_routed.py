@@ -87,6 +87,17 @@ def test_combine_is_dispatch_backwards(degree: str) -> None:
     assert back.name == f"combine ({degree})"
 
 
+@pytest.mark.parametrize("root", [True, False])
+def test_sets_deliver_what_separate_copies_do(root: bool) -> None:
+    package = star(8, root)
+    layout = allocate(TRACE, package, method="contiguous")
+    for make in (dispatch, combine):
+        apart = make(package, TRACE, layout, token_bytes=2, degree="chiplets").demand.copy()
+        np.fill_diagonal(apart, 0.0)
+        sets = make(package, TRACE, layout, token_bytes=2, degree="in-network")
+        np.testing.assert_allclose(sets.delivered(), apart, rtol=1e-12)
+
+
 @pytest.mark.parametrize("leaves", [63, 64, 70, 130])
 def test_bit_sets_of_large_packages(leaves: int) -> None:
     package = star(leaves, True)
