@@ -8,7 +8,6 @@ import pytest
 import noptoolkit as nop
 from noptoolkit import Package, RoutingTrace, plot
 from noptoolkit.allocation import Allocation
-from noptoolkit.plot._traffic import delivered
 from noptoolkit.traffic import all_to_all, combine, dispatch
 
 
@@ -33,8 +32,8 @@ def test_multicasts_count_at_each_destination(tree: Package) -> None:
     layout = Allocation(tree.experts, [[0, 1, 2, 3]])
     kwargs = {"token_bytes": 1000.0}
     for make in (dispatch, combine):
-        network = delivered(make(tree, trace, layout, degree="in-network", **kwargs))
-        copies = delivered(make(tree, trace, layout, degree="chiplets", **kwargs))
+        network = make(tree, trace, layout, degree="in-network", **kwargs).delivered()
+        copies = make(tree, trace, layout, degree="chiplets", **kwargs).delivered()
         assert network == pytest.approx(copies)
 
 
