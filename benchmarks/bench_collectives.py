@@ -26,8 +26,8 @@ import numpy as np
 
 from noptoolkit import Package
 from noptoolkit.collectives import CollectiveResult, Request, collective
-from noptoolkit.collectives.cuts import spreading_cut
-from noptoolkit.collectives.integer_graph import integer_graph
+from noptoolkit.collectives.exact.cuts import spreading_cut
+from noptoolkit.collectives.exact.integer_graph import integer_graph
 from noptoolkit.network import flow_network
 from noptoolkit.topology import mesh, torus
 

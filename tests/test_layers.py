@@ -39,7 +39,17 @@ LAYERS = [
 ]
 """A room imports from lower layers only, never from its own layer."""
 
-SUB_ROOMS = {"flow": [{"bounds"}, {"optimal", "trees"}, {"verification", "widths"}, {""}]}
+SUB_ROOMS = {
+    "collectives": [
+        {"exact"},
+        {"values"},
+        {"prices", "algorithms"},
+        {"groups", "verification"},
+        {"kinds"},
+        {""},
+    ],
+    "flow": [{"bounds"}, {"optimal", "trees"}, {"verification", "widths"}, {""}],
+}
 """Layers of the folders inside a room; "" are the files of the room itself."""
 
 LAYER_OF = {room: i for i, rooms in enumerate(LAYERS) for room in rooms}

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from noptoolkit._arrays import Floats, Ints
-from noptoolkit.collectives.schedule import CollectiveSchedule
+from noptoolkit.collectives.values.schedule import CollectiveSchedule
 from noptoolkit.errors import RoutingError
 
 __all__ = ["ChunkRun", "arc_latency", "dependences", "run_in_chunks"]

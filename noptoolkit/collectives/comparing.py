@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from noptoolkit._pictures import Reported
-from noptoolkit.collectives.classic import ALGORITHMS
+from noptoolkit.collectives.algorithms.classic import ALGORITHMS
 from noptoolkit.collectives.result import CollectiveResult
 from noptoolkit.collectives.solving import collective
 from noptoolkit.errors import RoutingError

@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from noptoolkit.collectives.answers import Answer
-from noptoolkit.collectives.requests import Request, check_members
 from noptoolkit.collectives.result import CollectiveResult
-from noptoolkit.collectives.schedule import CollectiveSchedule, TreeRows, schedule_of_trees
 from noptoolkit.collectives.solving import assemble, bounds_of
-from noptoolkit.collectives.theorems import GIVEN
+from noptoolkit.collectives.values.answers import Answer
+from noptoolkit.collectives.values.requests import Request, check_members
+from noptoolkit.collectives.values.schedule import CollectiveSchedule, TreeRows, schedule_of_trees
+from noptoolkit.collectives.values.theorems import GIVEN
 from noptoolkit.errors import FormatError, RoutingError
 from noptoolkit.network import FlowNetwork, flow_network
 from noptoolkit.package import Package

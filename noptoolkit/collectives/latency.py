@@ -21,7 +21,7 @@ import numpy as np
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit.collectives.chunks import arc_latency, run_in_chunks
 from noptoolkit.collectives.result import CollectiveResult
-from noptoolkit.collectives.schedule import CollectiveSchedule, TreeRows, schedule_of_trees
+from noptoolkit.collectives.values.schedule import CollectiveSchedule, TreeRows, schedule_of_trees
 from noptoolkit.errors import RoutingError
 from noptoolkit.network import FlowNetwork
 from noptoolkit.tables import Column, Table

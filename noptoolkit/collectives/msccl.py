@@ -12,8 +12,8 @@ from collections import defaultdict
 from typing import Any
 
 from noptoolkit.collectives.exports import chunk_counts
-from noptoolkit.collectives.requests import Request
 from noptoolkit.collectives.result import CollectiveResult
+from noptoolkit.collectives.values.requests import Request
 from noptoolkit.errors import FormatError, RoutingError
 from noptoolkit.package import Package
 

@@ -9,23 +9,23 @@ from dataclasses import replace
 import numpy as np
 
 from noptoolkit._arrays import Floats
-from noptoolkit.collectives.answers import Answer, ProvedBound
-from noptoolkit.collectives.columns import generate_columns
-from noptoolkit.collectives.exchange import exchange_all
-from noptoolkit.collectives.folding import MOST_CLASSES, mix
-from noptoolkit.collectives.integer_graph import shares_halves
-from noptoolkit.collectives.pricing import Groups, groups_of
-from noptoolkit.collectives.relaying import lay_groups
-from noptoolkit.collectives.requests import Request
-from noptoolkit.collectives.reweighing import reweigh
-from noptoolkit.collectives.spanning import all_reduce_by_strength
-from noptoolkit.collectives.spreading import member_nodes, spread_or_collect
-from noptoolkit.collectives.steiner import all_reduce_at_switches, capable_relays
-from noptoolkit.collectives.streams import stream_from_one
-from noptoolkit.collectives.symmetry import Symmetry, symmetry_of
-from noptoolkit.collectives.theorems import OPEN, TREES
-from noptoolkit.collectives.two_phases import reduce_then_gather
-from noptoolkit.collectives.volume import Averaged, ascend
+from noptoolkit.collectives.exact.integer_graph import shares_halves
+from noptoolkit.collectives.groups.columns import generate_columns
+from noptoolkit.collectives.groups.folding import MOST_CLASSES, mix
+from noptoolkit.collectives.groups.relaying import lay_groups
+from noptoolkit.collectives.groups.reweighing import reweigh
+from noptoolkit.collectives.groups.volume import Averaged, ascend
+from noptoolkit.collectives.kinds.exchange import exchange_all
+from noptoolkit.collectives.kinds.spanning import all_reduce_by_strength
+from noptoolkit.collectives.kinds.spreading import member_nodes, spread_or_collect
+from noptoolkit.collectives.kinds.steiner import all_reduce_at_switches, capable_relays
+from noptoolkit.collectives.kinds.streams import stream_from_one
+from noptoolkit.collectives.kinds.two_phases import reduce_then_gather
+from noptoolkit.collectives.prices.pricing import Groups, groups_of
+from noptoolkit.collectives.prices.symmetry import Symmetry, symmetry_of
+from noptoolkit.collectives.values.answers import Answer, ProvedBound
+from noptoolkit.collectives.values.requests import Request
+from noptoolkit.collectives.values.theorems import OPEN, TREES
 from noptoolkit.network import FlowNetwork
 
 __all__ = ["solve_optimally"]

@@ -9,9 +9,9 @@ import numpy as np
 
 from noptoolkit._arrays import Floats
 from noptoolkit._pictures import Reported, picture_of
-from noptoolkit.collectives.answers import CollectiveCut
-from noptoolkit.collectives.requests import Request
-from noptoolkit.collectives.schedule import CollectiveSchedule
+from noptoolkit.collectives.values.answers import CollectiveCut
+from noptoolkit.collectives.values.requests import Request
+from noptoolkit.collectives.values.schedule import CollectiveSchedule
 from noptoolkit.network import FlowNetwork
 from noptoolkit.package import Package
 from noptoolkit.routing.busiest import busiest_resources

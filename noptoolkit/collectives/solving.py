@@ -11,12 +11,12 @@ import numpy as np
 
 from noptoolkit._arrays import Floats
 from noptoolkit._names import did_you_mean, resolve
-from noptoolkit.collectives.answers import Answer, ProvedBound
-from noptoolkit.collectives.classic import ALGORITHMS, steps_of
+from noptoolkit.collectives.algorithms.classic import ALGORITHMS, steps_of
 from noptoolkit.collectives.optimum import solve_optimally
-from noptoolkit.collectives.requests import Request, Shares, check_members, kind_of
 from noptoolkit.collectives.result import CollectiveResult, CollectiveStatus
-from noptoolkit.collectives.theorems import NOTHING
+from noptoolkit.collectives.values.answers import Answer, ProvedBound
+from noptoolkit.collectives.values.requests import Request, Shares, check_members, kind_of
+from noptoolkit.collectives.values.theorems import NOTHING
 from noptoolkit.errors import InfeasibleError, RoutingError, UnknownNameError, WorkloadError
 from noptoolkit.network import FlowNetwork, flow_network
 from noptoolkit.package import Package, expect_package
@@ -112,7 +112,7 @@ def collective(
         Package whose channels, crossbars and ports are the capacities.
     kind
         ``broadcast``, ``reduce``, ``scatter``, ``gather``, ``all-gather``, ``reduce-scatter``,
-        ``all-reduce``, ``all-to-all`` or ``send``; see `noptoolkit.collectives.requests` for what each
+        ``all-reduce``, ``all-to-all`` or ``send``; see `noptoolkit.collectives.values.requests` for what each
         moves.
     size
         Bytes of the whole buffer, such as ``"64 MB"``; ``None`` is the sum of ``shares``.

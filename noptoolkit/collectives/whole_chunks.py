@@ -13,10 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from noptoolkit._arrays import Ints
-from noptoolkit.collectives.answers import Answer, ProvedBound
+from noptoolkit.collectives.groups.reweighing import commodities_of, without_empty_trees
 from noptoolkit.collectives.result import CollectiveResult
-from noptoolkit.collectives.reweighing import commodities_of, without_empty_trees
 from noptoolkit.collectives.solving import assemble
+from noptoolkit.collectives.values.answers import Answer, ProvedBound
 from noptoolkit.errors import RoutingError
 
 __all__ = ["in_whole_chunks"]

@@ -7,8 +7,9 @@ these all-reduces alone on the network, whatever the routing of the tokens. Load
 of the buffers, so one schedule serves all sizes.
 
 For a lower bound over all schedules of an all-reduce, in trees or not, prices y >= 0 on the resources give
-the least cost of a byte (`noptoolkit.collectives.pricing`), and the time alone on the network is at least the
-bound of the all-reduces themselves, from a cut or from prices. Both leave out switches that add or copy.
+the least cost of a byte (`noptoolkit.collectives.prices.pricing`), and the time alone on the network is at
+least the bound of the all-reduces themselves, from a cut or from prices. Both leave out switches that
+add or copy.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 from noptoolkit._arrays import Floats
 from noptoolkit.allocation import Allocation
 from noptoolkit.collectives import CollectiveResult, Request, collective
-from noptoolkit.collectives.pricing import groups_of
+from noptoolkit.collectives.prices.pricing import groups_of
 from noptoolkit.package import Package
 
 __all__ = ["GradientSum", "all_reduce_among", "all_reduce_of_copies", "holders_of"]

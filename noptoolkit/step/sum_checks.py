@@ -1,7 +1,7 @@
 """A second look at the all-reduces of gradients of a step: schedule, loads, times and what prices say.
 
 The schedule and its bound are those of `noptoolkit.collectives.verification`. Costs under prices are computed
-again from networkx distances and by recursive contraction (`noptoolkit.collectives.bound_checks`).
+again from networkx distances and by recursive contraction (`collectives.verification.bound_checks`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from noptoolkit._arrays import Floats
-from noptoolkit.collectives.bound_checks import least_cost
+from noptoolkit.collectives.verification.bound_checks import least_cost
 from noptoolkit.errors import RoutingError
 from noptoolkit.network import flow_network
 from noptoolkit.step.step import Step

@@ -6,8 +6,8 @@ from collective_cases import complete, grid, hypercube, ring, star
 
 from noptoolkit import Package, topology
 from noptoolkit.collectives import ALGORITHMS, Request, collective, compare_algorithms
+from noptoolkit.collectives.algorithms.classic import steps_of
 from noptoolkit.collectives.chunks import run_in_chunks
-from noptoolkit.collectives.classic import steps_of
 from noptoolkit.collectives.latency import crossover, with_latency
 from noptoolkit.errors import RoutingError
 from noptoolkit.network import flow_network

@@ -7,8 +7,8 @@ from seeds import seeds
 
 from noptoolkit import Chiplet, Link, Memory, Package, Switch
 from noptoolkit.collectives import KINDS, Request, collective
-from noptoolkit.collectives.pricing import groups_of
-from noptoolkit.collectives.symmetry import symmetry_of
+from noptoolkit.collectives.prices.pricing import groups_of
+from noptoolkit.collectives.prices.symmetry import symmetry_of
 from noptoolkit.network import flow_network
 
 

@@ -1,0 +1,1 @@
+"""Algorithms of today, in synchronous steps, to measure against the optimum."""

@@ -1,0 +1,1 @@
+"""Many operations at once, over the same channels: trees, their amounts, and a certified gap."""
