@@ -329,6 +329,11 @@ def _memory(step: PlanStep) -> float | Missing:
     return Missing("package has no memory") if step.memory is None else step.memory.total
 
 
+def _energy(step: PlanStep) -> float | Missing:
+    known = len(step.energy.unknown) < 3
+    return step.energy.total if known else Missing("no energies given")
+
+
 def _fits(step: PlanStep) -> str | Missing:
     if step.memory is None:
         return Missing("package has no memory")
@@ -360,6 +365,14 @@ METRICS |= {
         "higher",
         _of_plan(lambda step: step.mfu),
         "model FLOPs over what all ranks could compute at their peak in the plan's step",
+        usual=False,
+    ),
+    "plan_energy": Metric(
+        "energy of the plan's step",
+        "J",
+        "lower",
+        _of_plan(_energy),
+        "dynamic energy of one step of the parallel plan, of what the package has figures for",
         usual=False,
     ),
     "plan_memory": Metric(

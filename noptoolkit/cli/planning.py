@@ -63,6 +63,9 @@ def plan(
     copies: Annotated[
         Copies, typer.Option(help="With --routed: a copy of a token for each expert, or for each chiplet.")
     ] = "experts",
+    energy_per_flop: Annotated[
+        str | None, typer.Option(help="With show: energy of one operation, such as '0.5 pJ'.")
+    ] = None,
     objective: Annotated[str, typer.Option(help="step, or memory: least on the fullest rank.")] = "step",
     budget: Annotated[
         str | None, typer.Option(help="Memory that a rank may use, such as '72 GB'; all of it if not given.")
@@ -101,7 +104,13 @@ def plan(
         workload = workload_of(on, settings, mode, sequences, length, None)
         shown = plan_of(" ".join(what[1:]), micro_batches=micro_batches, folded=folded)
         trace = workload.trace if routed else None
-        result = plan_step(shown, workload, machine, constants=known, trace=trace, copies=copies)
+        result = plan_step(
+            *(shown, workload, machine),
+            constants=known,
+            trace=trace,
+            copies=copies,
+            energy_per_flop=energy_per_flop,
+        )
         table = result.table()
     else:
         if routed:

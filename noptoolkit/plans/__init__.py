@@ -15,7 +15,8 @@ from noptoolkit.plans.pipelines import pipeline
 from noptoolkit.plans.place_search import communication_time, place
 from noptoolkit.plans.placing import Placement, nested_order, placed
 from noptoolkit.plans.plan import RECOMPUTES, ParallelPlan
-from noptoolkit.plans.plan_step import PlanStep, plan_step
+from noptoolkit.plans.plan_result import PlanStep
+from noptoolkit.plans.plan_step import plan_step
 from noptoolkit.plans.planner import Planning, best_plans
 from noptoolkit.plans.stages import Chunk, chunks_of, stage_layers
 

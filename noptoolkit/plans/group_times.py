@@ -3,7 +3,7 @@
 Groups of a dimension are alike: n members that are ``stride`` ranks apart, as many groups as cover all ranks.
 Their time is proportional to the bytes, so that one number per kind, n and stride serves every plan:
 
-* on machines of two levels it is a closed form (`noptoolkit.plans.two_levels`), exact for the graph;
+* on machines of two levels a closed form (`noptoolkit.plans.two_levels`), where its time meets its bound;
 * elsewhere `noptoolkit.collective` solves the groups together, with its certificate, when first asked for.
   Before that, `GroupTimes.bound` gives what no schedule can beat: the ports of a chiplet, and for an
   all-to-all the distance that its bytes must travel over all the bandwidth there is.
@@ -26,22 +26,28 @@ from noptoolkit._names import did_you_mean
 from noptoolkit.collectives import collective
 from noptoolkit.errors import PlanError
 from noptoolkit.network import flow_network
+from noptoolkit.nodes import link_energy
 from noptoolkit.package import Package
 from noptoolkit.plans.placing import Placement, rank_chiplets
-from noptoolkit.plans.two_levels import TwoLevels, two_levels
+from noptoolkit.plans.two_levels import TREES, Ask, TwoLevels, two_levels_of
 
-__all__ = ["Family", "GroupTimes", "Interval", "chiplets_of", "family_groups"]
+__all__ = ["Family", "GroupTimes", "Interval", "chiplets_of", "family_groups", "joules_of"]
 
 
 class Interval(NamedTuple):
-    """A time that is reached, and one that no schedule can beat."""
+    """Per byte of a member: a time that is reached, its energy, and a time that no schedule can beat.
+
+    Parameters
+    ----------
+    reached, bound
+        In s/B.
+    joules
+        On all links, in J/B; links that state none count nothing.
+    """
 
     reached: float
     bound: float
-
-    def scaled(self, factor: float) -> Interval:
-        """Return both times a factor."""
-        return Interval(factor * self.reached, factor * self.bound)
+    joules: float = 0.0
 
 
 NOTHING = Interval(0.0, 0.0)
@@ -97,6 +103,18 @@ def family_groups(world: int, size: int, stride: int, inner: int = 1, outer: int
         grid = np.arange(world).reshape(outer, size // inner, -1, inner, stride)
         return np.moveaxis(grid, (2, 4), (1, 2)).reshape(-1, size)
     return np.moveaxis(np.arange(world).reshape(-1, size, stride), 1, 2).reshape(-1, size)
+
+
+def joules_of(package: Package, load: Floats) -> float:
+    """Return the energy of loads on channels, in J; a link that states none counts nothing.
+
+    Parameters
+    ----------
+    load
+        Bytes on each of the package's channels, [channels].
+    """
+    each = np.array([link_energy(package.links[channel.link], 1.0) for channel in package.channels])
+    return float(each @ load)
 
 
 @dataclass(eq=False)
@@ -167,7 +185,7 @@ class GroupTimes:
     @cached_property
     def levels(self) -> TwoLevels | None:
         """The machine of two levels that the package is, if it is one."""
-        return two_levels(self.package, self.chiplets)
+        return two_levels_of(self.package)
 
     @property
     def solved(self) -> int:
@@ -230,11 +248,20 @@ class GroupTimes:
         return groups
 
     def _closed(self, family: Family) -> Interval | None:
+        """Return the time of a family on two levels; None elsewhere, and where time and bound differ."""
         levels = self.levels
         if levels is None:
             return None
-        time = levels.time(family.kind, self._groups(family))
-        return None if time is None else Interval(time, time)
+        places = {chiplet.name: i for i, chiplet in enumerate(self.package.chiplets)}
+        groups = np.array([places[name] for name in self.chiplets])[self._groups(family)]
+        if family.kind == "send":
+            ask = Ask("send", 1.0, np.stack([groups[:, :-1].ravel(), groups[:, 1:].ravel()], axis=1))
+        else:
+            ask = Ask(family.kind, float(family.size) if family.kind in TREES else 1.0, groups)
+        laid, bound = levels.lay([ask]), levels.bound([ask])
+        if laid.time > bound * (1 + 1e-9):
+            return None
+        return Interval(laid.time, min(bound, laid.time), levels.joules(laid))
 
     def _solved(self, family: Family) -> Interval:
         groups = self._groups(family)
@@ -245,7 +272,8 @@ class GroupTimes:
         if family.kind == "send":
             names = [list(pair) for group in names for pair in itertools.pairwise(group)]
         result = collective(self._bare, family.kind, whole, groups=names, time_limit=limit)
-        return Interval(result.time / size, max(result.time_bound / size, self._cheap(family)))
+        bound = max(result.time_bound / size, self._cheap(family))
+        return Interval(result.time / size, bound, joules_of(self._bare, result.load) / size)
 
     @cached_property
     def _bare(self) -> Package:

@@ -1,6 +1,6 @@
 """How long the collectives of a plan take on its package, all groups at once, with a bound for each.
 
-* Packages of two levels (`noptoolkit.plans.node_levels`): closed form, at any size.
+* Packages of two levels (`noptoolkit.plans.two_levels`): closed form, at any size.
 * Others, ``effort="certified"``: the engines of `noptoolkit.collectives` for trees and of `noptoolkit.flow`
   for messages, on the package without its memory stacks, each within ``tol`` or as near as the time limit
   allows.
@@ -25,15 +25,15 @@ from noptoolkit.errors import PlanError
 from noptoolkit.flow import congestion
 from noptoolkit.package import Package
 from noptoolkit.plans.exchanges import Exchange
-from noptoolkit.plans.node_levels import Ask, two_levels_of
+from noptoolkit.plans.group_times import joules_of
 from noptoolkit.plans.placing import Placement
+from noptoolkit.plans.two_levels import TREES, Ask, two_levels_of
 from noptoolkit.traffic import from_matrix
 
 __all__ = ["Effort", "ExchangeTime", "PlanNetwork"]
 
 Effort = Literal["quick", "certified"]
 EFFORTS: tuple[Effort, ...] = ("quick", "certified")
-TREES = ("all-gather", "reduce-scatter", "all-reduce")
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,21 @@ class ExchangeTime:
         How the time was found.
     bottleneck
         What sets it.
+    joules
+        Energy on the links of the schedule found, in J; links that state none count nothing.
     """
 
     time: float = field(metadata={"unit": "s"})
     bound: float = field(metadata={"unit": "s"})
     method: str = ""
     bottleneck: str = ""
+    joules: float = field(default=0.0, metadata={"unit": "J"})
 
     def times(self, factor: float) -> ExchangeTime:
         """Return the time of so many times the bytes."""
-        return ExchangeTime(self.time * factor, self.bound * factor, self.method, self.bottleneck)
+        return ExchangeTime(
+            self.time * factor, self.bound * factor, self.method, self.bottleneck, self.joules * factor
+        )
 
 
 class PlanNetwork:
@@ -84,7 +89,7 @@ class PlanNetwork:
     >>> found = exchanges_of(place.plan, workload.model, workload.batch)
     >>> dispatch = next(e for e in found if e.name == "dispatch")
     >>> print(f"{1e6 * network.time(dispatch, place).time:.1f} us")
-    97.9 us
+    88.1 us
     """
 
     def __init__(
@@ -107,8 +112,10 @@ class PlanNetwork:
             return one.times(exchange.size)
         found = [self._of_kind("all-to-all", members, shares) for shares in exchange.shares]
         worst = max(found, key=lambda each: each.time)
-        mean = [float(np.mean([getattr(each, name) for each in found])) for name in ("time", "bound")]
-        return ExchangeTime(mean[0], mean[1], worst.method, worst.bottleneck)
+        time, bound, joules = (
+            float(np.mean([getattr(each, name) for each in found])) for name in ("time", "bound", "joules")
+        )
+        return ExchangeTime(time, bound, worst.method, worst.bottleneck, joules)
 
     def together(self, exchanges: Sequence[Exchange], placement: Placement) -> ExchangeTime:
         """Return how long several exchanges take that start at the same time, each as often as it says.
@@ -149,8 +156,9 @@ class PlanNetwork:
 
     def _solve(self, asks: list[Ask]) -> ExchangeTime:
         if self.levels is not None:
-            time, bottleneck = self.levels.time(asks)
-            return ExchangeTime(time, self.levels.bound(asks), "two levels", bottleneck)
+            laid = self.levels.lay(asks)
+            bound = min(self.levels.bound(asks), laid.time)
+            return ExchangeTime(laid.time, bound, "two levels", laid.bottleneck, self.levels.joules(laid))
         trees = [ask for ask in asks if ask.kind in TREES]
         if self.effort == "quick":
             return self._quick(asks)
@@ -165,9 +173,9 @@ class PlanNetwork:
         traffic = from_matrix(self.bare, matrix)
         limit = self.time_limit if routing == "optimal" else None
         found = congestion(self.bare, traffic, routing=routing, tol=self.tol, time_limit=limit)
-        return ExchangeTime(
-            found.time, found.time_bound, f"flow, {found.routing}", str(found.bottleneck or "")
-        )
+        joules = joules_of(self.bare, found.load)
+        place = str(found.bottleneck or "")
+        return ExchangeTime(found.time, found.time_bound, f"flow, {found.routing}", place, joules)
 
     def _matrix(self, asks: Sequence[Ask]) -> Floats:
         names = [chiplet.name for chiplet in self.bare.chiplets]
@@ -199,7 +207,8 @@ class PlanNetwork:
             time_limit=self.time_limit,
             trees=False,
         )
-        return ExchangeTime(found.time, found.time_bound, found.method, found.bottleneck)
+        joules = joules_of(self.bare, found.load)
+        return ExchangeTime(found.time, found.time_bound, found.method, found.bottleneck, joules)
 
     def _quick(self, asks: Sequence[Ask]) -> ExchangeTime:
         straight = [ask for ask in asks if ask.kind not in TREES]
@@ -210,7 +219,7 @@ class PlanNetwork:
             if len(straight) == len(asks):
                 break
         best = min(options, key=lambda option: option.time)
-        return ExchangeTime(best.time, self.quick_bound(asks), "shortest paths", best.bottleneck)
+        return ExchangeTime(best.time, self.quick_bound(asks), "shortest paths", best.bottleneck, best.joules)
 
     def quick_bound(self, asks: Sequence[Ask]) -> float:
         """Return what the links of each chiplet, and equal prices on all channels, prove at once, in s."""

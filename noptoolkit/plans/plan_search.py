@@ -14,9 +14,9 @@ from noptoolkit.plans.group_times import Family, GroupTimes
 from noptoolkit.plans.memory import PlanMemory, Room, plan_memory
 from noptoolkit.plans.plan import ParallelPlan
 from noptoolkit.plans.plan_bounds import Bounds, Pass
-from noptoolkit.plans.plan_step import exposed_of, makespan_of_costs
 from noptoolkit.plans.space import PlanFamily, PlanSpace, Variant
 from noptoolkit.plans.step_costs import LayerCosts, PlanCosts, costs_of
+from noptoolkit.plans.step_times import exposed_of, makespan_of_costs
 
 __all__ = ["VARIANT_CLASSES", "Planned", "Search", "Searched"]
 

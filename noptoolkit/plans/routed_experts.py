@@ -25,7 +25,7 @@ from noptoolkit.workload import Batch, MoEModel
 __all__ = ["RoutedExperts", "routed_experts"]
 
 Passes = dict[str, tuple[float, float]]
-"""Seconds of a layer and micro-batch by dimension, forward and backward."""
+"""Seconds or joules of a layer and micro-batch by dimension, forward and backward."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,15 @@ class RoutedExperts:
         Tokens of the busiest member over the mean, the mean over the trace's layers.
     copies
         What is sent, see `noptoolkit.plans.dispatched_bytes`.
+    joules
+        Energy of a layer and micro-batch on the links, in all stages at once, in J.
     """
 
     reached: Passes
     bound: Passes
     busiest: float
     copies: Copies
+    joules: Passes
 
 
 def routed_experts(
@@ -81,14 +84,15 @@ def routed_experts(
     place = Placement(plan, package, tuple(chiplets), "by order")
     reached: Passes = {}
     bound: Passes = {}
+    joules: Passes = {}
     for exchange in exchanges_of(plan, model, batch, copies=copies, trace=trace, owner=owner):
         if exchange.dimension not in ("ep", "etp"):
             continue
         way = int(exchange.direction == "backward")
         found = network.time(exchange, place)
-        for passes, seconds in ((reached, found.time), (bound, found.bound)):
+        for passes, value in ((reached, found.time), (bound, found.bound), (joules, found.joules)):
             spent = list(passes.get(exchange.dimension, (0.0, 0.0)))
-            spent[way] += exchange.times * seconds
+            spent[way] += exchange.times * value
             passes[exchange.dimension] = (spent[0], spent[1])
     busiest = float(np.mean(chosen.max(axis=1) / chosen.mean(axis=1)))
-    return RoutedExperts(reached, bound, busiest, copies)
+    return RoutedExperts(reached, bound, busiest, copies, joules)

@@ -30,11 +30,11 @@ from noptoolkit.plans.constants import Rates, StepConstants, rates_of
 from noptoolkit.plans.group_times import GroupTimes
 from noptoolkit.plans.memory import plan_memory
 from noptoolkit.plans.plan import ParallelPlan
-from noptoolkit.plans.plan_step import exposed_of, makespan_of_costs
 from noptoolkit.plans.planner import best_plans
 from noptoolkit.plans.rank_work import model_flops
 from noptoolkit.plans.space import divisors
 from noptoolkit.plans.step_costs import PlanCosts, costs_of
+from noptoolkit.plans.step_times import exposed_of, makespan_of_costs
 from noptoolkit.progress import Progress
 from noptoolkit.tables import Column, Table
 from noptoolkit.topology import dgx_h100

@@ -20,7 +20,6 @@ from noptoolkit.plans.plan_search import VARIANT_CLASSES, Search
 from noptoolkit.plans.plan_step import plan_step, rooms_of_ranks
 from noptoolkit.plans.planner import best_plans
 from noptoolkit.plans.space import PlanSpace
-from noptoolkit.plans.two_levels import two_levels
 from noptoolkit.workload import MoEModel, Workload
 
 MEASURED = StepConstants(
@@ -62,25 +61,17 @@ def small(sequences: int = 8) -> Workload:
 @pytest.mark.parametrize(("size", "stride"), [(2, 1), (4, 1), (4, 2), (2, 4), (8, 1)])
 def test_two_levels_are_what_the_collectives_engine_finds(kind: str, size: int, stride: int) -> None:
     package = machine(2, 4)
-    levels = two_levels(package, package.experts)
-    assert levels is not None
+    times = GroupTimes(package)
     ranks = family_groups(8, size, stride)
     names = [[package.experts[i] for i in group] for group in ranks]
     if kind == "send":
         names = [[a, b] for group in names for a, b in pairwise(group)]
     whole = 1e9 * (size if kind in ("all-gather", "reduce-scatter") else 1)
     found = collective(package, kind, whole, groups=names)
-    time = levels.time(kind, ranks)
-    assert time is not None
+    time = times.bound(Family(kind, size, stride))
+    assert times.is_known(Family(kind, size, stride))  # in closed form
     assert found.time_bound / 1e9 * (1 - 1e-9) <= time <= found.time / 1e9 * (1 + 1e-9)
     assert math.isclose(time, found.time / 1e9, rel_tol=0.01)
-
-
-def test_what_is_no_machine_of_two_levels_is_none() -> None:
-    mesh = topology.mesh(2, 4)
-    assert two_levels(mesh, mesh.experts) is None
-    uneven = machine(2, 4).with_link_bandwidth("gpu0<->fabric", 40e9)
-    assert two_levels(uneven, uneven.experts) is None
 
 
 @pytest.mark.parametrize("folded", [True, False])
