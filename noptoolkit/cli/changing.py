@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -110,6 +110,7 @@ def what_if(
     folder = None if out is None else made_folder(out)
     tables: list[Table] = []
     drawn: list[Upgrade | Ladder] = []
+    others: list[Any] = []  # on the page only
     with progress() as tell:
         one: Run | None = None
         if on is not None:
@@ -141,17 +142,20 @@ def what_if(
                     progress=tell,
                 )
                 tables.append(best.table())
+                others.append(best)
             if link is None and budget is None:
                 ladders = [flow.ladder(rungs, progress=tell) for flow in flows]
                 tables += [each.table() for each in ladders]
                 drawn += ladders
         if one is not None and part is not None:
             tell(f"step with {part} faster")
-            tables.append(upgrade_step(one, part, times).table())
+            others.append(upgrade_step(one, part, times))
+            tables.append(others[-1].table())
         if one is not None and step:
-            tables.append(what_limits(one, factor=times, jobs=jobs, progress=tell).table())
+            others.append(what_limits(one, factor=times, jobs=jobs, progress=tell))
+            tables.append(others[-1].table())
         written = () if folder is None else write_what_if(tables, drawn, folder)
-    write_page_of([*([one] if one is not None else []), *drawn, *tables], report)
+    write_page_of([*drawn, *others, *([one] if one is not None else []), *tables], report)
     if as_json:
         print_json({"schema": 1, "tables": [table.as_json() for table in tables]})
     else:

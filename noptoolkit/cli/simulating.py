@@ -106,7 +106,7 @@ def simulate(
                 seen = room.check(
                     flow, router=router, routing=routing, rng=seed, allow_deadlock=allow_deadlock
                 )
-                results += [flow, seen.run]
+                results.append(seen)
                 table = seen.table()
                 layout = f"layout: {stages.allocation.method or 'of a file'}"
                 found.append(replace(table, notes=(layout, *table.notes)))
@@ -129,10 +129,10 @@ def simulate(
                 bound = room.load_bound(package, pattern, router=router)
                 rates = [float(x) for x in np.linspace(0.1, 1.0, 10) * min(1.0, 1.05 * bound)]
                 curve = room.latency_curve(package, pattern, rates, threads=threads, progress=tell, **common)
-                results.append(curve)
                 table = curve.table()
                 limit = f"no routing carries more than {bound:.4g} flits per cycle and source"
                 found.append(replace(table, notes=(*table.notes, limit)))
+                results += [curve, found[-1]]
                 if folder is not None:
                     written += _curve(curve, bound, folder)
     write_page_of(results, report)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noptoolkit._arrays import Floats
+from noptoolkit._pictures import Reported
 from noptoolkit.errors import RoutingError, raise_collected
 from noptoolkit.flow.evaluation import congestion
 from noptoolkit.flow.result import FlowResult
@@ -33,7 +34,7 @@ __all__ = ["BestWidths", "best_widths", "search_of"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class BestWidths:
+class BestWidths(Reported):
     """Result of `best_widths`: where a budget goes, the time that it buys, and a bound on what any use buys.
 
     Parameters

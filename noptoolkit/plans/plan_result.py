@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from noptoolkit._arrays import Floats, Ints
+from noptoolkit._pictures import Reported
 from noptoolkit.package import Package
 from noptoolkit.plans.constants import Rates, StepConstants, rates_of
 from noptoolkit.plans.memory import PlanMemory
@@ -28,7 +29,7 @@ __all__ = ["PlanStep"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class PlanStep:
+class PlanStep(Reported):
     """The step of a plan on a package.
 
     Parameters
@@ -117,11 +118,14 @@ class PlanStep:
         return self.flops / (self.time * self.peak)
 
     @cached_property
+    def busy(self) -> Floats:
+        """Seconds that each pipeline rank computes and communicates in the pipeline, [pp]."""
+        return self._by_rank(self.costs.forward + self.costs.backward + self.costs.talk.sum(1))
+
+    @cached_property
     def busiest(self) -> int:
         """Pipeline rank that is busy longest."""
-        return int(
-            np.argmax(self._by_rank(self.costs.forward + self.costs.backward + self.costs.talk.sum(1)))
-        )
+        return int(np.argmax(self.busy))
 
     def _by_rank(self, per_stage: Floats) -> Floats:
         p = self.plan.pp

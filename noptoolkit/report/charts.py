@@ -91,17 +91,21 @@ def curves(
     y: Column,
     dashed: Sequence[tuple[str, float]] = (),
     level: Sequence[tuple[str, float]] = (),
-    logarithmic: bool = False,
+    smooth: Sequence[str] = (),
+    marks: Sequence[str] = (),
+    logarithmic_y: bool = False,
     table: Table | None = None,
-    steps: bool = False,
 ) -> Chart:
-    """Return lines with their points; upright dashes at ``dashed``, level ones at ``level``."""
+    """Return lines with their points; upright dashes at ``dashed``, level ones at ``level``.
+
+    Lines of the names in ``smooth`` show no points, those in ``marks`` nothing else.
+    """
     from bokeh.models import HoverTool, Label, PanTool, Span, WheelZoomTool
 
     by, x_unit = scaled([v for _, xs, _ in lines for v in xs], x.unit)
     to, y_unit = scaled([v for _, _, ys in lines for v in ys], y.unit)
-    kind = "log" if logarithmic else "linear"
-    made = figure(height=340, x=_with(x.heading, x_unit), y=_with(y.heading, y_unit), x_axis_type=kind)
+    kind = "log" if logarithmic_y else "linear"
+    made = figure(height=340, x=_with(x.heading, x_unit), y=_with(y.heading, y_unit), y_axis_type=kind)
     drawn = []
     for i, (name, xs, ys) in enumerate(lines):
         colour = PALETTE[i % len(PALETTE)]
@@ -112,12 +116,25 @@ def curves(
             "name": [visible(name)] * int(seen.sum()),
         }
         label = {"legend_label": visible(name)} if len(lines) > 1 else {}
-        made.line("x", "y", source=data, line_color=colour, line_width=2, **label)
-        drawn.append(made.scatter("x", "y", source=data, color=colour, size=7, **label))
+        if name not in marks:
+            made.line("x", "y", source=data, line_color=colour, line_width=2, **label)
+        seen_as = {"alpha": 0.0} if name in smooth else label
+        drawn.append(made.scatter("x", "y", source=data, color=colour, size=7, **seen_as))
+    everywhere = [by * float(v) for _, xs, _ in lines for v in xs if np.isfinite(v)]
+    middle = (min(everywhere) + max(everywhere)) / 2 if everywhere else 0.0
     for name, at in dashed:
         made.add_layout(Span(location=by * at, dimension="height", line_dash="dashed", name="ink"))
         made.add_layout(
-            Label(x=by * at, y=8, y_units="screen", text=name, text_font_size="11px", x_offset=4, name="ink")
+            Label(
+                x=by * at,
+                y=268,
+                y_units="screen",
+                text=name,
+                text_font_size="11px",
+                name="ink",
+                text_align="right" if by * at > middle else "left",
+                x_offset=-4 if by * at > middle else 4,
+            )
         )
     for name, at in level:
         made.add_layout(Span(location=to * at, dimension="width", line_dash="dashed", name="ink"))
@@ -133,8 +150,15 @@ def curves(
     if len(lines) > 1:
         made.legend.click_policy = "hide"
         made.legend.background_fill_alpha = 0.6
-        made.legend.location = "top_left"
+        made.legend.location = "top_right" if _falls(lines[0][2]) else "top_left"
+    if not logarithmic_y:
+        made.y_range.start = 0
     return Chart(key, title, words, item_of(made, key), table, 340, controls=True)
+
+
+def _falls(values: Any) -> bool:
+    known = [float(value) for value in values if np.isfinite(value)]
+    return bool(known) and known[0] > known[-1]
 
 
 def points(

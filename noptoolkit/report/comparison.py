@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from noptoolkit.flow import FlowResult
 from noptoolkit.report.charts import matrix
 from noptoolkit.report.gantt import MOST_BARS, gantt
-from noptoolkit.report.maps import MapRun, map_section
+from noptoolkit.report.maps import MapRun, View, map_section
 from noptoolkit.report.page import Block, Chart, Page, Section
 from noptoolkit.report.provenance import assumptions, certificates, reproduce, stamps
 from noptoolkit.report.verdict import verdict
 from noptoolkit.stages import Run
-from noptoolkit.step import StepSchedule
 from noptoolkit.study import Comparison
 from noptoolkit.tables import Column, Table
 from noptoolkit.units import format_quantity
 
-__all__ = ["comparison_page", "run_sections"]
+__all__ = ["CLICKED", "DELIVERED", "breakdown_table", "comparison_page", "run_parts"]
 
 FLOWS = ("dispatch", "combine", "uniform")
+DELIVERED = "What is delivered, not what channels carry: a copy counts for each that it is for."
+CLICKED = "A click on a bar sets the map to its time and place; ctrl and wheel zoom."
 
 
 def comparison_page(result: Comparison, command: Sequence[str] | str = "") -> Page:
@@ -57,81 +57,76 @@ def comparison_page(result: Comparison, command: Sequence[str] | str = "") -> Pa
     )
 
 
-def run_sections(runs: Sequence[Run]) -> tuple[list[Section], dict[str, object]]:
-    """Return map, traffic and schedule of runs: of the stages that are computed."""
+def run_parts(runs: Sequence[Run]) -> tuple[list[MapRun], list[Chart], list[Chart]]:
+    """Return maps, traffic matrices and Gantt charts of runs: of the stages that are computed."""
     seen: list[MapRun] = []
-    charts: list[Chart] = []
-    planned = [run for run in runs if "plan" in run.computed]
-    each = MOST_BARS // max(len(planned), 1)
+    schedules: list[Chart] = []
+    each = MOST_BARS // max(sum("plan" in run.computed for run in runs), 1)
+    many = len({run.given.name for run in runs}) > 1
     for i, run in enumerate(runs):
-        views: dict[str, FlowResult | StepSchedule] = {
+        views: dict[str, View] = {
             name: getattr(run, name)
             for name in FLOWS
             if name in run.computed and getattr(run, name).traffic.endpoints
         }
-        key = ""
+        charts = {}
         if "plan" in run.computed:
-            key = f"gantt-{i}"
+            charts["step"] = f"gantt-{i}"
             views["step"] = run.plan
-            many = len({one.given.name for one in runs}) > 1
-            name = f"{run.package.name}, {run.given.name}" if many else run.package.name
-            charts.append(gantt(run.plan, key, group=name, most=each))
-        seen.append((run.given.name, run.package, views, key))
+            group = (run.given.name, run.package.name) if many else (run.package.name,)
+            schedules.append(gantt(run.plan, charts["step"], group=group, most=each))
+        if views:
+            seen.append(MapRun(run.given.name, run.package, views, charts))
+    return seen, _matrices(runs), schedules
+
+
+def run_sections(runs: Sequence[Run]) -> tuple[list[Section], dict[str, object]]:
+    """Return map, traffic and schedule of runs, and what the map's script draws from."""
+    seen, matrices, schedules = run_parts(runs)
     sections = []
     data: dict[str, object] = {}
-    if any(views for _, _, views, _ in seen):
-        section, drawn = map_section([one for one in seen if one[2]])
+    if seen:
+        section, data["map"] = map_section(seen)
         sections.append(section)
-        data["map"] = drawn
-    matrices = _matrices(runs)
     if matrices:
-        sections.append(
-            Section(
-                "traffic",
-                "Traffic",
-                [Block("charts", matrices)],
-                "What is delivered, not what channels carry: a copy counts for each that it is for.",
-            )
-        )
-    if charts:
-        blocks = [Block("charts", charts), Block("table", _breakdown(planned))]
-        sections.append(
-            Section(
-                "schedule",
-                "Schedule of a step",
-                blocks,
-                "A click on a bar sets the map to its time and place; ctrl and wheel zoom.",
-            )
-        )
+        sections.append(Section("traffic", "Traffic", [Block("charts", matrices)], DELIVERED))
+    if schedules:
+        planned = [run for run in runs if "plan" in run.computed]
+        blocks = [Block("charts", schedules), Block("table", breakdown_table(planned))]
+        sections.append(Section("schedule", "Schedule of a step", blocks, CLICKED))
     return sections, data
 
 
 def _matrices(runs: Sequence[Run]) -> list[Chart]:
-    """Return the traffic of the first package for each workload: traffics of like packages differ little."""
-    found: list[Chart] = []
-    done = set()
-    for i, run in enumerate(runs):
-        if run.given.name in done:
-            continue
-        done.add(run.given.name)
+    """Return the traffic of each workload on each package; equal traffics of several packages once."""
+    alike: dict[tuple[str, str, tuple[str, ...], bytes], list[Run]] = {}
+    for run in runs:
         for name in FLOWS:
-            if name not in run.computed:
-                continue
-            traffic = getattr(run, name).traffic
-            values = traffic.delivered()
-            if not values.any():
-                continue
-            total = format_quantity(float(values.sum()), "B")
-            said = f"{traffic.name or name} on {run.package.name}, {run.given.name}: {total} in all"
-            chart = matrix(
-                f"traffic-{i}-{name}", said, f"Traffic matrix of {said}", traffic.endpoints, values, unit="B"
-            )
-            many = len({one.given.name for one in runs}) > 1
-            found.append(replace(chart, group=f"{name}, {run.given.name}" if many else name))
+            if name in run.computed:
+                traffic = getattr(run, name).traffic
+                content = traffic.delivered().tobytes()
+                alike.setdefault((run.given.name, name, traffic.endpoints, content), []).append(run)
+    many = len({run.given.name for run in runs}) > 1
+    several = len({run.package for run in runs}) > 1
+    found: list[Chart] = []
+    for (workload, name, endpoints, _), of in alike.items():
+        traffic = getattr(of[0], name).traffic
+        values = traffic.delivered()
+        if not values.any():
+            continue
+        total = format_quantity(float(values.sum()), "B")
+        packages = _joined([run.package.name for run in of])
+        said = f"{traffic.name or name} on {packages}, {workload}: {total} in all"
+        key = f"traffic-{len(found)}"
+        chart = matrix(key, said, f"Traffic matrix of {said}", endpoints, values, unit="B")
+        shown = ", ".join(run.package.name for run in of)
+        group = (*([workload] if many else []), *([shown] if several else []), name)
+        found.append(replace(chart, group=group))
     return found
 
 
-def _breakdown(runs: Sequence[Run]) -> Table:
+def breakdown_table(runs: Sequence[Run]) -> Table:
+    """Return how the time of each step divides, a row per run."""
     columns = [
         Column("package"),
         Column("workload"),

@@ -32,7 +32,7 @@ MOST_ONE = 45_000
 FEW = 8000  # bars up to which each has a rim, so that short ones are seen
 
 
-def gantt(plan: Schedule, key: str, *, group: str = "", most: int = MOST_BARS) -> Chart:
+def gantt(plan: Schedule, key: str, *, group: tuple[str, ...] = (), most: int = MOST_BARS) -> Chart:
     """Return a schedule as a Gantt chart that zooms along time.
 
     Neighbours of one kind on one row are merged, the nearest first, until at most ``most`` bars are left;

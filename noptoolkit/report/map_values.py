@@ -11,19 +11,28 @@ from noptoolkit._arrays import Floats
 from noptoolkit.collectives import CollectiveResult
 from noptoolkit.flow import FlowResult
 from noptoolkit.flow.carried import carried
-from noptoolkit.package import Package
+from noptoolkit.plans import PlanStep
+from noptoolkit.plans.groups import coordinates
+from noptoolkit.plans.placing import rank_chiplets
+from noptoolkit.simulate import Simulation
 from noptoolkit.step import StepSchedule
+from noptoolkit.units import format_quantity
 
-__all__ = ["BINS", "collective_view", "flow_view", "package_view", "step_view"]
+__all__ = [
+    "BINS", "collective_view", "flow_view", "package_view", "plan_view", "simulation_view", "step_view",
+]  # fmt: skip
 
 BINS = 120
 """Equal parts of a step that the slider steps through."""
+
+SHOWN = ("pp", "dp", "cp", "tp", "edp", "ep", "etp")
+"""Dimensions of a plan, from the outermost."""
 
 MOST_PARTS = 400_000  # parts of loads by node and channel that a view keeps
 MOST_NODES = 300  # nodes beyond which loads are not taken apart
 
 
-def flow_view(flow: FlowResult, title: str) -> dict[str, Any]:
+def flow_view(flow: FlowResult) -> dict[str, Any]:
     """Return what a flow puts on the channels of its package.
 
     Loads in B and prices in s per B/s, [channels]; parts of senders and receivers as `flow.carried` has them,
@@ -31,7 +40,6 @@ def flow_view(flow: FlowResult, title: str) -> dict[str, Any]:
     """
     known = carried(flow) if len(flow.package.nodes) <= MOST_NODES else None
     view: dict[str, Any] = {
-        "title": title,
         "kind": "flow",
         "load": [_short(value) for value in flow.load.tolist()],
         "price": [_short(value) for value in (flow.dual * flow.time_bound).tolist()],
@@ -54,9 +62,63 @@ def flow_view(flow: FlowResult, title: str) -> dict[str, Any]:
     return view
 
 
-def package_view(_: Package) -> dict[str, Any]:
+def package_view() -> dict[str, Any]:
     """Return the view of a package without traffic: the map then shows bandwidths."""
-    return {"title": "package", "kind": "package", "time": 0.0, "bound": 0.0, "status": "", "routing": ""}
+    return {"kind": "package", "time": 0.0, "bound": 0.0}
+
+
+def simulation_view(run: Simulation) -> dict[str, Any]:
+    """Return how busy the channels were in a simulation, and what waited in the buffers behind them.
+
+    Utilisations and mean flits, [channels]; carried flits in B.
+    """
+    names = run.package.channel_names
+    most = run.utilisation.max(initial=0.0) * (1 - 1e-6)
+    how = f"{run.cycles:,} cycles until all is there" if not run.offered else (
+        f"mean latency {run.latency:.4g} cycles, {run.accepted:.4g} of {run.offered:.4g} flits accepted"
+        + ("" if run.stable else f", not stable: {run.why}")
+    )  # fmt: skip
+    return {
+        "kind": "simulation",
+        "used": [_short(value) for value in run.utilisation.tolist()],
+        "load": [_short(value) for value in (run.flits * run.flit_bytes).tolist()],
+        "mean": [_short(value) for value in run.occupancy.tolist()],
+        "peak": run.peak_occupancy.tolist(),
+        "time": run.time,
+        "bound": 0.0,
+        "bottleneck": run.busiest,
+        "ties": [name for name, used in zip(names, run.utilisation, strict=True) if used >= most > 0],
+        "said": f"simulated: {how}, busiest {run.busiest}",
+    }
+
+
+def plan_view(plan: PlanStep) -> dict[str, Any]:
+    """Return which rank each chiplet is, in which groups, and how long it is busy.
+
+    The model of a plan gives each collective a time, and channels no load.
+    """
+    package = plan.package
+    hosts = rank_chiplets(package)
+    place = coordinates(plan.plan)
+    dimensions = [name for name in SHOWN if place[name].max(initial=0) > 0]
+    share = plan.busy / plan.time if plan.time > 0 else plan.busy
+    mean = [0.0] * len(package.nodes)
+    facts: list[list[list[str]]] = [[] for _ in package.nodes]
+    for rank, host in enumerate(plan.placement.tolist()):
+        node, stage = package.index[hosts[host]], int(place["pp"][rank])
+        mean[node] = _short(float(share[stage]))
+        where = ", ".join(f"{name.upper()} {int(place[name][rank])}" for name in dimensions)
+        facts[node] += [["rank", str(rank)], ["place in its groups", where or "alone"]]
+        facts[node] += [["busy", f"{share[stage]:.1%} of the step"]]
+        if plan.memory is not None:
+            facts[node] += [["holds", format_quantity(plan.memory.stages[stage].total, "B")]]
+    return {
+        "kind": "plan",
+        "mean": mean,
+        "facts": facts,
+        "time": plan.time,
+        "bound": plan.bound,
+    }
 
 
 def collective_view(best: CollectiveResult) -> dict[str, Any]:
@@ -68,7 +130,6 @@ def collective_view(best: CollectiveResult) -> dict[str, Any]:
     names = [channel.name for channel in best.package.channels]
     ties = busy >= busy.max(initial=0.0) * (1 - 1e-6) if best.time > 0 else np.zeros(len(busy), bool)
     return {
-        "title": best.title,
         "kind": "flow",
         "load": [_short(value) for value in best.load.tolist()],
         "price": [_short(value) for value in prices.tolist()],
@@ -99,7 +160,6 @@ def step_view(plan: StepSchedule) -> dict[str, Any]:
             mean[i], over[i] = plan.utilisation[place[name]], share[place[name]]
     packed = np.clip(np.rint(250 * over), 0, 250).astype(np.uint8)
     return {
-        "title": "whole step",
         "kind": "step",
         "mean": [_short(value) for value in mean.tolist()],
         "busy": base64.b64encode(packed.tobytes()).decode(),

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from noptoolkit.collectives import CollectiveResult
 from noptoolkit.flow import FlowResult
 from noptoolkit.package import Package
-from noptoolkit.report.map_values import BINS, collective_view, flow_view, package_view, step_view
+from noptoolkit.plans import PlanStep
+from noptoolkit.report.map_values import (
+    BINS,
+    collective_view,
+    flow_view,
+    package_view,
+    plan_view,
+    simulation_view,
+    step_view,
+)
 from noptoolkit.report.package_map import package_map
 from noptoolkit.report.page import SHADES, Block, Section
+from noptoolkit.simulate import Simulation
 from noptoolkit.step import StepSchedule
 from noptoolkit.traffic import Traffic
 
@@ -20,42 +30,52 @@ __all__ = ["MapRun", "View", "map_section"]
 
 MOST_FACING = 24  # others that a node lists at most
 
-View = FlowResult | StepSchedule | CollectiveResult | Package
+View = FlowResult | StepSchedule | CollectiveResult | Simulation | PlanStep | Package
 """What a map shows."""
 
-MapRun = tuple[str, Package, Mapping[str, View], str]
-"""Workload, package, views by key, and the key of the Gantt chart, empty without one."""
 
-TITLES = {"dispatch": "dispatch", "combine": "combine", "uniform": "uniform all-to-all"}
+class MapRun(NamedTuple):
+    """What a map shows of one workload on one package.
+
+    Parameters
+    ----------
+    workload
+        Its name, empty without one.
+    package
+        Where it is.
+    views
+        What is shown, by name; one scale colours views of one name on several packages.
+    charts
+        Keys of the Gantt charts of those that have one.
+    label
+        What the package is called here; its name where empty.
+    """
+
+    workload: str
+    package: Package
+    views: Mapping[str, View]
+    charts: Mapping[str, str] = {}
+    label: str = ""
+
+
+TITLES = {"uniform": "uniform all-to-all", "step": "whole step"}
 
 
 def map_section(runs: Sequence[MapRun]) -> tuple[Section, dict[str, Any]]:
     """Return the section and what its script draws from."""
-    packages = list(dict.fromkeys(run[1] for run in runs))
-    workloads = list(dict.fromkeys(run[0] for run in runs))
-    maps = [package_map(package, key=f"p{i}") for i, package in enumerate(packages)]
+    names: dict[Package, str] = {}
+    for run in runs:
+        names[run.package] = names.get(run.package) or run.label or run.package.name
+    packages = list(names)
+    workloads = list(dict.fromkeys(run.workload for run in runs))
+    maps = [package_map(package, name=name) for package, name in names.items()]
     told = []
-    for workload, package, views, chart in runs:
-        shown: dict[str, Any] = {}
-        for key, value in views.items():
-            if isinstance(value, FlowResult):
-                shown[key] = flow_view(value, TITLES.get(key, value.traffic.name or "traffic"))
-                shown[key] |= _facing(value.traffic, package)
-                shown[key]["reduces"] = value.traffic.reduction is not None
-            elif isinstance(value, CollectiveResult):
-                shown[key] = collective_view(value)
-            elif isinstance(value, Package):
-                shown[key] = package_view(value)
-            else:
-                shown[key] = step_view(value)
-        told.append(
-            {
-                "w": workloads.index(workload),
-                "p": packages.index(package),
-                "views": shown,
-                "gantt": chart,
-            }
-        )
+    for run in runs:
+        shown = {
+            key: _view(value) | {"title": TITLES.get(key, key), "gantt": run.charts.get(key, "")}
+            for key, value in run.views.items()
+        }
+        told.append({"w": workloads.index(run.workload), "p": packages.index(run.package), "views": shown})
     kinds = list(dict.fromkeys(node["k"] for one in maps for node in one.nodes))
     data = {
         "shades": SHADES,
@@ -71,6 +91,22 @@ def map_section(runs: Sequence[MapRun]) -> tuple[Section, dict[str, Any]]:
         "the direction of travel, as wide as it is fast and coloured by load; all packages share a scale.",
     )
     return section, data
+
+
+def _view(value: View) -> dict[str, Any]:
+    """Return what the page draws from."""
+    if isinstance(value, FlowResult):
+        reduces = value.traffic.reduction is not None
+        return flow_view(value) | _facing(value.traffic, value.package) | {"reduces": reduces}
+    if isinstance(value, CollectiveResult):
+        return collective_view(value)
+    if isinstance(value, Simulation):
+        return simulation_view(value)
+    if isinstance(value, PlanStep):
+        return plan_view(value)
+    if isinstance(value, StepSchedule):
+        return step_view(value)
+    return package_view()
 
 
 def _facing(traffic: Traffic, package: Package) -> dict[str, Any]:

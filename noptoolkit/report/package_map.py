@@ -41,8 +41,8 @@ class PackageMap:
         The picture; nodes and channels have their index in the package as ``data-n`` and ``data-c``.
     nodes, channels
         Facts of each, as the page lists them.
-    names
-        Width of a name's type in units of the picture, 0 where names do not fit.
+    name
+        What the package is called.
     """
 
     svg: str
@@ -61,20 +61,20 @@ def _geometry(package: Package) -> tuple[Layout, list[Floats], Any, float]:
     return layout, ribbons, owner, widest
 
 
-def package_map(package: Package, *, key: str) -> PackageMap:
+def package_map(package: Package, *, name: str = "") -> PackageMap:
     """Return the map of a package.
 
     Parameters
     ----------
     package
         Package to draw, at its positions where it has them and its links can be told apart there.
-    key
-        Prefix of the ids inside the picture.
+    name
+        What it is called; the package's name where empty.
 
     Examples
     --------
     >>> from noptoolkit.topology import mesh
-    >>> found = package_map(mesh(2), key="m")
+    >>> found = package_map(mesh(2))
     >>> found.svg.count("data-n="), found.svg.count("data-c=")
     (4, 8)
     """
@@ -102,18 +102,18 @@ def package_map(package: Package, *, key: str) -> PackageMap:
         body.append(f'<g class="type" font-size="{size:g}">')
         for i in members:
             x, y = at(layout.centre[i]).split()
-            name = html.escape(visible(package.nodes[i].name))
+            text = html.escape(visible(package.nodes[i].name))
             dark = ' class="on-dark"' if kinds[i] == "switch" else ""
-            body.append(f'<text x="{x}" y="{y}"{dark}>{name}</text>')
+            body.append(f'<text x="{x}" y="{y}"{dark}>{text}</text>')
         body.append("</g>")
     body.append("</g>")
-    words = html.escape(visible(f"Map of {package.name}: {package.describe()}"), quote=True)
+    words = html.escape(visible(f"Map of {name or package.name}: {package.describe()}"), quote=True)
     svg = (
         f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="group" tabindex="0" aria-label="{words}" '
         f'data-w="{width:.0f}" data-h="{height:.0f}" preserveAspectRatio="xMidYMin meet">'
         f"{''.join(body)}</svg>"
     )
-    return PackageMap(svg, _nodes(package, kinds), _channels(package), package.name)
+    return PackageMap(svg, _nodes(package, kinds), _channels(package), name or package.name)
 
 
 def _node(i: int, kind: str, layout: Layout, scale: float, low: Floats, high: Floats) -> str:

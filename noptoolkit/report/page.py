@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -60,7 +61,7 @@ class Chart:
     height
         Its height in CSS pixels, so that nothing moves when it is drawn.
     group
-        Charts of one group share a place, one is seen at a time: ``workload|package``.
+        What tells it from others of its section, of which one is seen at a time: a row of buttons each.
     controls
         Whether it has buttons to zoom along x.
     """
@@ -71,7 +72,7 @@ class Chart:
     item: Any
     table: Table | None = None
     height: int = 300
-    group: str = ""
+    group: tuple[str, ...] = ()
     controls: bool = False
 
 
@@ -190,7 +191,11 @@ def environment_of(jinja2: Any, filters: dict[str, Any]) -> Any:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    made.filters |= {"visible": lambda text: visible(str(text)), **filters}
+    made.filters |= {
+        "visible": lambda text: visible(str(text)),
+        "tojson_text": lambda value: json.dumps([visible(one) for one in value]),
+        **filters,
+    }
     return made
 
 

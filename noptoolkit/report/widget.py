@@ -90,13 +90,13 @@ def _runs_of(value: Any) -> list[MapRun]:
         views: dict[str, View] = {name: getattr(value, name) for name in names or ["dispatch", "combine"]}
         if "plan" in value.computed:
             views["step"] = value.plan
-        return [(value.given.name, value.package, views, "")]
+        return [MapRun(value.given.name, value.package, views)]
     if isinstance(value, FlowResult):
-        return [("", value.package, {value.traffic.name or "traffic": value}, "")]
+        return [MapRun("", value.package, {value.traffic.name or "traffic": value})]
     if isinstance(value, StepSchedule):
-        return [(value.workload.name, value.package, {"step": value}, "")]
+        return [MapRun(value.workload.name, value.package, {"step": value})]
     if isinstance(value, Package):
-        return [("", value, {"package": value}, "")]
+        return [MapRun("", value, {"package": value})]
     raise NopError(
         f"a {type(value).__name__} has no map; give a package, a flow, a step, a run or a comparison"
     )

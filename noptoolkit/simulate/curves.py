@@ -89,7 +89,7 @@ class LatencyCurve(Reported):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Saturation:
+class Saturation(Reported):
     """The bracket in which a network saturates.
 
     Parameters

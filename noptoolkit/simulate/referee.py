@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from noptoolkit._arrays import Floats
+from noptoolkit._pictures import Reported
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow import congestion
 from noptoolkit.flow.result import FlowResult
@@ -34,7 +35,7 @@ WASTE = 0.02  # of the bytes, from which on whole flits are worth a note
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Check:
+class Check(Reported):
     """What a flow promised and what routers did.
 
     Parameters

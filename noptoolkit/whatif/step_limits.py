@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from noptoolkit._pictures import Reported
 from noptoolkit.errors import NopError, NopWarning
 from noptoolkit.package import Package
 from noptoolkit.progress import Countdown, Progress
@@ -72,7 +73,7 @@ class StepRound:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StepLimits:
+class StepLimits(Reported):
     """What limits a step and what is next.
 
     Parameters

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from noptoolkit._names import did_you_mean
+from noptoolkit._pictures import Reported
 from noptoolkit.errors import NopError, UnknownNameError
 from noptoolkit.package import Chiplet, LinkKind, Package, Switch
 from noptoolkit.package.elements import Node
@@ -146,7 +147,7 @@ def schedule_on(run: Run, package: Package) -> StepSchedule:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StepUpgrade:
+class StepUpgrade(Reported):
     """A step with some part faster.
 
     Parameters

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hostile_report import hostile_page
 
+import noptoolkit as nop
 from noptoolkit.study import Comparison
 from noptoolkit.units import format_quantity
 
@@ -74,6 +75,22 @@ def test_hover_shows_the_figures_of_the_comparison(browser: Any, page: Path, res
                 format_quantity(price, "s") if price > 1e-12 * flow.time_bound else "0:"
             )
         assert format_quantity(flow.time, "s") in text(shown, "figure.map .figures")
+
+
+def test_hover_shows_what_was_simulated(browser: Any, tmp_path: Path) -> None:
+    from noptoolkit.report import write_report
+    from noptoolkit.simulate import Sampling, simulate
+
+    mesh = nop.topology.mesh(2)
+    run = simulate(mesh, "uniform", rate=0.4, sampling=Sampling(period=100))
+    write_report(run, tmp_path / "page.html")
+    with Window(browser, tmp_path / "page.html") as shown:
+        i = mesh.channel_names.index(run.busiest)
+        shown.locator(f'[data-c="{i}"]').first.dispatch_event("pointermove", {"bubbles": True})
+        told = facts(shown, "#tip")
+        assert told["utilisation"] == f"{100 * run.utilisation[i]:.1f} %"
+        assert told["carried"] == format_quantity(float(run.flits[i] * run.flit_bytes), "B")
+        assert run.busiest in text(shown, "figure.map .figures")
 
 
 def test_a_click_keeps_and_tells_whose(browser: Any, page: Path, result: Comparison) -> None:

@@ -128,6 +128,68 @@ def test_copies_count_once_for_the_sender(result: Comparison) -> None:
         np.testing.assert_allclose(back.by_receiver.sum(axis=0), run.combine.load, rtol=1e-9, atol=1e-6)
 
 
+def views_of(result: object) -> dict[str, dict[str, object]]:
+    """Return the views of the map of a result's page, of all packages."""
+    runs = page_of(result).data["map"]["runs"]
+    return {f"{run['p']} {name}": view for run in runs for name, view in run["views"].items()}
+
+
+def test_simulations_are_on_the_map() -> None:
+    from noptoolkit.simulate import Sampling, check, latency_curve
+
+    mesh = nop.topology.mesh(2)
+    curve = latency_curve(mesh, "uniform", [0.2, 0.4], sampling=Sampling(period=100))
+    shown = views_of(curve)
+    assert list(shown) == ["0 load 0.2", "0 load 0.4"]
+    for run, view in zip(curve.runs, shown.values(), strict=True):
+        np.testing.assert_allclose(view["used"], run.utilisation, rtol=1e-6)  # type: ignore[arg-type]
+        np.testing.assert_allclose(view["load"], run.flits * run.flit_bytes, rtol=1e-6)  # type: ignore[arg-type]
+        assert run.busiest in view["ties"]  # type: ignore[operator]
+    both = check(nop.congestion(mesh, nop.traffic.all_to_all(mesh, "4 kB"), routing="dor"))
+    assert [view["kind"] for view in views_of(both).values()] == ["flow", "simulation"]
+
+
+def test_an_upgrade_shows_both_packages_on_one_scale() -> None:
+    from bokeh.document import Document
+    from bokeh.models import ColumnDataSource
+
+    mesh = nop.topology.mesh(2, link_bandwidth="1 GB/s")
+    flow = nop.congestion(mesh, nop.traffic.all_to_all(mesh, "1 MB"))
+    found = flow.upgrade("d2d", to="2 GB/s")
+    shown = views_of(found)
+    assert list(shown) == ["0 all-to-all", "1 all-to-all"]
+    assert shown["1 all-to-all"]["time"] == found.after.time == pytest.approx(flow.time / 2)
+    page = page_of(found)
+    assert [one["name"] for one in page.data["map"]["packages"]] == ["mesh-2x2", "mesh-2x2, changed"]
+    (chart,) = page.charts
+    sources = Document.from_json(chart.item["doc"]).select({"type": ColumnDataSource})
+    line = next(one.data for one in sources if len(one.data["x"]) > 50)
+    half = len(line["x"]) // 2
+    straight = line["y"][0] + (line["y"][-1] - line["y"][0]) * half / (len(line["x"]) - 1)
+    assert line["y"][half] < 0.8 * straight  # 1 / time is what is linear
+
+
+def test_a_plan_tells_each_chiplet_its_rank() -> None:
+    from noptoolkit.plans import plan_step
+
+    mesh = nop.topology.mesh(2, memory=True, flops="74 TFLOP/s")
+    step = plan_step("TP2 PP2", nop.load_workload("gpt-oss-20b"), mesh)
+    (view,) = views_of(step).values()
+    facts = [dict(facts) for facts in view["facts"]]  # type: ignore[attr-defined]
+    assert [one.get("rank") for one in facts][:4] == ["0", "1", "2", "3"]
+    assert max(view["mean"]) == pytest.approx(step.busy.max() / step.time, rel=1e-6)  # type: ignore[call-overload]
+
+
+def test_each_package_has_its_traffic_and_like_ones_share(result: Comparison) -> None:
+    charts = {chart.group: chart for chart in page_of(result).charts if chart.key.startswith("traffic")}
+    names = [run.package.name for run in result.runs]
+    assert {group[0] for group in charts} in ({", ".join(names)}, set(names))
+    one = nop.compare(["ring-16", "mesh-4x4"], "stdlib-moe", allocator="contiguous", metrics=["uniform"],
+                      routing="shortest")  # fmt: skip
+    (chart,) = [chart for chart in page_of(one).charts if chart.key.startswith("traffic")]
+    assert chart.group == ("ring-16, mesh-4x4", "uniform")
+
+
 def test_a_long_schedule_says_what_it_merges(result: Comparison) -> None:
     from noptoolkit.report.gantt import gantt
 

@@ -166,18 +166,56 @@ nop.charts = (() => {
   function choose(key) {
     const button = document.querySelector(`button[data-show="${key}"]`);
     if (!button) return;
-    const group = button.parentElement;
-    for (const one of group.children) {
+    for (const one of button.parentElement.children) {
       const on = one === button;
       one.setAttribute("aria-pressed", on);
       const outer = document.querySelector(`figure[data-chart="${one.dataset.show}"]`);
       outer.toggleAttribute("data-hidden", !on);
       if (on) show(one.dataset.show);
     }
+    const rows = button.parentElement.nextElementSibling;
+    if (rows && rows.matches(".levels")) mark_levels(rows, JSON.parse(button.dataset.levels));
+  }
+
+  // charts that several things tell apart: a row of buttons for each, such as workload, package, traffic
+  function levels_of(group) {
+    const all = [...group.children].map((one) => ({ key: one.dataset.show, levels: JSON.parse(one.dataset.levels) }));
+    const count = all[0].levels.length;
+    group.hidden = all.length < 2 || count > 1;
+    if (all.length < 2 || count < 2) return;
+    const rows = nop.make("div", undefined, "levels");
+    for (let level = 0; level < count; level++) {
+      const row = nop.make("div", undefined, "choose");
+      row.setAttribute("role", "group");
+      row.setAttribute("aria-label", group.getAttribute("aria-label") + ", choice " + (level + 1));
+      for (const name of new Set(all.map((one) => one.levels[level]))) {
+        const button = nop.make("button", name);
+        button.type = "button";
+        button.addEventListener("click", () => {
+          const now = [...rows.children].map((one) => one.querySelector("[aria-pressed=true]").textContent);
+          const alike = (one) => one.levels.reduce((sum, text, i) => sum + (text === now[i] ? count - i : 0), one.levels[level] === name ? 1000 : 0);
+          now[level] = name;
+          choose(all.reduce((best, one) => (alike(one) > alike(best) ? one : best)).key);
+        });
+        row.append(button);
+      }
+      row.hidden = row.children.length < 2;
+      rows.append(row);
+    }
+    group.after(rows);
+    mark_levels(rows, all[0].levels);
+  }
+  // names of a later row that go with what the rows before have chosen, others are hidden
+  function mark_levels(rows, chosen) {
+    const all = [...rows.previousElementSibling.children].map((one) => JSON.parse(one.dataset.levels));
+    [...rows.children].forEach((row, level) => {
+      const there = new Set(all.filter((levels) => levels.slice(0, level).every((text, i) => text === chosen[i])).map((levels) => levels[level]));
+      for (const one of row.children) { one.hidden = !there.has(one.textContent); one.setAttribute("aria-pressed", one.textContent === chosen[level]); }
+    });
   }
 
   document.querySelectorAll(".choose").forEach((group) => {
-    group.hidden = group.children.length < 2;
+    levels_of(group);
     group.addEventListener("click", (event) => { if (event.target.dataset.show) choose(event.target.dataset.show); });
   });
   document.querySelectorAll("figure.chart").forEach((outer) => {

@@ -11,6 +11,9 @@
   const run_of = (p) => runs.get(state.w + "|" + p);
   const view_of = (p) => { const run = run_of(p); return run && run.views[state.v]; };
   const kinds = [...new Set(map.runs.flatMap((run) => Object.keys(run.views)))];
+  const first_view = (v) => { const run = map.runs.find((one) => one.w === state.w && one.views[v]); return run ? run.views[v] : null; };
+  const is_kind = (kind) => { const view = first_view(state.v); return Boolean(view) && view.kind === kind; };
+  const gantt_of = (p) => { const run = run_of(p), view = view_of(p); return view && view.gantt || run && Object.values(run.views).map((one) => one.gantt).find(Boolean) || ""; };
 
   const pictures = figures.map((figure, p) => {
     const svg = figure.querySelector("svg");
@@ -32,10 +35,12 @@
   }
   const share_at = (view, i) => state.t < 0 ? view.mean[i] : busy_of(view)[i * view.bins + state.t] / 250;
 
-  // value of a channel in the unit of the scale: s for a traffic, a share for a step
+  // value of a channel in the unit of the scale: s for a traffic, a share for a step or a simulation
   function value(p, i) {
     const view = view_of(p);
     if (view.kind === "step") return share_at(view, i);
+    if (view.kind === "simulation") return view.used[i];
+    if (view.kind === "plan") return 0;
     if (view.kind === "package") return map.packages[p].channels[i].b;
     return view.load[i] / map.packages[p].channels[i].b;
   }
@@ -54,9 +59,8 @@
   }
 
   function scale() {
-    const first = map.runs.find((run) => run.w === state.w && run.views[state.v]);
-    if (!first) return 1;
-    if (first.views[state.v].kind === "step" && state.t >= 0) return 1;
+    if (!first_view(state.v)) return 1;
+    if (is_kind("plan") || is_kind("step") && state.t >= 0) return 1;
     let most = 0;
     for (const run of map.runs) {
       if (run.w !== state.w || !run.views[state.v]) continue;
@@ -68,10 +72,13 @@
 
   function paint() {
     const top = scale();
-    const step = state.v === "step";
-    const bare = map.runs[0].views[state.v] && map.runs[0].views[state.v].kind === "package";
-    nop.find("scale-high").textContent = step ? nop.percent(top, 0) : nop.si(top, bare ? "B/s" : "s");
-    nop.find("scale-name").textContent = bare ? "bandwidth of a channel" : step ? (state.t < 0 ? "of the step that a channel is busy" : "of this slot that a channel, chiplet or stack is busy") : "that a channel is busy with all of this traffic; ribbons are as wide as channels are fast";
+    const nodes_most = most_of_nodes(), step = is_kind("step"), plan = is_kind("plan"), bare = is_kind("package"), share = step || plan || is_kind("simulation");
+    nop.find("scale-high").textContent = share ? nop.percent(top, top < 0.1 ? 1 : 0) : nop.si(top, bare ? "B/s" : "s");
+    nop.find("scale-name").textContent = bare ? "bandwidth of a channel" : plan ? "of the step that a rank is busy; the plan's model gives collectives a time, channels no load"
+      : step ? (state.t < 0 ? "of the step that a channel is busy; chiplets and stacks paler, up to " + nop.percent(nodes_most, 0) : "of this slot that a channel, chiplet or stack is busy")
+      : is_kind("simulation") ? "of the flits that a channel could carry, simulated" : "that a channel is busy with all of this traffic; ribbons are as wide as channels are fast";
+    // a view that the chosen package does not have is shown where it is
+    if (state.p >= 0 && !view_of(state.p) && pictures.some(({ p }) => view_of(p))) { state.p = -1; pressed("pick-package", "-1"); }
     for (const picture of pictures) {
       const { p, channels, nodes } = picture;
       const view = view_of(p);
@@ -93,18 +100,25 @@
         const box = node.firstElementChild;
         const first = node.getAttribute("class").split(" ").slice(0, 2).join(" ");
         node.setAttribute("class", first + (is_kept(p, "node", i) ? " kept" : "") + (whose && whose.has(i) ? " from" : ""));
-        const share = step ? share_at(view, channels.length + i) : 0;
+        const share = step ? share_at(view, channels.length + i) : plan ? view.mean[i] : 0;
         const kind = map.packages[p].nodes[i].k;
-        box.setAttribute("class", "box" + (step && share > 0 && kind !== "switch" ? " busy q" + Math.min(SHADES - 1, Math.round(share / (state.t < 0 ? Math.max(top, share_most(view, channels.length)) : 1) * (SHADES - 1) * 0.45)) : ""));
+        box.setAttribute("class", "box" + ((step || plan) && share > 0 && kind !== "switch" ? " busy q" + Math.min(SHADES - 1, Math.round(share / (state.t < 0 ? nodes_most : 1) * (SHADES - 1) * 0.45)) : ""));
       });
       const text = picture.figure.querySelector(".figures");
-      text.textContent = bare ? "" : nop.si(view.time, "s") + ", lower bound " + nop.si(view.bound, "s") + (view.bottleneck ? ", bottleneck " + view.bottleneck : "");
+      text.textContent = view.said !== undefined ? view.said : bare ? "" : nop.si(view.time, "s") + ", lower bound " + nop.si(view.bound, "s") + (view.bottleneck ? ", bottleneck " + view.bottleneck : "");
     }
     outer.querySelector(".maps").classList.toggle("one", pictures.filter((one) => !one.figure.hidden).length === 1);
     types();
     table();
   }
-  function share_most(view, from) { let most = 1e-9; for (let i = from; i < view.mean.length; i++) most = Math.max(most, view.mean[i]); return most; }
+  function most_of_nodes() {
+    let most = 1e-9;
+    for (const run of map.runs) {
+      const view = run.w === state.w && run.views[state.v];
+      if (view && view.mean) for (let i = view.kind === "plan" ? 0 : map.packages[run.p].channels.length; i < view.mean.length; i++) most = Math.max(most, view.mean[i]);
+    }
+    return most;
+  }
   const is_kept = (p, type, i) => state.kept && state.kept.p === p && state.kept.type === type && state.kept.i === i;
 
   // nodes whose traffic a kept channel carries
@@ -129,7 +143,11 @@
       found.push(["busy in the step", nop.percent(view.mean[i], 2)], ["that is", nop.si(view.mean[i] * view.time, "s")]);
       if (state.t >= 0) found.push(["busy in this slot", nop.percent(share_at(view, i), 0)]);
       found.push(["capacity", nop.si(channel.b, "B/s")]);
-    } else {
+    } else if (view.kind === "simulation") {
+      found.push(["utilisation", nop.percent(view.used[i])], ["carried", nop.si(view.load[i], "B")], ["capacity", nop.si(channel.b, "B/s")],
+        ["buffers behind it", view.mean[i].toPrecision(3) + " flits on average, " + view.peak[i] + " at most"]);
+    } else if (view.kind === "plan") found.push(["capacity", nop.si(channel.b, "B/s")]);
+    else {
       const time = view.load[i] / channel.b;
       found.push(["bytes", nop.si(view.load[i], "B")], ["capacity", nop.si(channel.b, "B/s")], ["busy", nop.si(time, "s")],
         ["utilisation", nop.percent(view.time > 0 ? time / view.time : 0)],
@@ -142,6 +160,7 @@
     const node = map.packages[p].nodes[i], view = view_of(p), count = map.packages[p].channels.length;
     const found = [["kind", node.k], ...Object.entries(node.f)];
     if (view.kind === "package") return found;
+    if (view.kind === "plan") return [...found, ...view.facts[i]];
     if (view.kind === "step") {
       found.push(["busy in the step", nop.percent(view.mean[count + i], 2)]);
       if (state.t >= 0) found.push(["busy in this slot", nop.percent(share_at(view, count + i), 0)]);
@@ -196,8 +215,8 @@
     state.kept = is_kept(p, type, i) ? null : { p, type, i };
     paint();
     if (state.kept) show_facts(p, type, i); else facts.replaceChildren(hint);
-    const run = run_of(p);
-    if (run && run.gantt && nop.charts) { if (state.kept) nop.charts.choose(run.gantt); nop.charts.mark(run.gantt, state.kept ? name_of(p, type, i) : null); }
+    const gantt = gantt_of(p);
+    if (gantt && nop.charts) { if (state.kept) nop.charts.choose(gantt); nop.charts.mark(gantt, state.kept ? name_of(p, type, i) : null); }
   }
   function let_go() { if (state.kept) { const { p, type, i } = state.kept; keep(p, type, i); } }
 
@@ -323,8 +342,9 @@
       const row = [channel.n, channel.b];
       for (const key of Object.keys(run.views)) {
         const view = run.views[key];
-        if (view.kind === "package") continue;
+        if (view.kind === "package" || view.kind === "plan") continue;
         if (view.kind === "step") row.push(view.mean[i]);
+        else if (view.kind === "simulation") row.push(view.load[i], view.used[i], view.mean[i], view.peak[i]);
         else row.push(view.load[i], view.load[i] / channel.b, view.time > 0 ? view.load[i] / channel.b / view.time : 0, view.price[i] * 1e9);
       }
       return row;
@@ -332,8 +352,9 @@
     const columns = [{ name: "channel", unit: null }, { name: "capacity", unit: "B/s" }];
     for (const key of Object.keys(run.views)) {
       const title = run.views[key].title;
-      if (run.views[key].kind === "package") continue;
-      if (run.views[key].kind === "step") columns.push({ name: title + ": busy", unit: "", share: true });
+      if (run.views[key].kind === "package" || run.views[key].kind === "plan") continue;
+      if (run.views[key].kind === "simulation") columns.push({ name: title + ": carried", unit: "B" }, { name: title + ": utilisation", unit: "", share: true }, { name: title + ": mean flits waiting", unit: "", plain: true }, { name: title + ": most flits waiting", unit: "", plain: true });
+      else if (run.views[key].kind === "step") columns.push({ name: title + ": busy", unit: "", share: true });
       else columns.push({ name: title + ": bytes", unit: "B" }, { name: title + ": busy", unit: "s" }, { name: title + ": utilisation", unit: "", share: true }, { name: title + ": price per GB/s", unit: "s" });
     }
     channels.querySelector(".here").replaceChildren(nop.table.build(columns, rows, "Channels of " + map.packages[p].name));
@@ -350,13 +371,14 @@
       button.dataset.value = value;
       button.setAttribute("aria-pressed", value === chosen);
       button.addEventListener("click", () => {
-        for (const one of box.children) one.setAttribute("aria-pressed", one === button);
+        pressed(id, value);
         choose(value);
       });
       box.append(button);
     });
   }
-  function set_view(v) { state.v = v; nop.find("play-row").hidden = v !== "step"; if (v !== "step") set_time(-1, true); paint(); again(); }
+  function pressed(id, value) { for (const one of nop.find(id).children) one.setAttribute("aria-pressed", one.dataset.value === value); }
+  function set_view(v) { state.v = v; const step = is_kind("step"); nop.find("play-row").hidden = !step; if (!step) set_time(-1, true); else set_time(state.t, true); paint(); again(); }
   function again() { if (state.kept) show_facts(state.kept.p, state.kept.type, state.kept.i); }
 
   const slider = nop.find("time"), play = nop.find("play");
@@ -364,13 +386,13 @@
   function set_time(t, quiet) {
     state.t = t;
     slider.value = t;
-    const run = run_of(shown_package() < 0 ? 0 : shown_package()), view = run && run.views.step;
-    if (view) {
+    const seen = shown_package(), run = run_of(seen < 0 ? 0 : seen), view = run && run.views[state.v];
+    if (view && view.kind === "step") {
       const text = t < 0 ? "whole step, on average" : pictures.length > 1 && state.p < 0 ? "slot " + (t + 1) + " of " + view.bins : nop.si((t + 0.5) / view.bins * view.time, "s") + " of " + nop.si(view.time, "s");
       nop.find("time-text").textContent = text;
       slider.setAttribute("aria-valuetext", text);
     }
-    for (const run of map.runs) if (run.gantt && nop.charts && run.views.step) nop.charts.cursor(run.gantt, t < 0 ? null : (t + 0.5) / run.views.step.bins * run.views.step.time);
+    if (nop.charts) for (const run of map.runs) for (const one of Object.values(run.views)) if (one.gantt) nop.charts.cursor(one.gantt, t < 0 ? null : (t + 0.5) / one.bins * one.time);
     if (!quiet) { paint(); again(); }
   }
   slider.addEventListener("input", () => set_time(Number(slider.value)));
@@ -382,11 +404,12 @@
     timer = setInterval(() => { const most = Number(slider.max); if (state.t >= most) { stop(); return; } set_time(state.t + 1); }, 80);
   });
   nop.links.gantt = (key, name, time) => {
-    const run = map.runs.find((one) => one.gantt === key);
+    let view = null, run = null;
+    for (const one of map.runs) for (const [v, each] of Object.entries(one.views)) if (each.gantt === key) { run = one; view = each; state.w = one.w; state.v = v; }
     if (!run) return;
-    state.w = run.w;
-    if (state.v !== "step") { state.v = "step"; nop.find("play-row").hidden = false; for (const one of nop.find("pick-view").children) one.setAttribute("aria-pressed", one.dataset.value === "step"); }
-    const view = run.views.step;
+    nop.find("play-row").hidden = false;
+    pressed("pick-workload", String(state.w));
+    pressed("pick-view", state.v);
     set_time(Math.max(0, Math.min(view.bins - 1, Math.floor(time / view.time * view.bins))), true);
     const channel = map.packages[run.p].channels.findIndex((one) => one.n === name), node = map.packages[run.p].nodes.findIndex((one) => one.n === name);
     state.kept = channel >= 0 ? { p: run.p, type: "channel", i: channel } : node >= 0 ? { p: run.p, type: "node", i: node } : null;
@@ -397,7 +420,7 @@
   const titles = new Map(map.runs.flatMap((run) => Object.entries(run.views).map(([key, view]) => [key, view.title])));
   state.v = kinds[0];
   state.p = map.packages.length > 3 ? 0 : -1;
-  pick("pick-workload", map.workloads.map((name, i) => [String(i), name]), "0", (w) => { state.w = Number(w); if (state.kept) let_go(); set_time(-1, true); paint(); });
+  pick("pick-workload", map.workloads.map((name, i) => [String(i), name]), "0", (w) => { state.w = Number(w); if (state.kept) let_go(); set_time(-1, true); const v = first_view(state.v) ? state.v : kinds.find(first_view); pressed("pick-view", v); set_view(v); });
   pick("pick-view", kinds.map((key) => [key, titles.get(key)]), state.v, set_view);
   pick("pick-package", [["-1", "side by side"], ...map.packages.map((one, i) => [String(i), one.name])].slice(map.packages.length < 2 ? 1 : 0), String(state.p), (p) => { state.p = Number(p); paint(); });
   outer.querySelector(".controls").hidden = false;

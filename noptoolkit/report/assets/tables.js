@@ -84,7 +84,7 @@ nop.table = (() => {
       const made = body.insertRow();
       row.forEach((value, i) => {
         const column = columns[i];
-        const text = typeof value === "number" ? (column.share ? nop.percent(value) : nop.si(value, column.unit)) : value;
+        const text = typeof value === "number" ? (column.share ? nop.percent(value) : column.plain ? String(Number(value.toPrecision(3))) : nop.si(value, column.unit)) : value;
         const cell = i ? made.insertCell() : made.appendChild(nop.make("th"));
         if (!i) cell.scope = "row";
         cell.textContent = text;
