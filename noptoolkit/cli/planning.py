@@ -21,7 +21,7 @@ from noptoolkit.cli.screen import AsJson, progress, show
 from noptoolkit.formats import load_topology
 from noptoolkit.formats.results import made_folder, save_table
 from noptoolkit.plans.constants import StepConstants
-from noptoolkit.plans.exchanges import Copies
+from noptoolkit.plans.dispatching import Copies
 from noptoolkit.plans.plan_names import fields_of_plan, plan_of
 from noptoolkit.plans.plan_step import plan_step
 from noptoolkit.plans.planner import best_plans
@@ -58,7 +58,7 @@ def plan(
     ] = None,
     routed: Annotated[
         bool,
-        typer.Option("--routed", help="With show: tokens go where the workload's routing sends them."),
+        typer.Option("--routed", help="Tokens go where the workload's routing sends them, not evenly."),
     ] = False,
     copies: Annotated[
         Copies, typer.Option(help="With --routed: a copy of a token for each expert, or for each chiplet.")
@@ -113,8 +113,6 @@ def plan(
         )
         table = result.table()
     else:
-        if routed:
-            raise typer.BadParameter("the search deals tokens evenly; say show PLAN", param_hint="--routed")
         if len(what) > 1:
             raise typer.BadParameter(f"one model at a time, not {' '.join(what)!r}", param_hint="MODEL")
         workload = workload_of(what[0], settings, mode, sequences, length, None)
@@ -129,6 +127,8 @@ def plan(
                 folded=folded,
                 fixed=fields_of_plan(fix) if fix else None,
                 constants=known,
+                trace=workload.trace if routed else None,
+                copies=copies,
                 time_limit=time_limit,
                 report=tell,
             )

@@ -3,7 +3,8 @@
 from noptoolkit.plans.activations import gpt_layer_activations, gpt_stage_activations
 from noptoolkit.plans.checks import check_plan, faults_of, micro_batch_size, micro_batches_of, nearest_plan
 from noptoolkit.plans.constants import StepConstants
-from noptoolkit.plans.exchanges import Exchange, dispatched_bytes, exchange_table, exchanges_of
+from noptoolkit.plans.dispatching import dispatched_bytes
+from noptoolkit.plans.exchanges import Exchange, exchange_table, exchanges_of
 from noptoolkit.plans.groups import DIMENSIONS, coordinates, groups
 from noptoolkit.plans.in_flight import in_flight
 from noptoolkit.plans.memory import PlanMemory, Room, StageMemory, plan_memory, rooms_of
@@ -17,7 +18,8 @@ from noptoolkit.plans.placing import Placement, nested_order, placed
 from noptoolkit.plans.plan import RECOMPUTES, ParallelPlan
 from noptoolkit.plans.plan_result import PlanStep
 from noptoolkit.plans.plan_step import plan_step
-from noptoolkit.plans.planner import Planning, best_plans
+from noptoolkit.plans.planner import best_plans
+from noptoolkit.plans.planning import Planning
 from noptoolkit.plans.stages import Chunk, chunks_of, stage_layers
 
 __all__ = [

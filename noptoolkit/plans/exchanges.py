@@ -26,16 +26,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import comb
 from typing import Literal
 
 import numpy as np
 
 from noptoolkit._arrays import Floats, Ints
-from noptoolkit._names import did_you_mean
-from noptoolkit.errors import PlanError
 from noptoolkit.nodes.operations import kv_bytes_per_token
-from noptoolkit.plans.checks import check_fits, micro_batch_size, micro_batches_of
+from noptoolkit.plans.checks import check_fits, micro_batches_of
+from noptoolkit.plans.dispatching import Copies, dispatched_bytes, rank_tokens
 from noptoolkit.plans.groups import groups
 from noptoolkit.plans.memory import GRADIENT_BYTES, parameters_of
 from noptoolkit.plans.plan import ParallelPlan
@@ -44,12 +42,10 @@ from noptoolkit.tables import Column, Table
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.workload import Batch, MoEModel
 
-__all__ = ["Copies", "Exchange", "dispatched_bytes", "exchange_table", "exchanges_of"]
+__all__ = ["Exchange", "exchange_table", "exchanges_of"]
 
 Direction = Literal["forward", "backward", "update"]
 Where = Literal["every layer", "moe layer", "dense layer", "boundary", "replica"]
-Copies = Literal["experts", "chiplets"]
-COPIES: tuple[Copies, ...] = ("experts", "chiplets")
 
 
 @dataclass(frozen=True)
@@ -102,67 +98,6 @@ class Exchange:
         return self.size * float(count - 1) / count * (2 if self.kind == "all-reduce" else 1)
 
 
-def dispatched_bytes(
-    plan: ParallelPlan,
-    model: MoEModel,
-    batch: Batch,
-    *,
-    copies: Copies = "experts",
-    trace: RoutingTrace | None = None,
-    owner: Sequence[int] | Ints | None = None,
-) -> Floats:
-    """Return the bytes that each member of an EP group dispatches to each, itself too, [layers, EP, EP].
-
-    Parameters
-    ----------
-    copies
-        ``experts``: a token goes once for each of its k experts; ``chiplets``: once for each member that
-        holds any, C_T times (Mozart, arXiv 2603.07006), and results are added there before they return.
-    trace
-        Routing of tokens, cut evenly among the members in its order; uniform over all sets of k experts
-        where ``None``.
-    owner
-        Member of the EP group that holds each expert, [experts]; consecutive runs of experts where ``None``.
-
-    Raises
-    ------
-    PlanError
-        If copies has no such name, or trace or owner do not fit model and plan.
-    """
-    if copies not in COPIES:
-        raise PlanError(f"copies = {copies!r}: {did_you_mean(str(copies), COPIES)}")
-    ep, experts, k = plan.ep, model.experts, model.top_k
-    tokens = _tokens(plan, batch) / (plan.tp if plan.sp else 1)
-    each = tokens * model.hidden * batch.bytes_per_value
-    if trace is None:
-        held = experts // ep
-        hit = 1 - comb(experts - held, k) / comb(experts, k) if copies == "chiplets" else k / ep
-        return np.full((1, ep, ep), each * hit)
-    if trace.num_experts != experts or trace.top_k != k:
-        raise PlanError(
-            f"the trace has {trace.num_experts} experts, top-{trace.top_k}; "
-            f"{model.name} has {experts}, top-{k}"
-        )
-    places = np.arange(experts) // (experts // ep) if owner is None else np.asarray(owner, np.int64)
-    if places.shape != (experts,) or places.min() < 0 or places.max() >= ep:
-        raise PlanError(f"owner: give the member, 0 to {ep - 1}, of each of the {experts} experts")
-    if trace.num_tokens < ep:
-        raise PlanError(f"the trace has {trace.num_tokens} tokens for {ep} members of an EP group")
-    source = np.arange(trace.num_tokens) * ep // trace.num_tokens
-    share = np.bincount(source, minlength=ep).astype(float)
-    found = np.zeros((len(trace.topk), ep, ep))
-    for layer, chosen in enumerate(trace.topk):
-        member = places[chosen.astype(np.int64)]
-        if copies == "chiplets":
-            held_by = np.zeros((trace.num_tokens, ep), bool)
-            np.put_along_axis(held_by, member, True, axis=1)
-            rows, columns = np.nonzero(held_by)
-        else:
-            rows, columns = np.repeat(np.arange(trace.num_tokens), k), member.ravel()
-        np.add.at(found[layer], (source[rows], columns), 1.0)
-    return np.asarray(found / share[:, None] * each)
-
-
 def exchanges_of(
     plan: ParallelPlan,
     model: MoEModel,
@@ -213,19 +148,13 @@ def exchanges_of(
     return tuple(made.found)
 
 
-def _tokens(plan: ParallelPlan, batch: Batch) -> float:
-    """Return the tokens of a micro-batch on one context-parallel rank."""
-    length = batch.tokens_per_sequence if batch.mode == "decode" else batch.sequence_length / plan.cp
-    return micro_batch_size(plan, batch) * length
-
-
 class _Maker:
     def __init__(self, plan: ParallelPlan, model: MoEModel, batch: Batch) -> None:
         self.plan, self.model, self.batch = plan, model, batch
         self.passes: tuple[Direction, ...] = ("forward", "backward")
         if batch.mode != "training":
             self.passes = ("forward",)
-        self.activation = _tokens(plan, batch) * model.hidden * batch.bytes_per_value
+        self.activation = rank_tokens(plan, batch) * model.hidden * batch.bytes_per_value
         self.found: list[Exchange] = []
 
     def add(
@@ -265,7 +194,7 @@ class _Maker:
         share = 1.0
         if self.model.latent_attention is None:
             share = max(1.0 / self.plan.tp, 1.0 / self.model.kv_heads)
-        tokens = _tokens(self.plan, self.batch)
+        tokens = rank_tokens(self.plan, self.batch)
         if self.batch.mode == "decode":
             mla = self.model.latent_attention
             width = self.model.head_dim if mla is None else mla.kv_rank

@@ -247,13 +247,39 @@ class GroupTimes:
         groups: Ints = self.seat[family_groups(self.world, *family[1:])]
         return groups
 
+    def places(self, family: Family) -> Ints:
+        """Return the groups of a family as positions among all chiplets of the package, [groups, members]."""
+        places = {chiplet.name: i for i, chiplet in enumerate(self.package.chiplets)}
+        found: Ints = np.array([places[name] for name in self.chiplets])[self._groups(family)]
+        return found
+
+    def bound_of_messages(self, family: Family, shares: Floats) -> float:
+        """Return what no schedule of messages in the groups of a family can beat, in s; never solves.
+
+        Parameters
+        ----------
+        shares
+            Bytes from each member to each, [members, members].
+        """
+        groups = self._groups(family)
+        apart = shares * ~np.eye(family.size, dtype=bool)
+        into, out = self._ports[:, groups]
+        ports = max((apart.sum(axis=0) / into).max(), (apart.sum(axis=1) / out).max())
+        far = float((self._distance[groups[:, :, None], groups[:, None, :]] * apart).sum())
+        inside = self._sets(groups)
+        entering, leaving = self._capacity_of(inside)
+        there = inside[:, groups].astype(float)
+        enter = np.einsum("sgi,ij,sgj->s", 1 - there, apart, there, optimize=True)
+        leave = np.einsum("sgi,ij,sgj->s", there, apart, 1 - there, optimize=True)
+        cut = max((enter / entering).max(), (leave / leaving).max())
+        return float(max(ports, far / self._bandwidth, cut))
+
     def _closed(self, family: Family) -> Interval | None:
         """Return the time of a family on two levels; None elsewhere, and where time and bound differ."""
         levels = self.levels
         if levels is None:
             return None
-        places = {chiplet.name: i for i, chiplet in enumerate(self.package.chiplets)}
-        groups = np.array([places[name] for name in self.chiplets])[self._groups(family)]
+        groups = self.places(family)
         if family.kind == "send":
             ask = Ask("send", 1.0, np.stack([groups[:, :-1].ravel(), groups[:, 1:].ravel()], axis=1))
         else:
@@ -287,29 +313,20 @@ class GroupTimes:
         n = family.size
         if family.kind == "send":
             ends = groups[:, :-1].ravel(), groups[:, 1:].ravel()
-            ports = 1 / self._ports[groups].min()
+            ports = 1 / self._ports[:, groups].min()
             far = float(self._distance[ends].sum())
         elif family.kind == "all-to-all":
-            ports = (1 - 1 / n) / self._ports[groups].min()
+            ports = (1 - 1 / n) / self._ports[:, groups].min()
             far = float(self._distance[groups[:, :, None], groups[:, None, :]].sum() / n)
         else:
-            ports = (n - 1) / self._ports[groups].min()
+            ports = (n - 1) / self._ports[:, groups].min()
             far = float(groups.size * (n - 1))  # every share enters n - 1 chiplets
         return max(float(ports), far / self._bandwidth, self._cut(family.kind, groups))
 
     def _cut(self, kind: str, groups: Ints) -> float:
-        """Return the bound of the slowest of some sets S that collectives of groups must enter or leave.
-
-        The sets: chiplets in order up to each of them, and the members of all groups up to each place.
-        Switches stand with most of their bandwidth. Any set gives a valid bound.
-        """
-        chiplets, n = len(self.chiplets), groups.shape[1]
-        sets = [np.tri(chiplets, dtype=bool)[:-1]]
-        by_place = np.zeros((n - 1, chiplets), bool)
-        for place in range(n - 1):
-            by_place[place:, groups[:, place]] = True
-        sets.append(by_place)
-        inside = np.concatenate(sets)
+        """Return the bound of the slowest of some sets S that collectives of groups must enter or leave."""
+        n = groups.shape[1]
+        inside = self._sets(groups)
         entering, leaving = self._capacity_of(inside)
         within = inside[:, groups].sum(axis=2)  # [sets, groups]
         if kind == "send":
@@ -324,8 +341,22 @@ class GroupTimes:
             enter, leave = leave, enter
         return float(max((enter / entering).max(), (leave / leaving).max()))
 
+    def _sets(self, groups: Ints) -> Bools:
+        """Return sets of chiplets to cut at, [sets, chiplets]; any set gives a valid bound.
+
+        Chiplets in order up to each of them, and the members of all groups up to each place.
+        """
+        chiplets, n = len(self.chiplets), groups.shape[1]
+        by_place = np.zeros((n - 1, chiplets), bool)
+        for place in range(n - 1):
+            by_place[place:, groups[:, place]] = True
+        return np.concatenate([np.tri(chiplets, dtype=bool)[:-1], by_place])
+
     def _capacity_of(self, inside: Bools) -> tuple[Floats, Floats]:
-        """Return the bandwidth that enters and leaves some sets of chiplets, in B/s, [sets] each."""
+        """Return the bandwidth that enters and leaves some sets of chiplets, in B/s, [sets] each.
+
+        Switches stand with most of their bandwidth.
+        """
         network = flow_network(self.package)
         own = network.origin == network.destination
         vertex = network.origin[np.array([self.package.index[name] for name in self.chiplets])]
@@ -352,15 +383,13 @@ class GroupTimes:
 
     @cached_property
     def _ports(self) -> Floats:
-        """Least of what enters and what leaves each chiplet, in B/s, [chiplets]."""
+        """What enters and what leaves each chiplet, in B/s, [2, chiplets]."""
         network = flow_network(self.package)
         nodes = np.array([self.package.index[name] for name in self.chiplets])
-        ports = np.empty(len(nodes))
         capacity = network.arc_capacity
         into = np.bincount(network.head, capacity, minlength=network.num_vertices)
         out = np.bincount(network.tail, capacity, minlength=network.num_vertices)
-        ports[:] = np.minimum(into[network.destination[nodes]], out[network.origin[nodes]])
-        return ports
+        return np.stack([into[network.destination[nodes]], out[network.origin[nodes]]])
 
     @cached_property
     def _bandwidth(self) -> float:

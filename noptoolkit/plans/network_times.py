@@ -130,6 +130,18 @@ class PlanNetwork:
             asks.append(Ask(exchange.kind, size, self._members(exchange, placement), shares))
         return self._solve(asks)
 
+    def messages(self, members: Ints, shares: Floats) -> ExchangeTime:
+        """Return how long groups take whose members send these bytes to each other, however few.
+
+        Parameters
+        ----------
+        members
+            Positions of the members among the chiplets of the package, [groups, members].
+        shares
+            Bytes from each member to each, [members, members].
+        """
+        return self._solve([Ask("all-to-all", 0.0, members, SCALE * shares)]).times(1.0 / SCALE)
+
     def _members(self, exchange: Exchange, placement: Placement) -> Ints:
         places = np.array([self._place[name] for name in placement.chiplets], np.int64)
         return np.asarray(places[exchange.ranks])

@@ -23,6 +23,7 @@ from noptoolkit.plans.constants import Rates, StepConstants
 from noptoolkit.plans.group_times import Family
 from noptoolkit.plans.memory import GRADIENT_BYTES, OPTIMISER_BYTES
 from noptoolkit.plans.pipeline_orders import ORDERS
+from noptoolkit.plans.routed_experts import RoutedTimes
 from noptoolkit.plans.space import PlanFamily, PlanSpace
 from noptoolkit.plans.step_costs import UPDATE_BYTES, VALUE, Times
 
@@ -59,12 +60,16 @@ class Bounds:
         What is searched, and what a step is made of.
     times
         Seconds per byte of groups that no schedule beats.
+    routed
+        What a trace makes of the experts; tokens are dealt evenly where None. A family knows no experts'
+        mapping: for it the busiest member has the mean, which no routing undercuts.
     """
 
     space: PlanSpace
     rates: Rates
     constants: StepConstants
     times: Times
+    routed: RoutedTimes | None = None
 
     @property
     def _speeds(self) -> tuple[float, float, float]:
@@ -114,7 +119,7 @@ class Bounds:
         model, batch = self.space.model, self.space.batch
         if not model.moe_layers:
             return passed
-        _, memory, share = self._speeds
+        peak, memory, share = self._speeds
         tp, cp, pp, dp, m = family
         training = batch.mode == "training"
         own = batch.sequences / dp / m * batch.sequence_length / cp / tp
@@ -125,14 +130,21 @@ class Bounds:
         moved = 2.0 * values / memory
         talk = 0.0
         size = copies * hidden * VALUE
-        if ep > 1:
-            stride = etp if self.space.folded else tp * cp
+        stride = etp if self.space.folded else tp * cp
+        waited = 0.0  # for the busiest member's products
+        if self.routed is not None:
+            each = own * hidden * batch.bytes_per_value
+            talk += each * self.routed.bound(ep, stride)
+            size *= self.routed.gathered(ep)
+            more = self.routed.busiest(ep) - 1.0
+            waited = more * 6.0 * own * hidden * model.expert_width * model.top_k / peak
+        elif ep > 1:
             talk += 2.0 * size * self.times(Family("all-to-all", ep, stride))
         if etp > 1:
             talk += size * self.times(Family("all-gather", etp, 1))
             talk += size * self.times(Family("reduce-scatter", etp, 1))
         passes = 3.0 if training else 1.0
-        extra = model.moe_layers * moved
+        extra = model.moe_layers * (moved + waited)
         talk *= model.moe_layers * (2.0 if training else 1.0) / share
         end = passed.end
         edp = self.space.world // (pp * ep * etp)

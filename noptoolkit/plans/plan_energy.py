@@ -177,17 +177,16 @@ def _network(case: _Case, times: GroupTimes, routed: RoutedExperts | None) -> fl
         """Return the energy of a byte of each member, in the groups of one stage."""
         return times.interval(family).joules / plan.pp
 
-    sent = {} if routed is None else routed.joules
     total = 0.0
     for _, moe, number in case.layers():
         layer = 0.0
         for exchange in layer_exchanges(plan, model, batch, case.micro_batch, moe=moe):
-            if moe and exchange.dimension in sent:
-                continue
             often = exchange.forward * (1 + case.again) + exchange.backward
-            layer += often * exchange.size * joules(exchange.family)
-        if moe:
-            layer += sum(there * (1 + case.again) + back for there, back in sent.values()) / plan.pp
+            if routed is not None and exchange.dimension == "ep":
+                layer += often / 2 * routed.exchange.joules / plan.pp  # of dispatch and combine
+                continue
+            more = routed.gathered if routed is not None and exchange.dimension == "etp" else 1.0
+            layer += often * more * exchange.size * joules(exchange.family)
         total += number * case.micro_batches * layer
     if plan.pp > 1:
         message = case.micro_batch * batch.sequence_length / (plan.cp * plan.tp) * model.hidden * VALUE

@@ -145,10 +145,7 @@ class PlanStep(Reported):
         bare = replace(self.constants, layer_overhead=0.0)
         model, batch = self.workload.model, self.workload.batch
 
-        experts: tuple[dict[str, tuple[float, float]], float] = (
-            {},
-            1.0 if self.routed is None else self.routed.busiest,
-        )
+        experts = None if self.routed is None else self.routed.layer(reached=True)
 
         def busy(costs: PlanCosts) -> float:
             return float(self._by_rank(costs.forward + costs.backward)[self.busiest])

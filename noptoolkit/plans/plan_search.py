@@ -14,6 +14,7 @@ from noptoolkit.plans.group_times import Family, GroupTimes
 from noptoolkit.plans.memory import PlanMemory, Room, plan_memory
 from noptoolkit.plans.plan import ParallelPlan
 from noptoolkit.plans.plan_bounds import Bounds, Pass
+from noptoolkit.plans.routed_experts import RoutedTimes
 from noptoolkit.plans.space import PlanFamily, PlanSpace, Variant
 from noptoolkit.plans.step_costs import LayerCosts, PlanCosts, costs_of
 from noptoolkit.plans.step_times import exposed_of, makespan_of_costs
@@ -113,6 +114,8 @@ class Search:
         What is searched, and what a step is made of.
     rooms
         Room of each rank's chiplet; None where the package has no memory.
+    routed
+        What a trace makes of the experts; tokens are dealt evenly where None.
     """
 
     def __init__(
@@ -122,11 +125,13 @@ class Search:
         constants: StepConstants,
         times: GroupTimes,
         rooms: list[Room] | None,
+        routed: RoutedTimes | None = None,
     ) -> None:
         self.space, self.rates, self.constants, self.times, self.rooms = space, rates, constants, times, rooms
+        self.routed = routed
         self.room = min((room.most for room in rooms), default=float("inf")) if rooms else float("inf")
         self.deadline = float("inf")
-        self.bounds = Bounds(space, rates, constants, times.bound)
+        self.bounds = Bounds(space, rates, constants, times.bound, routed)
         self._layers: dict[tuple[object, ...], LayerCosts] = {}
         self._solved = 0
         self._memory: dict[ParallelPlan, float] = {}
@@ -140,15 +145,21 @@ class Search:
 
     def costs(self, plan: ParallelPlan, *, reached: bool) -> PlanCosts:
         """Return the costs of a plan, with times of collectives that are reached or their bounds."""
-        times = self.times
+        times, routed = self.times, self.routed
         model, batch = self.space.model, self.space.batch
+        asked = (plan, model, batch, self.rates, self.constants)
         if reached:
-            return costs_of(
-                plan, model, batch, self.rates, self.constants, lambda family: times.interval(family).reached
-            )
-        if self._solved != times.solved:
-            self._layers, self._solved = {}, times.solved
-        return costs_of(plan, model, batch, self.rates, self.constants, times.bound, memo=self._layers)
+            experts = None if routed is None else routed.experts(plan).layer(reached=True)
+            return costs_of(*asked, lambda family: times.interval(family).reached, experts=experts)
+        if self._solved != self.solved:
+            self._layers, self._solved = {}, self.solved
+        experts = None if routed is None else routed.bounded(plan).layer(reached=False)
+        return costs_of(*asked, times.bound, memo=self._layers, experts=experts)
+
+    @property
+    def solved(self) -> int:
+        """Number of families of groups, and of routed ones, whose time is known."""
+        return self.times.solved + (0 if self.routed is None else self.routed.solved)
 
     def step(self, plan: ParallelPlan, costs: PlanCosts) -> float:
         """Return the time of a step, in s."""
@@ -160,11 +171,12 @@ class Search:
         asked: list[bool] = []
 
         def ask(family: Family) -> float:
-            asked.append(self.times.is_known(family))
+            evenly = self.routed is None or family.kind != "all-to-all"
+            asked.append(not evenly or self.times.is_known(family))
             return 0.0
 
         costs_of(plan, self.space.model, self.space.batch, self.rates, self.constants, ask)
-        return all(asked)
+        return all(asked) and (self.routed is None or self.routed.is_known(plan))
 
     def parts(self, plan: ParallelPlan, costs: PlanCosts, time: float) -> dict[str, float]:
         """Return the seconds of a step by what they are spent on, of an average rank."""
@@ -206,7 +218,7 @@ class Search:
         kept: dict[tuple[object, ...], Planned] = {}
         lowest = float("inf")
         least: tuple[float, ParallelPlan] | None = None
-        solved_before = self.times.solved
+        solved_before = self.solved
 
         def worst() -> float:
             return (
@@ -280,7 +292,7 @@ class Search:
             if isinstance(node, _Variant):
                 counts["waiting" if value < limit else "slower"] += 1
         best = self._settled(list(kept.values()), keep)
-        counts["solved"] = self.times.solved - solved_before
+        counts["solved"] = self.solved - solved_before
         lower = min([lowest, *(bound for bound, _, _ in heap[:1])])
         undecided = sum(self._plans_of(node) for _, _, node in left)
         return Searched(tuple(best), lower, undecided, counts, least)

@@ -20,7 +20,7 @@ from noptoolkit.errors import PlanError
 from noptoolkit.package import Package, expect_package
 from noptoolkit.plans.checks import check_plan
 from noptoolkit.plans.constants import StepConstants, rates_of
-from noptoolkit.plans.exchanges import Copies
+from noptoolkit.plans.dispatching import Copies
 from noptoolkit.plans.group_times import GroupTimes
 from noptoolkit.plans.memory import plan_memory, rooms_of
 from noptoolkit.plans.placing import Placement
@@ -28,7 +28,7 @@ from noptoolkit.plans.plan import ParallelPlan
 from noptoolkit.plans.plan_energy import plan_energy
 from noptoolkit.plans.plan_names import plan_of
 from noptoolkit.plans.plan_result import PlanStep
-from noptoolkit.plans.routed_experts import routed_experts
+from noptoolkit.plans.routed_experts import RoutedTimes
 from noptoolkit.plans.step_costs import costs_of
 from noptoolkit.plans.step_times import step_bound
 from noptoolkit.trace import RoutingTrace
@@ -51,7 +51,7 @@ def plan_step(
     constants: StepConstants | None = None,
     placement: Placement | Ints | None = None,
     times: GroupTimes | None = None,
-    trace: RoutingTrace | None = None,
+    trace: RoutingTrace | RoutedTimes | None = None,
     copies: Copies = "experts",
     owner: Sequence[int] | Ints | None = None,
     energy_per_flop: Quantity | None = None,
@@ -75,7 +75,8 @@ def plan_step(
         Times of collectives on this package and placement that are known already.
     trace
         Routing of tokens, such as ``workload.trace``: dispatch and combine carry what it sends, and layers
-        wait for the busiest member of a group. Tokens are dealt evenly where None.
+        wait for the busiest member of a group. Tokens are dealt evenly where None. `RoutedTimes` where they
+        are known already.
     copies, owner
         With a trace: what is sent, and who holds each expert; see `noptoolkit.plans.dispatched_bytes`.
     energy_per_flop
@@ -108,16 +109,17 @@ def plan_step(
     rates = rates_of(package)
     model, batch = workload.model, workload.batch
     routed = None
-    if trace is not None and model.moe_layers:
-        ranks = [known.chiplets[i] for i in known.seat.tolist()]
-        routed = routed_experts(sized, model, batch, package, ranks, trace=trace, copies=copies, owner=owner)
+    if isinstance(trace, RoutedTimes):
+        routed = trace.experts(sized)
+    elif trace is not None and model.moe_layers:
+        routed = RoutedTimes(model, batch, known, trace, copies, owner).experts(sized)
     reached = costs_of(
         *(sized, model, batch, rates, chosen, lambda family: known.interval(family).reached),
-        experts=None if routed is None else (routed.reached, routed.busiest),
+        experts=None if routed is None else routed.layer(reached=True),
     )
     beaten = costs_of(
         *(sized, model, batch, rates, chosen, lambda family: known.interval(family).bound),
-        experts=None if routed is None else (routed.bound, routed.busiest),
+        experts=None if routed is None else routed.layer(reached=False),
     )
     rooms = rooms_of_ranks(package, known)
     memory = plan_memory(sized, model, batch, rooms=rooms) if rooms is not None else None

@@ -16,249 +16,30 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
 
 from noptoolkit._arrays import Ints
 from noptoolkit._names import did_you_mean
-from noptoolkit._pictures import Reported
 from noptoolkit.errors import InfeasibleError, PlanError, UnknownNameError
 from noptoolkit.package import Package, expect_package
 from noptoolkit.plans.checks import faults_of_fixed
 from noptoolkit.plans.constants import StepConstants, rates_of
+from noptoolkit.plans.dispatching import Copies
 from noptoolkit.plans.group_times import GroupTimes
 from noptoolkit.plans.pipeline_orders import ORDERS
 from noptoolkit.plans.placing import Placement
 from noptoolkit.plans.plan import RECOMPUTES, ParallelPlan, Recompute
-from noptoolkit.plans.plan_search import Planned, Search, Searched
-from noptoolkit.plans.plan_step import PlanStep, plan_step, rooms_of_ranks
-from noptoolkit.plans.rank_work import model_flops
+from noptoolkit.plans.plan_search import Search, Searched
+from noptoolkit.plans.plan_step import rooms_of_ranks
+from noptoolkit.plans.planning import KEY, Planning
+from noptoolkit.plans.routed_experts import RoutedTimes
 from noptoolkit.plans.space import PlanSpace
-from noptoolkit.tables import Column, Table
+from noptoolkit.trace import RoutingTrace
 from noptoolkit.units import Quantity, format_quantity, parse_quantity
 from noptoolkit.workload import Workload
 
-__all__ = ["Planned", "Planning", "best_plans"]
-
-KEY = ("tp", "cp", "pp", "ep", "etp")
-EXACT = 1e-9
+__all__ = ["best_plans"]
 
 FIXABLE = ("tp", "cp", "pp", "vpp", "ep", "etp", "dp", "micro_batches", "micro_batch")
-
-LEVEL = 5e-4
-"""Share of the best time within which a plan is level with it: what the table prints as 0.0 %."""
-
-CLASSES = {
-    "priced": "priced",
-    "oom": "out of memory",
-    "slower": "slower by their bound",
-    "broken": "against a rule",
-    "waiting": "undecided",
-}
-"""What `VARIANT_CLASSES` are called in print."""
-
-MOST_PARETO = 12
-"""Plans of a Pareto front that are searched."""
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Planning(Reported):
-    """The best plans and the proof that there is no better one.
-
-    Parameters
-    ----------
-    workload, package
-        What was asked.
-    best
-        The best plans of different keys, best first.
-    lower_bound
-        What no plan of the space can beat, in s.
-    space
-        The plans searched.
-    counts
-        Families, expert mappings and variants opened, and what became of them; see `Searched`.
-    undecided
-        Plans that are neither dropped by proof nor known, if time ran out.
-    seconds
-        Time that the search took.
-    constants, tol, time_limit, search
-        What was asked, and the state of the search.
-    """
-
-    workload: Workload
-    package: Package
-    best: tuple[Planned, ...]
-    lower_bound: float
-    space: PlanSpace
-    counts: dict[str, int]
-    undecided: int
-    seconds: float
-    constants: StepConstants
-    tol: float
-    time_limit: float
-    search: Search = field(repr=False)
-
-    def __repr__(self) -> str:
-        first = self.best[0]
-        return (
-            f"Planning({self.workload.name} on {self.package.name}: {first.plan}, "
-            f"{format_quantity(first.time, 's')}, {self.certificate})"
-        )
-
-    def _repr_html_(self) -> str:
-        return self.table().html()
-
-    @property
-    def gap(self) -> float:
-        """Upper bound on how much slower the best plan found is than the best there is, as a share."""
-        return max(self.best[0].time / self.lower_bound - 1.0, 0.0) if self.lower_bound > 0 else 0.0
-
-    @property
-    def certificate(self) -> str:
-        """One line: how good the best plan found is."""
-        if self.gap <= EXACT:
-            return "no plan in the space is faster under this model"
-        return f"within {100 * self.gap:.2g} % of the best plan under this model"
-
-    @cached_property
-    def step(self) -> PlanStep:
-        """The step of the best plan."""
-        return self.step_of(0)
-
-    def step_of(self, rank: int) -> PlanStep:
-        """Return the step of the plan of a rank, 0 for the best."""
-        return plan_step(
-            self.best[rank].plan,
-            self.workload,
-            self.package,
-            constants=self.constants,
-            times=self.search.times,
-        )
-
-    def rank_of(self, **fields: int) -> int | None:
-        """Return the place, from 1, of the first plan kept with these fields; None if there is none.
-
-        Examples
-        --------
-        ``planning.rank_of(tp=2, ep=8, pp=8, etp=1)``
-        """
-        for i, found in enumerate(self.best):
-            if all(getattr(found.plan, name) == value for name, value in fields.items()):
-                return i + 1
-        return None
-
-    @cached_property
-    def pareto(self) -> tuple[Planned, ...]:
-        """The fastest plan for every smaller memory, fastest first, each by a search of its own.
-
-        Where collectives have closed forms no plan of the space is both faster and smaller than one of these,
-        under this model; elsewhere each is within `tol` or so. At most `MOST_PARETO`; a search that the time
-        limit ends is left out.
-        """
-        found = [self.best[0]]
-        self.search.deadline = clock.perf_counter() + max(self.time_limit, 1.0)
-        self.search.times.deadline = self.search.deadline
-        while len(found) < MOST_PARETO:
-            smaller = self.search.run(1, KEY, budget=found[-1].memory * (1 - 1e-9), tol=self.tol)
-            if not smaller.best or smaller.undecided:
-                break
-            if smaller.best[0].time <= found[-1].time:  # as fast with less memory
-                found.pop()
-            found.append(smaller.best[0])
-        self.search.times.deadline = None
-        return tuple(found)
-
-    def pareto_table(self) -> Table:
-        """Return step against memory as a table."""
-        columns = [
-            Column("plan"),
-            Column("variant", meaning="schedule, micro-batches, recomputation, ZeRO stage"),
-            Column("step", unit="s"),
-            Column("behind", form="+.1f %", meaning="over the fastest"),
-            Column("memory", unit="B", meaning="bytes on the fullest rank"),
-        ]
-        first = self.pareto[0]
-        rows = [
-            [str(one.plan), variant_of(one.plan), one.time, one.time / first.time - 1.0, one.memory]
-            for one in self.pareto
-        ]
-        notes = [
-            f"The first: {self.certificate}.",
-            "The others: the fastest found for less memory than above.",
-        ]
-        if len(rows) == MOST_PARETO:
-            notes.append(f"Only the {MOST_PARETO} fastest are listed.")
-        return Table(columns, rows, title=f"step against memory: {self!r}", notes=notes)
-
-    def table(self) -> Table:
-        """Return the best plans, what each takes longer for, and the certificate."""
-        first = self.best[0]
-        columns = [
-            Column("rank"),
-            Column("plan"),
-            Column("variant", meaning="schedule, chunks, micro-batches, recomputation, ZeRO stage"),
-            Column("step", unit="s", meaning="time of a step"),
-            Column("behind", form="+.1f %", meaning="over the best"),
-            Column("memory", unit="B", meaning="bytes on the fullest rank"),
-            Column("mfu", "MFU", form=".1f %"),
-            Column("why", meaning="what it takes longer for than the best"),
-        ]
-        peak = rates_of(self.package).flops * self.space.world
-        flops = model_flops(self.space.model, self.space.batch)
-        rows = [
-            [
-                i + 1,
-                str(found.plan),
-                variant_of(found.plan),
-                found.time,
-                found.time / first.time - 1.0,
-                found.memory,
-                flops / (found.time * peak),
-                "" if i == 0 else ("" if found.solved else "at least: ") + why(found, first),
-            ]
-            for i, found in enumerate(self.best)
-        ]
-        c = self.counts
-        notes = [
-            f"{self.certificate}; lower bound {format_quantity(self.lower_bound, 's')}.",
-            f"Opened {c['families']} of {c['all']} families ({c['families_oom']} out of memory) with "
-            f"{c['mappings']} expert mappings ({c['mappings_oom']} out of memory); "
-            f"of {c['variants']} variants "
-            f"{', '.join(f'{c[name]} {word}' for name, word in CLASSES.items() if c[name])}; "
-            f"{c['solved']} families of groups solved; {self.seconds:.1f} s.",
-            f"Constants: {self.constants.source}.",
-        ]
-        if self.search.rooms is None:
-            notes.append("Memory was not checked: the package has none; give the builder memory=True.")
-        if self.undecided:
-            first_place = self.best[0].time <= self.lower_bound * (1 + EXACT)
-            which = " for the places after the first" if first_place else ""
-            notes.insert(1, f"Time ran out: at most {self.undecided} plans are undecided{which}.")
-        return Table(columns, rows, title=repr(self), notes=notes)
-
-
-def variant_of(chosen: ParallelPlan) -> str:
-    """Return what a plan's name does not say, in words."""
-    again = "" if chosen.recompute == "selective" else f", recompute {chosen.recompute}"
-    return f"{chosen.schedule}, {chosen.micro_batches} micro-batches{again}, ZeRO {chosen.zero}"
-
-
-def why(found: Planned, best: Planned) -> str:
-    """Return what a plan spends more time on than the best: the largest difference, and what it gains."""
-    if abs(found.time / best.time - 1.0) < LEVEL:
-        return "level with the best"
-    names = {*found.parts, *best.parts}
-    differences = {name: found.parts.get(name, 0.0) - best.parts.get(name, 0.0) for name in names}
-    order = sorted(differences, key=lambda name: (-differences[name], name))
-    text = f"{order[0]} {_signed(differences[order[0]])}"
-    if differences[order[-1]] < -1e-3 * best.time:
-        text += f", {order[-1]} {_signed(differences[order[-1]])}"
-    return text
-
-
-def _signed(seconds: float) -> str:
-    sign = "+" if seconds >= 0 else "-"
-    return f"{sign}{format_quantity(abs(seconds), 's')}"
 
 
 def best_plans(
@@ -276,6 +57,8 @@ def best_plans(
     fixed: dict[str, int] | None = None,
     constants: StepConstants | None = None,
     placement: Placement | Ints | None = None,
+    trace: RoutingTrace | None = None,
+    copies: Copies = "experts",
     tol: float = 0.01,
     time_limit: float = 60.0,
     times: GroupTimes | None = None,
@@ -301,6 +84,10 @@ def best_plans(
         What the machine reaches of its peaks; all of them where None.
     placement
         A `Placement`, or the chiplet of each rank by index, [ranks]; their order where None.
+    trace, copies
+        Routing of tokens, such as ``workload.trace``, and what is sent of them, as in `plan_step`: all plans
+        are compared under it, experts in consecutive runs, and all bounds are proved from it. Tokens are
+        dealt evenly where None. Memory is that of even tokens.
     tol
         Gap within which collectives of another plan are not solved any more. The best plan is exact where
         their times are known in closed form.
@@ -343,7 +130,10 @@ def best_plans(
         folded,
         fixed=dict(fixed or {}),
     )
-    search = Search(space, rates_of(package), chosen, known, rooms_of_ranks(package, known))
+    routed = None
+    if trace is not None and workload.model.moe_layers:
+        routed = RoutedTimes(workload.model, workload.batch, known, trace, copies)
+    search = Search(space, rates_of(package), chosen, known, rooms_of_ranks(package, known), routed)
     search.deadline = known.deadline = begun + time_limit
     room = None if budget is None else parse_quantity(budget, "B", "budget")
     if room is not None and not room > 0:

@@ -35,6 +35,7 @@ from noptoolkit.plans.group_times import Family
 from noptoolkit.plans.memory import GRADIENT_BYTES, parameters_of
 from noptoolkit.plans.plan import ParallelPlan
 from noptoolkit.plans.rank_work import head_work_of, layer_work
+from noptoolkit.plans.routed_experts import RoutedLayer
 from noptoolkit.plans.stages import Chunk, chunks_of
 from noptoolkit.workload import Batch, MoEModel
 
@@ -187,7 +188,7 @@ def costs_of(
     times: Times,
     chunks: tuple[Chunk, ...] | None = None,
     memo: dict[tuple[object, ...], LayerCosts] | None = None,
-    experts: tuple[dict[str, tuple[float, float]], float] | None = None,
+    experts: RoutedLayer | None = None,
 ) -> PlanCosts:
     """Return what the chunks of a plan cost.
 
@@ -204,8 +205,8 @@ def costs_of(
     memo
         Where costs of layers are kept that plans of one model, machine and ``times`` share.
     experts
-        Communication of routed experts by dimension, and tokens of the busiest member over the mean
-        (`noptoolkit.plans.routed_experts`); tokens are dealt evenly where None.
+        What a trace makes of the experts (`noptoolkit.plans.routed_experts`); tokens are dealt evenly where
+        None.
     """
     if chunks is None:
         chunks = virtual_stages(plan, model)
@@ -260,7 +261,7 @@ def _layer_costs(
     rates: Rates,
     constants: StepConstants,
     times: Times,
-    experts: tuple[dict[str, tuple[float, float]], float] | None,
+    experts: RoutedLayer | None,
 ) -> LayerCosts:
     """Return the costs of a layer with and without experts, and of the head."""
     micro_batch = micro_batch_size(plan, batch)
@@ -271,16 +272,18 @@ def _layer_costs(
     again = training and plan.recompute == "full"
     layers: dict[bool, tuple[float, float, float, dict[str, tuple[float, float]]]] = {}
     for moe in ((True,) if model.moe_layers else ()) + ((False,) if model.dense_layers else ()):
-        routed, busiest = experts if experts is not None and moe else ({}, 1.0)
+        routed = experts if moe else None
+        busiest = 1.0 if routed is None else routed.busiest
         work = layer_work(model, plan, batch, micro_batch, moe=moe, busiest=busiest)
         forward, backward, weight = work.seconds(peak, memory)
         talk: dict[str, tuple[float, float]] = {}
-        for dimension, (there, back) in routed.items():
-            talk[dimension] = (there / share, (back + again * there) / share)
         for exchange in layer_exchanges(plan, model, batch, micro_batch, moe=moe):
-            if exchange.dimension in routed:
-                continue
-            per = exchange.size * times(exchange.family) / share
+            if routed is None or exchange.dimension not in ("ep", "etp"):
+                per = exchange.size * times(exchange.family) / share
+            elif exchange.dimension == "etp":
+                per = routed.gathered * exchange.size * times(exchange.family) / share
+            else:
+                per = routed.exchange / 2.0 / share
             before = talk.get(exchange.dimension, (0.0, 0.0))
             sent = exchange.backward + (exchange.forward if again else 0.0)
             talk[exchange.dimension] = (before[0] + exchange.forward * per, before[1] + sent * per)

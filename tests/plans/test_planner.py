@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from seeds import seeds
 
 from noptoolkit import Chiplet, Link, LinkKind, Memory, Package, Switch, load_workload, topology
 from noptoolkit.collectives import collective
@@ -14,12 +15,15 @@ from noptoolkit.errors import InfeasibleError, NopError, PlanError, UnknownNameE
 from noptoolkit.nodes import Efficiency
 from noptoolkit.plans import ParallelPlan, groups
 from noptoolkit.plans.constants import StepConstants, rates_of
+from noptoolkit.plans.dispatching import COPIES
 from noptoolkit.plans.group_times import Family, GroupTimes, family_groups
 from noptoolkit.plans.memory import plan_memory
 from noptoolkit.plans.plan_search import VARIANT_CLASSES, Search
 from noptoolkit.plans.plan_step import plan_step, rooms_of_ranks
 from noptoolkit.plans.planner import best_plans
+from noptoolkit.plans.routed_experts import RoutedTimes
 from noptoolkit.plans.space import PlanSpace
+from noptoolkit.trace import RoutingTrace
 from noptoolkit.workload import MoEModel, Workload
 
 MEASURED = StepConstants(
@@ -108,7 +112,7 @@ def test_cheap_bounds_are_below_the_certified_ones(package: Package, kind: str) 
 
 
 def every_plan(
-    workload: Workload, package: Package, **options: object
+    workload: Workload, package: Package, trace: RoutedTimes | None = None
 ) -> list[tuple[float, float, ParallelPlan]]:
     """Return step, memory and plan of every combination of numbers that works, without the space's help."""
     times = GroupTimes(package)
@@ -126,7 +130,7 @@ def every_plan(
                 )  # fmt: skip
                 if vpp > 1 and pp == 1:
                     continue
-                step = plan_step(candidate, workload, package, constants=MEASURED, times=times)
+                step = plan_step(candidate, workload, package, constants=MEASURED, times=times, trace=trace)
             except NopError:
                 continue
             memory = plan_memory(step.plan, workload.model, workload.batch)
@@ -142,6 +146,44 @@ def listed() -> list[tuple[float, float, ParallelPlan]]:
 
 def test_the_best_plan_is_that_of_brute_force(listed: list[tuple[float, float, ParallelPlan]]) -> None:
     check_against(listed, machine(2, 2))
+
+
+def skewed(seed: int) -> RoutingTrace:
+    """Return choices of the small model: tokens take the expert of their quarter, and one that they like."""
+    rng = np.random.default_rng(seed)
+    own = np.arange(64) // 16
+    liking = 0.9 * rng.dirichlet([0.5] * 4, size=(2, 4)).repeat(16, axis=1) + 0.025
+    liking[:, np.arange(64), own] = 0
+    other = [[rng.choice(4, p=p / p.sum()) for p in layer] for layer in liking]
+    chosen = np.stack([np.broadcast_to(own, (2, 64)), np.array(other)], axis=2)
+    return RoutingTrace(chosen.astype(np.uint16), num_experts=4)
+
+
+@pytest.mark.parametrize("seed", seeds(1, 12))
+def test_under_a_trace_the_best_plan_is_that_of_brute_force(seed: int) -> None:
+    workload, package, trace = small(), machine(2, 2), skewed(seed)
+    routed = RoutedTimes(workload.model, workload.batch, GroupTimes(package), trace)
+    brute = every_plan(workload, package, routed)
+    found = best_plans(workload, package, constants=MEASURED, keep=3, trace=trace)
+    assert math.isclose(found.best[0].time, brute[0][0], rel_tol=1e-12)
+    assert found.gap <= 1e-9
+    assert math.isclose(found.step.time, found.best[0].time, rel_tol=1e-12)
+    assert found.step.routed is not None
+    assert any("busiest member" in note for note in found.table().notes)
+
+
+def test_tokens_that_stay_at_home_send_less_than_even_ones() -> None:
+    """Why bounds of even tokens do not hold under a trace: half of these copies cross nothing."""
+    quarter = np.arange(64) // 16
+    chosen = np.stack([np.stack([quarter, quarter ^ 1], axis=1)] * 2)  # one's own expert, and a neighbour's
+    workload, times = small(), GroupTimes(machine(2, 2))
+    trace = RoutingTrace(chosen.astype(np.uint16), num_experts=4)
+    routed = RoutedTimes(workload.model, workload.batch, times, trace)
+    even = 2 * 2 * times.bound(Family("all-to-all", 4, 1))  # two copies of a token; dispatch and combine
+    assert routed.interval(4, 1).reached == pytest.approx(
+        2 * 1 / (400e9 + 50e9)
+    )  # one in the node, both ways
+    assert routed.interval(4, 1).reached < even
 
 
 @pytest.mark.long
@@ -186,7 +228,12 @@ def test_no_bound_of_a_node_is_above_a_plan_below_it(data: st.DataObject) -> Non
     constants = data.draw(st.sampled_from([MEASURED, StepConstants()]))
     times = GroupTimes(package)
     space = PlanSpace(workload.model, workload.batch, times.world, schedules, zeros=(0, 1, 2, 3))
-    search = Search(space, rates_of(package), constants, times, rooms_of_ranks(package, times))
+    routed = None
+    if data.draw(st.booleans()):
+        copies = data.draw(st.sampled_from(COPIES))
+        trace = skewed(data.draw(st.integers(0, 99)))
+        routed = RoutedTimes(workload.model, workload.batch, times, trace, copies)
+    search = Search(space, rates_of(package), constants, times, rooms_of_ranks(package, times), routed)
     families = list(space.families())
     for _ in range(15):
         family = data.draw(st.sampled_from(families))
@@ -209,15 +256,16 @@ def test_no_bound_of_a_node_is_above_a_plan_below_it(data: st.DataObject) -> Non
         memory = search.memory_of(chosen)
         assert bounds.memory(family) <= memory
         assert bounds.memory(family, ep, etp) <= memory
-        step = plan_step(chosen, workload, package, constants=constants, times=times)
+        step = plan_step(chosen, workload, package, constants=constants, times=times, trace=routed)
         assert math.isclose(step.time, time, rel_tol=1e-12)
         assert step.bound <= step.time * (1 + 1e-12)
 
 
-def test_on_a_mesh_the_best_plan_is_solved_and_certified() -> None:
-    workload = small()
+@pytest.mark.parametrize("routed", [False, True])
+def test_on_a_mesh_the_best_plan_is_solved_and_certified(routed: bool) -> None:
+    workload, trace = small(), skewed(3) if routed else None
     package = topology.mesh(2, 4, link_bandwidth="20 GB/s", flops="100 TFLOP/s", memory=True)
-    found = best_plans(workload, package, constants=MEASURED)
+    found = best_plans(workload, package, constants=MEASURED, trace=trace, time_limit=600)
     assert found.best[0].solved
     assert found.gap <= 0.0101
     assert found.undecided == 0

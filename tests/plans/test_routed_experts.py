@@ -4,13 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import noptoolkit as nop
-from noptoolkit.cli.application import app
 from noptoolkit.errors import PlanError
 from noptoolkit.plans import ParallelPlan, plan_step
-from noptoolkit.plans.routed_experts import routed_experts
+from noptoolkit.plans.group_times import GroupTimes
+from noptoolkit.plans.routed_experts import RoutedTimes
 
 PLAN = ParallelPlan(ep=4, pp=2, zero=1)
 
@@ -55,11 +54,11 @@ def test_tokens_that_all_go_to_one_member_on_a_star() -> None:
     batch, model = given.batch, given.model
     tokens = batch.sequences // 8 // batch.micro_batches * batch.sequence_length
     arrived = 7 * tokens * 8 * model.hidden * 2.0  # of a micro-batch, from seven members
-    assert found.reached["ep"] == pytest.approx((2 * arrived / 100e9,) * 2)
-    assert found.bound["ep"] == pytest.approx(found.reached["ep"])
+    assert found.exchange.reached == pytest.approx(2 * arrived / 100e9)
+    assert found.exchange.bound == pytest.approx(found.exchange.reached)
     once = plan_step(plan, given, package, trace=given.trace, copies="chiplets").routed
     assert once is not None
-    assert once.reached["ep"][0] == pytest.approx(found.reached["ep"][0] / 8)
+    assert once.exchange.reached == pytest.approx(found.exchange.reached / 8)
     dealt = plan_step(plan, given, package)
     assert step.compute_parts["arithmetic"] > 2 * dealt.compute_parts["arithmetic"]
 
@@ -69,16 +68,14 @@ def test_busiest_member_is_recounted_and_follows_the_owner() -> None:
     given = nop.load_workload("stdlib-moe")
     plan = plan_step(PLAN, given, package).plan
     owner = np.arange(given.model.experts) % 4
-    chiplets = package.terminals
-    found = routed_experts(
-        plan, given.model, given.batch, package, chiplets, trace=given.trace, copies="chiplets", owner=owner
-    )
+    times = RoutedTimes(given.model, given.batch, GroupTimes(package), given.trace, "chiplets", owner)
+    found = times.experts(plan)
     most = []
     for layer in given.trace.topk:
         held = [int((layer % 4 == member).sum()) for member in range(4)]
         most.append(max(held) / (sum(held) / 4))
     assert found.busiest == pytest.approx(sum(most) / len(most))
-    assert all(b <= r for b, r in zip(found.bound["ep"], found.reached["ep"], strict=True))
+    assert found.exchange.bound <= found.exchange.reached
 
 
 def test_what_does_not_fit_is_said() -> None:
@@ -87,5 +84,3 @@ def test_what_does_not_fit_is_said() -> None:
     with pytest.raises(PlanError, match="the trace has"):
         plan_step(PLAN, given, package, trace=nop.load_workload("gpt-oss-20b").trace)
     assert plan_step(PLAN, other, package, trace=other.trace).routed is not None
-    words = ["plan", "olmoe-1b-7b", "--package", "mesh-4x4", "--routed"]
-    assert CliRunner().invoke(app, words).exit_code == 2
