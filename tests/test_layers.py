@@ -15,7 +15,7 @@ LAYERS = [
     {"units", "_names", "_numbers", "_digests", "_seeds", "_threads", "_highs", "_table_text", "hypergraph"},
     {"tables"},
     {"trace"},
-    {"package", "synthetic", "touched"},
+    {"package", "synthetic", "touched", "moe_model"},
     {"workload_edits"},
     {"workload", "network"},
     {"topology", "allocation", "nodes", "structure"},
