@@ -8,6 +8,7 @@ from noptoolkit.bounds.designs import Design, design, design_bound
 from noptoolkit.bounds.edges import edge_bound
 from noptoolkit.bounds.matched import matched_bound
 from noptoolkit.bounds.moore import moore_sum
+from noptoolkit.bounds.of_classes import class_bound, class_like
 from noptoolkit.bounds.of_collectives import collective_bound
 from noptoolkit.bounds.of_packages import LIKE, any_package
 from noptoolkit.bounds.ports import Ports, equal_ports, ports_bound, ports_of
@@ -25,6 +26,8 @@ __all__ = [
     "all_to_all_bound",
     "any_package",
     "bound_table",
+    "class_bound",
+    "class_like",
     "collective_bound",
     "design",
     "design_bound",

@@ -128,6 +128,11 @@ def moore_rows(demand: Floats, within: TopologyClass, sources: Ints) -> Floats:
 
 def design(traffic: Traffic, within: TopologyClass) -> Design:
     """Return the best design of the program, and its bound."""
+    if within.switches or within.movable:
+        raise TopologyError(
+            f"{within.text()}: the design program takes chiplets alone, each at its place; "
+            "bound the class by class_bound"
+        )
     demand = demand_of(traffic, within)
     scale = float(demand.max())
     program = FoldedClass(demand / scale, within)

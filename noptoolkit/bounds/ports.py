@@ -285,6 +285,7 @@ def ports_bound(
     relays: Sequence[int] = (),
     positions: ArrayLike | None = None,
     reach: float | None = None,
+    any_place: bool = False,
     copies: bool = True,
 ) -> TopologyBound:
     """Return a bound over all packages with these ports, wired in any way: ports, and Moore sums.
@@ -297,6 +298,8 @@ def ports_bound(
         Place of each endpoint, in pitches, [endpoints, 2]; only needed with ``reach``.
     reach
         Longest link, in pitches, Manhattan.
+    any_place
+        Whether endpoints may exchange their places: each then counts as the one with the most in reach.
     copies
         Whether the network may copy messages to sets, and add reductions, wherever it likes.
 
@@ -322,6 +325,10 @@ def ports_bound(
     within = None
     if reach is not None:
         within = near_counts(positions, reach, len(ports.names))
+        if any_place:
+            most = max(map(len, within))
+            padded = [np.pad(counts, (0, most - len(counts)), mode="edge") for counts in within]
+            within = (np.max(padded, axis=0),) * len(within)
         if len(ports.relays):
             raise TopologyError("relays have no place: a bound with a reach takes endpoints alone")
         neighbours = np.array([counts[min(1, len(counts) - 1)] for counts in within])

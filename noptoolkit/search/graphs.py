@@ -1,40 +1,46 @@
-"""Graphs of a class: where a search starts, what a small space holds, what a package of a graph is."""
+"""Graphs of a class: where a search starts, and what a small space holds."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from noptoolkit._arrays import Floats, Ints
+from noptoolkit._arrays import Ints
 from noptoolkit.bounds import TopologyClass
-from noptoolkit.package import Chiplet, Link, Package
 
-__all__ = ["Edges", "every_graph", "fits", "package_of", "random_graph", "table_of"]
+__all__ = ["Edges", "every_graph", "fits", "random_graph", "table_of"]
 
 Edges = tuple[tuple[int, int, int], ...]
 """Pairs of chiplets, the lower one first, and the number of links between them."""
 
 
 def fits(within: TopologyClass, edges: Edges) -> bool:
-    """Return whether a graph keeps every rule of a class."""
-    used = np.zeros(len(within), np.int64)
+    """Return whether a graph keeps every rule of a class that a graph can break."""
+    used = np.zeros(len(within.nodes), np.int64)
+    length, allowed = within.length, within.allowed
     wire = 0.0
     for a, b, count in edges:
         used[[a, b]] += count
-        wire += count * float(within.length[a, b])
-        if not within.allowed[a, b] or (within.links == "single" and count > 1):
+        wire += count * float(length[a, b])
+        if not allowed[a, b] or (within.links == "single" and count > 1):
             return False
     number = sum(count for _, _, count in edges)
     return (
-        bool((used <= within.ports).all())
+        bool((used <= within.node_ports).all())
         and (within.wire is None or wire <= within.wire + 1e-9)
         and (within.total is None or number <= within.total + 1e-9)
     )
 
 
-def every_graph(within: TopologyClass, most: int) -> list[Edges] | None:
-    """Return all graphs of a class to which no link can be added; ``None`` if they are too many to list."""
+def every_graph(within: TopologyClass, most: int, *, maximal: bool = True) -> list[Edges] | None:
+    """Return all graphs of a class to which no link can be added; ``None`` if they are too many to list.
+
+    Parameters
+    ----------
+    maximal
+        Whether those to which one can be added are left out.
+    """
     pairs = np.argwhere(np.triu(within.allowed)).tolist()
     length = within.length
     found: list[Edges] = []
@@ -63,8 +69,8 @@ def every_graph(within: TopologyClass, most: int) -> list[Edges] | None:
             np.inf if within.wire is None else within.wire,
             np.inf if within.total is None else within.total,
         )
-        for edges in extend(0, within.ports.astype(np.int64), *budget, ()):
-            if not _can_grow(within, edges):
+        for edges in extend(0, within.node_ports.astype(np.int64), *budget, ()):
+            if not (maximal and _can_grow(within, edges)):
                 found.append(edges)
                 if len(found) > most:
                     return None
@@ -74,14 +80,14 @@ def every_graph(within: TopologyClass, most: int) -> list[Edges] | None:
 
 
 def _can_grow(within: TopologyClass, edges: Edges) -> bool:
-    used = np.zeros(len(within), np.int64)
+    used = np.zeros(len(within.nodes), np.int64)
     there = set()
     for a, b, count in edges:
         used[[a, b]] += count
         there.add((a, b))
     if within.wire is not None or within.total is not None:
         return False
-    free = used < within.ports
+    free = used < within.node_ports
     first, second = np.nonzero(np.triu(within.allowed) & free[:, None] & free[None])
     if within.links == "single":
         return any(pair not in there for pair in zip(first.tolist(), second.tolist(), strict=True))
@@ -128,29 +134,3 @@ def table_of(within: TopologyClass, edges: Edges) -> tuple[Ints, Ints]:
         joined[a, degree[a]], joined[b, degree[b]] = b, a
         degree[[a, b]] += 1
     return joined, degree
-
-
-def package_of(
-    within: TopologyClass, edges: Edges, name: str, *, widths: Floats | Sequence[float] | None = None
-) -> Package:
-    """Return the package of a graph: chiplets of role ``expert``, links as wide as their ports.
-
-    Parameters
-    ----------
-    widths
-        Bandwidth of each pair in links of one port, where they are not whole.
-    """
-    places = within.positions
-    nodes = [
-        Chiplet(
-            one,
-            role="expert",
-            position=None if places is None else (0.01 * float(places[i, 0]), 0.01 * float(places[i, 1])),
-        )
-        for i, one in enumerate(within.names)
-    ]
-    links = []
-    for k, (a, b, count) in enumerate(edges):
-        width = within.bandwidth * (1.0 if widths is None else float(widths[k]))
-        links += [Link(within.names[a], within.names[b], width)] * (count if widths is None else 1)
-    return Package(name, nodes, links, source="found by noptoolkit.search", assumed=("pitch of 10 mm",))

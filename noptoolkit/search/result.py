@@ -9,9 +9,10 @@ from noptoolkit.bounds import TopologyBound, TopologyClass
 from noptoolkit.errors import RoutingError, raise_collected
 from noptoolkit.flow import FlowResult
 from noptoolkit.package import Package
-from noptoolkit.search.graphs import Edges, fits
-from noptoolkit.tables import Column, Table
-from noptoolkit.units import format_quantity
+from noptoolkit.search.graphs import Edges
+from noptoolkit.search.objective import Figure
+from noptoolkit.search.structure import Structure, broken_rules, keeps_rules
+from noptoolkit.tables import Column, Missing, Table, value_text
 
 __all__ = ["SearchResult"]
 
@@ -24,25 +25,35 @@ class SearchResult:
     ----------
     within
         Class that was searched.
-    edges
-        The best graph: pairs of chiplets, and the number of links between them.
-    flow
-        Traffic on its package, solved by `noptoolkit.congestion`.
-    bound
-        Bound over all topologies of the class.
+    structure
+        The best structure: links, places, copying nodes.
+    package
+        The best package.
+    figure
+        What was made small: its ``title``, ``unit`` and ``sign``.
+    cost
+        Its value; ``sign * cost`` is what is shown.
+    flows
+        Each traffic on the package, solved by `noptoolkit.congestion`; empty where the figure is not the time
+        of traffic.
+    bounds
+        A bound of each traffic over all topologies of the class.
     how
-        ``every graph`` (all were looked at: nothing of the class is faster), ``design`` (widths split freely:
+        ``every graph`` (all were looked at: nothing of the class is better), ``design`` (widths split freely:
         the design program's own), or ``search``.
     solves, screens, rejected
-        Graphs solved, graphs screened by compiled code, and graphs that prices ruled out unsolved.
+        Packages solved, graphs screened by compiled code, and those that bounds ruled out unsolved.
     history
-        Solves so far and time of each improvement, in s.
+        Solves so far and cost of each improvement.
     """
 
     within: TopologyClass
-    edges: Edges = field(repr=False)
-    flow: FlowResult = field(repr=False)
-    bound: TopologyBound = field(repr=False)
+    structure: Structure = field(repr=False)
+    package: Package
+    figure: Figure = field(repr=False)
+    cost: float
+    flows: tuple[FlowResult, ...] = field(repr=False)
+    bounds: tuple[TopologyBound, ...] = field(repr=False)
     how: Literal["every graph", "design", "search"]
     solves: int
     screens: int
@@ -50,33 +61,53 @@ class SearchResult:
     history: tuple[tuple[int, float], ...]
 
     def __repr__(self) -> str:
-        return (
-            f"SearchResult({self.package.name!r}: {format_quantity(self.time, 's')}, at least "
-            f"{format_quantity(self.time_bound, 's')} on any of the class, {self.status})"
-        )
+        figure, least = self.figure, self.cost_bound
+        value = value_text(figure.sign * self.cost, figure.unit)
+        beside = "" if least is None else f", at least {value_text(least, figure.unit)} on any of the class"
+        return f"SearchResult({self.package.name!r}: {figure.title} {value}{beside}, {self.status})"
 
     def _repr_html_(self) -> str:
         return self.table().html()
 
     @property
-    def package(self) -> Package:
-        """The best package found."""
-        return self.flow.package
+    def edges(self) -> Edges:
+        """Pairs of nodes of the best, and the number of links between them."""
+        return self.structure.edges
 
     @property
     def time(self) -> float:
-        """Time of the traffic on it, in s."""
-        return self.flow.time
+        """The cost, where it is the time of traffic: in s."""
+        return self.cost
+
+    @property
+    def flow(self) -> FlowResult:
+        """The first traffic on the best package."""
+        return self.flows[0]
+
+    @property
+    def bound(self) -> TopologyBound:
+        """Bound of the first traffic over the class."""
+        return self.bounds[0]
+
+    @property
+    def cost_bound(self) -> float | None:
+        """Cost below which nothing of the class is: its own if all were looked at; ``None`` if unknown."""
+        if self.how == "every graph":
+            return sum(flow.time_bound for flow in self.flows) if self.flows else self.cost
+        return min(sum(one.time for one in self.bounds), self.cost) if self.bounds else None
 
     @property
     def time_bound(self) -> float:
-        """Time below which no topology of the class is: its own where all were looked at, in s."""
-        return self.flow.time_bound if self.how == "every graph" else min(self.bound.time, self.time)
+        """`cost_bound`, where it is the time of traffic: in s."""
+        return self.cost_bound or 0.0
 
     @property
     def gap(self) -> float:
-        """Largest distance to the best of the class: time / time_bound - 1."""
-        return self.time / self.time_bound - 1.0
+        """Largest distance to the best of the class: cost / cost_bound - 1; infinite without a bound."""
+        least = self.cost_bound
+        if least is None or (not least > 0 and self.cost > least):
+            return float("inf")
+        return self.cost / least - 1.0 if least else 0.0
 
     @property
     def status(self) -> str:
@@ -85,45 +116,56 @@ class SearchResult:
 
     def table(self) -> Table:
         """Return the result as a table of one row."""
+        figure, least = self.figure, self.cost_bound
+        name = "time" if self.flows else "value"
         columns = [
             Column("package"),
             Column("links"),
-            Column("time", unit="s"),
-            Column("bound", "at least", unit="s", meaning="on any topology of the class"),
+            Column(name, figure.title, unit=figure.unit),
+            Column("bound", "at least", unit=figure.unit, meaning="on any topology of the class"),
             Column("gap", "over it", form=".2f %"),
             Column("status"),
-            Column("solves", "graphs solved"),
-            Column("screens", "screened"),
-            Column("rejected", "ruled out by prices"),
+            Column("solves", "solved", meaning="packages solved"),
+            Column("screens", "screened", meaning="graphs looked at by compiled code"),
+            Column("rejected", "ruled out", meaning="by prices or bounds, unsolved"),
         ]
+        none = Missing("no bound of it over a class")
         row = [
             self.package.name,
             len(self.package.links),
-            self.time,
-            self.time_bound,
-            self.gap,
+            figure.sign * self.cost,
+            none if least is None else figure.sign * least,
+            none if least is None else self.gap,
             self.status,
             self.solves,
             self.screens,
             self.rejected,
         ]
+        theorem = "; ".join(dict.fromkeys(one.theorem for one in self.bounds))
         how = {
             "every graph": "every graph of the class was looked at",
             "design": "bandwidth may be split freely: the design program's own package",
-            "search": f"bound: {self.bound.theorem}",
+            "search": f"bound: {theorem}" if theorem else "the best of those tried, not of the class",
         }
         return Table(columns, [row], title="Search", notes=[self.within.text(), how[self.how]])
 
     def verify(self) -> bool:
-        """Check flow, bound and the rules of the class by code that shares nothing with the search.
+        """Check flows, bounds and the rules of the class by code that shares nothing with the search.
 
         Raises
         ------
-        RoutingError
+        NopError
             If one does not hold.
         """
-        self.flow.verify()
-        self.bound.verify()
-        if self.within.links != "split" and not fits(self.within, self.edges):
-            raise_collected(RoutingError, f"{self!r} does not hold", ["its links break a rule of the class"])
+        for flow in self.flows:
+            flow.verify()
+        for bound in self.bounds:
+            bound.verify()
+        if not self.flows:
+            self.figure.check(self.package, self.cost)
+        faults = []
+        if self.within.links != "split" and not keeps_rules(self.within, self.structure):
+            faults.append("its links break a rule of the class")
+        faults += broken_rules(self.within, self.package)
+        raise_collected(RoutingError, f"{self!r} does not hold", faults)
         return True

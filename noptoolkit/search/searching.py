@@ -1,16 +1,17 @@
-"""Search over structure: the best topology of a class for a traffic, with the bound that it cannot beat.
+"""Search over structure: the best package of a class, with the bound that it cannot beat.
 
-Small classes are enumerated. Where bandwidth splits freely, the design program's own package is the best.
+Where a demand between chiplets at their places is to be wired, this module searches links: small classes are
+enumerated. Where bandwidth splits freely, the design program's own package is the best.
 Else two searches take turns: swaps of links under a compiled screen (byte-hops first, then the peak of an
 equal split), which come near the bound where links may reach anywhere; and walks over graphs with the
 symmetry of their grid (`noptoolkit.search.walking`), each solved exactly, where the reach is short and
 distance alone is the wrong aim. Starts are the families that fit, and random graphs. The best is solved again
-by `congestion`.
+by `congestion`. Everything else (switches, places, copying, several traffics, other figures than time) is
+explored by `noptoolkit.search.exploring`.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,19 @@ from noptoolkit._arrays import Floats
 from noptoolkit._seeds import generator_from
 from noptoolkit.bounds import TopologyClass, design
 from noptoolkit.bounds.designs import FoldedClass, demand_of
-from noptoolkit.errors import FormatError, NopError, TopologyError
+from noptoolkit.errors import NopError, TopologyError
 from noptoolkit.flow import FlowResult, congestion
-from noptoolkit.formats.results import replace_file
 from noptoolkit.package import Package
 from noptoolkit.progress import Progress
-from noptoolkit.search.graphs import Edges, every_graph, fits, package_of, random_graph, table_of
+from noptoolkit.search.exploring import explore
+from noptoolkit.search.families import family_graphs
+from noptoolkit.search.graphs import Edges, every_graph, fits, random_graph, table_of
+from noptoolkit.search.keeping import Kept
+from noptoolkit.search.objective import Objective, TrafficTime, figure_of
 from noptoolkit.search.orbits import OrbitSpace
 from noptoolkit.search.result import SearchResult
+from noptoolkit.search.structure import bare, build
 from noptoolkit.search.walking import Walk
-from noptoolkit.topology import FAMILIES
-from noptoolkit.traffic import Traffic
 from noptoolkit.units import format_quantity
 
 __all__ = ["search"]
@@ -47,20 +50,10 @@ SMALL = 32
 ROUNDS = 2
 """Walks among which the solves are shared: every other one starts anew, the others at the best so far."""
 
-FAMILIES_TRIED = (
-    "mesh",
-    "torus",
-    "folded_torus",
-    "flattened_butterfly",
-    "kite",
-    "sid_mesh",
-    "sparse_hamming_graph",
-)
-
 
 def search(
     within: TopologyClass,
-    traffic: Traffic,
+    objective: Objective,
     *,
     solves: int = 400,
     screens: int = 120_000,
@@ -69,22 +62,23 @@ def search(
     name: str = "found",
     progress: Progress | None = None,
 ) -> SearchResult:
-    """Return the best topology found of a class for a traffic, and what no topology of the class can beat.
+    """Return the best package found of a class, and what none of the class can beat.
 
     Parameters
     ----------
     within
-        The class: ports, reach, wire, how links may be used.
-    traffic
-        Demand between its chiplets; no messages to sets.
+        The class: ports, reach, wire, how links may be used; switches, copying nodes, places, rules.
+    objective
+        Traffic to be fast; several, one after the other; or any function of a package whose value is to be
+        small, such as `noptoolkit.studies.metric_figure`. There is no bound over the class for the last.
     solves
-        Graphs that may be solved exactly. A class with fewer graphs is enumerated.
+        Packages that may be solved. A class with fewer is enumerated.
     screens
-        Graphs that may be screened by compiled code.
+        Graphs that may be screened by compiled code, where links for one demand are all that is searched.
     rng
         Seed, or generator.
     store
-        File that keeps the best graph so far: a search that is started again with it goes on from there, with
+        File that keeps the best so far: a search that is started again with it goes on from there, with
         other random numbers. (A search has one state, and no rows for the store of a study.)
     name
         Name of the package.
@@ -94,7 +88,7 @@ def search(
     Raises
     ------
     TopologyError
-        If the class holds no connected package.
+        If the class holds no connected package, or none that keeps its rules.
     WorkloadError
         If the traffic does not fit the class.
     FormatError
@@ -102,44 +96,67 @@ def search(
 
     Examples
     --------
-    >>> from noptoolkit.bounds import grid_class
-    >>> from noptoolkit.topology import mesh
+    >>> from noptoolkit.bounds import class_like, grid_class
+    >>> from noptoolkit.topology import mesh, nop_tree
     >>> from noptoolkit.traffic import all_to_all
     >>> wired = grid_class(2, 3, ports=3, bandwidth="1 GB/s", links="single")
     >>> found = search(wired, all_to_all(mesh(2, 3), "1 GB"), solves=4000)
     >>> round(found.time, 3), found.status, found.how, found.verify()
     (2.333, 'optimal', 'every graph', True)
+
+    One switch of four ports serves four experts; two of three would share one link:
+
+    >>> tree = nop_tree(2, 2, link_bandwidth="1 GB/s")
+    >>> demand = all_to_all(tree, "1 GB", among="experts")
+    >>> found = search(class_like(tree, switches=(4, 4)), demand, solves=20)
+    >>> len(found.package.switches), found.time, found.status
+    (1, 3.0, 'optimal')
     """
     if solves < 1 or screens < 0:
         raise NopError(f"solves={solves}, screens={screens}: give at least one graph to solve")
-    return _Search(within, traffic, name, progress).run(solves, screens, generator_from(rng), store)
+    figure = figure_of(objective)
+    kept = Kept(within, repr(figure), None if store is None else Path(store))
+    tell = progress or (lambda _: None)
+    wired = not (within.switches or within.movable or within.technology or within.template)
+    if wired and isinstance(figure, TrafficTime) and len(figure.traffics) == 1 and _pairs_only(figure):
+        return _Search(within, figure, name, tell).run(solves, screens, generator_from(rng), kept)
+    return explore(within, figure, solves=solves, rng=generator_from(rng), kept=kept, name=name, tell=tell)
+
+
+def _pairs_only(figure: TrafficTime) -> bool:
+    parts = [part for one in figure.traffics for part in (one.multicast, one.reduction)]
+    return all(part is None or not len(part) for part in parts)
 
 
 class _Search:
-    def __init__(self, within: TopologyClass, traffic: Traffic, name: str, progress: Progress | None) -> None:
-        self.within, self.traffic, self.name = within, traffic, name
-        self.tell = progress or (lambda _: None)
-        self.demand = demand_of(traffic, within)
-        self.design = design(traffic, within)
+    """Links alone, for one demand between pairs."""
+
+    def __init__(self, within: TopologyClass, figure: TrafficTime, name: str, tell: Progress) -> None:
+        self.within, self.figure, self.name, self.tell = within, figure, name, tell
+        (self.traffic,) = figure.traffics
+        self.demand = demand_of(self.traffic, within)
+        self.design = design(self.traffic, within)
         self.bound = self.design.bound
         self.best: Edges | None = None
         self.time = np.inf
         self.solves = self.screens = self.rejected = 0
         self.history: list[tuple[int, float]] = []
-        self.rounds = 0
 
-    def run(
-        self, solves: int, screens: int, rng: np.random.Generator, store: str | Path | None
-    ) -> SearchResult:
+    def run(self, solves: int, screens: int, rng: np.random.Generator, kept: Kept) -> SearchResult:
         if self.within.links == "split":
             return self._designed()
         every = every_graph(self.within, solves) if len(self.within) <= 8 else None
         if every is not None:
             return self._enumerated(every)
-        if store is not None:
-            self._read(Path(store))
-            rng = np.random.default_rng([int(rng.integers(2**31)), self.rounds])
-        self._families()
+        before = kept.read()
+        if before is not None:
+            rng = kept.generator(rng)
+            flow = self._solve(before.edges)
+            kept.compare(flow.time)
+            self._improve(before.edges, flow.time)
+        for edges in family_graphs(self.within):
+            self.solves += 1
+            self._improve(edges, self._solve(edges).time)
         symmetric = bool(np.allclose(self.demand, self.demand.T))
         folded = FoldedClass(self.demand / self.demand.max(), self.within)
         walks = symmetric and len(folded.sources) < 0.5 * len(self.within)
@@ -149,23 +166,24 @@ class _Search:
         if len(self.within) <= SMALL:
             whole = FoldedClass(self.demand / self.demand.max(), self.within, fold=False)
             self._walk(OrbitSpace(whole), solves, rng)
-        self.rounds += 1
         if self.best is None:
             raise TopologyError(
                 f"{self.within.text()}: no connected graph was found; give more screens or ports"
             )
         flow = self._solve(self.best, tol=1e-4)
         self.time = flow.time
-        if store is not None:
-            self._write(Path(store))
+        kept.write(bare(self.within, self.best), self.time)
         return self._result(self.best, flow, "search")
 
     def _result(self, edges: Edges, flow: FlowResult, how: Any) -> SearchResult:
         return SearchResult(
             self.within,
-            edges,
-            flow,
-            self.bound,
+            bare(self.within, edges),
+            flow.package,
+            self.figure,
+            flow.time,
+            (flow,),
+            (self.bound,),
             how,
             self.solves,
             self.screens,
@@ -174,7 +192,7 @@ class _Search:
         )
 
     def _package(self, edges: Edges, widths: Floats | None = None) -> Package:
-        return package_of(self.within, edges, self.name, widths=widths)
+        return build(self.within, bare(self.within, edges), self.name, widths=widths)
 
     def _solve(self, edges: Edges, tol: float = 1e-3) -> FlowResult:
         package = self._package(edges)
@@ -224,30 +242,6 @@ class _Search:
         hops, _ = screen(joined, degree, self.demand, np.zeros(joined.shape), False)
         links = sum(count for _, _, count in edges)
         return float(hops) / (2 * links * self.within.bandwidth)
-
-    def _families(self) -> None:
-        """Try the families whose chiplets have these names and whose links fit."""
-        size = len(self.within)
-        side = round(size**0.5)
-        number = {name: i for i, name in enumerate(self.within.names)}
-        for family in FAMILIES_TRIED:
-            try:
-                package = (
-                    FAMILIES[family].build(**FAMILIES[family].of_size(size)) if side * side == size else None
-                )
-            except NopError:
-                continue
-            if package is None or set(package.terminals) != set(number):
-                continue
-            pairs = [(number[link.a], number[link.b]) for link in package.links]
-            count = {(min(a, b), max(a, b)): 0 for a, b in pairs}
-            for a, b in pairs:
-                count[min(a, b), max(a, b)] += 1
-            edges: Edges = tuple(sorted((a, b, n) for (a, b), n in count.items()))
-            if fits(self.within, edges):
-                flow = self._solve(edges)
-                self.solves += 1
-                self._improve(edges, flow.time)
 
     def _swaps(self, screens: int, rng: np.random.Generator) -> None:
         """Anneal by swaps, from the best so far and from random graphs, and solve what comes out."""
@@ -302,40 +296,6 @@ class _Search:
                 tell(best, time)
             start = None if self.best is None else space.orbits_of(self.best)
         self.solves, self.rejected = before + walk.solves, self.rejected + walk.rejected
-
-    def _key(self) -> str:
-        return f"{self.within.text()}; {self.traffic!r}"
-
-    def _read(self, path: Path) -> None:
-        if not path.exists():
-            return
-        try:
-            kept = json.loads(path.read_text(encoding="utf-8"))
-            edges: Edges = tuple((int(a), int(b), int(n)) for a, b, n in kept["edges"])
-            key, time, rounds = kept["search"], float(kept["time"]), int(kept["rounds"])
-        except (OSError, ValueError, KeyError, TypeError) as wrong:
-            raise FormatError(
-                f"{path}: no state of a search ({wrong}); give another file, or remove it"
-            ) from None
-        if key != self._key():
-            raise FormatError(f"{path}: is of another search, {key!r}; give another file, or remove it")
-        if not fits(self.within, edges):
-            raise FormatError(f"{path}: its graph breaks a rule of the class; remove the file")
-        self.rounds = rounds
-        flow = self._solve(edges)
-        if flow.time > time * 1.01:
-            raise FormatError(f"{path}: its graph takes {flow.time:g} s, not {time:g} s; remove the file")
-        self._improve(edges, flow.time)
-
-    def _write(self, path: Path) -> None:
-        state = {
-            "schema": 1,
-            "search": self._key(),
-            "time": self.time,
-            "rounds": self.rounds,
-            "edges": [list(edge) for edge in self.best or ()],
-        }
-        replace_file(path, json.dumps(state))
 
 
 def _edges_of(joined: Any, degree: Any) -> Edges:

@@ -2,6 +2,7 @@
 
 from noptoolkit.studies.best import Best, best_points
 from noptoolkit.studies.difference import Difference, difference
+from noptoolkit.studies.figures import MetricFigure, metric_figure
 from noptoolkit.studies.front import Front, pareto_front
 from noptoolkit.studies.optimising import Optimum, optimise
 from noptoolkit.studies.parameters import PARAMETERS
@@ -21,6 +22,7 @@ __all__ = [
     "Check",
     "Difference",
     "Front",
+    "MetricFigure",
     "Optimum",
     "Points",
     "Range",
@@ -36,6 +38,7 @@ __all__ = [
     "difference",
     "export_table",
     "load_study",
+    "metric_figure",
     "optimise",
     "pareto_front",
     "read_study",
