@@ -13,6 +13,8 @@ ASKED = {
     "allocation": (["quality"], ["seconds"], ["time"]),
     "collectives": (["cuts"], ["schedules"], ["groups"]),
     "report": ([], ["browser"]),
+    "serving": (["curve"], ["steps"]),
+    "what_if": (["ladder"], ["losses"], ["pairs"]),
     "flow": (["cells"], ["highs"], ["routings"], ["multicast"]),
 }
 

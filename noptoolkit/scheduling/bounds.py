@@ -96,7 +96,16 @@ class LowerBound:
     @property
     def value(self) -> float:
         """The largest of them."""
-        return max(self.critical_path, self.load, self.head_load_tail, self.fronts)
+        return max(self.quick, self.fronts)
+
+    @property
+    def quick(self) -> float:
+        """The largest of those that take no proof of fronts, in s."""
+        return max(self.critical_path, self.load, self.head_load_tail)
+
+    def up_to(self, makespan: float) -> float:
+        """Return the largest bound for a schedule: fronts prove no more where the others reach its end."""
+        return self.quick if self.quick >= makespan * (1 - 1e-12) else self.value
 
     @property
     def method(self) -> str:

@@ -137,50 +137,67 @@ def ways_between_fronts(
     since = head.copy()
     until_last = tail.copy()
     until_first = tail.copy()
+    # the walk about a front begins at its first member, that of the next ends there or behind
+    begins = np.empty(count, np.int64)
+    ends = np.empty(count, np.int64)
     most = 1
     for f in range(count):
-        most = max(most, front_ptr[f + 1] - front_ptr[f])
-    way = np.full((n, most), -1.0)
+        members = front[front_ptr[f] : front_ptr[f + 1]]
+        begins[f] = place[members].min()
+        ends[f] = place[members].max() + 1
+        most = max(most, len(members))
+    widest = 1
+    for f in range(count):
+        widest = max(widest, (ends[f + 1] if f + 1 < count else n) - begins[f])
+        widest = max(widest, ends[f] - (begins[f - 1] if f > 0 else 0))
+    way = np.empty(
+        (widest, most)
+    )  # of the tasks of one walk, in order: -inf to members that it does not meet
+    member = np.zeros(n, np.bool_)
     for f in range(count):
         members = front[front_ptr[f] : front_ptr[f + 1]]
-        begin = place[members].min()
-        end = n
-        if f + 1 < count:
-            end = place[front[front_ptr[f + 1] : front_ptr[f + 2]]].max() + 1
+        size = len(members)
+        for i in members:
+            member[i] = True
+        begin = begins[f]
+        end = ends[f + 1] if f + 1 < count else n
         for k in range(begin, end):
             i = order[k]
-            way[i, :] = -1.0
+            here = way[k - begin]
+            here[:size] = -np.inf
             for e in range(pred_ptr[i], pred_ptr[i + 1]):
                 p = pred[e]
                 if place[p] >= begin:
-                    for m in range(len(members)):
-                        if p == members[m]:
-                            way[i, m] = max(way[i, m], 0.0)
-                        elif way[p, m] >= 0:
-                            way[i, m] = max(way[i, m], way[p, m] + time[p])
+                    there = way[place[p] - begin]
+                    for m in range(size):
+                        here[m] = max(here[m], there[m] + time[p])
+                    if member[p]:
+                        for m in range(size):
+                            if members[m] == p:
+                                here[m] = max(here[m], 0.0)
             if after_all[i] == f:
-                since[i] = way[i, : len(members)].min()
-        begin = 0
-        if f > 0:
-            begin = place[front[front_ptr[f - 1] : front_ptr[f]]].min()
-        end = place[members].max()
-        for k in range(end, begin - 1, -1):
+                since[i] = here[:size].min()
+        begin = begins[f - 1] if f > 0 else 0
+        end = ends[f]
+        for k in range(end - 1, begin - 1, -1):
             i = order[k]
-            way[i, :] = -1.0
-            inside = False
-            for m in range(len(members)):
-                inside = inside or members[m] == i
+            here = way[k - begin]
+            here[:size] = -np.inf
             for e in range(succ_ptr[i], succ_ptr[i + 1]):
                 s = succ[e]
-                if place[s] <= end:
-                    for m in range(len(members)):
-                        if s == members[m]:
-                            way[i, m] = max(way[i, m], time[s])
-                        elif way[s, m] >= 0:
-                            way[i, m] = max(way[i, m], way[s, m] + time[s])
+                if place[s] < end:
+                    there = way[place[s] - begin]
+                    for m in range(size):
+                        here[m] = max(here[m], there[m] + time[s])
+                    if member[s]:
+                        for m in range(size):
+                            if members[m] == s:
+                                here[m] = max(here[m], time[s])
             if before_some[i] == f:
-                until_last[i] = max(0.0, way[i, : len(members)].max())
-                until_first[i] = 0.0 if inside else way[i, : len(members)].min()
+                until_last[i] = max(0.0, here[:size].max())
+                until_first[i] = 0.0 if member[i] else here[:size].min()
+        for i in members:
+            member[i] = False
     return since, until_last, until_first
 
 

@@ -33,10 +33,6 @@ REACHED = 1 + 1e-4
 """Makespan over lower bound below which a schedule is not improved any more."""
 
 
-MANY = 300_000
-"""Tasks beyond which the bound of the fronts takes longer than the rounds that it might save."""
-
-
 @dataclass(frozen=True, eq=False)
 class Timeline:
     """When each task runs.
@@ -68,7 +64,8 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail", rounds
         A name in `PRIORITIES` or a callable that returns the urgency of each task of a graph, [tasks]; of the
         tasks that could start, the one of largest urgency does, the first of equal ones.
     rounds
-        Of improvement, at most; they end when one gains nothing, or the lower bound is reached.
+        Of improvement, at most; they end when one gains nothing, or a lower bound is reached (of the fronts
+        apart).
 
     Raises
     ------
@@ -96,8 +93,8 @@ def list_schedule(graph: TaskGraph, *, priority: str | Priority = "tail", rounds
     if done < len(graph):
         start, end = _in_an_order(graph, urgency, end)
     bounds = lower_bound(graph, order, head, tail)
-    known = bounds.value if len(graph) <= MANY else bounds.load
-    start, end = _improved(graph, start, end, known, rounds)
+    # the bound of the fronts takes ten times as long as the rounds that it might save
+    start, end = _improved(graph, start, end, bounds.quick, rounds)
     start.flags.writeable = end.flags.writeable = False
     return Timeline(start, end, bounds)
 

@@ -6,10 +6,11 @@
 """
 
 from noptoolkit.serving.capacity import Capacity, capacity, max_sequences
-from noptoolkit.serving.curve import ServingCurve, ServingPoint, serve
+from noptoolkit.serving.curve import ServingCurve, ServingPoint
 from noptoolkit.serving.disaggregation import Disaggregated, disaggregate
 from noptoolkit.serving.events import RequestRun, simulate_requests
 from noptoolkit.serving.figures import FIGURES
+from noptoolkit.serving.over_batches import serve
 from noptoolkit.serving.published import PUBLISHED, Published, published_table
 from noptoolkit.serving.requests import Lengths, Requests
 from noptoolkit.serving.server import Server, Speculation, StepCost

@@ -1,10 +1,12 @@
 """What a step takes by a roofline of its layers: many times faster than a schedule, and near it.
 
-In each layer the hosts first load and compute attention (and what runs beside), then the experts' chiplets
-load and compute what the tokens use there; each of the two takes as long as its most occupied stack, channel
-or chiplet. The sum over layers and head leaves out dispatch and combine, overlap between layers, and room in
-SRAM. It serves as control: the ratio of a schedule to it changes slowly with the batch, so that schedules at
-some batches tell the times at others (`noptoolkit.serving.times`).
+A layer takes as long as its most occupied stack or channel, which loads weights and keys and values of
+attention and the experts that the layer's tokens use; or, if that is longer, as the attention of the busiest
+host and after it loading or computing its experts: loads of the next layer's attention run beside those.
+Where experts load ahead (``experts="used"`` or ``"all"``), the step takes as long as the most occupied stack
+in all layers, or as all arithmetic one after the other. The sum over layers and head leaves out dispatch and
+combine, and room in SRAM. It serves as control: the ratio of a schedule to it changes slowly with the batch,
+so that schedules at some batches tell the times at others (`noptoolkit.serving.times`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
-from noptoolkit._arrays import Floats
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit.network import flow_network
 from noptoolkit.nodes import (
     attention_work,
@@ -150,12 +152,13 @@ class StepEstimates:
             sizes[[self.chiplets.index(name) for name in hosted]] = count * value
             return self.seconds @ sizes
 
-        loading = computing = time = 0.0
-        moved = 0.0
+        ahead = self.options.experts != "routed"
+        loading = computing = moved = 0.0
         experts = {
             row: self._experts(row, batch, draws) for row in {row for row, _ in self.times} if row is not None
         }
-        draw = np.zeros(draws)
+        time = np.zeros(draws)
+        loads, works = np.zeros((draws, len(self.seconds))), np.zeros(draws)  # of a step that loads ahead
         for (row, windowed), repeats in self.times.items():
             read, _ = cache_traffic(model, batch, windowed=windowed)
             cached = np.zeros(len(self.seconds))
@@ -164,46 +167,64 @@ class StepEstimates:
             beside = (
                 model.dense_parameters if row is None else model.shared_parameters + model.router_parameters
             )
-            load = float((weights(parameters + 2 * model.hidden + beside) + cached).max(initial=0.0))
+            load = weights(parameters + 2 * model.hidden + beside) + cached
             work = attention(windowed)
             tokens = batch.tokens * share
             work += dense_work(model, tokens, value) if row is None else shared_work(model, tokens, value)
             if row is not None:
                 work += router_work(model, tokens, value)
             host = compute_time(server.package[busiest], work, compute)  # type: ignore[arg-type]
-            moved += repeats * (len(hosted) * (parameters + beside) * value + read)
-            loading, computing = loading + repeats * load, computing + repeats * host
-            time += repeats * max(load, host)
-            if row is not None:
-                here, there, size = experts[row]
-                draw += repeats * np.maximum(here, there)
-                loading, computing = loading + repeats * here.mean(), computing + repeats * there.mean()
-                moved += repeats * size
-        load, host = float(weights(model.vocab * model.hidden).max(initial=0.0)), 0.0
+            here, there, size = experts[row] if row is not None else (np.zeros_like(loads), works * 0, 0.0)
+            ends, most = here.max(axis=1, initial=0.0), float(load.max(initial=0.0))
+            moved += repeats * (len(hosted) * (parameters + beside) * value + read + size)
+            loading += repeats * (most + ends.mean())
+            computing += repeats * (host + there.mean())
+            if ahead:
+                loads += repeats * (load + here)
+                works += repeats * (host + there)
+            else:
+                time += repeats * np.maximum(
+                    (load + here).max(axis=1, initial=0.0), host + np.maximum(ends, there)
+                )
+        load = weights(model.vocab * model.hidden)
         work = head_work(model, head_tokens(batch) * share, value)
         host = compute_time(server.package[busiest], work, compute)  # type: ignore[arg-type]
         if self.options.split_head:
-            load, host = load / max(len(self.chiplets), 1), host / max(len(server.package.experts), 1)
-        time, loading, computing = time + max(load, host), loading + load, computing + host
+            load = load / max(len(self.chiplets), 1)
+            host = host / max(len(server.package.experts), 1)
+        last = float(load.max(initial=0.0))
+        loading, computing = loading + last, computing + host
         moved += len(hosted) * model.vocab * model.hidden * value
-        draw += time
+        if ahead:
+            time = np.maximum((loads + load).max(axis=1, initial=0.0), works + host)
+        else:
+            time += max(last, host)
         return Estimate(
-            float(draw.mean()),
-            float(draw.std()),
-            float(draw[0]),
+            float(time.mean()),
+            float(time.std()),
+            float(time[0]),
             float(loading),
             float(computing),
             float(moved),
         )
 
+    def _held(self, row: int) -> Ints:
+        """Return how many experts of a layer each chiplet of the layout has, copies counted, [chiplets]."""
+        layout = self.server.layout
+        held: Ints = layout.holds[min(row, layout.num_layers - 1)].sum(axis=1)
+        return held
+
     def _flops(self, name: str) -> float:
         return getattr(self.server.package[name], "flops", None) or 1.0
 
     def _experts(self, row: int, batch: Batch, draws: int) -> tuple[Floats, Floats, float]:
-        """Return what loading and computing a layer's experts takes in each draw, and bytes of the first."""
+        """Return what a layer's experts take in each draw, and bytes of the first.
+
+        Time of each resource in loading them, [draws, resources], and of the busiest chiplet in computing.
+        """
         server, model = self.server, self.server.workload.model
         ids, chiplets = self.served[row]
-        here, there = np.zeros(draws), np.zeros(draws)
+        here, there = np.zeros((draws, len(self.seconds))), np.zeros(draws)
         first = 0.0
         there_are, experts = len(ids), model.experts
         names = server.layout.experts
@@ -219,14 +240,10 @@ class StepEstimates:
             places = token_places(batch.tokens, there_are, number)
             key = chiplets[places].ravel() * experts + ids[places].ravel()
             counts = np.bincount(key, minlength=len(names) * experts).reshape(len(names), experts)
-            used = (
-                np.full(len(names), float(experts))
-                if self.options.experts == "all"
-                else (counts > 0).sum(axis=1)
-            )
+            used = self._held(row) if self.options.experts == "all" else (counts > 0).sum(axis=1)
             sizes = np.zeros(len(self.chiplets))
             sizes[index] = used * size
-            here[k] = float((self.seconds @ sizes).max(initial=0.0))
+            here[k] = self.seconds @ sizes
             there[k] = float((counts.sum(axis=1) * np.array(per_choice)).max())
             if k == 0:
                 first = float(sizes.sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from noptoolkit.serving.capacity import capacity
-from noptoolkit.serving.curve import io_time
+from noptoolkit.serving.over_batches import io_time
 from noptoolkit.serving.server import Server
 
 __all__ = ["FIGURES", "first_token", "sequences_that_fit", "token_rate", "token_time", "tokens_per_joule"]

@@ -74,18 +74,23 @@ class StepCost:
     ----------
     time
         In s.
-    bound
-        Lower bound on the time for any order with the same routes, in s.
     energy
         Dynamic energy, in J; ``None`` where the package gives no energies.
     loaded
         Bytes of weights read from the stacks.
+    plan
+        Schedule of the step.
     """
 
     time: float
-    bound: float
     energy: float | None
     loaded: float
+    plan: StepSchedule = field(repr=False, compare=False)
+
+    @property
+    def bound(self) -> float:
+        """Lower bound on the time for any order with the same routes, in s: proved when asked for."""
+        return self.plan.bound_of_routes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -195,7 +200,7 @@ class Server:
         plan = self.plan(batch)
         known = not {"memory", "network"} & set(plan.energy.unknown)
         total = plan.energy.total if known else None
-        return StepCost(plan.makespan, plan.bound_of_routes, total, sum(plan.step.loaded.values()))
+        return StepCost(plan.makespan, total, sum(plan.step.loaded.values()), plan)
 
     def decode(self, sequences: int, context: int) -> StepCost:
         """Return what a step of decode takes."""

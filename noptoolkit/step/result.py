@@ -67,7 +67,7 @@ class StepSchedule(Schedule):
     @property
     def bound_of_routes(self) -> float:
         """Lower bound on the makespan under these routes and any order, in s."""
-        return self.bounds.value
+        return self.bounds.up_to(self.makespan)
 
     def __repr__(self) -> str:
         what = f"{self.workload.name!r} on {self.package.name!r}, {format_quantity(self.makespan, 's')}"

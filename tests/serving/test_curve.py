@@ -9,7 +9,7 @@ import noptoolkit as nop
 from noptoolkit.errors import NopError, WorkloadError
 from noptoolkit.nodes import cache_bytes
 from noptoolkit.serving import Server, Speculation, capacity, max_sequences, serve
-from noptoolkit.serving.curve import batches_of
+from noptoolkit.serving.batches import batches_of
 from noptoolkit.step import step_of
 
 SRAM = 300e3
@@ -47,6 +47,7 @@ def test_a_step_of_the_curve_is_that_of_schedule(curve) -> None:
         star(sram=SRAM), given, LAYOUT, routing="shortest", slices="stream", experts="routed", micro_batches=1
     )
     assert curve.server.decode(16, 8).time == plan.makespan
+    assert curve.server.decode(16, 8).bound == pytest.approx(plan.bounds.value, rel=1e-9)
     plan.verify()
     point = curve.at(16)
     assert point.rate == pytest.approx(16 / point.step)
