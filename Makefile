@@ -4,14 +4,23 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
+# what is imported by every command and worker is compiled once
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test browser check long coverage lowest pythons format bench docs linkcheck clean
+.PHONY: demo test kernels wheel browser check long coverage lowest pythons format bench docs linkcheck clean
 
 demo: $(VENV)/.installed
 	$(BIN)/noptoolkit compare mozart-nop-tree mesh-4x4 torus-4x4 --on qwen3-30b-a3b --on gpt-oss-20b -o $(OUT)/ --report $(OUT)/report.html
 
-test: check
+# lint and types run on one core while kernels are compiled on the other: the tests find them on disk
+test: $(VENV)/.developer
+	@$(MAKE) --no-print-directory --jobs 2 check kernels wheel
 	MPLBACKEND=Agg $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
+kernels: $(VENV)/.developer
+	$(BIN)/python .ci/compile_kernels.py all
+
+wheel: $(VENV)/.developer
 	$(BIN)/python .ci/smoke_wheel.py
 
 # a Chromium for the tests of the report page; without one they are skipped
@@ -65,8 +74,7 @@ $(VENV)/bin/python:
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[report]'
 	@echo "compiling kernels, once"
-	@$(BIN)/noptoolkit compare mesh-4x4 --on stdlib-moe >/dev/null 2>&1
-	@$(BIN)/python -c "from noptoolkit import load_topology; from noptoolkit.simulate import Sampling, simulate; simulate(load_topology('mesh-4x4'), 'uniform', rate=0.1, sampling=Sampling(period=10))"
+	@$(BIN)/python .ci/compile_kernels.py
 	@touch $@
 
 $(VENV)/.developer: $(VENV)/bin/python pyproject.toml

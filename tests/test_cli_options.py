@@ -207,7 +207,7 @@ def test_show_folds_long_lists():
         ("noptoolkit compare moz", "mozart-nop-tree"),
         pytest.param("noptoolkit schedule mesh-4x4 --on stdl", "stdlib-moe", marks=pytest.mark.long),
         pytest.param("noptoolkit plot mesh-4x4 --show cut", None, marks=pytest.mark.long),
-        ("noptoolkit plot mesh-4x4 --show lay", "layouts"),
+        pytest.param("noptoolkit plot mesh-4x4 --show lay", "layouts", marks=pytest.mark.long),
     ],
 )
 def test_the_shell_completes_presets_and_names(words, expected):

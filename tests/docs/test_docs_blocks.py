@@ -12,7 +12,7 @@ import io
 import re
 import shlex
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -50,6 +50,10 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
+LONG = ("concepts/any-package.md", "howto/losses.md", "howto/send-a-result.md", "howto/serve-a-model.md")
+"""Pages whose blocks take longest: `make long` runs them."""
+
+
 def names(pages: list[Path]) -> list[str]:
     return [str(page.relative_to(DOCS)) for page in pages]
 
@@ -58,12 +62,20 @@ def with_kind(*kinds: str) -> list[Path]:
     return [page for page in PAGES if any(block.kind in kinds for block in blocks(page))]
 
 
+def to_run(*kinds: str) -> list[Any]:
+    pages = with_kind(*kinds)
+    return [
+        pytest.param(page, marks=pytest.mark.long if name in LONG else (), id=name)
+        for page, name in zip(pages, names(pages), strict=True)
+    ]
+
+
 def test_there_are_pages_and_blocks() -> None:
     assert len(PAGES) > 10
     assert sum(len(blocks(page)) for page in PAGES) > 30
 
 
-@pytest.mark.parametrize("page", with_kind("python", "picture"), ids=names(with_kind("python", "picture")))
+@pytest.mark.parametrize("page", to_run("python", "picture"))
 def test_python_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import matplotlib.pyplot as plt
 
@@ -105,7 +117,7 @@ def test_toml_loads(page: Path, tmp_path: Path) -> None:
                 assert nop.load_topology(path).channels
 
 
-@pytest.mark.parametrize("page", with_kind("sh"), ids=names(with_kind("sh")))
+@pytest.mark.parametrize("page", to_run("sh"))
 def test_commands_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from typer.testing import CliRunner
 

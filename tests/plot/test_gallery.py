@@ -11,7 +11,10 @@ import pytest
 
 from noptoolkit.errors import NopWarning
 
-LONG = ("15_the_papers_table", "08_a_streaming_step", "10_scaling", "21_which_batch_loads_experts")
+LONG = (
+    *("08_a_streaming_step", "10_scaling", "15_the_papers_table", "18_latency_against_load"),
+    *("21_which_batch_loads_experts", "22_where_the_cache_lives", "26_the_best_package"),
+)
 ALL = sorted((Path(__file__).parents[2] / "gallery").glob("plot_*.py"))
 SCRIPTS = [
     pytest.param(path, marks=pytest.mark.long if path.stem.endswith(LONG) else (), id=path.stem)

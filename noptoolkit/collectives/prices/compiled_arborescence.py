@@ -55,6 +55,13 @@ def _meld(a: int, b: int, key: Floats, lazy: Floats, left: Ints, right: Ints, sp
 
 
 @njit(cache=True, nogil=True)
+def _copy(values: Ints, count: int, into: Ints) -> None:
+    """Copy the first values; assigning slices would compile the words of an error about their shapes."""
+    for i in range(count):
+        into[i] = values[i]
+
+
+@njit(cache=True, nogil=True)
 def _top(union: Ints, x: int) -> int:
     while union[x] >= 0:
         x = union[x]
@@ -134,16 +141,16 @@ def cheapest_arborescence(n: int, root: int, tail: Ints, head: Ints, cost: Float
                 for i in range(length, end):
                     if stored == len(cycle_arcs):
                         longer = np.empty(2 * stored, np.int64)
-                        longer[:stored] = cycle_arcs
+                        _copy(cycle_arcs, stored, longer)
                         cycle_arcs = longer
                     cycle_arcs[stored] = taken[i]
                     stored += 1
                 cycles += 1
                 if cycles == len(cycle_at):
                     wider = np.empty((3, 2 * cycles + 2), np.int64)
-                    wider[0, :cycles] = cycle_at
-                    wider[1, :cycles] = cycle_changes
-                    wider[2, :cycles] = cycle_start[:cycles]
+                    _copy(cycle_at, cycles, wider[0])
+                    _copy(cycle_changes, cycles, wider[1])
+                    _copy(cycle_start, cycles, wider[2])
                     cycle_at, cycle_changes, cycle_start = wider[0], wider[1], wider[2]
                 cycle_start[cycles] = stored
         for i in range(length):

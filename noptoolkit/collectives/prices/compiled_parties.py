@@ -22,7 +22,8 @@ def spanning_tree(cost: Floats, near: Ints, best: Floats) -> float:
     k = len(cost)
     near[:] = 0
     near[0] = -1
-    best[:] = cost[0]
+    for v in range(k):
+        best[v] = cost[0, v]
     done = np.zeros(k, np.bool_)
     done[0] = True
     total = 0.0

@@ -156,7 +156,8 @@ def lay_group(
                     count += 1
         return count, total, total
     closed = ends.any()
-    if motion == BOTH and symmetric and not closed:
+    both_ways = symmetric and not closed
+    if motion == BOTH and both_ways:
         near, best = np.empty(k, np.int64), np.empty(k)
         total = 2 * shares[0] * spanning_tree(cost, near, best)
         for v in range(k):
@@ -166,7 +167,7 @@ def lay_group(
                 hops[count + 1, 0], hops[count + 1, 1], hops[count + 1, 2] = -1, v, near[v]
                 amounts[count + 1] = shares[0]
                 count += 2
-        least = shares[0] * least_of_any(cost, True) if bounding else 0.0
+        least = shares[0] * least_of_any(cost, both_ways) if bounding else 0.0
         return count, total, least
     tail, head, weight = (
         np.empty(k * (k - 1), np.int64),
@@ -210,7 +211,7 @@ def lay_group(
                 hops[count + 1, 0], hops[count + 1, 1], hops[count + 1, 2] = -1 - chosen, tail[y], head[y]
                 amounts[count + 1] = shares[0]
                 count += 2
-        least = shares[0] * least_of_any(cost, False) if bounding else 0.0
+        least = shares[0] * least_of_any(cost, both_ways) if bounding else 0.0
         if bounding and closed:
             least = max(least, shares[0] * first)
         return count, shares[0] * cheapest, least
