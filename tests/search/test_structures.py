@@ -44,7 +44,7 @@ def test_who_copies_is_chosen(copiers, time):
 
 
 def test_chiplets_exchange_places():
-    """On a row with links to neighbours, two pairs that talk are fast side by side and share a link if not."""
+    """On a row with links to neighbours, pairs that talk are fast side by side, else they share a link."""
     demand = np.zeros((4, 4))
     demand[0, 3] = demand[1, 2] = 1e9
     traffic = Traffic(tuple(f"e{i}" for i in range(4)), demand + demand.T)
