@@ -19,7 +19,7 @@ from noptoolkit.stages import Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from noptoolkit.step import StepSchedule
+    from noptoolkit.report.maps import View
     from noptoolkit.study import Comparison
 
 __all__ = ["explore", "flow_svg", "package_svg", "svg_of"]
@@ -73,7 +73,7 @@ class _Picture:
         return self.svg
 
 
-def explore(value: Package | FlowResult | StepSchedule | Run | Comparison) -> Any:
+def explore(value: View | Run | Comparison) -> Any:
     """Return the package map of a value for a notebook: figures on pointing, whose traffic on a click.
 
     It is a widget of anywidget, which Jupyter, VS Code and marimo show; where the extra ``notebook`` is not
@@ -82,8 +82,8 @@ def explore(value: Package | FlowResult | StepSchedule | Run | Comparison) -> An
     Parameters
     ----------
     value
-        A package, a flow, the schedule of a step, a run (with the stages computed so far; dispatch and
-        combine if none) or a comparison.
+        A package, a flow, a collective, a simulation, the schedule of a step, the step of a parallel plan, a
+        run (with the stages computed so far; dispatch and combine if none) or a comparison.
 
     Raises
     ------

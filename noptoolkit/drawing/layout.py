@@ -52,6 +52,8 @@ class Layout:
         Flags of the dies under another node, [nodes]: a rim of them is seen.
     crowded
         Whether two ways round share the space between two rows, so that lines must be thin.
+    given_up
+        Whether the package's own positions were given up: links would lie on other nodes or links there.
     """
 
     centre: Floats
@@ -62,6 +64,12 @@ class Layout:
     on_circle: Bools
     under: Bools
     crowded: bool = False
+    given_up: bool = False
+
+    @property
+    def remark(self) -> str:
+        """Why the package's own positions are not those of the picture; empty where they are, or none are."""
+        return "schematic: at its positions links would overlap" if self.given_up else ""
 
     @property
     def low(self) -> Floats:

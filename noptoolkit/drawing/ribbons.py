@@ -25,6 +25,7 @@ __all__ = [
     "channel_widths",
     "covering_width",
     "drawn_links",
+    "far_apart",
     "lane_width",
     "link_lines",
     "link_widths",
@@ -67,12 +68,13 @@ def lane_width(package: Package, layout: Layout, *, border: float = BORDER) -> f
 
 
 def channel_widths(package: Package, widest: float, reference: float | None = None) -> Points:
-    """Return the width of each channel's ribbon, [channels]: proportional to bandwidth.
+    """Return the width of each channel's ribbon, [channels]: by bandwidth, as `relative_width` has it.
 
     ``reference`` is the bandwidth in B/s of the widest, the largest where ``None``; faster ones are cut.
     """
     bandwidth = np.array([channel.bandwidth for channel in package.channels])
-    return np.asarray(widest * np.clip(bandwidth / (reference or bandwidth.max()), THINNEST, 1.0))
+    shown = np.minimum(bandwidth, reference or np.inf)
+    return np.asarray(widest * relative_width(shown, np.append(shown, reference or [])))
 
 
 def link_widths(package: Package, layout: Layout, widest: float) -> Points:
@@ -87,9 +89,13 @@ def relative_width(bandwidth: Points, drawn: Points) -> Points:
     They are proportional to it, or to its square root where the fastest is more than `WIDE_RANGE` times as
     fast as the slowest: else slow links could not be told apart.
     """
-    most, least = float(drawn.max(initial=0.0)) or 1.0, float(drawn.min(initial=np.inf))
-    power = 0.5 if most > WIDE_RANGE * least else 1.0
-    return np.asarray(np.clip((bandwidth / most) ** power, THINNEST, 1.0))
+    most = float(drawn.max(initial=0.0)) or 1.0
+    return np.asarray(np.clip((bandwidth / most) ** (0.5 if far_apart(drawn) else 1.0), THINNEST, 1.0))
+
+
+def far_apart(bandwidth: Points) -> bool:
+    """Return whether the fastest is more than `WIDE_RANGE` times as fast as the slowest."""
+    return float(bandwidth.max(initial=0.0)) > WIDE_RANGE * float(bandwidth.min(initial=np.inf))
 
 
 def drawn_links(package: Package, layout: Layout) -> Bools:
@@ -134,15 +140,19 @@ def arrange(
             layout, lines, tangled = crowded, again, left
     if tangled <= most:
         return layout, lines
-    return arrange(package, gap=ROOMY) if gap < ROOMY else arrange(package, physical=False, gap=gap)
+    if gap < ROOMY:
+        return arrange(package, gap=ROOMY)
+    layout, lines = arrange(package, physical=False, gap=gap)
+    return dataclasses.replace(layout, given_up=True), lines
 
 
 def link_lines(package: Package, layout: Layout, most: float = np.inf) -> tuple[list[list[Points]], int]:
     """Return the pieces of each link's centre line, [points, 2] each, and how many links are tangled.
 
     Lines run from inside the box of ``a`` to inside that of ``b``. A link has one piece; a long way round
-    has two, the stubs at its ends; the bond of a die under a node has none. Tangled is a way round that is
-    not straight (bonds aside) or lies on another's. At more than ``most`` of them the rest stay straight.
+    has two, the stubs at its ends; the bond of a die under a node has none. Tangled is a way round that
+    crosses a third box (bonds aside) or lies on another's. At more than ``most`` of them the rest stay
+    straight.
     """
     ends = package.link_ends
     start, stop = _facing_points(layout, ends)
@@ -176,11 +186,11 @@ def link_lines(package: Package, layout: Layout, most: float = np.inf) -> tuple[
         for outer_side in (True, False):
             detour = _detour(start[i], stop[i], layout, middle, outer_side=outer_side)
             track = (axis, float(detour[len(detour) // 2, 1 - axis]), float(near), float(far))
-            if not any(_overlap(track, other, layout.pitch) for other in tracks):
+            alone = not any(_overlap(track, other, layout.pitch) for other in tracks)
+            if alone and (straight or _clear(layout, ends[i], detour)):
                 break
         else:
-            tangled += straight
-        tangled += not straight and package.links[i].kind is not LinkKind.HYBRID_BOND
+            tangled += straight or package.links[i].kind is not LinkKind.HYBRID_BOND
         lines[i] = [detour]
         tracks.append(track)
         if tangled > most:
@@ -296,6 +306,16 @@ def _crosses_box(layout: Layout, ends: Ints, start: Points, stop: Points) -> boo
     crossed = (near < far) & (near < 1.0) & (far > 0.0) & ~layout.under
     crossed[ends] = False
     return bool(crossed.any())
+
+
+def _clear(layout: Layout, ends: Ints, line: Points) -> bool:
+    """Return whether a bent line keeps off the boxes of all nodes that are not at its ends."""
+    others = np.delete(np.arange(len(layout.centre)), ends)
+    others = others[~layout.under[others]]
+    parts = np.linspace(0.0, 1.0, 4, endpoint=False)[:, None, None]
+    dots = (line[:-1] + parts * np.diff(line, axis=0)).reshape(-1, 2)
+    inside = np.abs(dots[:, None] - layout.centre[others]) < 0.95 * layout.half[others]
+    return not bool(inside.all(axis=2).any())
 
 
 def _detour(

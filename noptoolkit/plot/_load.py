@@ -59,8 +59,8 @@ def load(
 ) -> Axes:
     """Draw the load on every channel of a package.
 
-    Each direction of a link has a ribbon of its own, on the right in the direction of travel, as wide as its
-    bandwidth and as dark as it is loaded. The bottleneck is ringed and named; idle channels are grey.
+    Each direction of a link has a ribbon of its own, on the right in the direction of travel, the wider the
+    faster and as dark as it is loaded. The bottleneck is ringed and named; idle channels are grey.
 
     Parameters
     ----------

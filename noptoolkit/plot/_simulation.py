@@ -148,8 +148,8 @@ def busy_channels(
 ) -> Axes:
     """Draw how busy each channel of a package was in a simulation, or how full the buffers behind it.
 
-    Each direction of a link has a ribbon of its own, as in `load`: as wide as its bandwidth, and the darker
-    the busier; channels that carried nothing are grey.
+    Each direction of a link has a ribbon of its own, as in `load`: the wider the faster, and the darker the
+    busier; channels that carried nothing are grey.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A package as a picture: outlines by kind and role, links as wide as they are fast."""
+"""A package as a picture: outlines by kind and role, links the wider the faster."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from noptoolkit.drawing.ribbons import (
     channel_widths,
     covering_width,
     drawn_links,
+    far_apart,
     lane_width,
     link_widths,
     relative_width,
@@ -54,6 +55,7 @@ LINK_NAMES = {
 MOST_WIDTHS = 7  # bandwidths of one kind of link that the legend lists
 HAIRLINE, FINEST = 0.35, 0.7  # points: of a link, and of one in the legend
 EVEN = 1.2  # a symmetric link is drawn as one line, this much wider than a lane
+MIXED = 1.8  # and this much where bandwidths are far apart, so that slow ones can be told apart
 
 
 def topology(
@@ -68,9 +70,10 @@ def topology(
     """Draw a package.
 
     Nodes stand at their physical positions where all have one and the links can be told apart there, else in
-    a tree, in layers or on a circle. Chiplets that are bonded on each other are fanned out as a cascade, and
-    of a memory die under a chiplet a rim is seen. The width of a link is proportional to its bandwidth, or to
-    the square root where bandwidths are far apart; one whose directions differ is drawn as two lanes.
+    a tree, in layers or on a circle; where positions are given up, a line says so. Chiplets that are bonded
+    on each other are fanned out as a cascade, and of a memory die under a chiplet a rim is seen. The width of
+    a link is proportional to its bandwidth, or to the square root where bandwidths are far apart; one whose
+    directions differ is drawn as two lanes.
 
     Parameters
     ----------
@@ -103,7 +106,7 @@ def topology(
     new = ax is None
     with canvas(ax, aspect_of(layout)) as ax:
         frame(ax, layout, lines)
-        heading(ax, package.name if title is None else title)
+        heading(ax, package.name if title is None else title, [layout.remark] if layout.remark else [])
         if legend:  # first: what it takes decides how large the rest is drawn
             handles = [*node_legend(package, layout), *_width_legend(package, layout, ax)]
             if any(len(pieces) > 1 for pieces in lines):
@@ -120,7 +123,7 @@ def topology(
 def _draw_links(ax: Axes, package: Package, layout: Layout, lines: list[list[Floats]], scale: float) -> None:
     widest = lane_width(package, layout)
     finest = min(HAIRLINE, covering_width(layout, lines) * scale)
-    points = np.maximum(link_widths(package, layout, EVEN * widest) * scale, finest)
+    points = np.maximum(link_widths(package, layout, _wider(package, layout) * widest) * scale, finest)
     seen = drawn_links(package, layout)
     even = np.array([link.backward_bandwidth == link.bandwidth for link in package.links], dtype=bool)
     bent = np.array([any(len(piece) > 2 for piece in pieces) for pieces in lines], dtype=bool)
@@ -145,6 +148,12 @@ def _draw_links(ax: Axes, package: Package, layout: Layout, lines: list[list[Flo
         lanes = PolyCollection([ribbons[i] for i in shown], facecolors=[LINK_COLOURS[k] for k in kinds])
         lanes.set(linewidth=0, zorder=2, gid="channels")
         ax.add_collection(lanes, autolim=False)
+
+
+def _wider(package: Package, layout: Layout) -> float:
+    """Return how much wider than a lane the line of the fastest symmetric link is."""
+    drawn = package.link_bandwidths.max(axis=1, initial=0.0)[drawn_links(package, layout)]
+    return MIXED if far_apart(drawn) else EVEN
 
 
 def _add_lines(
@@ -177,7 +186,8 @@ def _width_legend(package: Package, layout: Layout, ax: Axes) -> list[Artist]:
     rate_of = {id(link): max(link.bandwidth, link.backward_bandwidth) for link in drawn}
     every = np.array([*rate_of.values()] or [1.0])
     thickest = min(
-        EVEN * lane_width(package, layout) * points_per_unit(ax), 0.8 * float(mpl.rcParams["font.size"])
+        _wider(package, layout) * lane_width(package, layout) * points_per_unit(ax),
+        0.8 * float(mpl.rcParams["font.size"]),
     )
     handles: list[Artist] = []
     for name, kinds in LINK_NAMES.items():

@@ -83,12 +83,13 @@ def map_section(runs: Sequence[MapRun]) -> tuple[Section, dict[str, Any]]:
         "workloads": workloads,
         "runs": told,
     }
+    loaded = any(not isinstance(view, Package) for run in runs for view in run.views.values())
     section = Section(
         "map-section",
         "Package map",
-        [Block("map", {"maps": maps, "kinds": kinds, "bins": BINS})],
+        [Block("map", {"maps": maps, "kinds": kinds, "bins": BINS, "loaded": loaded})],
         "To scale where the package gives positions. Each direction of a link is a ribbon, on the right in "
-        "the direction of travel, as wide as it is fast and coloured by load; all packages share a scale.",
+        "the direction of travel, the wider the faster and coloured by load; all packages share a scale.",
     )
     return section, data
 

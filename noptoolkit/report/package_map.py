@@ -43,12 +43,15 @@ class PackageMap:
         Facts of each, as the page lists them.
     name
         What the package is called.
+    remark
+        Why it is not drawn at its positions, where it is not.
     """
 
     svg: str
     nodes: list[dict[str, Any]]
     channels: list[dict[str, Any]]
     name: str
+    remark: str = ""
 
 
 @lru_cache(maxsize=32)
@@ -113,7 +116,7 @@ def package_map(package: Package, *, name: str = "") -> PackageMap:
         f'data-w="{width:.0f}" data-h="{height:.0f}" preserveAspectRatio="xMidYMin meet">'
         f"{''.join(body)}</svg>"
     )
-    return PackageMap(svg, _nodes(package, kinds), _channels(package), name or package.name)
+    return PackageMap(svg, _nodes(package, kinds), _channels(package), name or package.name, layout.remark)
 
 
 def _node(i: int, kind: str, layout: Layout, scale: float, low: Floats, high: Floats) -> str:

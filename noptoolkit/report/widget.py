@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from noptoolkit.collectives import CollectiveResult
 from noptoolkit.errors import NopError
 from noptoolkit.flow import FlowResult
 from noptoolkit.package import Package
+from noptoolkit.plans import PlanStep
 from noptoolkit.report.escaping import inline_json
 from noptoolkit.report.maps import MapRun, View, map_section
 from noptoolkit.report.page import asset, environment_of, styles
+from noptoolkit.simulate import Simulation
 from noptoolkit.stages import Run
 from noptoolkit.step import StepSchedule
 from noptoolkit.study import Comparison
@@ -43,7 +46,7 @@ export default {
 """
 
 
-def map_parts(value: Package | FlowResult | StepSchedule | Run | Comparison) -> Mapping[str, str]:
+def map_parts(value: View | Run | Comparison) -> Mapping[str, str]:
     """Return markup, style, data and script of the map of a value.
 
     Raises
@@ -63,7 +66,7 @@ def map_parts(value: Package | FlowResult | StepSchedule | Run | Comparison) -> 
     return {"html": html, "style": _hosted(styles()), "data": inline_json({"map": data}), "script": script}
 
 
-def map_widget(value: Package | FlowResult | StepSchedule | Run | Comparison) -> Any:
+def map_widget(value: View | Run | Comparison) -> Any:
     """Return the map of a value as a widget of anywidget.
 
     Raises
@@ -97,8 +100,15 @@ def _runs_of(value: Any) -> list[MapRun]:
         return [MapRun(value.workload.name, value.package, {"step": value})]
     if isinstance(value, Package):
         return [MapRun("", value, {"package": value})]
+    if isinstance(value, Simulation):
+        return [MapRun("", value.package, {"simulated": value})]
+    if isinstance(value, CollectiveResult):
+        return [MapRun("", value.package, {value.title: value})]
+    if isinstance(value, PlanStep):
+        return [MapRun(value.workload.name, value.package, {str(value.plan): value})]
     raise NopError(
-        f"a {type(value).__name__} has no map; give a package, a flow, a step, a run or a comparison"
+        f"a {type(value).__name__} has no map; give a package, a flow, a collective, a simulation, a plan's "
+        "step, a schedule, a run or a comparison"
     )
 
 

@@ -18,6 +18,7 @@ from noptoolkit.drawing.ribbons import (
     channel_ribbons,
     channel_widths,
     lane_width,
+    link_widths,
     relative_width,
 )
 from noptoolkit.plot._topology import HAIRLINE
@@ -212,6 +213,30 @@ def test_chords_of_a_dense_graph_show_as_a_tone() -> None:
     cover, finest = drawn(512)
     assert cover == pytest.approx(0.5, rel=0.1)
     assert finest < HAIRLINE <= drawn(16)[1]
+
+
+def test_links_bend_round_chiplets_and_given_positions_are_kept() -> None:
+    """Six leaves in two rows beside their switch: straight links would lie on four of them."""
+    names = [f"e{i}" for i in range(6)]
+    leaves = [
+        Chiplet(name, position=(0.02 + 0.012 * (i % 3), 0.01 * (i // 3)), size=(8e-3, 8e-3))
+        for i, name in enumerate(names)
+    ]
+    hub = Switch("sw", position=(0.005, 0.0048), size=(4e-3, 4e-3))
+    speeds = ["64 GB/s", "128 GB/s", "819 GB/s"] * 2
+    package = Package("own", [hub, *leaves], [Link("sw", *pair) for pair in zip(names, speeds, strict=True)])
+    layout, lines = arrange(package)
+    assert layout.kind == "physical"
+    assert not layout.remark
+    for link, pieces in zip(package.links, lines, strict=True):
+        others = [i for i, node in enumerate(package.nodes) if node.name not in (link.a, link.b)]
+        for piece in pieces:
+            dots = np.vstack([np.linspace(a, b, 20) for a, b in itertools.pairwise(piece)])
+            inside = np.abs(dots[:, None] - layout.centre[others]) < 0.84 * layout.half[others]
+            assert not inside.all(axis=2).any(), link
+    slow, fast, _ = link_widths(package, layout, 1.0)[:3]
+    assert fast / slow == pytest.approx(2**0.5)
+    assert "schematic" in arrange(nop.topology.fat_tree(4))[0].remark
 
 
 def test_a_circle_keeps_what_hangs_on_it_off_other_links() -> None:

@@ -76,7 +76,7 @@
     nop.find("scale-high").textContent = share ? nop.percent(top, top < 0.1 ? 1 : 0) : nop.si(top, bare ? "B/s" : "s");
     nop.find("scale-name").textContent = bare ? "bandwidth of a channel" : plan ? "of the step that a rank is busy; the plan's model gives collectives a time, channels no load"
       : step ? (state.t < 0 ? "of the step that a channel is busy; chiplets and stacks paler, up to " + nop.percent(nodes_most, 0) : "of this slot that a channel, chiplet or stack is busy")
-      : is_kind("simulation") ? "of the flits that a channel could carry, simulated" : "that a channel is busy with all of this traffic; ribbons are as wide as channels are fast";
+      : is_kind("simulation") ? "of the flits that a channel could carry, simulated" : "that a channel is busy with all of this traffic; ribbons are the wider the faster the channel";
     // a view that the chosen package does not have is shown where it is
     if (state.p >= 0 && !view_of(state.p) && pictures.some(({ p }) => view_of(p))) { state.p = -1; pressed("pick-package", "-1"); }
     for (const picture of pictures) {
