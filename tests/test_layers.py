@@ -49,6 +49,7 @@ SUB_ROOMS = {
         {""},
     ],
     "flow": [{"bounds"}, {"optimal", "trees"}, {"verification", "widths"}, {""}],
+    "testing": [{"oracles"}, {""}],
 }
 """Layers of the folders inside a room; "" are the files of the room itself."""
 

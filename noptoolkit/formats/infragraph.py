@@ -188,7 +188,7 @@ def _package(found: Any, content: Mapping[str, Any], place: str, bandwidth: Band
     widths: dict[str, float] = dict.fromkeys(names.values(), 0.0)
     edges = []
     for a, b, data in found.edges(data=True):
-        attributes = _measures(data, ignored)
+        attributes = _measures(data, ignored, place)
         edges.append(Edge(names[a], names[b], attributes))
         for end in (names[a], names[b]):
             widths[end] += float(attributes.get("bandwidth", 0.0))
@@ -213,13 +213,22 @@ def _package(found: Any, content: Mapping[str, Any], place: str, bandwidth: Band
     return Imported(read.package, assumed, read.ignored, read.without_bandwidth)
 
 
-def _measures(data: Mapping[str, Any], ignored: dict[str, None]) -> dict[str, float]:
-    """Return bandwidth and latency of an edge in SI units."""
+def _measures(data: Mapping[str, Any], ignored: dict[str, None], place: str) -> dict[str, float]:
+    """Return bandwidth and latency of an edge in SI units.
+
+    Raises
+    ------
+    FormatError
+        If one is no number.
+    """
     attributes: dict[str, float] = {}
     for key, scales in (("bandwidth", SCALE), ("latency", SECONDS)):
         number, _, unit = str(data.get(key, "")).partition(" ")
         if unit in scales:
-            attributes[key] = float(number) * scales[unit]
+            try:
+                attributes[key] = float(number) * scales[unit]
+            except ValueError:
+                raise FormatError(f"{place}: {key} {shown(number)} {unit} of a link is no number") from None
         elif unit:
             ignored[f"{key} in {unit}"] = None
     return attributes

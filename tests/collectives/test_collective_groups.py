@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from collective_cases import grid, path, random_package, ring, star
-from compact_program import compact_optimum
 from seeds import seeds
 
 from noptoolkit import Chiplet, Link, Memory, Package, Switch, topology
@@ -16,6 +15,7 @@ from noptoolkit.errors import (
     UnknownNameError,
     WorkloadError,
 )
+from noptoolkit.testing.oracles.collective_program import compact_optimum
 
 
 def named(package: Package, groups: list[list[int]], kind: str = "all-reduce") -> list[Request]:

@@ -1,14 +1,14 @@
-"""Packages where some nodes copy and others do not: a message may pass a node twice. Against brute force."""
+"""Packages where some nodes copy and others do not: a message may pass a node twice.
+
+Against brute force they stand in tests/testing/test_differential.py.
+"""
 
 import dataclasses
 
-import networkx as nx
 import numpy as np
 import pytest
-from seeds import seeds
-from walk_oracle import least_time
 
-from noptoolkit import Chiplet, Link, Package, Switch
+from noptoolkit import Chiplet, Link, Package
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow import congestion
 from noptoolkit.formats import load_topology
@@ -86,77 +86,3 @@ def test_a_bound_that_takes_the_union_of_paths_for_the_only_way_is_rejected():
     claimed = dataclasses.replace(flow, time_bound=flow.time, prices=worst)
     with pytest.raises(RoutingError, match=r"the prices prove 0\.001 s"):
         claimed.verify()
-
-
-def random_case(seed):
-    """A small package, with or without cycles, and a few messages; some nodes copy, some add."""
-    rng = np.random.default_rng([seed, 77])
-    size = int(rng.integers(3, 6))
-    graph = nx.Graph(nx.random_labeled_tree(size, seed=int(seed)))
-    if seed % 3 == 0:
-        graph.add_edge(*rng.choice(size, 2, replace=False).tolist())
-    nodes = []
-    for i in range(size):
-        able = {"replicates": bool(rng.random() < 0.4), "reduces": bool(rng.random() < 0.4)}
-        if rng.random() < 0.25:
-            able["crossbar_bandwidth"] = float(rng.uniform(1, 3))
-        if rng.random() < 0.25 and i:
-            nodes.append(Switch(f"n{i}", **able))
-            continue
-        if rng.random() < 0.3:
-            able["injection_bandwidth"] = float(rng.uniform(0.5, 2))
-        if rng.random() < 0.3:
-            able["ejection_bandwidth"] = float(rng.uniform(0.5, 2))
-        nodes.append(Chiplet(f"n{i}", **able))
-    links = []
-    for i, j in graph.edges():
-        if rng.random() < 0.25:
-            links.append(Link(f"n{i}", f"n{j}", float(rng.uniform(0.5, 2)), half_duplex=True))
-        else:
-            there, back = rng.uniform(0.5, 2, 2).tolist()
-            links.append(Link(f"n{i}", f"n{j}", there, reverse_bandwidth=back))
-    package = Package(f"partial {seed}", nodes, links)
-    names = package.terminals
-    parts, listed = {}, []
-    for kind, reverse in (("multicast", False), ("reduction", True)):
-        if rng.random() < 0.7 or (reverse and not listed):
-            count = int(rng.integers(1, 3))
-            root = rng.integers(0, len(names), count)
-            members = rng.integers(1, 1 << len(names), count).astype(np.uint64)
-            amount = rng.uniform(0.5, 1.5, count)
-            parts[kind] = DestinationSets(root, members[:, None], amount)
-            for at, held, size in zip(root.tolist(), members.tolist(), amount.tolist(), strict=True):
-                chosen = [name for i, name in enumerate(names) if held >> i & 1 and i != at]
-                if chosen:
-                    listed.append((names[at], chosen, size, reverse))
-    return package, Traffic(names, np.zeros((len(names), len(names))), **parts), listed
-
-
-def check_against_brute_force(seed):
-    package, traffic, listed = random_case(seed)
-    if not listed:
-        return
-    flow = congestion(package, traffic, tol=1e-5)
-    best = least_time(package, listed)
-    assert flow.time_bound <= best * (1 + 1e-7)
-    assert flow.time >= best * (1 - 1e-7)
-    assert flow.time <= best * (1 + 2e-5)
-    assert not flow.verify().unchecked
-    for routing in ("shortest", "ecmp", "valiant"):
-        fixed = congestion(package, traffic, routing=routing)
-        assert fixed.time >= best * (1 - 1e-7)
-        assert fixed.time_bound <= best * (1 + 1e-7)
-        assert fixed.verify()
-
-
-@pytest.mark.parametrize("block", seeds(4, 8))
-def test_the_optimum_over_all_ways_of_copies(block):
-    for seed in range(15 * block, 15 * block + 15):
-        check_against_brute_force(seed)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("block", range(120, 600, 20))
-def test_the_optimum_over_all_ways_of_copies_of_hundreds(block):
-    for seed in range(block, block + 20):
-        check_against_brute_force(seed)

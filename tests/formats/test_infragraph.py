@@ -78,6 +78,8 @@ def test_devices_in_instances(tmp_path: Path) -> None:
         ("'gpu[0:2]'", "'gpu[7:9]'", "not as InfraGraph has it"),
         ("name: rack", "name: &a rack\nother: *a", "aliases"),
         ("scheme: many2many", "scheme: all2all", "not as InfraGraph has it"),
+        ("gigabits_per_second: 400.0", "gigabits_per_second: true", "bandwidth .* is no number"),
+        ("us: 1.5", "us: false", "latency .* is no number"),
     ],
 )
 def test_faulty_infragraphs(old: str, new: str, reason: str, tmp_path: Path) -> None:

@@ -1,19 +1,18 @@
 """Other people's schedulers: SimPy runs the same rule, CP-SAT proves what is optimal."""
 
-import dataclasses
 import itertools
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 import simpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ortools.sat.python import cp_model
 from seeds import examples, seeds
 
 from noptoolkit.errors import ScheduleError
 from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder, schedule_graph, verify_schedule
+from noptoolkit.scheduling.verify_bounds import proved_bound
+from noptoolkit.testing.oracles.schedule_program import shortest_schedule
 
 INSTANT = 1e-9
 """SimPy serves whoever asks first: what happens at one instant is spread out by rank."""
@@ -43,57 +42,10 @@ def simpy_makespan(graph: TaskGraph, urgency: np.ndarray) -> float:
     return float(env.now)
 
 
-def optimum(graph: TaskGraph, limit: float = 10.0) -> tuple[int, int]:
-    """Return the best makespan that CP-SAT finds and its proven bound; durations are whole numbers."""
-    model = cp_model.CpModel()
-    horizon = int(graph.duration.sum())
-    starts, intervals = [], []
-    for i in range(len(graph)):
-        start = model.new_int_var(0, horizon, "")
-        starts.append(start)
-        intervals.append(model.new_fixed_size_interval_var(start, int(graph.duration[i]), ""))
-    for i in range(len(graph)):
-        for p in graph.pred[graph.pred_ptr[i] : graph.pred_ptr[i + 1]]:
-            model.add(starts[i] >= starts[int(p)] + int(graph.duration[p]))
-    for r, capacity in enumerate(graph.capacity):
-        mine = [intervals[i] for i in np.flatnonzero(graph.resource_of == r)]
-        model.add_cumulative(mine, [1] * len(mine), int(capacity))
-    end = model.new_int_var(0, horizon, "")
-    for i in range(len(graph)):
-        model.add(end >= starts[i] + int(graph.duration[i]))
-    model.minimize(end)
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 1
-    solver.parameters.max_time_in_seconds = limit
-    status = solver.solve(model)
-    assert status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
-    return round(solver.objective_value), round(solver.best_objective_bound)
-
-
-@st.composite
-def graphs(draw: Callable) -> TaskGraph:  # type: ignore[type-arg]
-    count = draw(st.integers(1, 9))
-    time = st.integers(0, 6)
-    tasks = TaskGraphBuilder({"pair": 2})
-    for i in range(count):
-        before = draw(st.lists(st.integers(0, i - 1), max_size=3, unique=True)) if i else []
-        tasks.add(float(draw(time)), draw(st.sampled_from(["a", "b", "pair", None])), before)
-    return tasks.build()
-
-
-@settings(max_examples=examples(60), deadline=None)
-@given(graphs())
-def test_bounds_and_makespan_enclose_the_optimum(graph: TaskGraph) -> None:
-    best, proven = optimum(graph)
-    assert best == proven
-    plan = schedule_graph(graph)
-    bounds = plan.bounds
-    for bound in (bounds.critical_path, bounds.load, bounds.head_load_tail, bounds.fronts):
-        assert bound <= best + 1e-9
-    improved = schedule_graph(graph, rounds=5)
-    assert plan.makespan >= improved.makespan >= best - 1e-9
-    for found in (plan, improved):
-        verify_schedule(graph, found.start, found.end)
+def optimum(graph: TaskGraph) -> tuple[int, int]:
+    found = shortest_schedule(graph)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("seed", seeds(6, 20))
@@ -210,19 +162,9 @@ def test_flows_beside_tasks_are_verified(seed: int) -> None:
             task = tasks.add(float(rng.uniform(1, 3)), resource, before, buffer="sram", hold=1.0)
             tasks.add(0.0, None, [task], buffer="sram", hold=-1.0)
     plan = schedule_graph(tasks.build())
-    verify_schedule(plan.graph, plan.start, plan.end)
+    plan.verify()
     assert plan.makespan >= plan.lower_bound * (1 - 1e-12)
-
-
-@settings(max_examples=examples(60), deadline=None)
-@given(graphs(), st.data())
-def test_the_bound_holds_with_any_fronts(graph: TaskGraph, data: st.DataObject) -> None:
-    """Fronts may be nonsense: those that form no chain are left out."""
-    members = st.lists(st.integers(0, len(graph) - 1), min_size=1, max_size=4, unique=True)
-    fronts = tuple(np.array(front) for front in data.draw(st.lists(members, max_size=5)))
-    best, _ = optimum(graph)
-    plan = schedule_graph(dataclasses.replace(graph, fronts=fronts))
-    assert plan.bounds.fronts <= best + 1e-9
+    assert proved_bound(plan.graph, plan.bounds.stages) == pytest.approx(plan.bounds.value, rel=1e-9)
 
 
 @st.composite
@@ -258,7 +200,9 @@ def staged_graphs(draw: st.DrawFn) -> TaskGraph:
 @given(staged_graphs())
 def test_the_bound_holds_between_fronts(graph: TaskGraph) -> None:
     best, _ = optimum(graph)
-    assert schedule_graph(graph).bounds.fronts <= best + 1e-9
+    bounds = schedule_graph(graph).bounds
+    assert bounds.fronts <= best + 1e-9
+    assert proved_bound(graph, bounds.stages) == pytest.approx(bounds.value, rel=1e-9)
 
 
 def test_a_fronts_first_member_need_not_follow_anothers_last() -> None:

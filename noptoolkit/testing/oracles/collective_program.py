@@ -2,27 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from noptoolkit import Package
 from noptoolkit.collectives import Request
+from noptoolkit.package import Chiplet, Package
+from noptoolkit.testing.oracles.resources import Resources
+
+__all__ = ["compact_optimum"]
 
 
-def compact_optimum(package: Package, requests: list[Request], *, computing: bool = False) -> float:
+def compact_optimum(package: Package, requests: Sequence[Request], *, computing: bool = False) -> float:
     """Solve the compact program: a budget for each group, and a flow to every member inside it.
 
-    Relays that compute need not balance their budgets: no more is asked, so no schedule of theirs is faster.
+    A chiplet that may send or receive only so much has a core of its own behind its router. Relays that
+    compute need not balance their budgets: no more is asked, so no schedule of theirs is faster.
+
+    Parameters
+    ----------
+    package
+        Package without memory stacks.
+    computing
+        Whether relays add and copy.
+
+    Raises
+    ------
+    ArithmeticError
+        If HiGHS finds no optimum.
     """
     from scipy.optimize import linprog
     from scipy.sparse import coo_matrix
 
     names = [node.name for node in package.nodes]
-    arcs: dict[tuple[int, int], float] = {}
-    for channel in package.channels:
-        key = names.index(channel.tail), names.index(channel.head)
-        arcs[key] = arcs.get(key, 0.0) + channel.bandwidth
-    ends = list(arcs)
-    n, m = len(names), len(ends)
+    resources = Resources(package)
+    width = float(np.median(resources.capacity))  # HiGHS likes numbers near 1
+    most = max((request.size for request in requests), default=0.0)
+    if most == 0:
+        return 0.0
+    capacity = (resources.capacity / width).tolist()
+    ends = [(names.index(channel.tail), names.index(channel.head)) for channel in package.channels]
+    used = [list(use) for use in resources.uses]
+    core = {name: names.index(name) for name in names}
+    n = len(names)
+    for node in package.nodes:
+        if not isinstance(node, Chiplet) or not {node.name} & (resources.sends.keys() | resources.receives):
+            continue
+        router, core[node.name] = core[node.name], n
+        for tail, head, port in (
+            (n, router, resources.sends.get(node.name)),
+            (router, n, resources.receives.get(node.name)),
+        ):
+            ends.append((tail, head))
+            used.append([] if port is None else [port])
+        n += 1
+    m = len(ends)
     rows: list[tuple[dict[int, float], float, bool]] = []
     count = 1
 
@@ -39,7 +73,7 @@ def compact_optimum(package: Package, requests: list[Request], *, computing: boo
             use[a].append(budget + a)
         into = [[a for a in range(m) if ends[a][0 if back else 1] == v] for v in range(n)]
         out = [[a for a in range(m) if ends[a][1 if back else 0] == v] for v in range(n)]
-        for v in set() if computing else set(range(n)) - set(members):
+        for v in set[int]() if computing else set(range(n)) - set(members):
             rows.append(({budget + a: 1.0 for a in into[v]} | {budget + a: -1.0 for a in out[v]}, 0.0, True))
         for t in members:
             y, s = new(m), new(len(members))
@@ -56,14 +90,15 @@ def compact_optimum(package: Package, requests: list[Request], *, computing: boo
                 rows.append((row, total if v == t else 0.0, True))
 
     for request in requests:
-        members = [names.index(name) for name in request.members]
+        members = [core[name] for name in request.members]
         if request.motion == "both":
             x = new(len(members))
-            rows.append(({x + i: 1.0 for i in range(len(members))}, request.size, True))
-            half(members, False, x, request.size)
-            half(members, True, x, request.size)
+            size = request.size / most
+            rows.append(({x + i: 1.0 for i in range(len(members))}, size, True))
+            half(members, False, x, size)
+            half(members, True, x, size)
         elif request.motion == "exchange":
-            pairs = request.pair_bytes()
+            pairs = request.pair_bytes() / most
             for i in range(len(members)):
                 if not pairs[i].any():
                     continue
@@ -76,9 +111,13 @@ def compact_optimum(package: Package, requests: list[Request], *, computing: boo
                         row |= {y + a: -1.0 for a in range(m) if ends[a][0] == v}
                         rows.append((row, float(pairs[i, members.index(v)]) if v in members else 0.0, True))
         else:
-            half(members, request.motion == "collect", request.share_bytes().tolist(), float(request.size))
-    for a in range(m):
-        rows.append((dict.fromkeys(use[a], 1.0) | {0: -arcs[ends[a]]}, 0.0, False))
+            shares = (request.share_bytes() / most).tolist()
+            half(members, request.motion == "collect", shares, request.size / most)
+    for r, room in enumerate(capacity):
+        row = {0: -float(room)}
+        for a in range(m):
+            row |= dict.fromkeys(use[a], 1.0) if r in used[a] else {}
+        rows.append((row, 0.0, False))
     data = [(r, c, v) for r, (row, _, _) in enumerate(rows) for c, v in row.items()]
     matrix = coo_matrix(
         ([d[2] for d in data], ([d[0] for d in data], [d[1] for d in data])), (len(rows), count)
@@ -88,5 +127,6 @@ def compact_optimum(package: Package, requests: list[Request], *, computing: boo
     cost = np.zeros(count)
     cost[0] = 1.0
     found = linprog(cost, matrix[~equal], right[~equal], matrix[equal], right[equal], method="highs")
-    assert found.status == 0
-    return float(found.fun)
+    if found.status != 0:
+        raise ArithmeticError(f"HiGHS: {found.message}")
+    return float(found.fun) * most / width

@@ -7,45 +7,32 @@ times. Column generation over these ways is exact: it stops when no way of any m
 dual prices.
 """
 
+from __future__ import annotations
+
 import heapq
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
-from scipy.optimize import linprog
 
-from noptoolkit import Chiplet, Memory
+from noptoolkit._arrays import Floats
+from noptoolkit.package import Package
+from noptoolkit.testing.oracles.resources import Resources
 
+__all__ = ["Message", "least_time"]
 
-class Resources:
-    """The capacities of a package and what each crossing of a channel uses, straight from its elements."""
-
-    def __init__(self, package):
-        self.capacity, self.uses, place = [], [], {}
-        for channel in package.channels:
-            key = ("link", channel.link) if package.links[channel.link].half_duplex else channel.name
-            if key not in place:
-                place[key] = len(self.capacity)
-                self.capacity.append(channel.bandwidth)
-            self.uses.append([place[key]])
-        self.injection, self.ejection = {}, {}
-        for node in package.nodes:
-            assert not isinstance(node, Memory)
-            if node.crossbar_bandwidth is not None:
-                for use, channel in zip(self.uses, package.channels, strict=True):
-                    if channel.head == node.name:
-                        use.append(len(self.capacity))
-                self.capacity.append(node.crossbar_bandwidth)
-            if isinstance(node, Chiplet) and node.injection_bandwidth is not None:
-                self.injection[node.name] = len(self.capacity)
-                self.capacity.append(node.injection_bandwidth)
-            if isinstance(node, Chiplet) and node.ejection_bandwidth is not None:
-                self.ejection[node.name] = len(self.capacity)
-                self.capacity.append(node.ejection_bandwidth)
-        self.capacity = np.array(self.capacity)
+Message = tuple[str, Sequence[str], float, bool]
+"""Root, members, bytes, and whether it is a reduction."""
+Moves = Iterator[tuple[float, Any, tuple[int, ...]]]
 
 
-def cheapest(start, moves, done):
+def cheapest(
+    start: Any, moves: Callable[[Any], Moves], done: Callable[[Any], bool]
+) -> tuple[float, tuple[int, ...]]:
     """Return the cost and the resources used of the cheapest sequence of moves (Dijkstra)."""
-    queue, best, number = [(0.0, 0, start, ())], {}, 0
+    queue: list[tuple[float, int, Any, tuple[int, ...]]] = [(0.0, 0, start, ())]
+    best: dict[Any, float] = {}
+    number = 0
     while queue:
         cost, _, state, used = heapq.heappop(queue)
         if state in best:
@@ -60,21 +47,23 @@ def cheapest(start, moves, done):
     raise AssertionError("no way")
 
 
-def multicast_way(package, resources, root, members, prices):
+def multicast_way(
+    package: Package, resources: Resources, root: str, members: Sequence[str], prices: Floats
+) -> tuple[float, tuple[int, ...]]:
     """Return the cost of the cheapest way of a multicast, and the resources it uses."""
     price = [sum(prices[r] for r in use) for use in resources.uses]
 
-    def moves(state):
+    def moves(state: Any) -> Moves:
         copies, unserved = state
         if len(copies) < len(unserved):  # the root sends a copy
-            port = resources.injection.get(root)
+            port = resources.sends.get(root)
             cost, more = (0.0, ()) if port is None else (prices[port], (port,))
             yield cost, (tuple(sorted((*copies, root))), unserved), more
         for i, at in enumerate(copies):
             others = copies[:i] + copies[i + 1 :]
             if at in unserved:
                 yield 0.0, (others, unserved - {at}), ()
-            if package[at].replicates and len(copies) < len(unserved):
+            if getattr(package[at], "replicates", False) and len(copies) < len(unserved):
                 yield 0.0, (tuple(sorted((*copies, at))), unserved), ()
             for channel, cost, use in zip(package.channels, price, resources.uses, strict=True):
                 if channel.tail == at:
@@ -83,17 +72,19 @@ def multicast_way(package, resources, root, members, prices):
     return cheapest(((), frozenset(members)), moves, lambda state: not state[1])
 
 
-def reduction_way(package, resources, root, members, prices):
+def reduction_way(
+    package: Package, resources: Resources, root: str, members: Sequence[str], prices: Floats
+) -> tuple[float, tuple[int, ...]]:
     """Return the cost of the cheapest way of a reduction, and the resources it uses."""
     price = [sum(prices[r] for r in use) for use in resources.uses]
 
-    def moves(sums):
+    def moves(sums: Any) -> Moves:
         for i, (at, parts) in enumerate(sums):
             others = sums[:i] + sums[i + 1 :]
             if at == root:  # the root collects it
-                port = resources.ejection.get(root)
+                port = resources.receives.get(root)
                 yield (0.0, others, ()) if port is None else (prices[port], others, (port,))
-            if package[at].reduces:
+            if getattr(package[at], "reduces", False):
                 for j, (there, more) in enumerate(others):
                     if there == at:
                         joined = (at, tuple(sorted((*parts, *more))))
@@ -106,44 +97,63 @@ def reduction_way(package, resources, root, members, prices):
     return cheapest(start, moves, lambda sums: not sums)
 
 
-def least_time(package, messages):
-    """Return the least time in which messages can be carried, in shares of any ways.
+def least_time(package: Package, messages: Sequence[Message]) -> float:
+    """Return the least time in which messages can be carried, in shares of any ways, in s.
 
     Parameters
     ----------
+    package
+        Package without memory stacks.
     messages
         Of each: its root, members, bytes, and whether it is a reduction.
+
+    Raises
+    ------
+    ArithmeticError
+        If HiGHS finds no optimum.
     """
+    from scipy.optimize import linprog
+
     resources = Resources(package)
     size = len(resources.capacity)
+    width = float(np.median(resources.capacity))  # HiGHS likes numbers near 1
+    most = max((amount for _, _, amount, _ in messages), default=0.0)
+    if most == 0:
+        return 0.0
+    capacity = resources.capacity / width
+    messages = [(root, members, amount / most, reverse) for root, members, amount, reverse in messages]
     base = np.zeros(size)  # what members send or receive whatever the way
     for _, members, amount, reverse in messages:
         for name in members:
-            port = (resources.injection if reverse else resources.ejection).get(name)
+            port = (resources.sends if reverse else resources.receives).get(name)
             if port is not None:
                 base[port] += amount
-    prices = 1 / resources.capacity
-    columns, owners, seen = [], [], set()
+    prices = 1 / capacity
+    columns: list[Floats] = []
+    owners: list[int] = []
+    seen: set[tuple[int, bytes]] = set()
     time = 0.0
     while True:
         fresh = False
         for k, (root, members, amount, reverse) in enumerate(messages):
             find = reduction_way if reverse else multicast_way
             _, used = find(package, resources, root, members, np.maximum(prices, 0) + 1e-12)
-            column = np.bincount(np.array(used, np.int64), minlength=size) * amount
+            column = amount * np.bincount(np.array(used, np.int64), minlength=size).astype(np.float64)
             if (k, column.tobytes()) not in seen:
                 seen.add((k, column.tobytes()))
                 columns.append(column)
                 owners.append(k)
                 fresh = True
         if not fresh:
-            return time
+            return time * most / width
         owner = np.array(owners)
         answer = linprog(
             np.r_[np.zeros(len(owner)), 1.0],
-            np.c_[np.array(columns).T, -resources.capacity],
+            np.c_[np.array(columns).T, -capacity],
             -base,
             np.c_[(owner == np.arange(len(messages))[:, None]).astype(float), np.zeros(len(messages))],
             np.ones(len(messages)),
         )
-        time, prices = answer.fun, -answer.ineqlin.marginals
+        if answer.status != 0:
+            raise ArithmeticError(f"HiGHS: {answer.message}")
+        time, prices = float(answer.fun), -answer.ineqlin.marginals
