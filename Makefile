@@ -1,5 +1,5 @@
 # make demo: set up, then run the main job on real input.   make test: set up, then everything CI asks.
-# make long: what takes longer: long proofs, coverage, lowest declared versions, other Pythons.
+# make long: what takes longer: long proofs, coverage, mutants, lowest declared versions, other Pythons.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ OUT ?= out
 # what is imported by every command and worker is compiled once
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test kernels wheel browser check long coverage lowest pythons format bench docs linkcheck clean
+.PHONY: demo test kernels wheel browser check long coverage mutants lowest pythons format bench docs linkcheck clean
 
 demo: $(VENV)/.installed
 	$(BIN)/noptoolkit compare mozart-nop-tree mesh-4x4 torus-4x4 --on qwen3-30b-a3b --on gpt-oss-20b -o $(OUT)/ --report $(OUT)/report.html
@@ -35,12 +35,16 @@ check: $(VENV)/.developer
 	$(BIN)/mypy
 	$(BIN)/codespell noptoolkit docs gallery benchmarks README.md CONTRIBUTING.md CHANGELOG.md
 
-# what is too long for every change: long proofs, coverage, the lowest versions declared, other Pythons
-long: check docs coverage lowest pythons
+# what is too long for every change: long proofs, coverage, mutants, the lowest versions declared, other Pythons
+long: check docs coverage mutants lowest pythons
 	MPLBACKEND=Agg HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -q -m long
 
 coverage: $(VENV)/.developer
 	MPLBACKEND=Agg HYPOTHESIS_PROFILE=random $(BIN)/python -m pytest -q --cov --cov-report=term
+
+# 80 mutants of each of seven rooms: some hours. make mutants ROOMS=physical SAMPLE=20 SEED=2 takes minutes
+mutants: $(VENV)/.developer
+	$(BIN)/python .ci/mutation.py --sample $(or $(SAMPLE),80) --seed $(or $(SEED),1) $(ROOMS)
 
 lowest: $(VENV)/.developer
 	$(BIN)/python .ci/other_versions.py --lowest

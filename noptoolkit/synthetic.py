@@ -187,11 +187,11 @@ def draw_from_loads(
 
 def _inclusion(loads: Floats, top_k: int) -> Floats:
     """Return the probability that a token takes each expert: proportional to its load, at most 1."""
-    if not 1e-200 < loads.max() < 1e200:  # then sums and products would leave what floats hold
-        loads = loads / loads.max()
     full = np.zeros(len(loads), dtype=bool)
     while True:
         rest = np.where(full, 0.0, loads)
+        if rest.any() and not 1e-200 < rest.max() < 1e200:  # sums and products would leave what floats hold
+            rest = rest / rest.max()
         share = np.where(full, 1.0, rest * (top_k - full.sum()) / max(rest.sum(), np.finfo(float).tiny))
         if (over := (share > 1.0) & ~full).any():
             full |= over

@@ -31,3 +31,10 @@ def test_an_expert_cannot_be_used_twice() -> None:
 def test_refused(loads: object) -> None:
     with pytest.raises(WorkloadError):
         draw_from_loads(loads, 2)
+
+
+def test_what_is_left_may_be_too_small_for_floats() -> None:
+    """The first expert is in every token; the others' loads are below the smallest normal float."""
+    trace = draw_from_loads([6e-154, 1e-320, 8e-320, 8e-320], 2, tokens=1000)
+    assert trace.load()[0] == 1000
+    assert trace.load()[1:].sum() == 1000

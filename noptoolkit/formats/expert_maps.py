@@ -208,7 +208,7 @@ def _check(experts: Ints, path: Path) -> None:
 
 def _split(given: Any, path: Path, devices: int) -> list[list[Ints]]:
     table = np.atleast_2d(_array(given, path))
-    if table.ndim == 3:  # [layers, devices, slots]
+    if table.ndim == 3 and table.size:  # [layers, devices, slots]
         table = table.reshape(len(table), -1)
     if table.ndim != 2 or not table.size or table.shape[1] % devices:
         raise FormatError(

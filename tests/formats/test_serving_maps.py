@@ -135,6 +135,12 @@ def test_maps_that_are_none(content: object, reason: str, tmp_path: Path) -> Non
     assert "m.json" in str(caught.value)
 
 
+def test_an_array_of_no_layers_is_no_map(tmp_path: Path) -> None:
+    np.save(tmp_path / "m.npy", np.zeros((0, 3, 2), np.int64))
+    with pytest.raises(FormatError, match="is not .layers, slots. for 2 devices"):
+        load_expert_map(tmp_path / "m.npy", 2)
+
+
 def test_maps_need_equal_devices(tmp_path: Path) -> None:
     layout = Allocation(("a", "b"), [[0, 0, 1]])
     with pytest.raises(FormatError, match="hold 1 to 2 experts"):
