@@ -173,12 +173,17 @@ class BestWidths(Reported):
     def verify(self) -> Verification:
         """Check flows, prices and the bound over all uses by code that shares nothing with the solvers.
 
+        The results must be of the same traffics, before and after, and of the package with the widths that
+        are claimed. Assumed: ``choices`` (which links may be widened, what they cost), and the sum that makes
+        one bound of the planes' costs, which is the search's own.
+
         Raises
         ------
         RoutingError
             With every fault found.
         """
         from noptoolkit.flow.verification import Verification, bound_faults, verify_flow
+        from noptoolkit.flow.verification.changes import other_traffic, widening_faults
 
         faults: list[str] = []
         unchecked: list[str] = []
@@ -199,8 +204,17 @@ class BestWidths(Reported):
                 mine, left = bound_faults(claimed)
                 faults += mine
                 unchecked += left
+        for old, new in zip(self.before, self.after, strict=True):
+            if old.package != self.choices.package or new.package != self.package:
+                faults.append("a result is of another package")
+            if other_traffic(old.traffic, new.traffic):
+                faults.append("the traffic that was solved again is another one")
         spent, extra = float(self.choices.price @ self.extra), self.extra
-        if spent > self.budget * (1 + 1e-7) or (extra < 0).any():
+        lanes = (self.choices.start + self.choices.lanes @ extra).reshape(-1, 2)
+        there = self.choices.package.link_bandwidths > 0
+        lanes = np.where(there & (lanes <= 0), self.package.link_bandwidths, lanes)  # a sliver keeps the link
+        faults += widening_faults(self.choices.package, self.package, lanes)
+        if not spent <= self.budget * (1 + 1e-7) or (extra < 0).any():
             faults.append(f"the widths cost {spent:g}, more than the budget of {self.budget:g}")
         bound = proved_time(
             self.evidence,
@@ -212,7 +226,7 @@ class BestWidths(Reported):
             self.outer.rates,
             worst=self.worst,
         )
-        if bound < self.time_bound * (1 - 1e-7):
+        if not bound >= self.time_bound * (1 - 1e-7):
             faults.append(f"the planes prove {bound:g} s, not {self.time_bound:g} s")
         raise_collected(RoutingError, f"{self!r} does not hold", faults)
         return Verification(messages, tuple(dict.fromkeys(unchecked)))

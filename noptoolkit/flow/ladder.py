@@ -38,6 +38,9 @@ CORNER = 1e-5
 FAR = 1e3
 """Times today's bandwidth that stands for any budget."""
 
+CLOSE = 1e-4
+"""Relative difference from which on what is solved again is another time."""
+
 
 @dataclass(frozen=True, eq=False)
 class Rung:
@@ -178,16 +181,32 @@ class Ladder(Reported):
     def verify(self) -> bool:
         """Solve the end of every rung again and compare; return whether all of it was checked.
 
+        Each rung must begin where the one before ends, in time and budget, and cost what its widths cost.
+        Assumed: that no cheaper step removes a bottleneck, and which resources limit in it.
+
         Raises
         ------
         RoutingError
-            If a time is not what the ladder says.
+            If a time or a budget is not what the ladder says.
         """
-        complete = True
+        complete = bool(self.flow.verify())
+        time, spent = self.flow.time, 0.0
+        for i, rung in enumerate(self.rungs):
+            cost = float(self.search.choices.price @ rung.extra)
+            room = CLOSE * max(cost, rung.end)
+            if not (abs(rung.start - spent) <= room and abs(rung.end - cost) <= room):
+                raise RoutingError(
+                    f"{self!r}: rung {i + 1} is from {rung.start:.6g} to {rung.end:.6g}, the widths cost "
+                    f"{spent:.6g} and {cost:.6g}"
+                )
+            if not abs(rung.time - time) <= (self.gap + CLOSE) * time:
+                raise RoutingError(f"{self!r}: rung {i + 1} begins at {rung.time:.6g} s, not {time:.6g} s")
+            time, spent = rung.time_after, rung.end
         for i, rung in enumerate(self.rungs):
             flow = self.search.resolve(self.package(i), 0)
             complete &= bool(flow.verify())
-            if not rung.time_after * (1 - self.gap - 1e-4) <= flow.time <= rung.time_after * (1 + 1e-4):
+            low = rung.time_after * (1 - self.gap - CLOSE)
+            if not low <= flow.time <= rung.time_after * (1 + CLOSE):
                 raise RoutingError(
                     f"{self!r}: rung {i + 1} ends at {flow.time:.6g} s, not {rung.time_after:.6g} s"
                 )

@@ -14,7 +14,7 @@ import numpy as np
 
 from noptoolkit._arrays import Floats
 from noptoolkit._pictures import Reported
-from noptoolkit.errors import RoutingError, TopologyError
+from noptoolkit.errors import RoutingError, TopologyError, raise_collected
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.flow.solving_again import evidence_for, solver_of
 from noptoolkit.flow.widths.choices import Choices, choices_of, with_lane_bandwidths
@@ -200,7 +200,28 @@ class Upgrade(Reported):
         return upgrade_table([self])
 
     def verify(self) -> bool:
-        """Check both results by code that shares nothing with the solvers; return whether all was checked."""
+        """Check both results by code that shares nothing with the solvers; return whether all was checked.
+
+        The second one must be of the same traffic, on the same package but for the bandwidths of ``new``, and
+        no faster than the forecast. Assumed: the range of the price, ``next_limit`` and the curve.
+
+        Raises
+        ------
+        RoutingError
+            If something does not hold; the message lists every fault.
+        """
+        from noptoolkit.flow.verification.changes import other_traffic, widening_faults
+
+        today, then = (one.package.link_bandwidths for one in (self.before, self.after))
+        pairs = {(a, b) for a, b in zip(self.old.tolist(), self.new.tolist(), strict=True) if a != b}
+        faults = widening_faults(self.before.package, self.after.package, then)
+        if not faults and {(a, b) for a, b in zip(today.flat, then.flat, strict=True) if a != b} != pairs:
+            faults.append("the bandwidths that changed are not those that are named")
+        if other_traffic(self.before.traffic, self.after.traffic):
+            faults.append("the traffic that was solved again is another one")
+        if not self.forecast <= self.after.time * (1 + CLOSE + self.before.gap):
+            faults.append(f"{self.forecast:.9g} s was forecast at least, {self.after.time:.9g} s came")
+        raise_collected(RoutingError, f"{self!r} does not hold", faults)
         return bool(self.before.verify()) and bool(self.after.verify())
 
 

@@ -132,10 +132,17 @@ def test_a_broken_certificate_is_seen():
     one = found.evidence[0]
     dear = [dataclasses.replace(plane, cost=plane.cost * 1.01) for plane in one.planes]
     outer = dataclasses.replace(found.outer, bound=found.outer.bound * 1.005)
+    fewer = congestion(found.package, all_to_all(package, package.terminals[:8]))
     cases = [
         dataclasses.replace(found, evidence=(dataclasses.replace(one, planes=dear),)),
         dataclasses.replace(found, outer=outer),
         dataclasses.replace(found, extra=found.extra * 2),
+        dataclasses.replace(found, extra=found.extra * 0.9),
+        dataclasses.replace(found, package=package),
+        dataclasses.replace(found, after=found.before),
+        dataclasses.replace(found, after=(fewer,)),
+        dataclasses.replace(found, budget=found.budget / 2),
+        dataclasses.replace(found, budget=float("nan")),
     ]
     for broken in cases:
         if broken.outer is outer:  # the claim is the smaller of bound and time: raise both

@@ -1,11 +1,13 @@
 """Upgrades: ranges of prices against solving again, and the example in which two prices missed the truth."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from flow_cases import all_to_all, random_package, random_traffic
 
 from noptoolkit import Chiplet, Link, Package, Switch, congestion, load_topology, topology, traffic
-from noptoolkit.errors import NopError, UnknownNameError
+from noptoolkit.errors import NopError, RoutingError, UnknownNameError
 from noptoolkit.flow.widths.choices import choices_of, with_lane_bandwidths
 from noptoolkit.flow.widths.sandwich import Line, sandwich
 from noptoolkit.topology import mesh
@@ -202,3 +204,45 @@ def test_a_known_concave_function_is_found_with_its_corners():
     np.testing.assert_allclose(found.corners(), [1.0, 8 / 3, 8.0])
     assert len(asked) <= 9
     assert len(sandwich(ask, 0.0, 100.0, corners=1).x) < len(found.x)
+
+
+def test_planted_faults_of_an_upgrade_are_seen():
+    package = mesh(3, 3, link_bandwidth=1.0)
+    flow = congestion(package, all_to_all(package))
+    found = flow.upgrade("e0<->e1", to=2.0)
+    assert found.verify()
+    wider = congestion(package.with_link_bandwidth("e0->e1", 3.0), all_to_all(package))
+    double = congestion(found.after.package, from_matrix(package, 2 * (1 - np.eye(9))))
+    fewer = found.after.package.replace(links=found.after.package.links[1:])
+    faults = {
+        "not those that are named": {"new": found.new * 2},
+        "bandwidths that changed": {"after": wider},
+        "is another one": {"after": double},
+        "other nodes or links": {"after": congestion(fewer, all_to_all(fewer))},
+        "was forecast at least": {"forecast": found.after.time * 1.01},
+        "busiest resource": {"after": dataclasses.replace(found.after, time=found.after.time * 1.001)},
+    }
+    for said, change in faults.items():
+        with pytest.raises(RoutingError, match=said):
+            dataclasses.replace(found, **change).verify()
+    with pytest.raises(RoutingError, match="forecast"):
+        dataclasses.replace(found, forecast=float("nan")).verify()
+
+
+def test_planted_faults_of_a_ladder_are_seen():
+    package = mesh(2, 3, link_bandwidth=1.0)
+    found = congestion(package, all_to_all(package)).ladder(2)
+    assert found.verify()
+    first, *others, last = found.rungs
+    faults = {
+        "the widths cost": ({"end": last.end * 1.01}, {"start": 0.1}, {"extra": last.extra * 1.1}),
+        "begins at": ({"time": last.time * 1.01},),
+        "ends at": ({"time_after": last.time_after * 0.99}, {"time_after": float("nan")}),
+    }
+    for said, changes in faults.items():
+        for change in changes:
+            rungs = (first, *others, dataclasses.replace(last, **change))
+            with pytest.raises(RoutingError, match=said):
+                dataclasses.replace(found, rungs=rungs).verify()
+    with pytest.raises(RoutingError, match="begins at"):
+        dataclasses.replace(found, rungs=(dataclasses.replace(first, time_after=0.9), *others, last)).verify()

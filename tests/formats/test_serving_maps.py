@@ -137,7 +137,7 @@ def test_maps_that_are_none(content: object, reason: str, tmp_path: Path) -> Non
 
 def test_an_array_of_no_layers_is_no_map(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", np.zeros((0, 3, 2), np.int64))
-    with pytest.raises(FormatError, match="is not .layers, slots. for 2 devices"):
+    with pytest.raises(FormatError, match=r"is not \[layers, slots\] for 2 devices"):
         load_expert_map(tmp_path / "m.npy", 2)
 
 

@@ -1,6 +1,8 @@
 """Pipelines by schedule: bubbles and memory in flight against published formulas, and properties."""
 
+import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from noptoolkit.plans.pipeline_formulas import passes_in_flight
 from noptoolkit.plans.pipeline_orders import ORDERS, Pass, PipelineShape, Slot
 from noptoolkit.plans.pipeline_stage import Stage
 from noptoolkit.plans.pipelines import pipeline
+from noptoolkit.scheduling import schedule_graph
 
 PUBLISHED = [
     # order, devices, micro-batches, chunks, F, B, W, F&B, bubble (by hand from the publications' formulas)
@@ -209,3 +212,30 @@ def test_the_fast_makespan_equals_that_of_the_task_graph(order: str, data: st.Da
     columns = (np.array([getattr(s, name) for s in stages]) for name in ("forward", "backward", "weight"))
     fast = makespan_of(order, *columns, m, devices=p, chunks=v, transfer=transfer)
     assert math.isclose(fast, run.makespan, rel_tol=1e-9)
+
+
+def test_planted_faults_of_passes_are_seen() -> None:
+    run = pipeline("zb-h1", Stage(1, 2, 1), 8, devices=4)
+    run.verify()
+    first, other = run.passes[0], run.passes[5]
+    moved = run.spans.copy()
+    moved[0, 0] = (moved[0, 0] + 1) % 4
+    crowd = run.spans.copy()
+    crowd[crowd[:, 0] == 1, 0] = 0
+    graph = run.schedule.graph
+    free = dataclasses.replace(graph, pred=graph.pred[:0], pred_ptr=0 * graph.pred_ptr)
+    half = dataclasses.replace(graph, duration=0.5 * graph.duration)
+    faults: dict[str, dict[str, Any]] = {
+        "runs twice": {"passes": (other, *run.passes[1:])},
+        "has passes": {"passes": run.passes[1:], "spans": run.spans[1:]},
+        "starts before": {"passes": (other, *run.passes[1:5], first, *run.passes[6:])},  # change places
+        "what is kept for it is on": {"spans": moved},
+        "that it needs ends": {"schedule": schedule_graph(free)},
+        "its stage": {"schedule": schedule_graph(half)},
+        "takes 1 s, its stage 2 s": {"stages": (Stage(2, 2, 1),) * 4},
+        "begins a slot": {"spans": crowd},
+        "micro-batches on stages, not": {"shape": PipelineShape(4, 7)},
+    }
+    for said, change in faults.items():
+        with pytest.raises(ScheduleError, match=said):
+            dataclasses.replace(run, **change).verify()
