@@ -13,9 +13,9 @@ as whole cycles and a fraction in units of 1/p, ``whole << FRACTION | units``.
 from __future__ import annotations
 
 from collections import namedtuple
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["FRACTION", "Network", "Sources", "State"]
+__all__ = ["FRACTION", "LAYOUTS", "Field", "Network", "Sources", "State"]
 
 FRACTION = 20  # bits of the fraction of a cycle
 
@@ -69,26 +69,72 @@ UNIFORM, FIXED, TABLE = range(3)
 
 OVERFLOW, WRONG_TERMINAL, NO_CREDIT, TWICE = 1, 2, 4, 8  # bits of ERRORS
 
-Network: Any = namedtuple(
+
+class Field(NamedTuple):
+    """What stands in a field of a record: a scalar, or an array of so many dimensions."""
+
+    dtype: str
+    dims: int
+    width: int  # of its last dimension, where that never changes; else 0
+
+
+LAYOUTS: dict[str, dict[str, Field]] = {}  # by the name of a record, what stands in each of its fields
+
+
+def _record(name: str, fields: dict[str, str]) -> Any:
+    """Return a namedtuple of fields, which are given by type."""
+    layout = LAYOUTS[name] = {}
+    for kind, names in fields.items():
+        dtype, _, shape = kind.rstrip("]").partition("[")
+        sizes = shape.split(",") if shape else []
+        width = int(sizes[-1]) if sizes and sizes[-1] != ":" else 0
+        layout |= dict.fromkeys(names.split(), Field(dtype, len(sizes), width))
+    return namedtuple(name, layout)
+
+
+Network = _record(
     "Network",
-    "bits routers terminals inputs outputs words classes lead credit_delay iterations near far "
-    "class_mask routes choices choice_entry choice_limit hops minimal width_in width_out "
-    "all_classes phase_rows group_mask steps whole",
+    {
+        "int64": "bits routers terminals inputs outputs words classes credit_delay iterations near far "
+        "all_classes phase_rows whole",
+        "float64": "steps",
+        "int64[:]": "class_mask width_in width_out",
+        "int32[:]": "choice_entry hops",
+        "uint64[:]": "choice_limit",
+        "int32[:,:]": "routes",
+        "int64[:,:]": "minimal group_mask",
+        "int64[:,4]": "choices",
+    },
 )
 """What does not change in a run."""
 
-State: Any = namedtuple(
+State = _record(
     "State",
-    "vc ov op ip rt tm pk fifo vam rq awake flits flit_count credits credit_count spare branch_group "
-    "branch_vc branch_sent branch_packet branch_left branch_popped gr ms sm members stall hist cnt "
-    "router_of s0 s1 s2 s3 s4 s5 s6 s7",
+    {
+        "int32[:,8]": "vc",
+        "int32[:,4]": "ov",
+        "int64[:,16]": "op ip rt tm pk",
+        "int64[:,8]": "gr ms",
+        "int32[:,5]": "sm",
+        "int32[:,:]": "credits branch_vc branch_sent branch_packet",
+        "int64[:,:]": "rq flits members stall",
+        "int64[:,:,:]": "vam",
+        "int32[:]": "fifo flit_count credit_count spare branch_group branch_popped",
+        "int64[:]": "awake branch_left hist cnt router_of s0 s1 s2 s3 s4 s5 s6 s7",
+    },
 )
 """What changes in a run."""
 
-Sources: Any = namedtuple(
+Sources = _record(
     "Sources",
-    "mode kind key size chance to dest row_of limit wake sleep window order li heap heap_time "
-    "follow_first follow event_left token_window done_of_root by_order order_first paths path_limit "
-    "path_first between",
+    {
+        "int64": "mode kind size to window token_window",
+        "uint64": "key wake sleep",
+        "int64[:]": "dest row_of order heap heap_time follow_first follow event_left done_of_root by_order "
+        "order_first paths path_first between",
+        "uint64[:]": "chance path_limit",
+        "uint64[:,:]": "limit",
+        "int64[:,16]": "li",
+    },
 )
 """Who sends what, and when."""

@@ -71,6 +71,7 @@ from noptoolkit.simulate.compiled_links import (
     send_credit,
     withdraw,
 )
+from noptoolkit.simulate.compiled_records import width
 from noptoolkit.simulate.compiled_words import at, first_from, lowest
 from noptoolkit.simulate.compiling import called, inlined
 
@@ -208,7 +209,7 @@ def _first_waiting(net: Any, st: Any, op: Any, ov: Any) -> Any:
     return np.int64(-1)
 
 
-@called
+@inlined
 def _grant_vc(net: Any, st: Any, r: Any, o: Any, here: Any, mask: Any) -> None:
     """Give one of the output VCs that were granted to an input VC."""
     if mask == 0:
@@ -295,7 +296,7 @@ def _start_branch(net: Any, st: Any, r: Any, o: Any, op: Any, ivc: Any, here: An
             more = np.int64(1)
     st.cnt[SPARE] -= 1
     copy = np.int64(st.spare[st.cnt[SPARE]])
-    for k in range(st.pk.shape[1]):
+    for k in range(width(st.pk)):
         st.pk[copy, k] = st.pk[p, k]
     st.pk[copy, GROUP] = first + chosen
     st.cnt[MARKED_LEFT] += st.pk[p, RECORD]

@@ -79,6 +79,7 @@ from noptoolkit.simulate.columns import (
 )
 from noptoolkit.simulate.compiled_heads import absorb, route_head
 from noptoolkit.simulate.compiled_links import free_packet, request
+from noptoolkit.simulate.compiled_records import length
 from noptoolkit.simulate.compiled_words import at, bits_in, lowest, mix
 from noptoolkit.simulate.compiling import called, inlined
 
@@ -237,7 +238,7 @@ def _finish(net: Any, st: Any, src: Any, n: Any, p: Any, now: Any, counting: Any
         st.cnt[LATENCY_MOST] = max(st.cnt[LATENCY_MOST], latency)
         st.cnt[HOPS_SUM] += st.pk[p, HOPS]
         st.cnt[ZERO_SUM] += st.pk[p, ZERO] + st.pk[p, LAG]
-        st.hist[min(latency, len(st.hist) - 1)] += 1
+        st.hist[min(latency, length(st.hist) - 1)] += 1
         st.tm[source, DELIVERED] += st.pk[p, SIZE]
         st.tm[source, DELAY] += latency
         st.tm[source, TURN] += 1

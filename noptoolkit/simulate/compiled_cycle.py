@@ -30,6 +30,7 @@ from noptoolkit.simulate.columns import (
     MARKED_LEFT,
     MOST_SUMS,
     OUT0,
+    OUTS,
     STALLED,
     SUMS,
     WAITING,
@@ -38,6 +39,7 @@ from noptoolkit.simulate.columns import (
 from noptoolkit.simulate.compiled_allocators import allocate_switch, allocate_vcs, pass_flit
 from noptoolkit.simulate.compiled_arrivals import arrive, return_credits
 from noptoolkit.simulate.compiled_heads import route_head
+from noptoolkit.simulate.compiled_records import as_network, as_sources, as_state, length, words_of
 from noptoolkit.simulate.compiled_terminals import release, send
 from noptoolkit.simulate.compiled_words import at, lowest
 from noptoolkit.simulate.compiling import called, entry, inlined, source_digest
@@ -48,7 +50,7 @@ __all__ = ["run_cycles"]
 @called
 def _retry(net: Any, st: Any, key: Any, r: Any, now: Any) -> None:
     """Let the partial sums that found no place at a switch try again."""
-    for w in range(st.stall.shape[1]):
+    for w in range(net.words):
         left = st.stall[r, w]
         while left != 0 and st.rt[r, SUMS] < st.rt[r, MOST_SUMS]:
             here = (w << 6) + lowest(left)
@@ -84,8 +86,9 @@ def _step(net: Any, st: Any, key: Any, r: Any, now: Any, ready: Any) -> None:
     can_in, can_out, narrow_in = np.int64(-1), np.int64(-1), np.int64(-1)
     lanes = st.rt[at(r), LANES]
     if lanes > 1:
-        st.s6[:] = 0
-        st.s7[:] = 0
+        for k in range(max(st.rt[at(r), INS], st.rt[at(r), OUTS])):
+            st.s6[k] = 0
+            st.s7[k] = 0
     for lane in range(lanes):
         matches = np.int64(0)
         if st.rt[at(r), ASKING] & can_out != 0:
@@ -116,10 +119,10 @@ def _step(net: Any, st: Any, key: Any, r: Any, now: Any, ready: Any) -> None:
 
 def _compiled(digest: int) -> Any:
     @entry
-    def run_cycles(
-        net: Any,
-        st: Any,
-        src: Any,
+    def advance(
+        network: Any,
+        state: Any,
+        sources: Any,
         cycles: Any,
         until: Any,
         mark_from: Any,
@@ -127,21 +130,8 @@ def _compiled(digest: int) -> Any:
         counting: Any,
         stop: Any,
     ) -> Any:
-        """Advance some cycles; return how many.
-
-        Parameters
-        ----------
-        cycles
-            At most so many.
-        until
-            Drawn sources create packets before this cycle.
-        mark_from, mark_to
-            Packets made in these cycles are marked: they are measured, and enter the checksum.
-        counting
-            Whether packets that are not marked are measured too.
-        stop
-            1: as soon as no marked packet is left; 2: as soon as no flit is left and no listed packet.
-        """
+        """Advance some cycles: see `run_cycles`."""
+        net, st, src = as_network(network), as_state(state), as_sources(sources)
         done = np.int64(0)
         if digest == 0:  # it is not: see source_digest
             return done
@@ -160,7 +150,7 @@ def _compiled(digest: int) -> Any:
             after = np.int64((now + 1) * net.steps)
             st.cnt[GSTEP] = after
             steps = after - before
-            for w in range(len(st.awake)):
+            for w in range(length(st.awake)):
                 wake = st.awake[w]
                 while wake != 0:
                     bit = lowest(wake)
@@ -183,7 +173,39 @@ def _compiled(digest: int) -> Any:
                 break
         return done
 
-    return run_cycles
+    return advance
 
 
-run_cycles = _compiled(source_digest())
+_advance = _compiled(source_digest())
+
+
+def run_cycles(
+    net: Any,
+    st: Any,
+    src: Any,
+    cycles: int,
+    until: int,
+    mark_from: int,
+    mark_to: int,
+    counting: bool,
+    stop: int,
+) -> int:
+    """Advance some cycles; return how many.
+
+    Parameters
+    ----------
+    net, st, src
+        A `noptoolkit.simulate.columns.Network`, its ``State`` and the ``Sources``.
+    cycles
+        At most so many.
+    until
+        Drawn sources create packets before this cycle.
+    mark_from, mark_to
+        Packets made in these cycles are marked: they are measured, and enter the checksum.
+    counting
+        Whether packets that are not marked are measured too.
+    stop
+        1: as soon as no marked packet is left; 2: as soon as no flit is left and no listed packet.
+    """
+    words = words_of(net), words_of(st), words_of(src)
+    return int(_advance(*words, cycles, until, mark_from, mark_to, counting, stop))

@@ -72,15 +72,16 @@ from noptoolkit.simulate.columns import (
     WAITING,
 )
 from noptoolkit.simulate.compiled_links import ask_for_vc, drop_flit
+from noptoolkit.simulate.compiled_records import width
 from noptoolkit.simulate.compiled_words import at, bits_in, choose, first_from, lowest, mix
-from noptoolkit.simulate.compiling import called
+from noptoolkit.simulate.compiling import called, inlined
 
 __all__ = ["absorb", "live_branches", "route_head"]
 
 HANDLED, AGAIN = -1, -2
 
 
-@called
+@inlined
 def route_head(net: Any, st: Any, key: Any, ip: Any, v: Any, now: Any) -> None:
     """Route the head at the front of an input VC, and let it wait for an output VC."""
     ivc = (ip << net.bits) + v
@@ -185,7 +186,7 @@ def live_branches(net: Any, st: Any, group: Any, message: Any) -> Any:
     """Return which of the groups below a group serve a member of a message, as bits."""
     alive = np.int64(0)
     for k in range(st.gr[group, G_COUNT]):
-        for w in range(net.group_mask.shape[1]):
+        for w in range(width(net.group_mask)):
             if net.group_mask[st.gr[group, G_FIRST] + k, w] & st.members[message, w] != 0:
                 alive |= np.int64(1) << k
                 break
@@ -261,7 +262,7 @@ def _merge(net: Any, st: Any, key: Any, r: Any, ip: Any, v: Any, p: Any, now: An
 @called
 def _close(net: Any, st: Any, key: Any, r: Any, s: Any, now: Any) -> None:
     """Give the place of a sum free; the VCs that wait for one try again, in the next cycle."""
-    for k in range(st.sm.shape[1]):
+    for k in range(width(st.sm)):
         st.sm[s, k] = 0
     st.rt[r, SUMS] -= 1
     st.cnt[OPEN_ALL] -= 1

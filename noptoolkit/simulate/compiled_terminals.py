@@ -76,6 +76,7 @@ from noptoolkit.simulate.columns import (
     ZERO,
 )
 from noptoolkit.simulate.compiled_links import lag_behind, launch
+from noptoolkit.simulate.compiled_records import length, width
 from noptoolkit.simulate.compiled_words import at, draw, first_from
 from noptoolkit.simulate.compiling import called, inlined
 
@@ -85,7 +86,7 @@ __all__ = ["release", "send"]
 @called
 def release(st: Any, src: Any, now: Any) -> None:
     """Put the listed packets whose cycle has come into the queues of their sources."""
-    while st.cnt[RELEASED] < len(src.order):
+    while st.cnt[RELEASED] < length(src.order):
         j = src.order[st.cnt[RELEASED]]
         if src.li[j, L_TIME] > now:
             break
@@ -199,7 +200,7 @@ def _send_by_way(net: Any, st: Any, src: Any, p: Any) -> None:
     """Draw the terminal by way of which a packet goes first (Valiant and Brebner, STOC 1981)."""
     word = draw(src.key, 6, st.pk[p, SRC], st.pk[p, SEQ]) >> np.uint64(32)
     st.pk[p, FINAL] = st.pk[p, DEST]
-    st.pk[p, DEST] = src.between[np.int64((word * np.uint64(len(src.between))) >> np.uint64(32))]
+    st.pk[p, DEST] = src.between[np.int64((word * np.uint64(length(src.between))) >> np.uint64(32))]
 
 
 @called
@@ -213,7 +214,7 @@ def _make(net: Any, st: Any, src: Any, s: Any, created: Any, marked: Any) -> Non
             dest = np.int64((word * np.uint64(net.terminals)) >> np.uint64(32))
         else:
             row = src.row_of[s]
-            low, high = np.int64(0), np.int64(src.limit.shape[1] - 1)
+            low, high = np.int64(0), np.int64(width(src.limit) - 1)
             while low < high:
                 middle = (low + high) >> 1
                 if word < src.limit[row, middle]:

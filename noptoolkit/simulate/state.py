@@ -61,7 +61,6 @@ def new_network(
         outputs=ports.outputs,
         words=((widest_in << bits) + 63) // 64,
         classes=len(masks),
-        lead=0,
         credit_delay=1,
         iterations=router.iterations,
         near=near - 1,
