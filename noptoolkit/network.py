@@ -27,7 +27,7 @@ below (see `noptoolkit.flow.bounds.certificate`).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -104,6 +104,17 @@ class FlowNetwork:
     def arc_capacity(self) -> Floats:
         """Bandwidth of the channel resource of each arc, in B/s, [arcs]."""
         return self.capacity[self.own]
+
+    @cached_property
+    def connected(self) -> bool:
+        """Whether all nodes but the memory stacks reach each other."""
+        from scipy.sparse.csgraph import connected_components
+
+        size = self.num_vertices
+        graph = csr_array((np.ones(self.num_arcs), (self.tail, self.head)), shape=(size, size))
+        _, strong = connected_components(graph, connection="strong")
+        passing = [i for i, node in enumerate(self.package.nodes) if not isinstance(node, Memory)]
+        return len(np.unique(strong[passing])) == 1
 
     def node_of_vertex(self, vertex: int) -> str:
         """Return the name of the node that a vertex belongs to."""

@@ -14,7 +14,7 @@ import numpy as np
 from noptoolkit._arrays import Bits, Bools, Floats, Ints
 from noptoolkit.errors import InfeasibleError, WorkloadError
 from noptoolkit.network import FlowNetwork, flow_network
-from noptoolkit.package import Chiplet, Memory, Package, Switch
+from noptoolkit.package import Chiplet, Package, Switch
 from noptoolkit.traffic import DestinationSets, Traffic
 
 __all__ = ["Messages", "RoutingProblem", "membership", "routing_problem"]
@@ -179,18 +179,16 @@ def _check_sets(sets: DestinationSets, traffic: Traffic) -> None:
 def _check_paths(problem: RoutingProblem, nodes: Ints) -> None:
     """Raise where a demand or a message has no path."""
     from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import breadth_first_order, connected_components
+    from scipy.sparse.csgraph import breadth_first_order
 
     network = problem.network
-    size = network.num_vertices
-    graph = csr_array((np.ones(network.num_arcs), (network.tail, network.head)), shape=(size, size))
-    _, strong = connected_components(graph, connection="strong")
-    forwards = [i for i, node in enumerate(network.package.nodes) if not isinstance(node, Memory)]
-    if len(np.unique(strong[forwards])) == 1:
+    if network.connected:
         sends = np.isin(network.origin[nodes], network.tail)
         receives = np.isin(network.destination[nodes], network.head)
         if sends.all() and receives.all():
             return
+    size = network.num_vertices
+    graph = csr_array((np.ones(network.num_arcs), (network.tail, network.head)), shape=(size, size))
     for source, targets in _pairs_to_reach(problem).items():
         reached = np.zeros(size, bool)
         reached[breadth_first_order(graph, source, return_predecessors=False)] = True
