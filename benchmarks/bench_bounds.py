@@ -19,12 +19,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+from noptoolkit import congestion
 from noptoolkit.bounds import design_bound, grid_class, ports_bound
 from noptoolkit.bounds.designs import FoldedClass
+from noptoolkit.flow.changing_links import ChangingLinks
 from noptoolkit.search import search
 from noptoolkit.search.compiled_screen import screen
 from noptoolkit.search.graphs import random_graph, table_of
+from noptoolkit.search.moves import moved
 from noptoolkit.search.orbits import OrbitSpace
+from noptoolkit.search.structure import bare, build
 from noptoolkit.traffic import Traffic
 
 
@@ -79,6 +83,34 @@ def rates(seed: int) -> None:
         if np.isfinite(value):
             spent, solved = spent + cpu, solved + 1
     print(f"exact solves of symmetric graphs, 8 x 8, reach 2: {solved / spent:.0f} a second")
+    for ports, reach in ((4, None), (4, 2), (6, None)):
+        _warm_rates(seed, ports, reach)
+
+
+def _warm_rates(seed: int, ports: int, reach: float | None) -> None:
+    """Print certified times a second along a walk of 40 moves without symmetry, beside `congestion`."""
+    within = grid_class(8, ports=ports, reach=reach, bandwidth=1.0, links="single")
+    rng = np.random.default_rng(seed)
+    now = bare(within, random_graph(within, rng))
+    solver = ChangingLinks(1 - np.eye(64))
+    spent = {"bound": 0.0, "solve": 0.0}
+    moves = 0
+    while moves < 41:
+        then = moved(within, now, rng, fill=True)
+        if then is None:
+            continue
+        links = np.array([edge[:2] for edge in then.edges])
+        for name in spent:
+            if name == "solve" or moves:
+                _, cpu = seconds(lambda n=name, e=links: getattr(solver, n)(e, np.ones(1)))
+                spent[name] += cpu if moves else 0.0  # the first has nowhere to start from
+        moves, now = moves + 1, then
+    package = build(within, now, "last")
+    _, cpu = seconds(lambda: congestion(package, demand(64).on(package), tol=0.01))
+    print(
+        f"no symmetry, 64 chiplets, {ports} ports, reach {reach}: {40 / spent['solve']:.0f} a second "
+        f"certified within 1 %, {40 / spent['bound']:.0f} bounds by last prices, {1 / cpu:.1f} by congestion"
+    )
 
 
 CASES = ((4, 4, None), (4, 4, 2), (8, 3, None), (8, 4, None), (8, 6, None), (8, 4, 2), (8, 4, 3))

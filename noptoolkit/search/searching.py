@@ -1,13 +1,13 @@
 """Search over structure: the best package of a class, with the bound that it cannot beat.
 
 Where a demand between chiplets at their places is to be wired, this module searches links: small classes are
-enumerated. Where bandwidth splits freely, the design program's own package is the best.
-Else two searches take turns: swaps of links under a compiled screen (byte-hops first, then the peak of an
-equal split), which come near the bound where links may reach anywhere; and walks over graphs with the
-symmetry of their grid (`noptoolkit.search.walking`), each solved exactly, where the reach is short and
-distance alone is the wrong aim. Starts are the families that fit, and random graphs. The best is solved again
-by `congestion`. Everything else (switches, places, copying, several traffics, other figures than time) is
-explored by `noptoolkit.search.exploring`.
+enumerated. Where bandwidth splits freely, the design program's own package is the best. Else two searches
+take turns: swaps of links under a compiled screen (byte-hops first, then the peak of an equal split), which
+come near the bound where links may reach anywhere; and walks over graphs with the symmetry of their grid
+(`noptoolkit.search.walking`), each solved exactly, where the reach is short and distance alone is the wrong
+aim; then link by link from the best of them, without symmetry. Starts are the families that fit, and random
+graphs. The best is solved again by `congestion`. Everything else (switches, places, copying, several
+traffics, other figures than time) is explored by `noptoolkit.search.exploring`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from noptoolkit.search.keeping import Kept
 from noptoolkit.search.objective import Objective, TrafficTime, figure_of
 from noptoolkit.search.orbits import OrbitSpace
 from noptoolkit.search.result import SearchResult
+from noptoolkit.search.single_links import LinkSpace
 from noptoolkit.search.structure import bare, build
 from noptoolkit.search.walking import Walk
 from noptoolkit.units import format_quantity
@@ -45,7 +46,7 @@ PEAK = 0.04
 """Weight of the peak in the second."""
 
 SMALL = 32
-"""Chiplets up to which graphs without symmetry are walked too."""
+"""Chiplets up to which graphs without symmetry are walked by whole programs, and not by warm starts."""
 
 ROUNDS = 2
 """Walks among which the solves are shared: every other one starts anew, the others at the best so far."""
@@ -163,9 +164,11 @@ class _Search:
         self._swaps(screens, rng)
         if walks and self.within.reach is not None:  # else distance is the right aim, and swaps do better
             self._walk(OrbitSpace(folded), solves, rng)
+        whole = FoldedClass(self.demand / self.demand.max(), self.within, fold=False)
         if len(self.within) <= SMALL:
-            whole = FoldedClass(self.demand / self.demand.max(), self.within, fold=False)
             self._walk(OrbitSpace(whole), solves, rng)
+        elif self.within.reach is not None:
+            self._walk(LinkSpace(whole), solves, rng, afresh=False)
         if self.best is None:
             raise TopologyError(
                 f"{self.within.text()}: no connected graph was found; give more screens or ports"
@@ -277,7 +280,7 @@ class _Search:
                 self.solves += 1
                 self._improve(edges, flow.time)
 
-    def _walk(self, space: OrbitSpace, solves: int, rng: np.random.Generator) -> None:
+    def _walk(self, space: OrbitSpace, solves: int, rng: np.random.Generator, *, afresh: bool = True) -> None:
         walk = Walk(space, rng)
         unit = float(self.demand.max()) / self.within.bandwidth
         before = self.solves
@@ -291,7 +294,8 @@ class _Search:
         for k in range(2 * ROUNDS):
             if walk.solves >= solves or self.time <= self.bound.time * (1 + 1e-3):
                 break
-            best, time = walk.run(start if k % 2 == 0 else None, min(share, solves - walk.solves), tell)
+            again = None if afresh and k % 2 else start
+            best, time = walk.run(again, min(share, solves - walk.solves), tell)
             if np.isfinite(time):
                 tell(best, time)
             start = None if self.best is None else space.orbits_of(self.best)

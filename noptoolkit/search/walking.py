@@ -60,10 +60,11 @@ class Walk:
     def filled(self, on: Bools) -> Bools:
         """Return orbits with what still fits, in random order."""
         full = on.copy()
-        for orbit in self.rng.permutation(self.space.size).tolist():
-            if not full[orbit]:
-                full[orbit] = True
-                full[orbit] = self.fits(full)
+        left = self.space.within.ports - self._degrees[on].sum(axis=0)
+        may = np.flatnonzero(~on & (self._degrees <= left).all(axis=1))
+        for orbit in self.rng.permutation(may).tolist():
+            full[orbit] = True
+            full[orbit] = self.fits(full)
         return full
 
     def solve(self, on: Bools) -> tuple[float, Floats]:

@@ -31,7 +31,7 @@ from noptoolkit._threads import thread_pool
 from noptoolkit.flow.bounds.cuts import CUT, program_cut
 from noptoolkit.flow.bounds.program import FlowProgram
 from noptoolkit.flow.optimal.detours import DetourSearch
-from noptoolkit.flow.optimal.solution import Solution
+from noptoolkit.flow.optimal.solution import Iterate, Solution
 
 __all__ = ["solve_first_order"]
 
@@ -41,6 +41,7 @@ METHOD = "primal-dual hybrid gradient"
 PARTS = 8  # of the commodities, summed in their order: a fixed number, so that threads change no digit
 FIRST_CUT = 0.15  # gap below which prices point at the bottleneck
 PATIENCE = 2000  # iterations, or as many as before, that may bring nothing: single precision has its end
+WARM_PATIENCE = 200  # likewise of a start from elsewhere, that another one may replace
 EMPTY_SINGLES = np.zeros((0, 0, 0), np.float32)
 EMPTY = np.zeros((0, 0))
 
@@ -77,7 +78,7 @@ class Kernels:
         self.compiled = compiled
         self.blocks = -(-len(program.ends) // self.lanes)
         self.parts = max(1, min(PARTS, self.blocks))
-        self.pool = thread_pool()
+        self.pool = thread_pool() if self.parts > 1 else None
         self.first = program.first_arc()
         self.tail, self.head = program.tail.astype(np.int32), program.head.astype(np.int32)
         self.demand = np.ascontiguousarray(program.demand)
@@ -90,6 +91,11 @@ class Kernels:
         lanes = padded.reshape(self.blocks, self.lanes, -1)
         return np.ascontiguousarray(lanes.transpose(0, 2, 1))
 
+    def each(self, run: Callable[[tuple[int, int]], Any], count: int) -> list[Any]:
+        """Return what a function returns for each part of some commodities or blocks."""
+        parts = self.ranges(count)
+        return [run(part) for part in parts] if self.pool is None else list(self.pool.map(run, parts))
+
     def ranges(self, count: int) -> list[tuple[int, int]]:
         cuts = [count * k // self.parts for k in range(self.parts + 1)]
         return [(a, b) for a, b in pairwise(cuts) if b > a]
@@ -101,7 +107,7 @@ class Kernels:
             graph = (self.first, self.tail, self.head, np.ones(len(self.tail)))
             self.compiled.spread_equally(*part, *graph, self.demand, self.ends, flow, scale)
 
-        list(self.pool.map(run, self.ranges(len(self.ends))))
+        self.each(run, len(self.ends))
 
     def load(self) -> None:
         """Compile what certifies, or load it, before its time is taken."""
@@ -119,7 +125,7 @@ class Kernels:
             arrays = (self.first, self.tail, self.head, length, self.demand, self.ends, flow)
             return load, self.compiled.certify(*part, *arrays, load, distances, repaired)
 
-        parts = list(self.pool.map(run, self.ranges(self.blocks)))
+        parts = self.each(run, self.blocks)
         load = np.sum([load for load, _ in parts], axis=0)
         return load, float(sum(cost for _, cost in parts))
 
@@ -128,7 +134,7 @@ class Kernels:
             load = np.zeros(len(self.tail), np.float32)
             return load, self.compiled.halpern_step(*part, self.tail, self.head, *arguments, load)
 
-        parts = list(self.pool.map(run, self.ranges(self.blocks)))
+        parts = self.each(run, self.blocks)
         load = np.sum([load for load, _ in parts], axis=0, dtype=float)
         return load, float(sum(residual for _, residual in parts))
 
@@ -140,6 +146,8 @@ def solve_first_order(
     deadline: float = float("inf"),
     report: Callable[[str], None] | None = None,
     folded: bool = False,
+    start: Iterate | None = None,
+    above: float = float("inf"),
 ) -> Solution:
     """Return a flow and prices within a tolerance of each other, or what is reached by a deadline.
 
@@ -155,15 +163,20 @@ def solve_first_order(
         Function that receives the progress, one line at a time.
     folded
         Whether the program is folded by symmetry, so that cuts say nothing about it.
+    start
+        Where to start, of a program of the same commodities: flows and prices of one that is alike.
+    above
+        Bound at which to stop: the time is then of no interest.
     """
     kernels = Kernels(program)
     try:
         with np.errstate(
             over="ignore", invalid="ignore", divide="ignore"
         ):  # steps may leave what floats hold
-            return _solve(program, kernels, tol, deadline, report, folded)
+            return _solve(program, kernels, tol, deadline, report, folded, start, above)
     finally:  # an interrupt or an error in a kernel leaves no thread behind
-        kernels.pool.shutdown(cancel_futures=True)
+        if kernels.pool is not None:
+            kernels.pool.shutdown(cancel_futures=True)
 
 
 def _solve(
@@ -173,6 +186,8 @@ def _solve(
     deadline: float,
     report: Callable[[str], None] | None,
     folded: bool,
+    start: Iterate | None,
+    above: float,
 ) -> Solution:
     detours = DetourSearch(program)
     capacity, on_arcs, base = program.capacity, program.on_arcs, program.base
@@ -185,7 +200,8 @@ def _solve(
     scale = np.full_like(price, 1.0)  # what an empty lane has does not matter
     kernels.spread(flow, scale)
     spread = _sum_at_vertices(program, scale)
-    inverse_spread: Singles = np.float32(2 / _stiffness(program, scale, spread)) / spread
+    stiffness = 2.0 if start is not None else _stiffness(program, scale, spread)
+    inverse_spread: Singles = np.float32(2 / stiffness) / spread
     passing = scale.sum(axis=(0, 2), dtype=float)[program.tail]
     weight = _row_weights(on_arcs, passing)  # makes the resources' operator no longer than 1
 
@@ -205,6 +221,8 @@ def _solve(
     # make convergence linear in practice; omega is re-balanced there, so that flow and prices move equally
     # far in their norms.
     y = 1 / capacity / len(capacity)
+    if start is not None:
+        flow[:], price[:], y = start.flow, start.price, start.prices / _dot(capacity, start.prices)
     kernels.load()
     detours.find(np.zeros(len(program.tail)), np.inf)  # likewise
     started = time.perf_counter()
@@ -213,16 +231,17 @@ def _solve(
     best = Certified(program.known, program.time(load), bound_now, flow.copy(), length, prices, np.inf)
     norm_flow = np.sqrt(_squares(flow, None, scale, program.tail))
     norm_dual = np.sqrt(_squares(price, None, inverse_spread) + _dot(weight, y**2))
-    omega = 2 * norm_dual / norm_flow
+    omega = 2 * norm_dual / norm_flow if start is None else start.omega
     flow0, price0, y0 = flow.copy(), price.copy(), y.copy()
     floor = best.floor * (1 + tol / 2)
     iteration = since_restart = 0
-    next_check = 40
-    bound_method, gap_of_cut = "", np.inf if folded else FIRST_CUT
+    next_check, patience = (40, PATIENCE) if start is None else (20, WARM_PATIENCE)
+    cuts = not folded and start is None  # a search solves many programs, and prices come as near
+    bound_method, gap_of_cut = "", FIRST_CUT if cuts else np.inf
     gap_before, improved_at = best.gap, 0
     residual0 = before = np.inf
     limited = False
-    while best.gap > tol and not limited:
+    while best.gap > tol and not limited and best.bound <= above:
         limited = time.perf_counter() + reserve >= deadline
         mix = (since_restart + 1) / (since_restart + 2)  # Halpern: ever less of the anchor flow0, price0, y0
         arc_length = (prices_to_length @ y).astype(np.float32)
@@ -256,7 +275,7 @@ def _solve(
             load, bound_now, length, prices = certify(y)
             if bound_now > best.bound:
                 best.bound, best.prices, bound_method = bound_now, prices, ""
-            if best.gap < gap_of_cut and not folded and not limited:
+            if best.gap < gap_of_cut and cuts and not limited:
                 gap_of_cut = best.gap / 2.5
                 by_cut, prices = program_cut(program, prices)
                 if by_cut > best.bound:
@@ -267,7 +286,7 @@ def _solve(
                 best.flow[:] = flow
             if best.gap < 0.99 * gap_before:
                 gap_before, improved_at = best.gap, iteration
-            elif iteration - improved_at > max(PATIENCE, improved_at):
+            elif iteration - improved_at > max(patience, improved_at):
                 break
             far = min((best.gap / tol) ** 0.3, 1.2) - 1  # the gap falls as 1 / iterations, or faster
             next_check = iteration + int(np.clip(far * iteration, 20, 200))
@@ -280,7 +299,9 @@ def _solve(
         detours.find(load, best.target).take(repaired)
         load = repaired.sum(axis=0)
     limited = limited and best.gap > tol
-    return Solution(repaired, program.time(load), best.prices, best.bound, METHOD, limited, bound_method)
+    reached = Iterate(flow, price, y, float(omega))
+    time_of_flow = program.time(load)
+    return Solution(repaired, time_of_flow, best.prices, best.bound, METHOD, limited, bound_method, reached)
 
 
 def _sum_at_vertices(program: FlowProgram, scale: Singles) -> Singles:

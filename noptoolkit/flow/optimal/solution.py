@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from noptoolkit._arrays import Floats
 
-__all__ = ["Solution"]
+__all__ = ["Iterate", "Solution"]
+
+
+@dataclass(frozen=True, eq=False)
+class Iterate:
+    """Where a first-order method stands: flows and prices that need not be feasible.
+
+    Parameters
+    ----------
+    flow
+        Of each commodity, [blocks, arcs, lanes].
+    price
+        Of each vertex and commodity, [blocks, vertices, lanes].
+    prices
+        Of each resource, [resources].
+    omega
+        Step of prices over that of flows.
+    """
+
+    flow: NDArray[np.float32]
+    price: NDArray[np.float32]
+    prices: NDArray[Any]
+    omega: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +55,8 @@ class Solution:
         Whether a deadline ended the search.
     bound_method
         Name of the method that found the prices, if another one did.
+    iterate
+        Where a method stood that can go on from there.
     """
 
     flow: Floats
@@ -38,3 +66,4 @@ class Solution:
     method: str
     limited: bool = False
     bound_method: str = ""
+    iterate: Iterate | None = None
