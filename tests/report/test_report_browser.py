@@ -265,8 +265,10 @@ def test_hostile_names_run_nothing(browser: Any, tmp_path: Path) -> None:
         dialogs: list[str] = []
         shown.on("dialog", lambda dialog: dialogs.append(dialog.message))
         for i in range(5):
-            shown.locator(f'[data-n="{i}"]').dispatch_event("click")
-            shown.locator(f'[data-n="{i}"]').dispatch_event("pointermove", {"bubbles": True})
+            shown.locator(f'[data-n="{i}"]').first.dispatch_event("click")
+            shown.locator(f'[data-n="{i}"]').first.dispatch_event("pointermove", {"bubbles": True})
+        for button in shown.locator("#pick-view button, #traffic .choose button:visible").all():
+            button.click()
         for key in shown.evaluate("[...document.querySelectorAll('[data-item]')].map(s => s.dataset.item)"):
             shown.evaluate(f"nop.charts.show('{key}').then(() => 1)")
         shown.wait_for_timeout(200)

@@ -7,6 +7,7 @@ import numpy as np
 import noptoolkit as nop
 from noptoolkit import Chiplet, Link, Package
 from noptoolkit.report import write_report
+from noptoolkit.simulate import check
 from noptoolkit.tables import Column, Table
 from noptoolkit.traffic import from_matrix
 
@@ -29,5 +30,9 @@ def hostile() -> Package:
 def hostile_page(path: Path) -> None:
     package = hostile()
     flow = nop.congestion(package, from_matrix(package, 1e6 * (1 - np.eye(5)), name="</script><b>"))
-    write_report([flow, Table([Column("<i>", meaning="\" onmouseover=\"x")], [["</td><script>"]])], path,
-                 command=["noptoolkit", "$(rm x)", "</pre><script>"])  # fmt: skip
+    back = nop.congestion(package, from_matrix(package, 1e6 * np.eye(5)[::-1], name=HOSTILE[1]))
+    turned = from_matrix(package, 1e3 * np.eye(5)[::-1], name=HOSTILE[2])
+    seen = check(nop.congestion(package, turned, routing="shortest"))
+    table = Table([Column("<i>", meaning='" onmouseover="x')], [["</td><script>"]])
+    results = [flow.upgrade("d2d", to="2 GB/s"), flow, back, seen, table]
+    write_report(results, path, command=["noptoolkit", "$(rm x)", "</pre><script>"])
