@@ -160,7 +160,9 @@ def pareto(
     seen = {name: (one.imbalance(trace), one.c_t(trace)) for name, one in layouts.items()}
     best = _front(list(seen.values()))
     with canvas(ax, 0.62) as ax:
-        notes = [origin_note("grey: the best of these layouts for each imbalance", trace.origin)]
+        said = "grey: the best of these layouts for each imbalance"
+        held = "; hollow: held-out tokens" if held_out is not None else ""
+        notes = [origin_note(said + held, trace.origin)]
         heading(ax, "Copies against balance" if title is None else title, notes)
         ax.plot(*np.array(best).T, color=PALE, linewidth=2.5, drawstyle="steps-post", zorder=1, gid="front")
         for i, (name, (across, up)) in enumerate(seen.items()):
@@ -178,14 +180,6 @@ def pareto(
         ax.grid(True)
         ax.set_xlabel("imbalance: hottest chiplet over the mean")
         ax.set_ylabel("C_T: copies sent per token")
-        if held_out is not None:
-            ax.set_title(
-                "hollow: held-out tokens",
-                loc="right",
-                fontsize=small_type(),
-                fontweight="normal",
-                color=MUTED,
-            )
         return ax
 
 

@@ -109,7 +109,9 @@ def degradation(
             colour_bar(ax, "Time lost without the part (%)", top, below=True)
         handles: list[Artist] = []
         if len(finite) < len(lost):
-            handles.append(Patch(facecolor=MARK, label="the package falls apart without it"))
+            handles.append(
+                Patch(facecolor=MARK, label=f"without it, {intact.routing} has no path for a demand")
+            )
         tried = {link_of.get(name, name) for name in lost}
         if any(i not in tried for i in range(len(package.links))):
             handles.append(Patch(facecolor=PALE, label="link not tried"))

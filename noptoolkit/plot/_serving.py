@@ -12,6 +12,7 @@ from noptoolkit.plot._style import (
     canvas,
     heading,
     multiple_of,
+    origin_note,
     plain_numbers,
     small_type,
     with_unit,
@@ -52,7 +53,10 @@ def serving(
         if title is None and curves:
             first = next(iter(curves.values()))
             title = f"{first.server.workload.model.name}, context {first.context}"
-        heading(ax, title or "")
+        said = "numbers: sequences at once; dots: scheduled; ring: knee; dotted: caches do not fit"
+        origins = [curve.server.workload.origin for curve in curves.values()]
+        origin = next((one for one in origins if one != "recorded"), "recorded")
+        heading(ax, title or "", [origin_note(said, origin)])
         ax.set_xscale("log")
         ax.set_yscale("log")
         for (name, curve), colour in zip(curves.items(), COLOURS * 4, strict=False):
@@ -79,6 +83,6 @@ def serving(
         ax.set_xlabel(with_unit("Time per output token", unit))
         ax.set_ylabel("Output tokens (1/s)")
         plain_numbers(ax)
-        small = {"fontsize": small_type(), "title_fontsize": small_type()}
-        ax.legend(loc="upper left", frameon=False, title="dotted: caches do not fit; o: knee", **small)
+        ax.margins(0.08, 0.12)
+        ax.legend(loc="upper left", frameon=False, fontsize=small_type())
         return ax

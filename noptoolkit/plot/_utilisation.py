@@ -104,4 +104,7 @@ def utilisation(
 
 def _round_up(share: float) -> float:
     """Return the scale for a largest share, in %: 100 unless all shares are small."""
-    return next((top for top in (1.0, 2.0, 5.0, 10.0, 20.0, 50.0) if share <= top), 100.0)
+    return next(
+        (top for top in (1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 15.0, 20.0, 30.0, 40.0, 60.0, 80.0) if share <= top),
+        100.0,
+    )

@@ -82,7 +82,7 @@ def bandwidth_curve(curve: BandwidthCurve, ax: Axes | None = None, *, title: str
             textcoords="offset points",
             fontsize=small_type(),
         )
-        ax.set_ylim(0.0, None)
+        ax.set_ylim(0.0, 1.08 * ax.get_ylim()[1])
         ax.grid(True, axis="y")
         kind = "exact" if curve.gap <= 1e-6 else f"lower bound, times within {100 * curve.gap:.2g} %"
         note = f"{flow.traffic.name or 'traffic'}, {flow.routing}, {kind}"

@@ -110,7 +110,7 @@ def test_what_falls_apart_is_said() -> None:
     ax = plot.degradation(loss)
     legend = ax.get_legend()
     assert legend is not None
-    assert legend.get_texts()[0].get_text() == "the package falls apart without it"
+    assert legend.get_texts()[0].get_text() == "without it, shortest has no path for a demand"
     with pytest.raises(RoutingError, match="one part at a time"):
         plot.degradation(resilience(package, all_to_all(package, "1 MB"), 2, trials=1, routing="shortest"))
 
