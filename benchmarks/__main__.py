@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 ASKED = {
     "allocation": (["quality"], ["seconds"], ["time"]),
     "collectives": (["cuts"], ["schedules"], ["groups"]),
+    "plans": (["certified"], ["limited"]),
     "report": ([], ["browser"]),
     "serving": (["curve"], ["steps"]),
     "what_if": (["ladder"], ["losses"], ["pairs"]),

@@ -1,6 +1,6 @@
 """Time and energy of one operation on one node of a package."""
 
-from noptoolkit.nodes.energy import access_energy, compute_energy, link_energy
+from noptoolkit.nodes.energy import access_energy, compute_energy, link_energy, load_energy
 from noptoolkit.nodes.operations import (
     OPTIMISERS,
     Optimiser,
@@ -50,6 +50,7 @@ __all__ = [
     "kv_bytes_per_token",
     "linear_work",
     "link_energy",
+    "load_energy",
     "memory_time",
     "roofline",
     "router_work",

@@ -7,10 +7,13 @@ counted. What a package does not state counts nothing; `noptoolkit.step.StepEner
 
 from __future__ import annotations
 
-from noptoolkit.nodes.operations import Work
-from noptoolkit.package import Link, Memory
+import numpy as np
 
-__all__ = ["access_energy", "compute_energy", "link_energy"]
+from noptoolkit._arrays import Floats
+from noptoolkit.nodes.operations import Work
+from noptoolkit.package import Link, Memory, Package
+
+__all__ = ["access_energy", "compute_energy", "link_energy", "load_energy"]
 
 BITS = 8
 
@@ -35,6 +38,18 @@ def link_energy(link: Link, size: float) -> float:
     4.0
     """
     return size * BITS * (link.energy_per_bit or 0.0)
+
+
+def load_energy(package: Package, load: Floats) -> float:
+    """Return the energy of loads on the channels of a package, in J; links that state none count nothing.
+
+    Parameters
+    ----------
+    load
+        Bytes on each of ``package.channels``, [channels].
+    """
+    each = np.array([link_energy(package.links[channel.link], 1.0) for channel in package.channels])
+    return float(each @ load) if len(each) else 0.0
 
 
 def access_energy(memory: Memory, size: float) -> float:

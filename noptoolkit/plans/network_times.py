@@ -23,9 +23,9 @@ from noptoolkit._arrays import Floats, Ints
 from noptoolkit.collectives import Request, collective
 from noptoolkit.errors import PlanError
 from noptoolkit.flow import congestion
+from noptoolkit.nodes import load_energy
 from noptoolkit.package import Package
 from noptoolkit.plans.exchanges import Exchange
-from noptoolkit.plans.group_times import joules_of
 from noptoolkit.plans.placing import Placement
 from noptoolkit.plans.two_levels import TREES, Ask, two_levels_of
 from noptoolkit.traffic import from_matrix
@@ -130,6 +130,18 @@ class PlanNetwork:
             asks.append(Ask(exchange.kind, size, self._members(exchange, placement), shares))
         return self._solve(asks)
 
+    def collective(self, kind: str, size: float, members: Ints) -> ExchangeTime:
+        """Return how long groups take for a collective of the same kind and size each.
+
+        Parameters
+        ----------
+        kind, size
+            As of an `noptoolkit.plans.Exchange`, in B.
+        members
+            Positions of the members among the chiplets of the package, [groups, members].
+        """
+        return self._solve([Ask(kind, SCALE * size, members)]).times(1.0 / SCALE)
+
     def messages(self, members: Ints, shares: Floats) -> ExchangeTime:
         """Return how long groups take whose members send these bytes to each other, however few.
 
@@ -185,7 +197,7 @@ class PlanNetwork:
         traffic = from_matrix(self.bare, matrix)
         limit = self.time_limit if routing == "optimal" else None
         found = congestion(self.bare, traffic, routing=routing, tol=self.tol, time_limit=limit)
-        joules = joules_of(self.bare, found.load)
+        joules = load_energy(self.bare, found.load)
         place = str(found.bottleneck or "")
         return ExchangeTime(found.time, found.time_bound, f"flow, {found.routing}", place, joules)
 
@@ -219,13 +231,14 @@ class PlanNetwork:
             time_limit=self.time_limit,
             trees=False,
         )
-        joules = joules_of(self.bare, found.load)
+        joules = load_energy(self.bare, found.load)
         return ExchangeTime(found.time, found.time_bound, found.method, found.bottleneck, joules)
 
     def _quick(self, asks: Sequence[Ask]) -> ExchangeTime:
         straight = [ask for ask in asks if ask.kind not in TREES]
         options = []
-        for way in (_as_rings, _as_messages):
+        short = all(ask.members.shape[1] <= MOST_STRAIGHT for ask in asks)
+        for way in (_as_rings, _as_messages) if short else (_as_rings,):
             laid = [*straight, *(part for ask in asks if ask.kind in TREES for part in way(ask))]
             options.append(self._messages(laid, "ecmp"))
             if len(straight) == len(asks):
@@ -274,6 +287,9 @@ class PlanNetwork:
             self._all_hops = np.asarray(shortest_path(graph, unweighted=True, indices=at)[:, at])
         return self._all_hops
 
+
+MOST_STRAIGHT = 64
+"""Members of a group whose trees are also tried as straight messages."""
 
 SCALE = 2.0**20
 """Bytes that a pattern is solved with."""

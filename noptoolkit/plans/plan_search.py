@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 import itertools
 import time as clock
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,6 +25,13 @@ __all__ = ["VARIANT_CLASSES", "Planned", "Search", "Searched"]
 VARIANT_CLASSES = ("priced", "oom", "slower", "broken", "waiting")
 """What becomes of a variant: its step is priced; it is out of memory; its bound is above the plans kept;
 it breaks a rule; or it waits when time runs out."""
+
+
+OPENING = 0.7
+"""Share of the time limit after which a search that has solved no plan solves the one it would open next."""
+
+MOST_DIVES = 100
+"""Nodes below which such a plan is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +143,7 @@ class Search:
         self._layers: dict[tuple[object, ...], LayerCosts] = {}
         self._solved = 0
         self._memory: dict[ParallelPlan, float] = {}
+        self._least: tuple[float, ParallelPlan] | None = None
 
     def memory_of(self, plan: ParallelPlan) -> float:
         """Return the bytes on the fullest rank of a plan."""
@@ -217,8 +226,10 @@ class Search:
         heapq.heapify(heap)
         kept: dict[tuple[object, ...], Planned] = {}
         lowest = float("inf")
-        least: tuple[float, ParallelPlan] | None = None
+        self._least = None
         solved_before = self.solved
+        now = clock.perf_counter()
+        opening = now + OPENING * (self.deadline - now)
 
         def worst() -> float:
             return (
@@ -226,67 +237,46 @@ class Search:
             )
 
         limit = float("inf")
+
+        def keep_if_better(plan: ParallelPlan, bound: float, *, solved: bool) -> None:
+            nonlocal limit
+            costs = self.costs(plan, reached=solved)
+            time = self.step(plan, costs)
+            name = tuple(getattr(plan, part) for part in key)
+            if name not in kept or time < kept[name].time:
+                parts = self.parts(plan, costs, time)
+                kept[name] = Planned(plan, time, bound, self.memory_of(plan), parts, solved)
+                limit = worst()
+
         while heap:
             bound, _, node = heap[0]
-            if bound >= limit or clock.perf_counter() > self.deadline:
+            any_solved = any(found.solved for found in kept.values())
+            if bound >= limit or clock.perf_counter() > (self.deadline if any_solved else opening):
                 break
             heapq.heappop(heap)
-            if isinstance(node, _Family):
-                counts["families"] += 1
-                for ep, etp in self.space.splits(node.family):
-                    counts["mappings"] += 1
-                    if bounds.memory(node.family, ep, etp) > room:
-                        counts["mappings_oom"] += 1
-                        continue
-                    passed = bounds.mapping(node.family, node.passed, ep, etp)
-                    value = max(bound, bounds.step(node.family, passed, names, None))
-                    heapq.heappush(heap, (value, next(count), _Mapping(node.family, passed, ep, etp)))
-            elif isinstance(node, _Mapping):
-                for variant in self.space.variants(node.family):
-                    counts["variants"] += 1
-                    passed = bounds.again(node.passed) if variant.recompute == "full" else node.passed
-                    value = max(bound, bounds.step(node.family, passed, (variant.schedule,), variant.vpp))
-                    if value < limit:
-                        chosen = _Variant(node.family, node.ep, node.etp, variant)
-                        heapq.heappush(heap, (value, next(count), chosen))
-                    else:
-                        counts["slower"] += 1
-            elif isinstance(node, _Variant):
-                found_plan = self.space.plan(*node)
-                if found_plan is None:
-                    counts["broken"] += 1
+            if not isinstance(node, _Priced):
+                for value, child in self._children(bound, node, room, counts, limit):
+                    heapq.heappush(heap, (value, next(count), child))
+                continue
+            plan = node.plan
+            known = self.is_known(plan)
+            fastest = min((found.time for found in kept.values() if found.solved), default=float("inf"))
+            solve = known or bound < (1.0 - tol) * fastest
+            if solve and not known:
+                if report is not None:
+                    report(f"solving collectives of {plan}")
+                before = bound
+                keep_if_better(plan, before, solved=True)
+                bound = max(before, self.step(plan, self.costs(plan, reached=False)))
+                if heap and bound > heap[0][0]:  # now known; its turn comes again
+                    heapq.heappush(heap, (bound, next(count), node))
                     continue
-                memory = self.memory_of(found_plan)
-                if memory > room:
-                    counts["oom"] += 1
-                    if least is None or memory < least[0]:
-                        least = (memory, found_plan)
-                    continue
-                counts["priced"] += 1
-                value = max(bound, self.step(found_plan, self.costs(found_plan, reached=False)))
-                heapq.heappush(heap, (value, next(count), _Priced(found_plan)))
-            else:
-                plan = node.plan
-                memory = self.memory_of(plan)
-                known = self.is_known(plan)
-                fastest = min((found.time for found in kept.values() if found.solved), default=float("inf"))
-                solve = known or bound < (1.0 - tol) * fastest
-                if solve and not known:
-                    if report is not None:
-                        report(f"solving collectives of {plan}")
-                    before = bound
-                    self.costs(plan, reached=True)
-                    bound = max(before, self.step(plan, self.costs(plan, reached=False)))
-                    if heap and bound > heap[0][0]:  # now known; its turn comes again
-                        heapq.heappush(heap, (bound, next(count), node))
-                        continue
-                costs = self.costs(plan, reached=solve)
-                time = self.step(plan, costs)
-                lowest = min(lowest, bound)
-                name = tuple(getattr(plan, part) for part in key)
-                if name not in kept or time < kept[name].time:
-                    kept[name] = Planned(plan, time, bound, memory, self.parts(plan, costs, time), solve)
-                    limit = worst()
+            lowest = min(lowest, bound)
+            keep_if_better(plan, bound, solved=solve)
+        if heap and not any(found.solved for found in kept.values()):
+            found_plan = self._dive(heap, room)
+            if found_plan is not None:
+                keep_if_better(found_plan, heap[0][0], solved=True)
         left = [item for item in heap if item[0] < limit]
         for value, _, node in heap:
             if isinstance(node, _Variant):
@@ -295,7 +285,58 @@ class Search:
         counts["solved"] = self.solved - solved_before
         lower = min([lowest, *(bound for bound, _, _ in heap[:1])])
         undecided = sum(self._plans_of(node) for _, _, node in left)
-        return Searched(tuple(best), lower, undecided, counts, least)
+        return Searched(tuple(best), lower, undecided, counts, self._least)
+
+    def _children(
+        self, bound: float, node: Node, room: float, counts: dict[str, int], limit: float
+    ) -> Iterator[tuple[float, Node]]:
+        """Yield what stands under a node that fits in memory, each with its bound."""
+        bounds = self.bounds
+        if isinstance(node, _Family):
+            counts["families"] += 1
+            for ep, etp in self.space.splits(node.family):
+                counts["mappings"] += 1
+                if bounds.memory(node.family, ep, etp) > room:
+                    counts["mappings_oom"] += 1
+                    continue
+                passed = bounds.mapping(node.family, node.passed, ep, etp)
+                value = bounds.step(node.family, passed, self.space.schedules, None)
+                yield max(bound, value), _Mapping(node.family, passed, ep, etp)
+        elif isinstance(node, _Mapping):
+            for variant in self.space.variants(node.family):
+                counts["variants"] += 1
+                passed = bounds.again(node.passed) if variant.recompute == "full" else node.passed
+                value = max(bound, bounds.step(node.family, passed, (variant.schedule,), variant.vpp))
+                if value < limit:
+                    yield value, _Variant(node.family, node.ep, node.etp, variant)
+                else:
+                    counts["slower"] += 1
+        elif isinstance(node, _Variant):
+            plan = self.space.plan(*node)
+            if plan is None:
+                counts["broken"] += 1
+                return
+            memory = self.memory_of(plan)
+            if memory > room:
+                counts["oom"] += 1
+                if self._least is None or memory < self._least[0]:
+                    self._least = (memory, plan)
+                return
+            counts["priced"] += 1
+            yield max(bound, self.step(plan, self.costs(plan, reached=False))), _Priced(plan)
+
+    def _dive(self, heap: list[tuple[float, int, Node]], room: float) -> ParallelPlan | None:
+        """Return the plan that the smallest bounds lead to first, without regard to the others."""
+        counts: dict[str, int] = defaultdict(int)
+        for bound, _, top in heapq.nsmallest(MOST_DIVES, heap):
+            stack: list[tuple[float, Node]] = [(bound, top)]
+            while stack:
+                value, node = stack.pop()
+                if isinstance(node, _Priced):
+                    return node.plan
+                children = self._children(value, node, room, counts, float("inf"))
+                stack += sorted(children, key=lambda child: -child[0])
+        return None
 
     def _settled(self, kept: list[Planned], keep: int) -> list[Planned]:
         """Return the best plans, the first of them solved: those that might beat it are solved, too."""
