@@ -22,7 +22,7 @@ import sys
 import time
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -145,7 +145,7 @@ def _smaller(duel: Duel, problem: Any, what: str) -> tuple[Any, str]:
     fresh = True
     while fresh and tries:
         fresh = False
-        for simpler in duel.smaller(problem):
+        for simpler in _simpler(duel, problem):
             tries -= 1
             found = _outcome(duel, simpler)
             if found.partition(":")[0] == kind:
@@ -154,6 +154,12 @@ def _smaller(duel: Duel, problem: Any, what: str) -> tuple[Any, str]:
             if not tries:
                 break
     return problem, what
+
+
+def _simpler(duel: Duel, problem: Any) -> Iterator[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NopWarning)
+        yield from duel.smaller(problem)
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -18,6 +18,7 @@ from noptoolkit.simulate import Router, check
 from noptoolkit.testing.oracles.collective_program import compact_optimum
 from noptoolkit.testing.oracles.flow_program import least_flow_time
 from noptoolkit.testing.oracles.message_ways import Message, least_time
+from noptoolkit.testing.oracles.resources import Resources
 from noptoolkit.testing.problems import random_package
 from noptoolkit.traffic import DestinationSets, Traffic
 
@@ -181,9 +182,11 @@ def flow_faults(problem: Carried) -> Iterator[str]:
         best = least_flow_time(problem.package, pairs)
     else:
         best = least_time(problem.package, problem.messages)
+    widths = Resources(problem.package).capacity
+    close = 2 * TOL if widths.max() < 1e6 * widths.min() else 1e-3
     for routing in ("optimal", "shortest", "ecmp", "up-down", "valiant"):
         flow = congestion(problem.package, traffic, routing=routing, tol=TOL)
-        most = 1 + 2 * TOL if routing == "optimal" else np.inf
+        most = 1 + close if routing == "optimal" else np.inf
         yield from _interval(routing, flow.time, flow.time_bound, best, most)
         yield from _checked(routing, flow.verify)
 

@@ -110,7 +110,7 @@ def test_large_scale_solvers_bracket_the_optimum(seed, tol):
     floor = max(exact.bound, program.known)
     assert exact.time / floor - 1 < 1e-6
     for solver in (solve_first_order, solve_path_columns):
-        solution = solver(program, tol=tol, deadline=time.perf_counter() + 20)
+        solution = solver(program, tol=tol, deadline=time.perf_counter() + 300)
         assert brackets(solution, exact.time), solver
         assert solution.time / max(solution.bound, program.known) - 1 <= tol
         assert solution.time == pytest.approx(program.time(solution.flow.sum(axis=0)))

@@ -7,7 +7,7 @@ from seeds import seeds
 from noptoolkit import Chiplet, Link, Package, Switch, congestion
 from noptoolkit.errors import TopologyError
 from noptoolkit.testing.problems import random_package, random_traffic
-from noptoolkit.traffic import from_matrix
+from noptoolkit.traffic import DestinationSets, Traffic, from_matrix
 
 
 @pytest.mark.parametrize("seed", seeds(8, 60))
@@ -39,6 +39,17 @@ def test_a_closed_form_of_two_routes_far_apart() -> None:
     package = Package("two", nodes, links)
     flow = congestion(package, from_matrix(package, [[0, 6e17], [0, 0]], endpoints=("a", "b")), tol=1e-6)
     assert flow.time == pytest.approx(1.0, rel=1e-6)
+    assert flow.verify()
+
+
+def test_a_link_too_fast_to_add_to_a_distance_still_carries_its_load() -> None:
+    """c0's part joins c2's there and comes back: the sum enters c1 once, 1 MB through 3.2 MB/s."""
+    nodes = [Chiplet("c0"), Chiplet("c1", crossbar_bandwidth=3.2e6), Chiplet("c2", reduces=True), Switch("s")]
+    links = [Link("s", "c1", 1e9), Link("c0", "s", 1e9), Link("c2", "s", 1e14)]
+    package = Package("sum", nodes, links)
+    sets = DestinationSets(np.array([1]), np.array([[0b101]], dtype=np.uint64), np.array([1e6]))
+    flow = congestion(package, Traffic(package.terminals, np.zeros((3, 3)), reduction=sets), tol=1e-5)
+    assert flow.time == pytest.approx(1 / 3.2)
     assert flow.verify()
 
 

@@ -29,6 +29,7 @@ MANY = 20_000  # messages from which compiled loops pay for loading numba
 
 __all__ = [
     "farthest_member_cost",
+    "from_the_root",
     "net_inflow",
     "node_cut_bounds",
     "price_bound",
@@ -187,7 +188,7 @@ def repair(program: FlowProgram, length: Floats, flow: Floats) -> Floats:
     flow = np.where(fed, np.maximum(flow, 0.0), 0.0)
     need = program.demand - net_inflow(program.num_vertices, program.tail, program.head, flow)
     rows = np.arange(len(flow))
-    order = np.argsort(distance, axis=1, kind="stable")
+    order = from_the_root(program.tail, arc)
     for position in range(program.num_vertices - 1, 0, -1):
         vertex = order[:, position]
         by = arc[rows, vertex]
@@ -198,6 +199,32 @@ def repair(program: FlowProgram, length: Floats, flow: Floats) -> Floats:
         need[lacking, program.tail[by]] += lack
         need[lacking, vertex] = 0.0
     return flow
+
+
+def from_the_root(tail: Ints, arc: Ints) -> Ints:
+    """Return the vertices of each tree in an order in which none comes before the one that leads to it.
+
+    Not by distance: an arc that is shorter than another by more than a float holds adds nothing to it.
+
+    Parameters
+    ----------
+    tail
+        Vertex that each arc leaves, [arcs].
+    arc
+        Arc by which each tree reaches each vertex, below 0 where there is none, [trees, vertices].
+
+    Returns
+    -------
+    array of int
+        [trees, vertices].
+    """
+    before = np.where(arc >= 0, tail[arc], np.arange(arc.shape[1]))
+    depth = (arc >= 0).astype(np.min_scalar_type(arc.shape[1]))  # short numbers are sorted faster
+    while (further := np.take_along_axis(depth, before, axis=1)).any():  # twice as far each time
+        depth += further
+        before = np.take_along_axis(before, before, axis=1)
+    order: Ints = np.argsort(depth, axis=1, kind="stable")
+    return order
 
 
 def net_inflow(num_vertices: int, tail: Ints, head: Ints, flow: Floats) -> Floats:

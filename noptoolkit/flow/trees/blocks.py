@@ -157,9 +157,9 @@ class Pricing:
         """Return the unicast flow of each source of a block, [sources, arcs]."""
         network = self.problem.network
         rows = np.searchsorted(self.problem.sources, block.sources)
-        distance, arc = self._shortest
+        _, arc = self._shortest
         wanted = self.problem.demand[block.sources]
-        return flow_along_trees(network.tail, arc[rows], distance[rows], wanted, network.num_arcs)
+        return flow_along_trees(network.tail, arc[rows], wanted, network.num_arcs)
 
     def _unicast(self, block: Block) -> Served:
         wanted = self.problem.demand[block.sources]

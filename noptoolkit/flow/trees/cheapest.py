@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from noptoolkit._arrays import Bits, Bools, Floats, Ints
-from noptoolkit.flow.bounds.certificate import shortest_distances
+from noptoolkit.flow.bounds.certificate import from_the_root, shortest_distances
 from noptoolkit.flow.trees.multicast import without_roots
 from noptoolkit.routing.problem import Messages, RoutingProblem
 from noptoolkit.routing.solution import Branches
@@ -141,13 +141,13 @@ def _distinct_rows(rows: Bits) -> tuple[Bits, Ints]:
     return distinct, which.ravel()
 
 
-def flow_along_trees(tail: Ints, arc: Ints, distance: Floats, wanted: Floats, arcs: int) -> Floats:
+def flow_along_trees(tail: Ints, arc: Ints, wanted: Floats, arcs: int) -> Floats:
     """Return the flow of each row along its tree of shortest paths, [rows, arcs]."""
     flow = np.zeros((len(wanted), arcs))
     need = wanted.copy()
     rows = np.arange(len(wanted))
-    order = np.argsort(distance, axis=1, kind="stable")
-    for position in range(distance.shape[1] - 1, 0, -1):
+    order = from_the_root(tail, arc)
+    for position in range(order.shape[1] - 1, 0, -1):
         vertex = order[:, position]
         by = arc[rows, vertex]
         some = np.flatnonzero((by >= 0) & (need[rows, vertex] > 0))
@@ -203,7 +203,7 @@ class CheapestTrees:
             begins,
             keep,
         )
-        load = flow_along_trees(self.tail, self.by, self.distance, between, network.num_arcs).sum(axis=0)
+        load = flow_along_trees(self.tail, self.by, between, network.num_arcs).sum(axis=0)
         sent: Floats = np.bincount(root, amount * copies, len(network.origin)).astype(float)
         ways = Branches(part.reverse, group.messages, np.ones(len(root)), begins, arcs)
         return Served(bound, load, sent, (ways,) if keep else ())

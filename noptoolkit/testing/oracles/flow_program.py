@@ -61,16 +61,22 @@ def least_flow_time(package: Package, demands: Sequence[Demand]) -> float:
         for there, name in ((resources.sends, s), (resources.receives, t)):
             if name in there:
                 base[there[name]] += size / amount
-    entries = [(r, time, -float(width) / scale) for r, width in enumerate(resources.capacity)]
-    for a, use in enumerate(resources.uses):
-        entries += [(r, k * len(channels) + a, 1.0) for k in range(len(sources)) for r in use]
-    room = _matrix(coo_array, entries, (len(resources.capacity), flows + 1))
     goal = np.zeros(flows + 1)
     goal[time] = 1.0
-    answer = linprog(goal, A_ub=room, b_ub=-base, A_eq=carried, b_eq=owed, method="highs")
-    if answer.status != 0:
-        raise ArithmeticError(f"HiGHS: {answer.message}")
-    return float(answer.fun) * amount / scale
+    capacity, unit = resources.capacity / scale, 1.0
+    for _ in range(3):  # in units of the time found before: the rows come near 1
+        entries = [(r, time, -1.0) for r in range(len(capacity))]
+        for a, use in enumerate(resources.uses):
+            entries += [
+                (r, k * len(channels) + a, 1 / capacity[r] / unit) for k in range(len(sources)) for r in use
+            ]
+        room = _matrix(coo_array, entries, (len(capacity), flows + 1))
+        limit = -base / capacity / unit
+        answer = linprog(goal, A_ub=room, b_ub=limit, A_eq=carried, b_eq=owed, method="highs")
+        if answer.status != 0:
+            raise ArithmeticError(f"HiGHS: {answer.message}")
+        unit *= float(answer.fun)
+    return unit * amount / scale
 
 
 def _matrix(kind: object, entries: list[tuple[int, int, float]], shape: tuple[int, int]) -> object:

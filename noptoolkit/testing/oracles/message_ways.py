@@ -137,7 +137,7 @@ def least_time(package: Package, messages: Sequence[Message]) -> float:
         fresh = False
         for k, (root, members, amount, reverse) in enumerate(messages):
             find = reduction_way if reverse else multicast_way
-            _, used = find(package, resources, root, members, np.maximum(prices, 0) + 1e-12)
+            _, used = find(package, resources, root, members, np.maximum(prices, 0) + 1e-12 / capacity)
             column = amount * np.bincount(np.array(used, np.int64), minlength=size).astype(np.float64)
             if (k, column.tobytes()) not in seen:
                 seen.add((k, column.tobytes()))
@@ -147,13 +147,16 @@ def least_time(package: Package, messages: Sequence[Message]) -> float:
         if not fresh:
             return time * most / width
         owner = np.array(owners)
+        own = (owner == np.arange(len(messages))[:, None]).astype(float)
+        even = (base + np.array(columns).T @ (own / own.sum(axis=1)[:, None]).sum(axis=0)) / capacity
+        unit = float(even.max())  # the time of all columns in equal shares: the rows come near 1
         answer = linprog(
             np.r_[np.zeros(len(owner)), 1.0],
-            np.c_[np.array(columns).T, -capacity],
-            -base,
-            np.c_[(owner == np.arange(len(messages))[:, None]).astype(float), np.zeros(len(messages))],
+            np.c_[np.array(columns).T / capacity[:, None] / unit, -np.ones(size)],
+            -base / capacity / unit,
+            np.c_[own, np.zeros(len(messages))],
             np.ones(len(messages)),
         )
         if answer.status != 0:
             raise ArithmeticError(f"HiGHS: {answer.message}")
-        time, prices = float(answer.fun), -answer.ineqlin.marginals
+        time, prices = float(answer.fun) * unit, -answer.ineqlin.marginals / capacity
