@@ -1,4 +1,4 @@
-"""The planner at scale: processor seconds to the best plan, with its certificate, and what a limit of time leaves.
+"""The planner at scale: processor seconds to the best plan and its certificate; what a limit of time leaves.
 
 Run from the checkout, for instance::
 
@@ -6,8 +6,8 @@ Run from the checkout, for instance::
     python benchmarks/bench_plans.py limited     # 256 and 1,024 chiplets of a mesh under a limit of time
 
 Times are processor seconds of this process, which a busy machine changes less than wall time, without numba's
-one-off compilation. The goal for the first is 5 s. The second takes the time that it is given (60 s): it says how
-long it took by the clock, what is certified, and how many plans stay undecided.
+one-off compilation. The goal for the first is 5 s. The second takes the time that it is given (60 s): it says
+how long it took by the clock, what is certified, and how many plans stay undecided.
 """
 
 from __future__ import annotations
@@ -52,10 +52,8 @@ def main() -> None:
         found = best_plans(workload, package, time_limit=asked.time_limit)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         left = f"; {found.undecided} plans undecided" if found.undecided else ""
-        plan = found.best[0].plan
-        print(
-            f"{package.name:24s} {workload.name:16s} {cpu:7.2f} {wall:7.2f}  {plan}: {found.certificate}{left}"
-        )
+        answer = f"{found.best[0].plan}: {found.certificate}{left}"
+        print(f"{package.name:24s} {workload.name:16s} {cpu:7.2f} {wall:7.2f}  {answer}")
 
 
 if __name__ == "__main__":

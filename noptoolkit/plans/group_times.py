@@ -52,8 +52,8 @@ class Interval(NamedTuple):
 
 
 ENGINE, ENGINE_PAIRS = 1.5e-6, 5e-7
-"""Seconds that the engine of collectives takes for each member and channel, and for each member and pair of its
-group: twice what it took on meshes of 1,024 chiplets."""
+"""Seconds of the engine of collectives for each member and channel, each member and pair of its group:
+twice what it took on meshes of 1,024 chiplets."""
 
 NOTHING = Interval(0.0, 0.0)
 
