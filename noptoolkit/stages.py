@@ -43,7 +43,7 @@ from noptoolkit.step.routing_choice import routing_alone
 from noptoolkit.tables import Table
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.traffic import Traffic
-from noptoolkit.traffic.routed import Degree
+from noptoolkit.traffic.routed import Degree, returned
 from noptoolkit.workload import Workload
 
 __all__ = ["LayoutKey", "Run", "SharedStages", "content_of", "halves"]
@@ -174,12 +174,12 @@ class Run(Reported):
     @property
     def dispatch_traffic(self) -> Traffic:
         """Messages of one MoE layer's dispatch, all tokens of one step."""
-        return self._shared("dispatch_traffic", self._messages_key, lambda: self._messages(traffic.dispatch))
+        return self._shared("dispatch_traffic", self._messages_key, self._dispatched)
 
     @property
     def combine_traffic(self) -> Traffic:
         """Messages of one MoE layer's combine, all tokens of one step."""
-        return self._shared("combine_traffic", self._messages_key, lambda: self._messages(traffic.combine))
+        return self._shared("combine_traffic", self._messages_key, lambda: returned(self.dispatch_traffic))
 
     @property
     def dispatch(self) -> FlowResult:
@@ -388,9 +388,9 @@ class Run(Reported):
             sizes[name] = sizes.get(name, 0.0) + hosted * batch.bytes_per_value
         return MemoryStacks(self.package).loading_time(sizes) / batch.tokens
 
-    def _messages(self, kind: Callable[..., Traffic]) -> Traffic:
+    def _dispatched(self) -> Traffic:
         batch = self.given.batch
-        return kind(
+        return traffic.dispatch(
             self.package,
             self.trace,
             self.allocation,

@@ -42,7 +42,8 @@ from noptoolkit.step.step import Block, Slice, Step, StepOptions
 from noptoolkit.step.transfers import Pair, Transfer
 from noptoolkit.touched import token_places
 from noptoolkit.trace import RoutingTrace
-from noptoolkit.traffic import DestinationSets, Traffic, all_to_all, combine, dispatch, from_matrix
+from noptoolkit.traffic import DestinationSets, Traffic, all_to_all, dispatch, from_matrix
+from noptoolkit.traffic.routed import returned
 from noptoolkit.units import format_quantity
 from noptoolkit.workload import Workload
 
@@ -197,16 +198,16 @@ class _Maker:
         there: list[Transfer] = []
         back: list[Transfer] = []
         for part in parts:
-            for traffic, sent in ((dispatch, there), (combine, back)):
-                asked = traffic(
-                    self.package,
-                    part,
-                    layout,
-                    token_bytes=token_bytes,
-                    degree=self.options.degree,
-                    source=self.hosts,
-                )
-                sent.append(self.transfer(asked, "dispatch" if sent is there else "combine"))
+            tokens = dispatch(
+                self.package,
+                part,
+                layout,
+                token_bytes=token_bytes,
+                degree=self.options.degree,
+                source=self.hosts,
+            )
+            there.append(self.transfer(tokens, "dispatch"))
+            back.append(self.transfer(returned(tokens), "combine"))
         before = self.hosted(
             "attention",
             self.attention_parameters + model.router_parameters,

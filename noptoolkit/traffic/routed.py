@@ -32,7 +32,7 @@ from noptoolkit.trace import RoutingTrace
 from noptoolkit.traffic.demand import DestinationSets, Traffic
 from noptoolkit.units import Quantity, parse_quantity
 
-__all__ = ["DEGREES", "Degree", "combine", "dispatch"]
+__all__ = ["DEGREES", "Degree", "combine", "dispatch", "returned"]
 
 Degree = Literal["copies", "chiplets", "in-network"]
 DEGREES: tuple[Degree, ...] = get_args(Degree)
@@ -129,13 +129,18 @@ def combine(
         source=source,
         tokens=tokens,
     )
+    return returned(there)
+
+
+def returned(dispatched: Traffic) -> Traffic:
+    """Return the combine of a dispatch: as many bytes the other way, multicasts as reductions."""
     return Traffic(
-        there.endpoints,
-        np.ascontiguousarray(there.demand.T),
-        reduction=there.multicast,
-        name=f"combine ({degree})",
-        origin=there.origin,
-        wiring=there.wiring,
+        dispatched.endpoints,
+        np.ascontiguousarray(dispatched.demand.T),
+        reduction=dispatched.multicast,
+        name=f"combine{dispatched.name.removeprefix('dispatch')}",
+        origin=dispatched.origin,
+        wiring=dispatched.wiring,
     )
 
 
