@@ -14,7 +14,7 @@ from noptoolkit.units import format_quantity
 __all__ = ["schedule_sentences", "verdict"]
 
 LEVEL = 0.01
-"""Relative difference within which two times are level, where their certificates do not leave more open."""
+"""Relative difference within which two times are called level."""
 
 
 def verdict(result: Comparison) -> list[str]:
@@ -31,7 +31,9 @@ def verdict(result: Comparison) -> list[str]:
         if all({"dispatch", "combine"} <= set(run.computed) for run in runs):
             times = [run.dispatch.time + run.combine.time for run in runs]
             bounds = [run.dispatch.time_bound + run.combine.time_bound for run in runs]
-            lines += _times(lead, "dispatch and combine of one MoE layer", runs, times, bounds)
+            routings = {flow.routing for run in runs for flow in (run.dispatch, run.combine)}
+            by = f" by {routings.pop()} routing" if len(routings) == 1 else ""
+            lines += _times(lead, f"dispatch and combine of one MoE layer{by}", runs, times, bounds)
             lines.append(lead + _bottlenecks(runs))
     lines += _cost(result)
     return [line[0].upper() + line[1:] for line in lines]
@@ -44,7 +46,7 @@ def _times(lead: str, what: str, runs: Sequence[Run], times: list[float], bounds
     best = order[0]
     verb = "takes" if what == "the step" else "take"
     if times[best] <= 0:
-        return [f"{lead}{what} {verb} no time on the network of {names[best]}"]
+        return [f"{lead}{what} {verb} no time on the network of {names[best]}."]
     said = f"{lead}{what} {verb} {_time(times[best])} on {names[best]}"
     level = [i for i in order[1:] if times[i] <= (1 + LEVEL) * times[best]]
     slower = [i for i in order[1:] if i not in level]
@@ -52,7 +54,9 @@ def _times(lead: str, what: str, runs: Sequence[Run], times: list[float], bounds
         said += ", level with " + _joined([f"{names[i]} ({_time(times[i])})" for i in level])
     if slower:
         ratios = [
-            f"{times[i] / times[best]:.3g} times as long on {names[i]} ({_time(times[i])})" for i in slower
+            f"{times[i] / times[best]:.3g} times as long on {names[i]} ({_time(times[i])}"
+            + ("; its lower bound leaves open whether it must be)" if bounds[i] < times[best] else ")")
+            for i in slower
         ]
         said += f"; {_joined(ratios)}"
     gaps = [t / b - 1 if b > 0 else float("inf") for t, b in zip(times, bounds, strict=True)]
@@ -60,11 +64,14 @@ def _times(lead: str, what: str, runs: Sequence[Run], times: list[float], bounds
     work = "no routing and no order of the same work" if what == "the step" else "no routing"
     if gaps[worst] <= 1e-6:
         each = "any of them: each" if len(runs) > 1 else "it: the time"
-        return [f"{said}.", f"{work} shortens {each} equals its lower bound."]
+        return [f"{said}.", f"{lead}{work} shortens {each} equals its lower bound."]
     if gaps[worst] == float("inf"):
         return [f"{said}."]
-    of, less = (f" on {names[worst]}", ", and less elsewhere") if len(runs) > 1 else ("", "")
-    left = f"{work}{of} takes less than {_time(bounds[worst])}, so at most {gaps[worst]:.2%} is left{less}."
+    of, less = (f" on {names[worst]}", ", and no more on the others") if len(runs) > 1 else ("", "")
+    left = (
+        f"{lead}{work}{of} takes less than {_time(bounds[worst])}: the time there is at most "
+        f"{gaps[worst]:.2%} above the least possible{less}."
+    )
     return [f"{said}.", left]
 
 
@@ -73,15 +80,15 @@ def schedule_sentences(plan: Schedule) -> list[str]:
     gap = plan.gap
     of = f" of {plan.workload.name} on {plan.package.name}" if isinstance(plan, StepSchedule) else ""
     what = f"The step{of}" if of else "The schedule"
+    over = "no routing and no order of the same work" if of else "no order of its tasks"
     if gap <= 1e-6:
-        proof = (
-            "no routing and no order of the same work is faster" if of else "no order of its tasks is faster"
-        )
+        proof = f": {over} is faster"
     else:
-        over = "no routing and no order of the same work" if of else "no order of its tasks"
-        proof = f"{over} takes less than {_time(plan.lower_bound)}, so at most {gap:.2%} is left"
+        proof = (
+            f", at most {gap:.2%} above the least possible: {over} takes less than {_time(plan.lower_bound)}"
+        )
     said = _limits(plan)
-    return [f"{what} takes {_time(plan.makespan)}: {proof}.", said[0].upper() + said[1:]]
+    return [f"{what} takes {_time(plan.makespan)}{proof}.", said[0].upper() + said[1:]]
 
 
 def _limits(plan: Schedule) -> str:
@@ -106,7 +113,10 @@ def _bottlenecks(runs: Sequence[Run]) -> str:
         flow = max((run.dispatch, run.combine), key=lambda one: one.time)
         if flow.bottleneck:
             which = "dispatch" if flow is run.dispatch else "combine"
-            found.append(f"{flow.bottleneck} on {run.package.name} (in the {which})")
+            most = flow.utilisation.max(initial=0.0) * (1 - 1e-6)
+            level = int((flow.utilisation >= most).sum()) - 1
+            more = f", level with {level} more" if level > 0 else ""
+            found.append(f"{flow.bottleneck} on {run.package.name} (in the {which}{more})")
     return f"what limits these exchanges is {_joined(found)}." if found else "nothing limits these exchanges."
 
 
@@ -119,11 +129,11 @@ def _cost(result: Comparison) -> list[str]:
     if len(known) < 2:
         return []
     told = [
-        f"{run.package.name} has {len(run.package.links)} links and "
+        f"{run.package.name} has {len(run.package.links)} links of "
         f"{format_quantity(float(METRICS['total_bandwidth'].value(run)), 'B/s')}"  # type: ignore[arg-type]
         for run in runs
     ]
-    lines = ["For that, " + _joined(told) + " of bandwidth in all."]
+    lines = ["Memory's links and both directions counted, " + _joined(told) + " in all."]
     scaled = [run for run in runs if run.normalised is not None]
     if scaled:
         by = scaled[0].normalised
