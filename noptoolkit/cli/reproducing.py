@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from noptoolkit.cli.options import complete_workload
+from noptoolkit.cli.options import complete_workload, workload_of
 from noptoolkit.cli.screen import AsJson, print_json, progress, show
 from noptoolkit.study import (
+    best_package,
     reproduce_collectives,
     reproduce_fred,
     reproduce_korthikanti,
@@ -16,7 +17,7 @@ from noptoolkit.study import (
     reproduce_mozart,
     reproduce_parallel_folding,
 )
-from noptoolkit.study.best_package import WORKLOADS, best_package
+from noptoolkit.study.best_package import WORKLOADS
 
 __all__ = ["reproduce"]
 
@@ -41,9 +42,15 @@ def reproduce(
     ] = False,
     on: Annotated[
         list[str] | None,
-        typer.Option(help="Workload of best-package; may be repeated.", autocompletion=complete_workload),
+        typer.Option(
+            help="Workload of best-package, or WORKLOAD@TRACE for recorded routing; may be repeated.",
+            autocompletion=complete_workload,
+        ),
     ] = None,
     allocator: Annotated[str, typer.Option(help="Allocator of best-package.")] = "auto",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="best-package with one layout for all, and without its searches.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print a paper's published figures beside ours, with residuals and what they mean.
@@ -52,13 +59,22 @@ def reproduce(
     """
     if paper == "best-package":
         with progress() as tell:
-            answers = best_package(on or WORKLOADS, allocator=allocator, progress=tell)
+            answers = best_package(
+                [workload_of(name) for name in on or WORKLOADS],
+                allocator=allocator,
+                own_layouts=not quick,
+                searched=not quick,
+                progress=tell,
+            )
+        tables = [table for one in answers for table in one.tables()]
         if as_json:
-            print_json({"schema": 1, "tables": [one.table().as_json() for one in answers]})
+            print_json({"schema": 1, "tables": [table.as_json() for table in tables]})
         else:
-            for one in answers:
-                show(one.table())
+            for table in tables:
+                show(table)
         return
+    if quick:
+        raise typer.BadParameter("only best-package takes it", param_hint="--quick")
     if on:
         raise typer.BadParameter(f"{paper} has its own workloads", param_hint="--on")
     if paper == "mozart":

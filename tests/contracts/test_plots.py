@@ -119,7 +119,7 @@ METHODS = ("contiguous", "round-robin")
 
 @cache
 def best_of_all() -> Any:
-    from noptoolkit.study.best_package import best_package
+    from noptoolkit.study import best_package
 
     among = ["tree as drawn", "one hub that copies"]
     return best_package(workload(), allocator="contiguous", step=False, among=among)[0]

@@ -12,13 +12,9 @@ from noptoolkit.bounds import any_package
 from noptoolkit.cli.application import app
 from noptoolkit.errors import NopError
 from noptoolkit.package import Chiplet, Link, Package
-from noptoolkit.study.best_package import (
-    best_package,
-    chain_package,
-    chain_time,
-    hub_package,
-    with_one_trunk_width,
-)
+from noptoolkit.study import best_package
+from noptoolkit.study.contenders import chain_package, chain_time, hub_package, with_one_trunk_width
+from noptoolkit.study.whole_ports import whole_ports
 from noptoolkit.traffic.demand import DestinationSets, Traffic
 
 
@@ -120,6 +116,32 @@ def test_the_table_says_over_what_bounds_range(answer):
     assert "any package, any layout" in text
     assert "switches free: the best is one hub that copies" in text
     assert len(answer.table().rows) == 2 + len(answer.contenders)
+
+
+@pytest.mark.parametrize("step", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_whole_ports(step):
+    """Four experts of one port each: no class beats what fills it; the widest switch attains it."""
+    tree = nop.topology.nop_tree(
+        2, 2, link_bandwidth="1 GB/s", memory=True, flops="1 TFLOP/s", attention_flops="1 TFLOP/s"
+    )
+    base = nop.run(tree, "stdlib-moe", allocator="contiguous")
+    found = whole_ports(base, step=step, solves=4)
+    drawn, wider, widest, *by_step = found.rows
+    assert drawn.time == pytest.approx(base.dispatch.time + base.combine.time)
+    for row in found.rows:
+        assert row.bound <= row.time * (1 + 1e-6)
+        assert row.found.verify()
+    assert widest.time <= wider.time * (1 + 1e-3) <= drawn.time * (1 + 2e-3)
+    assert [row[1] for row in found.table().rows] == ["dispatch + combine"] * 3 + ["step"] * step
+    assert all(row.step <= drawn.step * (1 + 1e-6) for row in by_step)
+
+
+def test_a_layout_of_its_own_is_no_worse():
+    (found,) = best_package(
+        "stdlib-moe", allocator="contiguous", step=False, own_layouts=True, among=["tree as drawn"]
+    )
+    assert found.contenders[0].own_layout == pytest.approx(found.contenders[0].times["chiplet edge"])
+    assert len(found.tables()) == 1
 
 
 def test_on_is_for_best_package_alone():
