@@ -19,8 +19,13 @@ result = nop.compare(
 plot.loads([run.dispatch for run in result.runs])
 
 # %%
-# The whole of it, to be opened from disk; :doc:`the guide </howto/send-a-result>` shows one that is alive.
+# The whole of it, to be opened from disk; :doc:`the guide </howto/send-a-result>` says what is on it.
 
 page = Path(tempfile.mkdtemp()) / "report.html"
 result.to_html(page)
 print(f"{len(result.runs)} runs on one page of {page.stat().st_size / 1e6:.1f} MB")
+
+# %%
+# Such a page, of three packages, alive:
+#
+# .. live-report::

@@ -22,6 +22,7 @@ from noptoolkit.units import format_quantity, parse_quantity
 __all__ = ["bars", "curves", "figure", "front_of", "item_of", "matrix", "points", "scaled"]
 
 MOST_CELLS = 64  # rows of a matrix up to which each cell is a thing of its own
+WIDE_NAMES = 90  # letters of all names under a row of bars beyond which they stand upright
 MOST_PAIRS = 400  # pairs that the table behind a matrix lists
 PALETTE = list(OKABE_ITO.values())
 
@@ -62,6 +63,8 @@ def figure(*, height: int, x: str, y: str, **options: Any) -> Any:
     for axis in (*made.xaxis, *made.yaxis):
         axis.axis_label_text_font_style = "normal"
         axis.minor_tick_line_color = None
+        if hasattr(axis.formatter, "use_scientific"):
+            axis.formatter.use_scientific = False
     return made
 
 
@@ -236,7 +239,7 @@ def bars(
     made.vbar_stack(keys, x="name", width=0.8, source=data, color=PALETTE[: len(keys)], **labels)
     made.y_range.start = 0
     made.xgrid.grid_line_color = None
-    if len(names) > 10:
+    if sum(len(name) + 3 for name in shown) > WIDE_NAMES:
         made.xaxis.major_label_orientation = 1.57
     if len(names) > 60:
         made.xaxis.major_label_text_font_size = "0px"

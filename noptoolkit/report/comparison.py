@@ -120,7 +120,7 @@ def _matrices(runs: Sequence[Run]) -> list[Chart]:
         key = f"traffic-{len(found)}"
         chart = matrix(key, said, f"Traffic matrix of {said}", endpoints, values, unit="B")
         shown = ", ".join(run.package.name for run in of)
-        group = (*([workload] if many else []), *([shown] if several else []), name)
+        group = (*([workload] if many else []), name, *([shown] if several else []))
         found.append(replace(chart, group=group))
     return found
 

@@ -144,9 +144,9 @@ def _serving_sentences(one: ServingCurve) -> list[str]:
     room = one.room.sequences
     which = "the most of the batches computed whose caches fit" if fitting else "computed as if caches fitted"
     lines = [
-        f"{best.rate:.4g} output tokens per second with {best.batch} sequences at once, {which}; a sequence "
+        f"{_rate(best)} output tokens per second with {_sequences(best)} at once, {which}; a sequence "
         f"then has a token every {_time(best.token_time)}{_how(best)}.",
-        f"Keys and values of {room} sequences fit beside the weights."
+        f"Keys and values of {room:,} sequences fit beside the weights."
         if room
         else "Not the keys and values of one sequence fit beside the weights.",
     ]
@@ -154,15 +154,23 @@ def _serving_sentences(one: ServingCurve) -> list[str]:
         lines.append("The weights alone do not fit in every stack: all times are as if they did.")
     knee = one.knee
     lines.append(
-        f"Throughput over time per token is greatest at {knee.batch} sequences"
+        f"Throughput over time per token is greatest at {_sequences(knee)}"
         + ("" if knee.fits else ", whose caches do not fit")
-        + f": {knee.rate:.4g} tokens per second, {_time(knee.token_time)} per token."
+        + f": {_rate(knee)} tokens per second, {_time(knee.token_time)} per token."
     )
     lines.append(
         f"The first token of a prompt of {one.prompt} tokens comes after {_time(one.first_token)} where "
         "nothing else runs."
     )
     return lines
+
+
+def _rate(point: ServingPoint) -> str:
+    return f"{point.rate:,.0f}" if point.rate >= 1000 else f"{point.rate:.4g}"
+
+
+def _sequences(point: ServingPoint) -> str:
+    return f"{point.batch} sequence{'s' if point.batch > 1 else ''}"
 
 
 def _how(point: ServingPoint) -> str:

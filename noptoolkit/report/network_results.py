@@ -52,9 +52,10 @@ def add_traffic(one: FlowResult, parts: Parts) -> None:
 def add_collective(one: AlgorithmComparison | CollectiveResult, parts: Parts) -> None:
     """Add a collective: its optimum, the algorithms of today beside it, its loads on the map."""
     best = one.optimum if isinstance(one, AlgorithmComparison) else one
-    parts.subtitle = parts.subtitle or f"{best.title} by {best.algorithm}"
+    parts.subtitle = parts.subtitle or f"{best.title}, {best.algorithm}"
+    by = "" if best.algorithm == "optimal" else f" by {best.algorithm}"
     parts.sentences.append(
-        f"On {best.package.name}, {best.title} takes {_time(best.time)} by {best.algorithm}; "
+        f"On {best.package.name}, {best.title} takes {_time(best.time)}{by}; "
         f"{best.bottleneck or 'nothing'} limits it. {left_over(best.time, best.time_bound, 'schedule')}"
     )
     if isinstance(one, AlgorithmComparison):
@@ -74,7 +75,10 @@ def add_collective(one: AlgorithmComparison | CollectiveResult, parts: Parts) ->
                     y=Column("time", unit="s"), table=one.table(),
                 )
             )  # fmt: skip
-            views = {best.title: best, **{name: r for name, r in known.items() if r.package == best.package}}
+            views = {
+                best.algorithm: best,
+                **{name: r for name, r in known.items() if r.package == best.package},
+            }
             parts.show_on_map(best.package, views)
     parts.show_on_map(best.package, {best.title: best})
     parts.tables.append(one.table() if isinstance(one, AlgorithmComparison) else best.table(None))

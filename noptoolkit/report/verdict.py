@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from noptoolkit.metrics import METRICS
 from noptoolkit.scheduling import Schedule
 from noptoolkit.stages import Run
 from noptoolkit.step import StepSchedule
@@ -129,11 +128,11 @@ def _cost(result: Comparison) -> list[str]:
     if len(known) < 2:
         return []
     told = [
-        f"{run.package.name} has {len(run.package.links)} links of "
-        f"{format_quantity(float(METRICS['total_bandwidth'].value(run)), 'B/s')}"  # type: ignore[arg-type]
+        f"{run.package.name} has {len(run.package.links)} links with "
+        f"{format_quantity(run.package.total_bandwidth, 'B/s')} together"
         for run in runs
     ]
-    lines = ["Memory's links and both directions counted, " + _joined(told) + " in all."]
+    lines = ["Memory's links and both directions counted, " + _joined(told) + "."]
     scaled = [run for run in runs if run.normalised is not None]
     if scaled:
         by = scaled[0].normalised
