@@ -11,9 +11,12 @@ from noptoolkit._arrays import Floats, Ints
 from noptoolkit._pictures import Reported
 from noptoolkit.package import Package
 from noptoolkit.plans.constants import Rates, StepConstants, rates_of
+from noptoolkit.plans.contention import Contention, contention_of
+from noptoolkit.plans.group_times import chiplets_of
 from noptoolkit.plans.memory import PlanMemory
 from noptoolkit.plans.pipeline_orders import ORDERS
 from noptoolkit.plans.pipeline_run import PipelineRun
+from noptoolkit.plans.placing import Placement
 from noptoolkit.plans.plan import ParallelPlan
 from noptoolkit.plans.rank_work import model_flops
 from noptoolkit.plans.routed_experts import RoutedExperts
@@ -186,6 +189,8 @@ class PlanStep(Reported):
         ]
         for name, value in self.breakdown.items():
             body.append([name, Amount(value, "s"), self._remark(name, value)])
+        if self.plan.pp > 1:
+            body.append(self._contention_row())
         body.append(
             ["micro-batches", self.costs.micro_batches, f"of a replica, schedule {self.plan.schedule}"]
         )
@@ -217,13 +222,28 @@ class PlanStep(Reported):
         ]
         return Table(columns, body, title=repr(self), notes=notes)
 
+    @cached_property
+    def contention(self) -> Contention:
+        """What messages between stages lose at most where they meet a layer's collectives."""
+        names = chiplets_of(self.package)
+        place = Placement(self.plan, self.package, tuple(names[i] for i in self.placement.tolist()), "given")
+        return contention_of(place, self.workload.model, self.workload.batch, self.costs)
+
+    def _contention_row(self) -> list[object]:
+        share, met, extra = self.contention
+        said = "messages between stages share no busy link with a layer's collectives"
+        if met:
+            waits = f"{100 * share:.3g} % of a message between stages waits for {met}"
+            said = f"more at most, in no row above: {waits}"
+        return ["contention", Amount(extra, "s"), said]
+
     def _energy_row(self) -> list[object]:
         """Return the energy as a row: of what has a figure."""
         energy = self.energy
         known = [name for name in ("compute", "memory", "network") if name not in energy.unknown]
         without = f"no figure for {', '.join(energy.unknown)}" if energy.unknown else ""
         if not known:
-            return ["energy", Missing("not stated"), f"{without}; energy_per_flop, energy_per_bit"]
+            return ["energy", Missing("not stated"), f"{without}: see energy_per_flop, energy_per_bit"]
         made = ", ".join(f"{name} {format_quantity(getattr(energy, name), 'J')}" for name in known)
         per = format_quantity(energy.total / self.workload.batch.tokens, "J")
         said = f"{per} a token; dynamic: {made}"

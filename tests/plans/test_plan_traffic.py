@@ -26,6 +26,7 @@ from noptoolkit.plans import (
     placed,
     plan_memory,
 )
+from noptoolkit.plans.plan_step import plan_step
 from noptoolkit.plans.two_levels import Ask, two_levels_of
 
 MIB = 2**20
@@ -337,3 +338,19 @@ def test_the_table_of_exchanges() -> None:
     table = exchange_table(found)
     assert len(table.rows) == len(found)
     assert "dispatch" in str(table)
+
+
+def test_messages_between_stages_meet_a_layers_collectives() -> None:
+    """On a row of four the dispatch of either pair shares no link that the messages across need for long."""
+    nodes = [nop.Chiplet(f"g{i}", role="expert", flops=1e12) for i in range(4)]
+    width = dict.fromkeys(((0, 1), (1, 2), (2, 3)), 1e9)
+    links = [nop.Link(f"g{a}", f"g{b}", bandwidth) for (a, b), bandwidth in width.items()]
+    workload = nop.load_workload("olmoe-1b-7b").replace(layers=2, sequences=8, micro_batches=4)
+    step = plan_step(ParallelPlan(ep=2, pp=2, micro_batches=4), workload, nop.Package("row", nodes, links))
+    # w from g0 to g2 and from g1 to g3: 2 w in the middle, w at the ends. A dispatch that takes as long has
+    # 2 w at the ends each way: together 3 w, so that half of the message is left over
+    share, met, extra = step.contention
+    assert share == pytest.approx(0.5, rel=0.05)
+    assert met in ("dispatch", "combine")
+    assert 0 < extra <= 2 * 0.55 * step.costs.transfer * (step.costs.micro_batches + 1)
+    assert plan_step(ParallelPlan(ep=2, micro_batches=1), workload, step.package).contention == (0.0, "", 0.0)
