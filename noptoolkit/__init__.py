@@ -7,6 +7,9 @@ The stages, in the order in which a value walks through them::
 Every public name is loaded from its room when it is first used, so that importing noptoolkit is quick.
 """
 
+from noptoolkit import _interrupts as _interrupts  # first of all: Ctrl-C is quiet while the rest loads
+
+# isort: split
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any

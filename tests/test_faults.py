@@ -1,6 +1,7 @@
 """What surrounds a run goes wrong: pipes, disks, folders, processes that were killed."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from noptoolkit._threads import check_numba_threads
 from noptoolkit.cli import main
 from noptoolkit.errors import NopWarning
-from noptoolkit.formats import results
+from noptoolkit.formats import dump_topology, load_topology, results
 
 
 def run(*words: str, out: object = subprocess.PIPE, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -39,6 +40,28 @@ def test_ctrl_c_while_the_process_ends_is_quiet_and_130() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, "")
+
+
+@pytest.mark.parametrize(("called", "code"), [("noptoolkit", 130), ("other.py", -signal.SIGINT)])
+def test_ctrl_c_while_the_command_loads_is_quiet_and_130(called: str, code: int) -> None:
+    program = (
+        "import builtins, os, signal, sys; load = builtins.__import__\n"
+        "def interrupted(name, *rest, **more):\n"
+        "    if name == 'pathlib': os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return load(name, *rest, **more)\n"
+        f"builtins.__import__ = interrupted; sys.argv = [{called!r}]; import noptoolkit\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert ("KeyboardInterrupt" in done.stderr) == (code != 130)  # a program of the user's own is left alone
+
+
+def test_a_topology_comes_through_a_pipe() -> None:
+    text = dump_topology(load_topology("mesh-4x4"))
+    command = [sys.executable, "-m", "noptoolkit", "show", "/dev/stdin"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mesh-4x4" in done.stdout
 
 
 def test_left_overs_of_killed_processes_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "noptoolkit"
 LAYERS = [
-    {"_shown"},
+    {"_interrupts", "_shown"},
     {"errors", "_arrays", "_pictures", "_moved", "_version", "progress"},
     {"limits"},
     {"units", "_names", "_numbers", "_digests", "_seeds", "_threads", "_highs", "_table_text", "hypergraph"},

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 
+from noptoolkit._interrupts import heed_interrupts
+
 __all__ = ["main"]
 
 
@@ -19,6 +21,7 @@ def main(words: Sequence[str] | None = None) -> None:
     try:
         from noptoolkit.cli.application import main as run_command
 
+        heed_interrupts()
         run_command(words)
     except KeyboardInterrupt:
         code = 130

@@ -273,8 +273,10 @@ def _format(path: Path, name: str | None) -> Format:
         if name not in FORMATS:
             raise UnknownNameError(f"no topology format named {name!r}; {did_you_mean(name, FORMATS)}")
         return FORMATS[name]
-    if path.is_dir() or not path.suffix:
+    if path.is_dir() or not (path.suffix or path.exists()):
         return FORMATS["rapidchiplet"]
+    if not path.suffix:  # /dev/stdin, a pipe
+        return FORMATS["toml"]
     for candidate in FORMATS.values():
         if path.suffix.lower() in candidate.suffixes:
             return candidate
