@@ -219,11 +219,11 @@ def layouts(report: LayoutReport, ax: Axes | None = None, *, title: str | None =
         held_out = np.array([row.held_out for row in report.rows])
         colour = COLOURS[0]
         ax.hlines(places, fitted, held_out, color=colour, linewidth=1.2, zorder=2)
-        (full,) = ax.plot(fitted, places, "o", markersize=4.5, color=colour, gid="fitted", label="fitted")
+        (full,) = ax.plot(fitted, places, "o", markersize=3, color=colour, gid="fitted", label="fitted")
         (hollow,) = ax.plot(
-            held_out, places, "o", markersize=4.5, color=colour, gid="held out", label="held out"
+            held_out, places, "o", markersize=6, color=colour, gid="held out", label="held out"
         )
-        hollow.set_markerfacecolor("white")
+        hollow.set_markerfacecolor("none")  # the other is seen where they nearly agree
         low, high = min(report.bound, fitted.min()), max(report.random, held_out.max())
         ax.set_xlim(low - 0.05 * (high - low), high + 0.05 * (high - low))
         name_bars(ax, [textwrap.fill(row.allocation.method, 18) for row in report.rows])
