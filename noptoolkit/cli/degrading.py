@@ -24,7 +24,7 @@ from noptoolkit.cli.options import (
     workload_of,
 )
 from noptoolkit.cli.pictures import write_resilience
-from noptoolkit.cli.screen import AsJson, errors, progress, show
+from noptoolkit.cli.screen import AsJson, errors, now_and_then, progress, show
 from noptoolkit.formats.results import made_folder, replace_file
 from noptoolkit.pipeline import run
 from noptoolkit.progress import Progress
@@ -104,7 +104,7 @@ def resilience(
     folder = None if out is None else made_folder(out)
     written: tuple[str, ...] = ()
     with progress() as tell:
-        losses = tell if errors.is_terminal else None  # a line per loss is too many for a file
+        losses = tell if errors.is_terminal else now_and_then(tell)  # a line per loss is too many for a file
         one: Run | None = None
         if on is not None:
             workload = workload_of(on, settings, mode, sequences, length, micro_batches)

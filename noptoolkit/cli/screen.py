@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -24,6 +25,7 @@ __all__ = [
     "Verbose",
     "errors",
     "note",
+    "now_and_then",
     "output",
     "print_json",
     "print_toml",
@@ -137,6 +139,19 @@ def table(
     for row in rows:
         grid.add_row(*map(visible, row))
     return grid
+
+
+def now_and_then(tell: Progress, every: float = 10.0) -> Progress:
+    """Return a `Progress` that passes on a line every some seconds at most, for where lines stay."""
+    last = time.monotonic()
+
+    def told(line: str) -> None:
+        nonlocal last
+        if time.monotonic() - last >= every:
+            last = time.monotonic()
+            tell(line)
+
+    return told
 
 
 @contextmanager

@@ -15,9 +15,9 @@ import numpy as np
 from noptoolkit._arrays import Floats
 from noptoolkit._pictures import Reported
 from noptoolkit.errors import RoutingError
+from noptoolkit.flow.bandwidth_curves import binding, named
 from noptoolkit.flow.best_widths import search_of
 from noptoolkit.flow.result import FlowResult
-from noptoolkit.flow.upgrades import binding, named
 from noptoolkit.flow.widths.choices import Directions, choices_of
 from noptoolkit.flow.widths.evidence import Plane
 from noptoolkit.flow.widths.sandwich import Line, sandwich

@@ -24,9 +24,10 @@ from noptoolkit.traffic import Traffic
 from noptoolkit.units import format_quantity
 
 if TYPE_CHECKING:
+    from noptoolkit.flow.bandwidth_curves import BandwidthCurve
     from noptoolkit.flow.best_widths import BestWidths
     from noptoolkit.flow.ladder import Ladder
-    from noptoolkit.flow.upgrades import BandwidthCurve, Upgrade
+    from noptoolkit.flow.upgrades import Upgrade
     from noptoolkit.flow.verification import Verification
     from noptoolkit.package.edits import Links
     from noptoolkit.routing.rules import Routing
@@ -213,9 +214,9 @@ class FlowResult(Reported):
     ) -> BandwidthCurve:
         """Return the time over the bandwidth of some links, in exact pieces.
 
-        See `noptoolkit.flow.upgrades.bandwidth_curve`.
+        See `noptoolkit.flow.bandwidth_curves.bandwidth_curve`.
         """
-        from noptoolkit.flow.upgrades import bandwidth_curve
+        from noptoolkit.flow.bandwidth_curves import bandwidth_curve
 
         return bandwidth_curve(self, links, low, high, **options)
 

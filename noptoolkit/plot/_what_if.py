@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from noptoolkit.errors import RoutingError
 from noptoolkit.flow import BandwidthCurve, Ladder, Upgrade
-from noptoolkit.flow.upgrades import named
+from noptoolkit.flow.bandwidth_curves import named
 from noptoolkit.plot._bars import name_bars, write_beside
 from noptoolkit.plot._style import (
     INK,

@@ -10,7 +10,8 @@ from noptoolkit._arrays import Floats
 from noptoolkit.collectives import CollectiveResult
 from noptoolkit.collectives.comparing import AlgorithmComparison
 from noptoolkit.flow import BandwidthCurve, BestWidths, FlowResult, Ladder, Upgrade
-from noptoolkit.flow.upgrades import named, upgrade_table
+from noptoolkit.flow.bandwidth_curves import named
+from noptoolkit.flow.upgrades import upgrade_table
 from noptoolkit.report.charts import bars, curves, matrix
 from noptoolkit.report.parts import EXACT, Parts, left_over
 from noptoolkit.tables import Column

@@ -64,6 +64,10 @@ def test_fewer_bytes_per_second_are_allowed_and_said():
     assert found.is_downgrade
     assert "some links get less bandwidth than they have today" in found.table().notes
     assert found.held_forecast == pytest.approx(240e-6)
+    assert not any("the limit is" in line for line in found.table().notes)  # it limits down to nothing
+    other = near_ties().upgrade("sw2->e1", to="64 GB/s")
+    assert other.low == pytest.approx(0.894 * 96e9)
+    assert "below 85.8 GB/s on sw2->e1 the limit is sw2->e1" in other.table().notes
     same = near_ties().upgrade("sw2->e0", by=0.0)
     assert same.after.time == same.before.time
     assert same.gain == 0
