@@ -11,6 +11,7 @@ from noptoolkit.cli.screen import AsJson, print_json, progress, show
 from noptoolkit.study import (
     best_package,
     reproduce_collectives,
+    reproduce_deepseek_serving,
     reproduce_fred,
     reproduce_korthikanti,
     reproduce_mechanism,
@@ -31,6 +32,7 @@ Paper = Literal[
     "piper",
     "watos",
     "aquilamoe",
+    "deepseek-serving",
     "best-package",
 ]
 
@@ -94,6 +96,8 @@ def reproduce(
         return
     if paper == "fred":
         found = reproduce_fred()
+    elif paper == "deepseek-serving":
+        found = reproduce_deepseek_serving()
     elif paper == "korthikanti":
         found = reproduce_korthikanti()
     else:

@@ -68,10 +68,18 @@ def serve(
         Literal["none", "pinned", "recent"], typer.Option(help="Experts that stay in SRAM between steps.")
     ] = "none",
     proposed: Annotated[int, typer.Option(help="Tokens proposed per sequence and step (speculation).")] = 0,
-    acceptance: Annotated[float, typer.Option(help="Share of proposed tokens that is accepted.")] = 0.8,
+    acceptance: Annotated[
+        float | None, typer.Option(help="Share of proposed tokens that is accepted; 0.8 if not given.")
+    ] = None,
     rate: Annotated[float | None, typer.Option(help="Requests per second: adds continuous batching.")] = None,
-    output: Annotated[int, typer.Option(help="Mean output tokens of a request, with --rate.")] = 256,
-    chunk: Annotated[int, typer.Option(help="Prompt tokens of a step at most, with --rate.")] = 512,
+    output: Annotated[
+        int | None,
+        typer.Option(help="Mean output tokens of a request, with --rate; 256 if not given.", min=1),
+    ] = None,
+    chunk: Annotated[
+        int | None,
+        typer.Option(help="Prompt tokens of a step at most, with --rate; 512 if not given.", min=1),
+    ] = None,
     allocator: AllocatorName = None,
     allocation: AllocationFile = None,
     routing: RoutingName = "shortest",
@@ -84,12 +92,16 @@ def serve(
     """Serve a model: time per token, tokens per second and per joule against the batch, and what fits."""
     from noptoolkit import serving as room
 
+    if rate is None and not (output is None and chunk is None):
+        raise typer.BadParameter("--output and --chunk are of a stream of requests", param_hint="--rate")
+    if not proposed and acceptance is not None:
+        raise typer.BadParameter("--acceptance is of proposed tokens", param_hint="--proposed")
     checked_report(report)
     package, workload = load_topology(topology), workload_of(on, settings)
     length = context if prompt is None else prompt
     requests = None  # made here, so that a wrong rate is told before anything is scheduled
     if rate is not None:
-        requests = room.Requests(rate, length, room.Lengths(output, "geometric"))
+        requests = room.Requests(rate, length, room.Lengths(256 if output is None else output, "geometric"))
     layout = _layout(package, workload, allocator, allocation)
     folder = None if out is None else made_folder(out)
     chosen: Any = hosts if hosts is None or hosts in ("experts", "all") else tuple(hosts.split(","))
@@ -101,7 +113,9 @@ def serve(
             context=context,
             batch=batch,
             prompt=prompt,
-            speculation=room.Speculation(proposed, acceptance if proposed else 0.0),
+            speculation=room.Speculation(
+                proposed, 0.0 if not proposed else 0.8 if acceptance is None else acceptance
+            ),
             progress=tell,
             routing=routing,
             hosts=chosen,
@@ -110,7 +124,7 @@ def serve(
             experts=experts,
             resident=resident,
         )
-        stream = None if requests is None else _stream(curve, requests, output, chunk, tell)
+        stream = None if requests is None else _stream(curve, requests, 512 if chunk is None else chunk, tell)
     write_page_of([curve, *(stream or ())], report)
     show(curve.table() if as_json else curve.table(ROWS), as_json=as_json)
     for table in stream or ():
@@ -126,14 +140,14 @@ def serve(
 
 
 def _stream(
-    curve: ServingCurve, requests: Requests, output: int, chunk: int, tell: Progress | None
+    curve: ServingCurve, requests: Requests, chunk: int, tell: Progress | None
 ) -> tuple[Table, Table]:
     """Return the tables of continuous batching, geometric outputs, up to the largest batch that fits."""
     from noptoolkit import serving as room
 
     server, prompt = curve.server, curve.prompt
     most = max(min(curve.room.sequences, curve.points[-1].batch), 1)
-    longest = max(prompt + output, 2)
+    longest = max(prompt + round(requests.outputs.mean), 2)
     model = server.workload.model.context
     contexts = sorted({max(prompt // 2, 1), prompt, longest if model is None else min(longest, model)})
     times = room.step_times(server, most=most, contexts=contexts, chunk=chunk, progress=tell)

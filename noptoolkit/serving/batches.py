@@ -37,6 +37,7 @@ def batches_of(given: str | int | Iterable[int]) -> list[int]:
     ([1, 8, 64], [2, 3, 4, 5], 200, [32])
     """
     way = 'give "1:256", "1:256:24", "1,8,64" or numbers, each a whole number above 0'
+    asked = given
     if isinstance(given, str):
         ranged = re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*(?::\s*(\d+)\s*)?", given)
         if ranged:
@@ -57,9 +58,9 @@ def batches_of(given: str | int | Iterable[int]) -> list[int]:
             raise WorkloadError(f"batch={given!r}: {way}") from None
     listed = [given] if isinstance(given, int) else list(given)
     if not listed or any(not isinstance(n, int | np.integer) or isinstance(n, bool) for n in listed):
-        raise WorkloadError(f"batch={given!r}: {way}")
+        raise WorkloadError(f"batch={asked!r}: {way}")
     if min(listed) < 1 or max(listed) > MOST_BATCH:
-        raise WorkloadError(f"batch={given!r}: a batch is a whole number from 1 to {MOST_BATCH}")
+        raise WorkloadError(f"batch={asked!r}: a batch is a whole number from 1 to {MOST_BATCH}")
     return sorted({int(n) for n in listed})
 
 

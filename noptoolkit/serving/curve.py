@@ -182,9 +182,15 @@ class ServingCurve(Reported):
             + ("" if knee.fits else ", whose caches do not fit")
             + f".{of}",
             f"Steps: {scheduled} of {len(self.points)} batches scheduled, the others between them; "
-            + ", ".join(f"{key}={value}" for key, value in server.options.items() if key != "micro_batches")
+            + ", ".join(
+                f"{key}={value}"
+                for key, value in server.options.items()
+                if key != "micro_batches" and value is not None
+            )
             + ".",
         ]
+        if server.options.get("attention") == "tensor" and len(server.hosts) == 1:
+            lines.append(f"Attention runs on {server.hosts[0]} alone: attention='tensor' splits nothing.")
         if server.options.get("experts") == "used":
             lines.append("Experts load ahead as if their tokens were known in time; experts='routed' waits.")
         spec = server.speculation

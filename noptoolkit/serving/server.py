@@ -21,6 +21,7 @@ from noptoolkit.allocation import Allocation, allocate
 from noptoolkit.errors import NopWarning, ScheduleError, WorkloadError
 from noptoolkit.package import Package, expect_package
 from noptoolkit.step import POLICIES, StepSchedule, schedule
+from noptoolkit.step.hosts import hosts_of
 from noptoolkit.workload import Batch, Workload
 
 __all__ = ["Server", "Speculation", "StepCost", "expect_server"]
@@ -153,6 +154,11 @@ class Server:
         assert self.allocation is not None
         return self.allocation
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Chiplets that attention runs on."""
+        return tuple(hosts_of(self.package, self.options.get("hosts")))
+
     def batch(
         self, sequences: int, context: int, *, prompt: int = 0, cached: int = 0, mode: Any = "decode"
     ) -> Batch:
@@ -167,11 +173,16 @@ class Server:
         prompt, cached
             Tokens of a prompt that are prefilled beside the decode, and how many of it are there already; in
             prefill, ``cached`` tokens of each prompt are there.
+
+        Raises
+        ------
+        WorkloadError
+            If a number is out of range, or the positions are beyond those that the model knows.
         """
         for name, value in (("batch", sequences), ("context", context)):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise WorkloadError(f"{name}={value!r}: give a whole number above 0")
-        return Batch(
+        batch = Batch(
             sequences,
             context,
             1,
@@ -181,6 +192,13 @@ class Server:
             prompt,
             cached,
         )
+        model = self.workload.model
+        if model.context is not None and batch.longest > model.context:
+            raise WorkloadError(
+                f"a {mode} of {batch.longest} positions is beyond the {model.context} that {model.name!r} "
+                "knows; give a shorter context or prompt"
+            )
+        return batch
 
     def plan(self, batch: Batch) -> StepSchedule:
         """Return the schedule of a step, made once."""

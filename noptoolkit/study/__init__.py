@@ -5,6 +5,7 @@ from noptoolkit.study.best_upgrades import BestUpgrade, best_upgrade, best_upgra
 from noptoolkit.study.calibration import Calibration, Measurement, calibrate, leave_one_out, step_times
 from noptoolkit.study.collectives import CollectiveReproduction, reproduce_collectives
 from noptoolkit.study.comparison import Comparison, compare
+from noptoolkit.study.deepseek_serving import reproduce_deepseek_serving
 from noptoolkit.study.distances import Distances, distances_to_bound
 from noptoolkit.study.expected_losses import ExpectedTime, expected_step, expected_time
 from noptoolkit.study.fred import reproduce_fred
@@ -46,6 +47,7 @@ __all__ = [
     "leave_one_out",
     "rehome",
     "reproduce_collectives",
+    "reproduce_deepseek_serving",
     "reproduce_fred",
     "reproduce_korthikanti",
     "reproduce_mechanism",

@@ -24,3 +24,9 @@ def test_a_wrong_rate_is_refused_before_anything_is_scheduled(monkeypatch: pytes
     done = CliRunner().invoke(app, ["serve", "mesh-4x4", "--on", "stdlib-moe", "--rate", "0"])
     assert isinstance(done.exception, NopError)
     assert "rate=0.0: give arrivals per second" in str(done.exception)
+
+
+@pytest.mark.parametrize("words", [["--output", "8"], ["--chunk", "64"], ["--acceptance", "0.5"]])
+def test_options_that_would_change_nothing_are_refused(words: list[str]) -> None:
+    done = CliRunner().invoke(app, ["serve", "mesh-4x4", "--on", "stdlib-moe", *words])
+    assert done.exit_code == 2

@@ -103,6 +103,11 @@ def test_the_trace_is_said_to_be_short() -> None:
     assert any("The trace has 40 tokens" in line for line in serve(server(), context=8, batch="64").notes())
 
 
+def test_one_host_has_nothing_to_split() -> None:
+    notes = serve(server(attention="tensor"), context=8, batch="1").notes()
+    assert any("attention='tensor' splits nothing" in line for line in notes)
+
+
 def test_prompts_pass_the_io_chiplet() -> None:
     package = nop.topology.attach_io(star(sram=SRAM), "hub", bandwidth="1 kB/s")
     found = serve(package, workload(1), LAYOUT, context=8, batch="1", prompt=4)

@@ -67,6 +67,9 @@ def test_derived_rows_follow_from_the_quoted_ones() -> None:
     assert value["dispatch, EP 8 x 4, over a 50 GB/s NIC"] == 61 * 3 / 4 / 50
     assert value["experts of a decode unit with copies"] == 144 * 2 == 256 + 32
     assert value["experts of a prefill unit with copies"] == 32 * 9 == 256 + 32
+    share = value["prefill, share of input tokens from the cache"]
+    computed = value["prefill, input tokens per node of 8 H800, cache hits counted"] * (1 - share)
+    assert value["prefill, input tokens per node that are computed"] == pytest.approx(computed, abs=0.5)
     assert len(published_table().rows) == len(PUBLISHED)
 
 

@@ -8,6 +8,7 @@ import pytest
 from noptoolkit.errors import UnknownNameError, WorkloadError
 from noptoolkit.study import (
     PublishedRow,
+    reproduce_deepseek_serving,
     reproduce_fred,
     reproduce_korthikanti,
     reproduce_mechanism,
@@ -36,6 +37,18 @@ def test_fred_closed_forms_and_what_its_mesh_can_reach() -> None:
     assert math.isclose(stream.published, 750 / 1152)
     assert all(row.ours is None for row in found.rows if "over mesh" in row.figure)
     assert "89 %" in str(found.table())
+
+
+def test_deep_ep_is_beside_what_the_links_allow() -> None:
+    """A card of 50 GB/s carries all but the share of the own node: 16 / 8 and 32 / 24 of it, logically."""
+    found = reproduce_deepseek_serving()
+    for figure, share in (("dispatch, EP 8 x 2, logical", 16 / 8), ("combine, EP 8 x 2, logical", 16 / 8)):
+        assert found[figure].ours == pytest.approx(share * 50e9)
+    wide = found["dispatch and combine, EP 8 x 4, logical"]
+    assert (wide.published, wide.ours) == (61e9, pytest.approx(32 / 24 * 50e9))
+    assert {row.standing for row in found.rows} == {"quoted", "derived"}
+    assert found["decode, GPUs of a unit"].ours is None
+    assert "81.0% to 91.5%" in str(found.table())
 
 
 def test_streaming_equals_a_maximum_flow_from_a_super_source() -> None:
