@@ -4,47 +4,37 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
-from noptoolkit._arrays import Floats, Ints
-from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import Allocation
 from noptoolkit.collectives import CollectiveResult
-from noptoolkit.errors import NopWarning, ScheduleError, TopologyError, WorkloadError
 from noptoolkit.nodes import (
-    OPTIMISERS,
     Work,
     attention_work,
     cache_traffic,
     compute_time,
     dense_work,
-    expert_work,
     head_tokens,
     head_work,
     router_work,
     shared_work,
-    update_work,
 )
-from noptoolkit.package import Chiplet, Package
+from noptoolkit.package import Package
 from noptoolkit.routing.problem import routing_problem
-from noptoolkit.step.caches import cache_shares, head_shares, tensor_parameters, tensor_work
+from noptoolkit.step.caches import tensor_parameters, tensor_work
 from noptoolkit.step.gradients import UNIT, GradientSum, all_reduce_among, all_reduce_of_copies, holders_of
 from noptoolkit.step.holdings import ledger_of
-from noptoolkit.step.hosts import check_computes, hosts_of, sequences_of
-from noptoolkit.step.memory_stacks import MemoryStacks
 from noptoolkit.step.residents import Residents, residents_of
 from noptoolkit.step.routes import ALONE, named_routing, pairs_of, routed_step
+from noptoolkit.step.slicing import SliceMaker
 from noptoolkit.step.step import Block, Slice, Step, StepOptions
-from noptoolkit.step.transfers import Pair, Transfer
+from noptoolkit.step.transfers import Transfer
 from noptoolkit.touched import token_places
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.traffic import DestinationSets, Traffic, all_to_all, dispatch, from_matrix
 from noptoolkit.traffic.routed import returned
-from noptoolkit.units import format_quantity
 from noptoolkit.workload import Workload
 
 __all__ = ["step_of", "unrouted_step"]
@@ -80,43 +70,8 @@ def unrouted_step(
     return _Maker(package, workload, allocation, options or StepOptions()).step()
 
 
-class _Maker:
-    """Makes a step: holds what all its parts need."""
-
-    def __init__(
-        self, package: Package, workload: Workload, allocation: Allocation, options: StepOptions
-    ) -> None:
-        if not package.experts:
-            raise TopologyError(
-                f"package {package.name!r} has no expert chiplets; give some chiplets role='expert'"
-            )
-        allocation.check_fits(package)
-        if options.optimiser not in OPTIMISERS:
-            hint = did_you_mean(options.optimiser, OPTIMISERS)
-            raise ScheduleError(f"no optimiser named {options.optimiser!r}; {hint}")
-        self.package, self.workload, self.allocation = package, workload, allocation
-        self.options = options
-        self.model, self.batch = workload.model, workload.batch
-        check_computes(package)
-        self.count = options.micro_batches or self.batch.micro_batches
-        if self.batch.sequences % self.count:
-            raise WorkloadError(
-                f"{self.batch.sequences} sequences do not divide into {self.count} micro-batches; "
-                f"use a divisor of {self.batch.sequences}"
-            )
-        self.tokens = self.batch.tokens / self.count
-        hosts = hosts_of(package, options.hosts)
-        self.tensor = options.attention == "tensor" and self.batch.mode != "training" and len(hosts) > 1
-        self.sequences = sequences_of(hosts, self.batch, self.count, equal=self.tensor)
-        self.hosts = tuple(self.sequences)
-        self.stacks = MemoryStacks(package)
-        self.placed = cache_shares(package, self.model, self.stacks, options.cache, self.sequences)
-        if self.tensor and options.cache == "hosts":
-            part = len(hosts) * head_shares(self.model, len(hosts))
-            self.placed = {place: share * part for place, share in self.placed.items()}
-        self.pinned: dict[str, float] = {}  # bytes of experts that stay in SRAM, by chiplet
-        self.slices, self.transfers = itertools.count(), itertools.count()
-        self.single: dict[str, float] = {}  # chiplets whose slices fit in SRAM once but not twice
+class _Maker(SliceMaker):
+    """Makes a step: blocks of slices, and what they send each other."""
 
     def step(self) -> Step:
         trace = self.workload.trace
@@ -169,23 +124,6 @@ class _Maker:
             self.stacks,
             ledger,
             self.pinned,
-        )
-
-    def warn_of_single_buffers(self) -> None:
-        """Warn, once, of slices of which SRAM holds one but not two: none loads while another is used."""
-        if not self.single:
-            return
-        name = max(self.single, key=lambda name: self.single[name])
-        size, room = (
-            format_quantity(self.single[name], "B"),
-            format_quantity(self.chiplet(name).sram or 0.0, "B"),
-        )
-        warnings.warn(
-            f"package {self.package.name!r}: {len(self.single)} chiplets, such as {name!r}, hold one slice "
-            f"of {size} in {room} of SRAM but not two: no slice loads while another is used; use more than "
-            f"slices={self.options.slices}, or leave it out",
-            NopWarning,
-            stacklevel=5,
         )
 
     def moe_block(self, trace: RoutingTrace, layer: int, windowed: bool, kept: Residents) -> Block:
@@ -337,139 +275,6 @@ class _Maker:
             Transfer(next(self.transfers), "store", writes) if writes else None,
         )
 
-    @cached_property
-    def shares(self) -> dict[str, float]:
-        """Each host's share of a micro-batch."""
-        return {host: count / sum(self.sequences.values()) for host, count in self.sequences.items()}
-
-    def hosted(self, kind: str, parameters: int, work: Callable[[float], Work]) -> tuple[Slice, ...]:
-        """Return the slices of an operation that every host does for its share of a micro-batch."""
-        if parameters == 0:
-            return ()
-        made: list[Slice] = []
-        size = parameters * self.batch.bytes_per_value
-        rooms = [None if self.streams else self.room(self.chiplet(host)) for host in self.hosts]
-        parts = max(1 if room is None else math.ceil(2 * size / room) for room in rooms)
-        for host in self.hosts:
-            chiplet = self.chiplet(host)
-            time = compute_time(chiplet, work(self.shares[host]), self.options.efficiency.compute)
-            forward = np.full(self.count, time / parts)
-            made += [self.slice(host, kind, parameters / parts, forward, i) for i in range(parts)]
-        return tuple(made)
-
-    def expert_slices(
-        self, parts: Sequence[RoutingTrace], layout: Allocation, kept: Residents
-    ) -> tuple[tuple[Slice, ...], dict[str, float]]:
-        """Return the slices of the experts, heavy ones first on their chiplet, and the bytes not read.
-
-        In training, experts of which other chiplets hold copies are cut apart from the rest: their update
-        waits for the exchange of gradients.
-        """
-        served = np.zeros((len(parts), len(layout.experts), layout.num_experts))
-        for counts, part in zip(served, parts, strict=True):
-            np.add.at(counts, (layout.chiplets(part)[0], part.topk[0]), 1.0)
-        holds = layout.holds[0]
-        training = self.batch.mode == "training"
-        loads = holds if training or self.options.experts == "all" else holds & (served.sum(axis=0) > 0)
-        inside = np.zeros_like(holds)
-        for name, experts in kept.items():
-            inside[layout.experts.index(name), list(experts)] = True
-        present, loads = loads & inside, loads & ~inside
-        left = (holds & ~loads).sum(axis=1) * float(self.model.expert_parameters * self.batch.bytes_per_value)
-        unread = {name: size for name, size in zip(layout.experts, left.tolist(), strict=True) if size}
-        copied = holds.sum(axis=0) > 1 if training else np.zeros(len(holds[0]), np.bool_)
-        made: list[Slice] = []
-        for index, name in enumerate(self.package.experts):
-            if present[index].any():
-                made.append(self.resident_slice(name, np.flatnonzero(present[index]), served[:, index]))
-            for exchanged in (True, False):
-                held = np.flatnonzero(loads[index] & (copied == exchanged))
-                if len(held):
-                    made += self.expert_slices_of(name, held, served[:, index], 0 if exchanged else None)
-        return tuple(made), unread
-
-    def expert_slices_of(self, name: str, held: Ints, counts: Floats, copies: int | None) -> Iterator[Slice]:
-        """Yield the slices of some experts of a chiplet, from its activations, [micro-batches, experts]."""
-        model, width, chiplet = self.model, self.batch.bytes_per_value, self.chiplet(name)
-        held = held[np.argsort(-counts[:, held].sum(axis=0), kind="stable")]
-        groups, split = self.cut(chiplet, len(held), model.expert_parameters * width)
-        for group in np.array_split(held, groups):
-            parameters = len(group) * model.expert_parameters / split
-            works = [
-                expert_work(model, float(n) / split, len(group) / split, width)
-                for n in counts[:, group].sum(axis=1)
-            ]
-            forward = np.array([compute_time(chiplet, w, self.options.efficiency.compute) for w in works])
-            for _ in range(split):
-                yield self.slice(name, "expert", parameters, forward, copies)
-
-    def resident_slice(self, name: str, held: Ints, counts: Floats) -> Slice:
-        """Return what a chiplet computes with experts that are in its SRAM: nothing to load."""
-        works = [
-            expert_work(self.model, float(n), len(held), self.batch.bytes_per_value)
-            for n in counts[:, held].sum(axis=1)
-        ]
-        chiplet, share = self.chiplet(name), self.options.efficiency.compute
-        forward = np.array([compute_time(chiplet, work, share) for work in works])
-        return self.slice(name, "expert", 0.0, forward, None)
-
-    def slice(self, chiplet: str, kind: str, parameters: float, forward: Floats, copies: int | None) -> Slice:
-        size, node = parameters * self.batch.bytes_per_value, self.chiplet(chiplet)
-        update = update_work(parameters, OPTIMISERS[self.options.optimiser])
-        arithmetic = Work(update.flops)
-        return Slice(
-            chiplet,
-            kind,
-            size,
-            update.written,
-            self.move("load", self.stacks.pairs(chiplet, size, 0.0)),
-            self.move("store", self.stacks.pairs(chiplet, update.read, size + update.written)),
-            forward,
-            compute_time(node, arithmetic, self.options.efficiency.compute),
-            next(self.slices),
-            copies,
-            size if not self.streams else min(size, (self.room(node) or math.inf) / 2),
-        )
-
-    def cut(self, chiplet: Chiplet, experts: int, size: float) -> tuple[int, int]:
-        """Return into how many groups a chiplet's experts are cut, and each group into how many slices.
-
-        A slice is at most half of the SRAM, so that one is used while the next loads.
-        """
-        room = self.room(chiplet)
-        if (asked := self.options.slices) == "stream":
-            return 1, 1
-        if asked is not None:
-            groups, split = min(asked, experts), max(1, math.ceil(asked / experts))
-            largest = math.ceil(experts / groups) * size / split
-            if room is not None and largest > room:
-                raise ScheduleError(
-                    f"chiplet {chiplet.name!r}: a slice of {format_quantity(largest, 'B')} of weights "
-                    f"does not fit in {format_quantity(room, 'B')} of SRAM; use more than "
-                    f"slices={asked}, or leave it out for as many as it takes"
-                )
-            if room is not None and 2 * largest > room:
-                self.single[chiplet.name] = largest
-            return groups, split
-        if room is None:
-            return 1, 1
-        at_once = int(room / 2 // size)
-        if at_once >= 1:
-            return math.ceil(experts / at_once), 1
-        return experts, math.ceil(2 * size / room)
-
-    @property
-    def streams(self) -> bool:
-        return self.options.slices == "stream"
-
-    def room(self, chiplet: Chiplet) -> float | None:
-        """Return the SRAM that is left for the ring of slices, in B; ``None`` where it is not limited."""
-        return None if chiplet.sram is None else chiplet.sram - self.pinned.get(chiplet.name, 0.0)
-
-    def move(self, kind: str, pairs: Mapping[Pair, float]) -> Transfer:
-        """Return a movement between a chiplet and its stacks."""
-        return Transfer(next(self.transfers), kind, pairs)
-
     def exchange(self, *operations: tuple[Slice, ...]) -> dict[str, Transfer]:
         """Return the exchange of the hosts' gradients, if there are several hosts."""
         n = len(self.hosts)
@@ -512,8 +317,3 @@ class _Maker:
     def transfer(self, traffic: Traffic, kind: str) -> Transfer:
         problem = routing_problem(self.package, traffic)
         return Transfer(next(self.transfers), kind, pairs_of(problem), problem)
-
-    def chiplet(self, name: str) -> Chiplet:
-        node = self.package[name]
-        assert isinstance(node, Chiplet)
-        return node
