@@ -11,7 +11,8 @@ from noptoolkit.bounds.moore import moore_sum
 from noptoolkit.bounds.of_classes import class_bound, class_like
 from noptoolkit.bounds.of_collectives import collective_bound
 from noptoolkit.bounds.of_packages import LIKE, any_package
-from noptoolkit.bounds.ports import Ports, equal_ports, ports_bound, ports_of
+from noptoolkit.bounds.port_counts import Ports, equal_ports, ports_of
+from noptoolkit.bounds.ports import ports_bound
 from noptoolkit.bounds.result import TopologyBound, bound_table
 from noptoolkit.bounds.topology_class import TopologyClass, grid_class
 from noptoolkit.bounds.wires import wire_bound

@@ -25,7 +25,7 @@ from noptoolkit._arrays import Floats
 from noptoolkit._highs import run_highs
 from noptoolkit.bounds.moore import levels
 from noptoolkit.bounds.needs import needs_of
-from noptoolkit.bounds.ports import Ports, equal_ports
+from noptoolkit.bounds.port_counts import Ports, equal_ports
 from noptoolkit.bounds.result import TopologyBound
 from noptoolkit.errors import TopologyError
 from noptoolkit.traffic import Traffic

@@ -15,7 +15,8 @@ import numpy as np
 from noptoolkit._arrays import Ints
 from noptoolkit._names import resolve
 from noptoolkit.bounds.edges import Counted, edge_bound
-from noptoolkit.bounds.ports import ports_bound, ports_of
+from noptoolkit.bounds.port_counts import ports_of
+from noptoolkit.bounds.ports import ports_bound
 from noptoolkit.bounds.result import TopologyBound
 from noptoolkit.bounds.wires import wire_bound
 from noptoolkit.errors import TopologyError
