@@ -162,7 +162,7 @@ class TopologyClass:
             radix = f"{least}" if least == most else f"{least} to {most}"
             parts.append(f"up to {len(self.switches)} switches of {radix} ports")
         if self.copiers != "given":
-            parts.append("all nodes copy" if self.copiers == "all" else f"{self.copiers} nodes copy")
+            parts.append("all nodes copy" if self.copiers == "all" else f"at most {self.copiers} nodes copy")
         elif self.copies:
             parts.append("nodes copy as those of the template")
         if self.movable:

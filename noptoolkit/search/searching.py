@@ -48,6 +48,9 @@ PEAK = 0.04
 SMALL = 32
 """Chiplets up to which graphs without symmetry are walked by whole programs, and not by warm starts."""
 
+COOL = 0.004
+"""Share of the time by which a move may be worse where a walk only goes on from a good graph."""
+
 ROUNDS = 2
 """Walks among which the solves are shared: every other one starts anew, the others at the best so far."""
 
@@ -281,7 +284,7 @@ class _Search:
                 self._improve(edges, flow.time)
 
     def _walk(self, space: OrbitSpace, solves: int, rng: np.random.Generator, *, afresh: bool = True) -> None:
-        walk = Walk(space, rng)
+        walk = Walk(space, rng) if afresh else Walk(space, rng, heat=COOL)
         unit = float(self.demand.max()) / self.within.bandwidth
         before = self.solves
 

@@ -32,6 +32,8 @@ class Walk:
         The symmetric graphs.
     rng
         Draws the moves.
+    heat
+        Share of the time by which a move may be worse at the start.
     seen
         Time and prices of each graph solved so far.
     solves, rejected
@@ -40,6 +42,7 @@ class Walk:
 
     space: OrbitSpace
     rng: np.random.Generator
+    heat: float = HEAT
     seen: dict[bytes, tuple[float, Floats]] = field(default_factory=dict)
     solves: int = 0
     rejected: int = 0
@@ -90,7 +93,7 @@ class Walk:
         done = 0.0  # moves that are not solved count too, a little: a small space ends
         while done < solves and np.isfinite(time):
             before = self.solves
-            heat = HEAT * (1.0 - done / solves) + 1e-4
+            heat = self.heat * (1.0 - done / solves) + 1e-4
             done += KNOWN
             then = self._moved(now, price)
             if then is None:
