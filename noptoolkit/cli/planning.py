@@ -96,6 +96,8 @@ def plan(
     machine = load_topology(package)
     result: Any = None
     known = _constants(constants)
+    if copies != "experts" and not routed:
+        raise typer.BadParameter("without --routed tokens are dealt evenly", param_hint="--copies")
     if what[0] == "show":
         if on is None:
             raise typer.BadParameter("say which workload the plan is for: --on MODEL", param_hint="--on")
@@ -113,6 +115,9 @@ def plan(
         )
         table = result.table()
     else:
+        for option, given in (("--micro-batches", micro_batches), ("--energy-per-flop", energy_per_flop)):
+            if given is not None:
+                raise typer.BadParameter("only of one plan: say show PLAN", param_hint=option)
         if len(what) > 1:
             raise typer.BadParameter(f"one model at a time, not {' '.join(what)!r}", param_hint="MODEL")
         workload = workload_of(what[0], settings, mode, sequences, length, None)

@@ -39,7 +39,7 @@ from noptoolkit.plans.routed_experts import RoutedLayer
 from noptoolkit.plans.stages import Chunk, chunks_of
 from noptoolkit.workload import Batch, MoEModel
 
-__all__ = ["Exchange", "PlanCosts", "costs_of", "gradient_exchanges", "layer_exchanges"]
+__all__ = ["FamilyExchange", "PlanCosts", "costs_of", "gradient_exchanges", "layer_exchanges"]
 
 VALUE = 2.0
 UPDATE_BYTES = 30.0
@@ -54,8 +54,10 @@ LayerCosts = tuple[
 """Of a layer with or without experts: forward, backward, its weight part, communication; then the head."""
 
 
-class Exchange(NamedTuple):
-    """A collective that a layer runs.
+class FamilyExchange(NamedTuple):
+    """A collective that a layer or a step runs in all groups of a family: one time serves many plans.
+
+    `noptoolkit.plans.exchanges_of` lists the same by ranks and buffers; tests hold the two together.
 
     Parameters
     ----------
@@ -78,7 +80,7 @@ class Exchange(NamedTuple):
 
 def layer_exchanges(
     plan: ParallelPlan, model: MoEModel, batch: Batch, micro_batch: int, *, moe: bool
-) -> list[Exchange]:
+) -> list[FamilyExchange]:
     """Return the collectives of one layer and micro-batch; see the module."""
     rows = micro_batch * batch.sequence_length / plan.cp
     own = rows / plan.tp * model.hidden * VALUE
@@ -88,7 +90,7 @@ def layer_exchanges(
     found = []
     if plan.tp > 1:
         found += [
-            Exchange("tp", Family(kind, plan.tp, 1), own, blocks, back * blocks)
+            FamilyExchange("tp", Family(kind, plan.tp, 1), own, blocks, back * blocks)
             for kind in ("all-gather", "reduce-scatter")
         ]
     if plan.cp > 1:
@@ -97,23 +99,27 @@ def layer_exchanges(
         else:
             values = float(model.latent_attention.kv_rank + model.latent_attention.rope_dim)
         found += [
-            Exchange("cp", Family("all-gather", plan.cp, plan.tp), rows * values * VALUE, 1.0, back),
-            Exchange("cp", Family("reduce-scatter", plan.cp, plan.tp), rows * values * VALUE, 0.0, back),
+            FamilyExchange("cp", Family("all-gather", plan.cp, plan.tp), rows * values * VALUE, 1.0, back),
+            FamilyExchange(
+                "cp", Family("reduce-scatter", plan.cp, plan.tp), rows * values * VALUE, 0.0, back
+            ),
         ]
     if moe:
         copies = own * model.top_k
         stride = plan.etp if plan.folded else plan.tp * plan.cp
         if plan.ep > 1:
-            found.append(Exchange("ep", Family("all-to-all", plan.ep, stride), copies, 2.0, 2.0 * back))
+            found.append(FamilyExchange("ep", Family("all-to-all", plan.ep, stride), copies, 2.0, 2.0 * back))
         if plan.etp > 1:
             found += [
-                Exchange("etp", Family(kind, plan.etp, 1), copies, 1.0, back)
+                FamilyExchange("etp", Family(kind, plan.etp, 1), copies, 1.0, back)
                 for kind in ("all-gather", "reduce-scatter")
             ]
     return found
 
 
-def gradient_exchanges(plan: ParallelPlan, dense: float, expert: float, micro_batches: int) -> list[Exchange]:
+def gradient_exchanges(
+    plan: ParallelPlan, dense: float, expert: float, micro_batches: int
+) -> list[FamilyExchange]:
     """Return the collectives among replicas of a step, for a rank with so many parameters."""
     assert plan.dp is not None
     assert plan.edp is not None
@@ -133,7 +139,7 @@ def gradient_exchanges(plan: ParallelPlan, dense: float, expert: float, micro_ba
         if plan.zero == 0:
             passes[1] = ("all-gather", GRADIENT_BYTES, 1.0)
         found += [
-            Exchange(dimension, family._replace(kind=kind), count * size / family.size, times, 0.0)
+            FamilyExchange(dimension, family._replace(kind=kind), count * size / family.size, times, 0.0)
             for kind, size, times in passes
         ]
     return found

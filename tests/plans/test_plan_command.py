@@ -50,6 +50,8 @@ def test_a_plan_is_shown_with_its_bound(capsys: pytest.CaptureFixture[str]) -> N
         (["olmoe-1b-7b", "--fix", "EP64 ETP8"], 1, "not divided by 512"),
         (["olmoe-1b-7b", "--fix", "VPP3"], 1, "no plan has the fixed VPP3"),
         (["olmoe-1b-7b", "--mode", "decode"], 1, "not decode"),
+        (["olmoe-1b-7b", "--copies", "chiplets"], 2, "without --routed"),
+        (["olmoe-1b-7b", "--energy-per-flop", "1 pJ"], 2, "say show PLAN"),
     ],
 )
 def test_what_is_refused_is_said(

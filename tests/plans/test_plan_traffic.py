@@ -26,7 +26,10 @@ from noptoolkit.plans import (
     placed,
     plan_memory,
 )
+from noptoolkit.plans.memory import parameters_of
 from noptoolkit.plans.plan_step import plan_step
+from noptoolkit.plans.stages import chunks_of
+from noptoolkit.plans.step_costs import FamilyExchange, gradient_exchanges, layer_exchanges
 from noptoolkit.plans.two_levels import Ask, two_levels_of
 
 MIB = 2**20
@@ -354,3 +357,38 @@ def test_messages_between_stages_meet_a_layers_collectives() -> None:
     assert met in ("dispatch", "combine")
     assert 0 < extra <= 2 * 0.55 * step.costs.transfer * (step.costs.micro_batches + 1)
     assert plan_step(ParallelPlan(ep=2, micro_batches=1), workload, step.package).contention == (0.0, "", 0.0)
+
+
+@pytest.mark.parametrize("folded", [True, False])
+@pytest.mark.parametrize("zero", [0, 1, 3])
+def test_a_step_costs_the_bytes_that_are_listed(zero: int, folded: bool) -> None:
+    """Two lists of the same collectives, by ranks and buffers and by families: the bytes that arrive."""
+    workload = nop.load_workload("deepseek-moe-16b").replace(sequences=16, micro_batches=2)
+    model, batch = workload.model, workload.batch
+    plan = ParallelPlan(
+        tp=2, cp=2, ep=2, etp=2, pp=2, dp=4, micro_batches=2, zero=zero, folded=folded, recompute="selective"
+    )  # fmt: skip
+    listed: dict[tuple[str, str], float] = {}
+    for each in exchanges_of(plan, model, batch):
+        layers = {"every layer": ("moe", "dense"), "moe layer": ("moe",), "dense layer": ("dense",)}
+        weights = each.where == "replica"
+        dimension = each.dimension.removesuffix("_cp")
+        for kind in layers.get(each.where, ("",) if weights else ()):
+            key = (dimension, kind)
+            listed[key] = listed.get(key, 0.0) + each.received * each.times
+    counted: dict[tuple[str, str], float] = {}
+
+    def count(exchange: FamilyExchange, kind: str) -> None:
+        size = exchange.family.size
+        each = exchange.size * (size - 1) / (size if exchange.family.kind == "all-to-all" else 1)
+        key = (exchange.dimension, kind)
+        counted[key] = counted.get(key, 0.0) + (exchange.forward + exchange.backward) * each
+
+    for kind in ("moe", "dense"):
+        for exchange in layer_exchanges(plan, model, batch, batch.sequences // 8, moe=kind == "moe"):
+            count(exchange, kind)
+    held = [parameters_of(plan, model, chunks) for chunks in chunks_of(plan, model)]
+    most = [max(sizes[i] for sizes in held) for i in (0, 1)]
+    for exchange in gradient_exchanges(plan, *most, micro_batches=2):
+        count(exchange, "")
+    assert counted == pytest.approx(listed)
