@@ -13,6 +13,7 @@ from noptoolkit import load_topology, load_workload, plot, save_trace
 from noptoolkit.cli.application import app
 from noptoolkit.cli.plotting import KINDS, SEVERAL
 from noptoolkit.cli.scenes import PICTURES
+from noptoolkit.cli.screen import now_and_then
 from noptoolkit.errors import FormatError, UnknownNameError, WorkloadError
 from noptoolkit.formats import list_workloads
 from noptoolkit.formats.workload_dump import dump_workload
@@ -279,3 +280,12 @@ def test_one_token_takes_shortest_paths_if_no_routing_is_asked_for(tmp_path, mon
     called(*words)
     called(*words, "--routing", "ecmp")
     assert [scene.options["routing"] for scene in taken] == ["shortest", "ecmp"]
+
+
+def test_progress_in_a_file_is_told_now_and_then() -> None:
+    told: list[str] = []
+    for every, wanted in ((1e9, []), (0.0, ["a", "b"])):
+        tell = now_and_then(told.append, every)
+        tell("a")
+        tell("b")
+        assert told == wanted
