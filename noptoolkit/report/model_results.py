@@ -67,9 +67,9 @@ def add_step_upgrade(one: StepUpgrade, parts: Parts) -> None:
     """Add a step with a part made faster, beside the step as it is."""
     what = f"{one.part} x {one.factor:g}"
     parts.sentences.append(
-        f"With {what}, the step of {one.before.workload.name} takes {_time(one.after.makespan)} instead of "
-        f"{_time(one.before.makespan)}, scheduled again; with it no routing and no order of the same work "
-        f"takes less than {_time(one.after.lower_bound)}."
+        f"With {one.part} {one.factor:g} times as fast, the step of {one.before.workload.name} takes "
+        f"{_time(one.after.makespan)} instead of {_time(one.before.makespan)}, scheduled again; then no "
+        f"routing and no order of the same work takes less than {_time(one.after.lower_bound)}."
     )
     parts.tables.append(one.table())
     name = one.after.workload.name
