@@ -4,7 +4,7 @@ Python's own answer is a traceback of whatever was being imported. This module i
 when it is, and imports nothing that loads for a while, as ``signal`` does.
 """
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 

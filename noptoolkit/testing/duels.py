@@ -183,7 +183,7 @@ def flow_faults(problem: Carried) -> Iterator[str]:
     else:
         best = least_time(problem.package, problem.messages)
     widths = Resources(problem.package).capacity
-    close = 2 * TOL if widths.max() < 1e6 * widths.min() else 1e-3
+    close = 2 * TOL
     for routing in ("optimal", "shortest", "ecmp", "up-down", "valiant"):
         flow = congestion(problem.package, traffic, routing=routing, tol=TOL)
         most = 1 + close if routing == "optimal" else np.inf

@@ -252,21 +252,21 @@ class _Search:
         if time_limit <= 0:
             return None
         block = np.array([column.block for column in self.columns])
-        unit = float(self.fixed.sum() + self.use.sum()) / len(self.capacity) or 1.0
-        rate = float(self.capacity.mean())
-        use = np.stack([column.use for column in self.columns], axis=1) / unit
+        each = self.capacity * self.time  # rows in shares of the mix's time: capacities may be far apart
+        use = np.stack([column.use for column in self.columns], axis=1) / each[:, None]
         one = np.zeros((len(self.use), len(block) + 1))
         one[block, np.arange(len(block))] = 1.0
         answer = run_highs(
-            csc_array(np.concatenate([np.c_[use, -self.capacity / rate], one])),
+            csc_array(np.concatenate([np.c_[use, -np.ones(len(each))], one])),
             lower=np.r_[np.full(len(self.capacity), -np.inf), np.ones(len(one))],
-            upper=np.r_[-self.fixed / unit, np.ones(len(one))],
+            upper=np.r_[-self.fixed / each, np.ones(len(one))],
             options=options,
             time_limit=time_limit if np.isfinite(time_limit) else None,
         )
-        if answer is None or not answer[1][: len(self.capacity)].any():
+        if answer is None or not answer[1][: len(each)].any():
             return None
-        return np.maximum(answer[0][:-1], 0.0), np.maximum(-answer[1][: len(self.capacity)], 0.0)
+        prices = np.maximum(-answer[1][: len(each)], 0.0) / self.capacity
+        return np.maximum(answer[0][:-1], 0.0), prices
 
     def routed(self) -> Routed:
         """Return the mix as loads and, where they are few enough, trees one by one."""

@@ -64,7 +64,7 @@ def least_flow_time(package: Package, demands: Sequence[Demand]) -> float:
     goal = np.zeros(flows + 1)
     goal[time] = 1.0
     capacity, unit = resources.capacity / scale, 1.0
-    for _ in range(3):  # in units of the time found before: the rows come near 1
+    for _ in range(20):  # in units of the time found before, until the rows are near 1
         entries = [(r, time, -1.0) for r in range(len(capacity))]
         for a, use in enumerate(resources.uses):
             entries += [
@@ -75,8 +75,11 @@ def least_flow_time(package: Package, demands: Sequence[Demand]) -> float:
         answer = linprog(goal, A_ub=room, b_ub=limit, A_eq=carried, b_eq=owed, method="highs")
         if answer.status != 0:
             raise ArithmeticError(f"HiGHS: {answer.message}")
-        unit *= float(answer.fun)
-    return unit * amount / scale
+        found = float(answer.fun)
+        unit *= min(max(found, 1e-4), 1e4)
+        if 0.5 < found < 2:
+            return unit * amount / scale
+    raise ArithmeticError("the scales of the program do not settle")
 
 
 def _matrix(kind: object, entries: list[tuple[int, int, float]], shape: tuple[int, int]) -> object:
