@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -78,7 +79,10 @@ def serve(
     ] = None,
     chunk: Annotated[
         int | None,
-        typer.Option(help="Prompt tokens of a step at most, with --rate; 512 if not given.", min=1),
+        typer.Option(
+            help="Prompt tokens of a step at most, with --rate; 512 or what the model knows if not given.",
+            min=1,
+        ),
     ] = None,
     allocator: AllocatorName = None,
     allocation: AllocationFile = None,
@@ -102,6 +106,7 @@ def serve(
     requests = None  # made here, so that a wrong rate is told before anything is scheduled
     if rate is not None:
         requests = room.Requests(rate, length, room.Lengths(256 if output is None else output, "geometric"))
+    pieces = min(512, workload.model.context or 512) if chunk is None else chunk
     layout = _layout(package, workload, allocator, allocation)
     folder = None if out is None else made_folder(out)
     chosen: Any = hosts if hosts is None or hosts in ("experts", "all") else tuple(hosts.split(","))
@@ -124,7 +129,7 @@ def serve(
             experts=experts,
             resident=resident,
         )
-        stream = None if requests is None else _stream(curve, requests, 512 if chunk is None else chunk, tell)
+        stream = None if requests is None else _stream(curve, requests, pieces, tell)
     write_page_of([curve, *(stream or ())], report)
     show(curve.table() if as_json else curve.table(ROWS), as_json=as_json)
     for table in stream or ():
@@ -156,7 +161,11 @@ def _stream(
     estimate = room.stationary(times, requests, **common)
     count = 2000 if estimate.stable else 300
     run = room.simulate_requests(times, requests, count=count, **common)
-    return estimate.table(), run.table()
+    simulated = run.table()
+    if not estimate.stable:
+        grows = f"of {count} requests: the server does not keep up, with more of them requests wait longer"
+        simulated = replace(simulated, notes=(grows,))
+    return estimate.table(), simulated
 
 
 def _layout(
