@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from noptoolkit.collectives import KINDS, Request, collective
-from noptoolkit.errors import NopError
+from noptoolkit.errors import NopError, RoutingError
 from noptoolkit.flow import congestion
 from noptoolkit.formats import dump_topology
 from noptoolkit.package import Link, Memory, Package
@@ -18,7 +18,6 @@ from noptoolkit.simulate import Router, check
 from noptoolkit.testing.oracles.collective_program import compact_optimum
 from noptoolkit.testing.oracles.flow_program import least_flow_time
 from noptoolkit.testing.oracles.message_ways import Message, least_time
-from noptoolkit.testing.oracles.resources import Resources
 from noptoolkit.testing.problems import random_package
 from noptoolkit.traffic import DestinationSets, Traffic
 
@@ -182,11 +181,9 @@ def flow_faults(problem: Carried) -> Iterator[str]:
         best = least_flow_time(problem.package, pairs)
     else:
         best = least_time(problem.package, problem.messages)
-    widths = Resources(problem.package).capacity
-    close = 2 * TOL
     for routing in ("optimal", "shortest", "ecmp", "up-down", "valiant"):
         flow = congestion(problem.package, traffic, routing=routing, tol=TOL)
-        most = 1 + close if routing == "optimal" else np.inf
+        most = 1 + 2 * TOL if routing == "optimal" else np.inf
         yield from _interval(routing, flow.time, flow.time_bound, best, most)
         yield from _checked(routing, flow.verify)
 
@@ -241,11 +238,16 @@ def simulator_faults(problem: Carried) -> Iterator[str]:
     pairs = [(root, members[0], size) for root, members, size, _ in problem.messages]
     best = least_flow_time(problem.package, pairs)
     router = Router(flit=8.0, packet=4)
-    for routing in ("up-down", "optimal"):
+    for routing in ("up-down", "shortest", "optimal"):
         flow = congestion(problem.package, traffic, routing=routing, tol=TOL)
-        seen = check(flow, router=router, allow_deadlock=False)
+        try:
+            seen = check(flow, router=router, allow_deadlock=routing == "shortest")
+        except RoutingError as error:
+            if routing == "shortest" and "deadlock" in str(error):  # which it may
+                continue
+            raise
         yield from _interval(f"routers, {routing}", seen.simulated, seen.bound, best)
-        if routing == "up-down":
+        if routing == "shortest":  # one path a pair: nothing is split by chance
             if seen.simulated < seen.chosen * (1 - 1e-9):
                 yield f"faster than its routes: {seen.simulated!r} s, the routes need {seen.chosen!r} s"
             flits = sum(-(-size // seen.run.flit_bytes) for _, _, size in pairs)

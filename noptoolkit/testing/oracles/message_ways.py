@@ -150,13 +150,17 @@ def least_time(package: Package, messages: Sequence[Message]) -> float:
         own = (owner == np.arange(len(messages))[:, None]).astype(float)
         even = (base + np.array(columns).T @ (own / own.sum(axis=1)[:, None]).sum(axis=0)) / capacity
         unit = float(even.max())  # the time of all columns in equal shares: the rows come near 1
-        answer = linprog(
-            np.r_[np.zeros(len(owner)), 1.0],
-            np.c_[np.array(columns).T / capacity[:, None] / unit, -np.ones(size)],
-            -base / capacity / unit,
-            np.c_[own, np.zeros(len(messages))],
-            np.ones(len(messages)),
-        )
-        if answer.status != 0:
-            raise ArithmeticError(f"HiGHS: {answer.message}")
+        for _ in range(20):  # or, where that is far from the best mix, once more
+            answer = linprog(
+                np.r_[np.zeros(len(owner)), 1.0],
+                np.c_[np.array(columns).T / capacity[:, None] / unit, -np.ones(size)],
+                -base / capacity / unit,
+                np.c_[own, np.zeros(len(messages))],
+                np.ones(len(messages)),
+            )
+            if answer.status != 0:
+                raise ArithmeticError(f"HiGHS: {answer.message}")
+            if answer.fun > 1e-3:
+                break
+            unit *= max(float(answer.fun), 1e-3)
         time, prices = float(answer.fun) * unit, -answer.ineqlin.marginals / capacity
