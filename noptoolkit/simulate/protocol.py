@@ -68,7 +68,7 @@ class Sampling:
         if not (self.agree > 0 and self.latency_limit > 0):
             raise WorkloadError("sampling: agree and latency_limit must be above 0")
         if self.period * self.most > 1 << 34:
-            raise WorkloadError(f"sampling: {self.period * self.most:g} cycles; 2^34 are the most")
+            raise WorkloadError("sampling: period x most is beyond the 2^34 cycles that a run may take")
 
 
 @dataclass(frozen=True, eq=False)
