@@ -60,7 +60,7 @@ def test_jobs_share_the_cores():
 
 
 def program():
-    package = nop.topology.torus(6, link_bandwidth=1.0)
+    package = nop.topology.torus(9, link_bandwidth=1.0)  # more commodities than one block holds
     problem = routing_problem(package, random_traffic(package, 3))
     nodes = len(package.nodes)
     trees = TreeLoads(np.zeros(problem.network.num_arcs), np.zeros(nodes), np.zeros(nodes))
@@ -71,6 +71,7 @@ def test_no_digit_depends_on_threads(monkeypatch):
     monkeypatch.setattr(hop_loads, "LARGE", 1)
     package = nop.topology.torus(5, link_bandwidth=1.0)
     traffic = random_traffic(package, 1)
+    assert first_order.Kernels(program()).parts > 1
     found, load = [], []
     for count in (1, 2, 5):
         with nop.limit_threads(count):

@@ -119,7 +119,8 @@ def metric_figure(
     --------
     >>> from noptoolkit.topology import mesh
     >>> figure = metric_figure("step", "stdlib-moe", allocator="contiguous")
-    >>> figure.title, figure.unit, figure(mesh(2)) > figure(mesh(2, link_bandwidth="1 TB/s"))
+    >>> slow, fast = (mesh(2, flops="1 TFLOP/s", link_bandwidth=wide) for wide in ("1 GB/s", "1 TB/s"))
+    >>> figure.title, figure.unit, figure(slow) > figure(fast)
     ('step', 's', True)
     """
     [(name, chosen)] = metrics_of([metric]).items()

@@ -76,6 +76,7 @@ def test_ctrl_c_keeps_what_is_finished_and_exits_130(study: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
         env=dict(os.environ),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )
     assert child.stderr is not None
     while "3 of 995 points" not in child.stderr.readline():
