@@ -41,7 +41,7 @@ def class_like(package: Package, *, links: LinkRule = "single", **changes: Any) 
     --------
     >>> from noptoolkit.topology import nop_tree
     >>> class_like(nop_tree(2, 2))
-    TopologyClass(5 chiplets of 'nop_tree-2x2' with 1 to 2 ports of 128 GB/s, ..., up to 2 switches of 3 ports, ...
+    TopologyClass(5 chiplets of 'nop_tree-2x2' with 1 to 2 ports of 128 GB/s, ..., up to 2 switches ...)
     """
     joins = [link for link in package.links if link.kind != LinkKind.MEMORY]
     if not joins:

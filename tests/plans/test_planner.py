@@ -180,6 +180,10 @@ def test_tokens_that_stay_at_home_send_less_than_even_ones() -> None:
     trace = RoutingTrace(chosen.astype(np.uint16), num_experts=4)
     routed = RoutedTimes(workload.model, workload.batch, times, trace)
     even = 2 * 2 * times.bound(Family("all-to-all", 4, 1))  # two copies of a token; dispatch and combine
+    bounds = {
+        (ep, stride): routed.bound(ep, stride) for ep, stride in ((2, 1), (2, 2), (4, 1))
+    }  # before a solve
+    assert all(low <= routed.interval(*key).reached * (1 + 1e-12) for key, low in bounds.items())
     assert routed.interval(4, 1).reached == pytest.approx(
         2 * 1 / (400e9 + 50e9)
     )  # one in the node, both ways
