@@ -22,7 +22,7 @@ import numpy as np
 from noptoolkit._names import resolve
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
-from noptoolkit.physical.geometry import DIE_TO_DIE, is_of
+from noptoolkit.physical.geometry import DIE_TO_DIE, expect_placed, is_of
 from noptoolkit.physical.technology import TECHNOLOGIES, Technology
 from noptoolkit.topology.composition import extent
 from noptoolkit.units import Measured, measured
@@ -247,7 +247,7 @@ def package_cost(
     Parameters
     ----------
     package
-        Package whose nodes all have a size; memory stacks cost as much as dies of their outline.
+        Package whose nodes all have a size and a position; memory stacks cost what dies of their outline do.
     technology
         Technology that joins the dies, a name in `TECHNOLOGIES` or a record: dies and carrier grow by the
         area of its PHYs. Where ``None``, PHYs are within the outlines.
@@ -262,7 +262,7 @@ def package_cost(
     Raises
     ------
     TopologyError
-        If a node has no size or a die or the carrier does not fit a wafer.
+        If a node has no size or no position, or a die or the carrier does not fit a wafer.
 
     Examples
     --------
@@ -277,6 +277,7 @@ def package_cost(
             f"package {package.name!r}: {lost[0]!r} has no size; "
             "give size=('10 mm', '10 mm'), or what yours has"
         )
+    expect_placed(package)  # the carrier lies under all of them
     if not 0 < assembly_yield <= 1:
         raise TopologyError(f"assembly_yield {assembly_yield} is a share above 0, up to 1")
     process = die_process or Process()

@@ -114,8 +114,6 @@ def normalise(
 
 def _warn_if_crowded(package: Package) -> None:
     """Warn where the dies have no room for the links that their price allows."""
-    if any(node.position is None for node in package.nodes):
-        return
     crowded = [found for found in violations(package, "ucie-2d") if found.rule in ("beachfront", "phy area")]
     if crowded:
         worst = max(crowded, key=lambda found: found.excess)

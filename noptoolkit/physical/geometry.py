@@ -41,6 +41,16 @@ def is_of(package: Package, *kinds: LinkKind) -> Bools:
     return np.array([link.kind in kinds for link in package.links], dtype=bool)
 
 
+def expect_placed(package: Package) -> None:
+    """Raise where a node has no position."""
+    lost = [node.name for node in package.nodes if node.position is None]
+    if lost:
+        raise TopologyError(
+            f"package {package.name!r}: {lost[0]!r} has no position; give "
+            "position=, or place everything with noptoolkit.physical.place(package)"
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class Ports:
     """Positions of both ends of every link.
@@ -91,12 +101,7 @@ def _exits(package: Package, ends: Ints) -> tuple[Floats, Ints]:
     ends
         Pairs of nodes, [pairs, 2].
     """
-    lost = [node.name for node in package.nodes if node.position is None]
-    if lost:
-        raise TopologyError(
-            f"package {package.name!r}: {lost[0]!r} has no position; give "
-            "position=, or place everything with noptoolkit.physical.place(package)"
-        )
+    expect_placed(package)
     centre = np.array([node.position for node in package.nodes], dtype=float)
     size = np.array([node.size or (0.0, 0.0) for node in package.nodes], dtype=float)
     towards = centre[ends[:, ::-1]] - centre[ends]
@@ -170,6 +175,11 @@ def wire_length(package: Package, wiring: Wiring = "manhattan") -> float:
 def area(package: Package) -> float:
     """Return the area of the smallest rectangle round all outlines, in m2: the interposer or wafer needed.
 
+    Raises
+    ------
+    TopologyError
+        If a node has no position.
+
     Examples
     --------
     >>> from noptoolkit.topology import mesh
@@ -178,6 +188,7 @@ def area(package: Package) -> float:
     """
     from noptoolkit.topology.composition import extent
 
+    expect_placed(package)
     _, (width, height) = extent(package)
     return width * height
 

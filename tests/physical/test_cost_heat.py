@@ -94,6 +94,64 @@ def test_package_cost() -> None:
         package_cost(mesh(2), assembly_yield=0.0)
 
 
+def test_costs_by_hand() -> None:
+    """Gross dies of 1 cm2: pi 225 / 1 - 30 pi / sqrt 2 = 640.2, of which (31 / 30)^-3 work."""
+    gross = 225 * math.pi - 30 * math.pi / math.sqrt(2)
+    assert gross == pytest.approx(640.215, abs=1e-3)
+    die = 1000 / gross * (31 / 30) ** 3
+    assert die_cost(0.01, 0.01, Process()) == pytest.approx(die)
+    alone = Package("alone", [Chiplet("a", position=(0, 0), size=(0.01, 0.01))], [])
+    carrier = 1000 / gross * (301 / 300) ** 3  # silicon with 100 defects per m2
+    cost = package_cost(alone, technology=None, assembly_cost_per_die=0.5)
+    assert (cost.dies, cost.carrier) == (pytest.approx(die), pytest.approx(carrier))
+    assert (cost.assembly, cost.yield_) == (0.5, 0.99)
+    assert cost.total == pytest.approx((die + carrier + 0.5) / 0.99)
+    assert package_cost(alone, technology="ucie-2.5d").carrier == pytest.approx(carrier)
+    panel = 10 * math.sqrt(51 * 51.5 / math.pi)  # mm; 10 defects per m2
+    disc = math.pi * panel**2 / 100 - 2 * math.pi * panel / math.sqrt(200)
+    assert package_cost(alone).carrier == pytest.approx(1000 / disc * (1 + 1e-3 / 3) ** 3)
+    own = Process(wafer_cost=640.0, defect_density=0.0)
+    assert package_cost(alone, carrier_process=own).carrier == pytest.approx(640 / gross)
+    assert package_cost(alone, die_process=own).dies == pytest.approx(640 / gross)
+    with pytest.raises(TopologyError, match="a share above 0, up to 1"):
+        package_cost(alone, assembly_yield=1.001)
+
+
+def test_dies_of_one_outline_differ_by_their_links() -> None:
+    """At 125 GB/s per mm2, both ways: a chain of 125 GB/s has PHYs of 2, 4 and 2 mm2."""
+    nodes = [
+        Chiplet(name, position=(x, 0), size=(0.01, 0.01))
+        for name, x in zip("abc", (0, 0.01, 0.02), strict=True)
+    ]
+    chain = Package("chain", nodes, [Link("a", "b", "125 GB/s"), Link("b", "c", "125 GB/s")])
+    flat = Process(defect_density=0.0)
+    sides = [math.sqrt(area * 1e-6) for area in (102, 104, 102)]
+    assert package_cost(chain, die_process=flat).dies == pytest.approx(
+        sum(die_cost(side, side, flat) for side in sides)
+    )
+
+
+def test_the_limits_of_wafers_and_yields() -> None:
+    """A die of 3 m x 4 m just fits a wafer of 2.5 m radius, where the estimate is below one."""
+    wafer = Process(wafer_radius=2.5, defect_density=0.0)
+    assert gross_dies(3, 4, 2.5) == 1
+    assert gross_dies(3, 4, 2.499) == 0
+    assert die_cost(3, 4, wafer) == 1000
+    with pytest.raises(TopologyError, match="3010 mm x 4000 mm does not fit a wafer of 2500 mm radius"):
+        die_cost(3.01, 4, wafer)
+    for model, share in (("poisson", math.exp(-1)), ("murphy", (1 - math.exp(-1)) ** 2)):
+        assert die_yield(1e-3, 1000, model) == pytest.approx(share)  # type: ignore[arg-type]
+    assert die_yield(1e-3, 1000) == pytest.approx(27 / 64)
+    assert die_yield(1e200, 1e200) == 0
+    assert die_yield(1e-3, 1000, clustering=0.5) == pytest.approx(3**-0.5)
+    with pytest.raises(TopologyError, match=r"^height of a die 0 must be finite and above 0$"):
+        gross_dies(0.01, 0, 0.15)
+    with pytest.raises(TopologyError, match=r"^die area -0\.0001 must be finite and not negative$"):
+        die_yield(-1e-4, 1000)
+    with pytest.raises(TopologyError, match=r"^clustering 0 must be finite and above 0$"):
+        die_yield(0.0, 1000, clustering=0)
+
+
 def test_link_power() -> None:
     package = measured_links(nop_tree(2, 2), TECHNOLOGIES["ucie-2d"])
     full = link_power(package)
@@ -101,8 +159,14 @@ def test_link_power() -> None:
     assert link_power(package, np.linspace(0, 1, len(full)))[0] == 0
     with pytest.raises(TopologyError, match="no energy_per_bit"):
         link_power(mesh(2))
-    with pytest.raises(TopologyError, match="not negative"):
-        link_power(package, -1.0)
+    for wrong in (-0.5, math.inf, [-0.5] + [1.0] * (len(full) - 1)):
+        with pytest.raises(TopologyError, match="finite and not negative"):
+            link_power(package, wrong)
+    ends = [Chiplet("a"), Chiplet("b")]
+    one = Package("one", ends, [Link("a", "b", 2e9, 1e9, energy_per_bit="0.5 pJ/bit")])
+    assert link_power(one, [0.5, 1.0]) == pytest.approx([0.004, 0.004])  # 8 bits x 1 GB/s x 0.5 pJ each way
+    free = Package("free", ends, [Link("a", "b", 2e9, energy_per_bit=0.0)])
+    assert link_power(free).tolist() == [0, 0]
 
 
 def test_uniform_heat_rises_by_flux_over_sink() -> None:
@@ -120,6 +184,66 @@ def test_heat_in_is_heat_out() -> None:
     assert hot.of_node["e0"] == max(hot.of_node.values())
     again = temperature(package, {"e0": 80.0, "e4": 30.0, "hbm1": 10.0}, ambient=300.0, sink=5e3)
     assert again.cells - 300 == pytest.approx(2 * (hot.cells - 300))
+
+
+def test_four_oblong_cells() -> None:
+    """Two by two dies of 10 mm x 6 mm, a cell each, and 8 W in one: 2 W in each mode of a 2 x 2 grid.
+
+    The sheet, 150 W/(m K) x 0.5 mm, conducts 0.075 x 6 / 10 = 0.045 W/K across and 0.075 x 10 / 6 = 0.125 W/K
+    upwards; the sink takes 20,000 W/(m2 K) x 60 mm2 = 1.2 W/K of each cell.
+    """
+    places = {"low left": (30, -7), "low right": (40, -7), "high left": (30, -1), "high right": (40, -1)}
+    nodes = [Chiplet(n, position=(x * 1e-3, y * 1e-3), size=(0.01, 0.006)) for n, (x, y) in places.items()]
+    joined = [Link("low left", name, 1.0) for name in list(places)[1:]]
+    hot = temperature(Package("four", nodes, joined), {"low left": "8 W"}, cell="11 mm")
+    even, across, up, both = 2 / 1.2, 2 / 1.29, 2 / 1.45, 2 / 1.54
+    rise = [
+        [even + across + up + both, even - across + up - both],
+        [even + across - up - both, even - across - up + both],
+    ]
+    assert hot.cells == pytest.approx(318.15 + np.array(rise))
+    assert list(hot.of_node.values()) == pytest.approx(list(hot.cells.ravel()))
+    assert hot.hottest == hot.cells[0, 0]
+    assert hot.cell == pytest.approx((0.01, 0.006))
+    assert hot.origin == pytest.approx((0.025, -0.01))
+    with pytest.raises(ValueError, match="read-only"):
+        hot.cells[0, 0] = 0.0
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_dies_that_share_cells(upright: bool) -> None:
+    """Two cells of 10 mm x 4 mm: 0.8 W/K each to the sink and 0.03 W/K between them; one die half on each."""
+
+    def die(name: str, middle: float, length: float) -> Chiplet:
+        at, size = (middle * 1e-3, 0.002), (length * 1e-3, 0.004)
+        return Chiplet(name, position=at[::-1] if upright else at, size=size[::-1] if upright else size)
+
+    nodes = [die("left", 2.5, 5), die("middle", 10, 10), die("right", 17.5, 5)]
+    strip = Package("strip", nodes, [Link("left", "middle", 1.0), Link("middle", "right", 1.0)])
+    side = temperature(strip, {"left": 6.88}, ambient=300.0, cell="11 mm")
+    assert side.cells.shape == ((2, 1) if upright else (1, 2))
+    assert side.cells.ravel() == pytest.approx([308.3, 300.3])  # 6.88 x 0.83 / 0.688 and 6.88 x 0.03 / 0.688
+    assert side.of_node == pytest.approx({"left": 308.3, "middle": 304.3, "right": 300.3})
+    shared = temperature(strip, {"middle": 0.8, "right": 0.0}, ambient=300.0, cell="11 mm")
+    assert shared.cells.ravel() == pytest.approx([300.5, 300.5])
+    one = temperature(strip, {"left": 0.8}, ambient=300.0, cell="1 m")
+    assert one.cells == pytest.approx(np.array([[300.5]]))
+
+
+def test_cells_are_a_hundredth_of_the_longer_side() -> None:
+    joined = [Link("a", "port", 1.0)]
+    die = Package("die", [Chiplet("a", position=(0, 0), size=(0.001, 0.02)), Chiplet("port")], joined)
+    assert temperature(die, {}).cells.shape == (100, 5)
+    assert temperature(die, {}, cell=0.02 / 399.5).cells.shape == (400, 20)
+    for cell in (0.0, -0.001, 0.02 / 400.5):
+        with pytest.raises(TopologyError, match="more than 400 cells per side"):
+            temperature(die, {}, cell=cell)
+    with pytest.raises(TopologyError, match="'port' has power but no outline"):
+        temperature(die, {"port": 1.0})
+    for where in ((0.01, 0.0), (0.0, 0.01)):
+        points = Package("points", [Chiplet("a", position=(0, 0)), Chiplet("port", position=where)], joined)
+        with pytest.raises(TopologyError, match="'points' has no outlines"):
+            temperature(points, {})
 
 
 @pytest.mark.parametrize("cell", [0.0002, 0.0003])  # square cells, and some that are not

@@ -8,12 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seeds import examples
 
-from noptoolkit import Chiplet, Link, Package
+from noptoolkit import Chiplet, Link, Package, Switch
 from noptoolkit.errors import NopWarning, TopologyError, UnknownNameError
 from noptoolkit.formats import list_topologies, load_topology
+from noptoolkit.package import LinkKind
 from noptoolkit.physical import (
     MEASURES,
     TECHNOLOGIES,
+    Technology,
     area,
     beachfront,
     edge_use,
@@ -28,6 +30,7 @@ from noptoolkit.physical import (
     violations,
     wire_length,
 )
+from noptoolkit.physical.geometry import lengths_between
 from noptoolkit.topology import (
     BUILDERS,
     folded_torus,
@@ -72,6 +75,32 @@ def test_lengths() -> None:
         link_lengths(pair(20, 0), "diagonal")
 
 
+def test_links_at_corners_points_and_overlaps() -> None:
+    corner = link_ports(pair(20, 12))  # four half-widths and four half-heights: through the right side
+    assert corner.side.tolist() == [[0, 1]]
+    assert corner.point[0].round(9).tolist() == [[0.005, 0.003], [0.015, 0.009]]
+    point = pair(20, 9)
+    point = point.replace(nodes=[point.nodes[0], dataclasses.replace(point.nodes[1], size=None)])
+    assert link_ports(point).point[0].round(9).tolist() == [[0.005, 0.00225], [0.02, 0.009]]
+    assert link_lengths(point) == pytest.approx([0.015 + 0.00675])
+    assert link_lengths(pair(3, 0)) == pytest.approx([0.003])  # centres within the outlines: to each other's
+    assert link_lengths(pair(0, 0)) == pytest.approx([0])
+    with pytest.raises(ValueError, match="read-only"):
+        corner.point[0, 0] = 0.0
+
+
+def test_lengths_between_any_two() -> None:
+    """Right by 20 mm and up by 20 mm; between those two the line leaves through (17, 3) and (3, 17) mm."""
+    three = pair(20, 0)
+    third = dataclasses.replace(three.nodes[1], name="c", position=(0, 0.02))
+    apart = [[0, 10, 14], [10, 0, 28], [14, 28, 0]]
+    corner = three.replace(nodes=[*three.nodes, third], links=[*three.links, Link("a", "c", 1.0)])
+    assert lengths_between(corner) == pytest.approx(np.array(apart) * 1e-3)
+    short, long = Link("c", "a", 1.0, length="2 mm"), Link("c", "b", 1.0, length="50 mm")
+    joined = lengths_between(corner.replace(links=[*corner.links, short, long]))
+    assert joined == pytest.approx(np.array([[0, 10, 2], [10, 0, 28], [2, 28, 0]]) * 1e-3)
+
+
 def test_area() -> None:
     assert area(pair(20, 10)) == pytest.approx(0.03 * 0.016)
 
@@ -113,6 +142,59 @@ def test_rules() -> None:
     crowded = pair(1.5, 0).replace(nodes=small)
     assert "phy area" in {violation.rule for violation in violations(crowded, "rapidchiplet")}
     assert violations(stack_sram(mesh(2), capacity="1 MB", bandwidth="1 TB/s"), "ucie-2d") == ()
+
+
+def test_overlaps_by_hand() -> None:
+    assert violations(pair(10, 0), "ucie-2d") == violations(pair(0, 6), "ucie-2d") == ()  # they touch
+    (corner,) = violations(pair(8, 4), "ucie-2d")
+    assert (corner.needed, corner.available) == (pytest.approx(2e-3 * 2e-3), 0.0)
+    assert str(corner) == "overlap: a and b needs 4 mm2 of 0 mm2"
+    assert corner.excess == float("inf")
+    (below,) = violations(pair(-8, -4), "ucie-2d")
+    assert (below.thing, below.needed) == ("b and a", pytest.approx(4e-6))
+    inner = pair(1, 0.5)
+    inner = inner.replace(nodes=[inner.nodes[0], dataclasses.replace(inner.nodes[1], size=(2e-3, 1e-3))])
+    assert violations(inner, "wires-50um")[0].needed == pytest.approx(2e-6)
+    bonded = pair(8, 4)
+    assert violations(bonded.replace(links=[Link("b", "a", 1.0, kind=LinkKind.HYBRID_BOND)]), "ucie-2d") == ()
+
+
+def test_rules_at_their_limits() -> None:
+    """A side of 6 mm takes 6 x 224 GB/s, a link 25 mm, a reticle 26 mm x 33 mm, and PHYs half of a die."""
+    full = pair(20, 0).replace(links=[Link("a", "b", "672 GB/s")])
+    assert violations(full, "ucie-2d") == ()
+    over = pair(20, 0).replace(links=[Link("a", "b", "673 GB/s")])
+    assert [found.rule for found in violations(over, "ucie-2d")] == ["beachfront"] * 2
+    assert edge_use(pair(0, 20), "ucie-2d")["a", "top"] == pytest.approx((1e-3, 10e-3))
+    assert violations(pair(35, 0), "ucie-2d") == ()
+    assert [found.rule for found in violations(pair(35.01, 0), "ucie-2d")] == ["reach"]
+    assert violations(pair(25, 15, length=0.026), "ucie-2d")[0].needed == 0.026
+    for size, broken in (((26, 33), 0), ((33, 26), 0), ((26.1, 33), 1), ((33.1, 26), 1), ((27, 27), 1)):
+        alone = Package("p", [Chiplet("a", position=(0, 0), size=(size[0] / 1e3, size[1] / 1e3))], [])
+        found = violations(alone, "ucie-2d")
+        assert [one.rule for one in found] == ["reticle"] * broken
+    assert (found[0].needed, found[0].available) == (pytest.approx(729e-6), pytest.approx(858e-6))
+    half = Technology("half", 1e15, phy_area=30e-6)  # half of 10 mm x 6 mm
+    assert violations(pair(20, 0), half) == ()
+    more = violations(pair(20, 0), dataclasses.replace(half, phy_area=31e-6))
+    assert [(one.rule, one.thing, one.needed) for one in more] == [
+        ("phy area", "a", pytest.approx(31e-6)),
+        ("phy area", "b", pytest.approx(31e-6)),
+    ]
+    assert more[0].available == pytest.approx(30e-6)
+
+
+def test_points_have_no_edge() -> None:
+    for x, y, sides in ((20, 0, ("right", "left")), (0, 20, ("top", "bottom"))):
+        bare = pair(x, y)
+        bare = bare.replace(nodes=[dataclasses.replace(node, size=None) for node in bare.nodes])
+        assert edge_use(bare, "ucie-2d") == {
+            ("a", sides[0]): (pytest.approx(1e-3), 0.0),
+            ("b", sides[1]): (pytest.approx(1e-3), 0.0),
+        }
+        assert {(one.rule, one.excess) for one in violations(bare, "ucie-2d")} == {
+            ("beachfront", float("inf"))
+        }
 
 
 def test_presets_are_drawn_without_overlaps() -> None:
@@ -166,6 +248,20 @@ def test_normalise(by: str) -> None:
     totals = [MEASURES[by](package) for package in packages]
     assert totals == pytest.approx([totals[0]] * 3)
     assert {link.bandwidth for link in packages[1].links if link.kind == "memory"} == {256e9}
+
+
+def test_measures_by_hand() -> None:
+    """112 GB/s each way over 10 mm from a chiplet to a chiplet, half of it back from a switch, and a bond."""
+    nodes = [*pair(20, 0).nodes, Switch("s", position=(0, 0.02), size=(0.01, 0.006))]
+    links = [
+        Link("a", "b", "112 GB/s"),
+        Link("s", "a", "100 GB/s", reverse_bandwidth="50 GB/s"),
+        Link("b", "s", "1 TB/s", kind=LinkKind.SUBSTRATE),
+    ]
+    package = Package("p", nodes, links)
+    assert MEASURES["bandwidth"](package) == pytest.approx(374e9)
+    assert MEASURES["beachfront"](package) == pytest.approx(2 * 224e9 + 150e9)
+    assert MEASURES["wire"](package) == pytest.approx(224e9 * 0.010 + 150e9 * 0.014)
 
 
 def test_what_normalising_counts() -> None:
@@ -222,3 +318,8 @@ def test_unplaced_packages_are_named() -> None:
     with pytest.raises(TopologyError, match="place"):
         link_lengths(package)
     assert wire_length(place(package)) > 0
+    half = [Chiplet("a", position=(0, 0), size=(0.01, 0.01)), Chiplet("b", size=(0.01, 0.01))]
+    for ask in (area, package_cost):  # a carrier under half of the dies is none
+        for placed in (Package("half", half, package.links), Package("none", half[1:], [])):
+            with pytest.raises(TopologyError, match="'b' has no position; give position=, or place"):
+                ask(placed)

@@ -5,9 +5,11 @@ import dataclasses
 import networkx as nx
 import pytest
 
+from noptoolkit import Chiplet, Link, Package
 from noptoolkit.errors import UnknownNameError
 from noptoolkit.formats import load_topology
-from noptoolkit.physical import TECHNOLOGIES, link_power, measured_links, profile
+from noptoolkit.physical import TECHNOLOGIES, Violation, link_power, measured_links, package_cost, profile
+from noptoolkit.physical.profiles import Entry, Profile
 from noptoolkit.structure.profile import edge_connectivity
 from noptoolkit.topology import BUILDERS, mesh, nop_tree, torus
 
@@ -30,6 +32,53 @@ def test_every_family(name: str) -> None:
         weight = simple.get_edge_data(a, b, {"weight": 0})["weight"] + 1
         simple.add_edge(a, b, weight=weight)
     assert edge_connectivity(package) == nx.stoer_wagner(simple)[0]
+
+
+def test_two_dies_by_hand() -> None:
+    """Dies of 10 mm x 6 mm, 10 mm apart, joined by 112 GB/s each way at 0.6 pJ/bit and 224 GB/s per mm."""
+    nodes = [Chiplet(name, position=(x, 0), size=(0.01, 0.006)) for name, x in (("a", 0), ("b", 0.02))]
+    found = profile(Package("pair", nodes, [Link("a", "b", "112 GB/s", latency="3 ns")]))
+    expected = {
+        "chiplets": 2, "switches": 0, "links": 1, "bandwidth": 224e9, "least degree": 1, "greatest degree": 1,
+        "diameter": 1, "mean hops": 1, "path diversity": 1, "connectivity": 1, "spectral gap": 2,
+        "bisection": 112e9, "latency": 3e-9, "greatest latency": 3e-9, "wire length": 0.01,
+        "longest link": 0.01, "area": 0.03 * 0.006, "beachfront": 2e-3, "fullest edge": 1 / 6,
+        "link power": 8 * 224e9 * 0.6e-12, "assembly yield": 0.99**2,
+    }  # fmt: skip
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert set(found.entries) == {*expected, "cost"}
+    assert found.entries["bisection"].meaning == "between halves of the chiplets, exact"
+    assert any(line.startswith("bisection: proof by ") for line in found.notes())
+    assert found["cost"] == package_cost(found.package).total
+
+
+def test_a_die_alone() -> None:
+    found = profile(Package("die", [Chiplet("a", position=(0, 0), size=(0.01, 0.006))], []))
+    names = ("links", "wire length", "longest link", "beachfront", "fullest edge", "link power")
+    assert {found[name] for name in names} == {0}
+    assert not {"bisection", "latency"} & set(found.entries)
+
+
+def test_numbers_are_shown_whole_or_to_four_digits() -> None:
+    shown = [
+        (12345.0, "", "12345"),
+        (8 / 3, "", "2.667"),
+        (6, "", "6"),
+        (0.001, "m", "1 mm"),
+        (2e-4, "m2", "200 mm2"),
+    ]
+    for value, unit, text in shown:
+        assert Entry(value, unit, "").text() == text
+
+
+def test_the_worst_of_each_rule_is_named() -> None:
+    far = [
+        Violation("reach", f"link {name}", length, 0.025, "m") for name, length in (("x", 0.03), ("y", 0.05))
+    ]
+    for broken in (far, far[::-1]):
+        notes = Profile(mesh(2), TECHNOLOGIES["ucie-2d"], {}, tuple(broken), ("a remark",)).notes()
+        assert notes[0] == "not buildable with ucie-2d: 2 x reach, the worst: " + str(far[1])
+        assert notes[1:] == ["a remark", f"ucie-2d: {TECHNOLOGIES['ucie-2d'].source}"]
 
 
 def test_notes_say_what_cannot_be_built() -> None:
