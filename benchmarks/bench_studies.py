@@ -7,8 +7,7 @@
   against separate calls of ``run()`` of which the same metrics are read: dispatch + combine, C_T, structure.
   Nothing is shared between the calls; they are timed on a sample of the points, and the ratio is that of the
   mean call to the mean point of the whole sweep.
-* ``step``: the same with the step's time under shortest paths, without the bound over all routings; every
-  tenth point, so that the layouts weigh ten times as much as in the whole sweep.
+* ``step``: the same with the step's time under shortest paths, without the bound over all routings.
 * ``overhead``: CPU time of a sweep of structural metrics beyond that of evaluating its points.
 * ``jobs``: one process against two, wall and CPU time; the ratio of wall times says little where the cores
   are busy with other work.
@@ -78,9 +77,9 @@ def fresh(point: dict[str, Any], names: list[str]) -> float:
     return cpu() - begin
 
 
-def against_single_runs(names: list[str], least: float, every: int = 1) -> None:
-    """Print the mean time of a single run over that of a point of the sweep, of every so manieth point."""
-    points = list(SPACE)[::every]
+def against_single_runs(names: list[str], least: float) -> None:
+    """Print the mean time of a single run over that of a point of the sweep."""
+    points = list(SPACE)
     chosen = random.Random(1).sample(points, SAMPLE)
     fresh(chosen[0], names)  # compiles
     single = [fresh(point, names) for point in chosen]
@@ -120,7 +119,7 @@ def overhead() -> None:
 JOBS = """
 import sys
 from noptoolkit.studies import Points, Range, Space, sweep_all
-space = Space({"package": "mozart-nop-tree", "params.link_bandwidth": Range("64 GB/s", "512 GB/s", count=24),
+space = Space({"package": "mozart-nop-tree", "params.link_bandwidth": Range("64 GB/s", "512 GB/s", count=160),
                "workload": "olmoe-1b-7b", "allocator": "contiguous", "routing": "shortest"})
 rows = sweep_all(space, ["step"], jobs=int(sys.argv[1]))
 assert not any(row.error for row in rows)
@@ -130,7 +129,7 @@ assert not any(row.error for row in rows)
 def jobs() -> None:
     """Print wall and CPU times of one process and of two."""
     found = {}
-    subprocess.run([sys.executable, "-c", JOBS.replace("count=24", "count=2"), "1"], check=True)  # compiles
+    subprocess.run([sys.executable, "-c", JOBS.replace("count=160", "count=2"), "1"], check=True)  # compiles
     for count in (1, 2):
         begin, spent = time.perf_counter(), cpu()
         subprocess.run([sys.executable, "-c", JOBS, str(count)], check=True)
@@ -244,7 +243,7 @@ def rapidchiplet(folder: str) -> None:
 
 CHOSEN = {
     "sharing": lambda: against_single_runs(STRUCTURE, 20.0),
-    "step": lambda: against_single_runs(["step"], 10.0, every=10),
+    "step": lambda: against_single_runs(["step"], 10.0),
     "overhead": overhead,
     "jobs": jobs,
     "store": store,
