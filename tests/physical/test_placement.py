@@ -8,6 +8,7 @@ import pytest
 
 from noptoolkit import Chiplet, Link, Package
 from noptoolkit.errors import TopologyError
+from noptoolkit.package import Role
 from noptoolkit.physical import place
 from noptoolkit.topology import random_regular
 
@@ -57,19 +58,35 @@ def test_cells_are_as_large_as_the_largest_die() -> None:
     assert place(package, default_size="20 mm").nodes[1].size == (0.02, 0.02)
 
 
+def round_m(links: str) -> dict[str, tuple[float, float]]:
+    """Return the angle in degrees, and the distance in diagonals of a cell, of dies placed round die m."""
+    package = dies(links, 10, 6)
+    roles: dict[str, Role] = dict.fromkeys(package.index, "expert") | {"m": "attention"}
+    nodes = [Chiplet(node.name, role=roles[node.name], size=node.size) for node in package.nodes]
+    spread = dict(zip(package.index, at(place(package.replace(nodes=nodes), "radial")), strict=True))
+    assert spread.pop("m") == (0, 0)
+    return {
+        name: (math.degrees(math.atan2(y, x)) % 360, math.hypot(x, y) / math.hypot(11, 7))
+        for name, (x, y) in spread.items()
+    }
+
+
 def test_circles() -> None:
     """The side of a branch is as wide as its leaves; circles are a cell's diagonal apart."""
-    apart = math.hypot(11, 7)
+    found = round_m("mn ma ab ac ad")  # a has most links, but m is the attention chiplet
+    by_hand = {"n": (45, 1), "a": (225, 1), "b": (135, 2), "c": (225, 2), "d": (315, 2)}
+    assert {name: found[name] for name in by_hand} == {
+        name: pytest.approx(spot, abs=1e-5) for name, spot in by_hand.items()
+    }
     assert at(place(dies("ab ac bd be bf", 10, 6), "radial"))[1] == (0, 0)  # b has the most links
-    hub = dies("mn ma ab ac ad", 10, 6)
-    nodes = [Chiplet(n.name, role="attention" if n.name == "m" else "expert", size=n.size) for n in hub.nodes]  # type: ignore[union-attr]
-    spread = dict(zip(hub.index, at(place(hub.replace(nodes=nodes), "radial")), strict=True))
-    degrees = {"n": (45, 1), "a": (225, 1), "b": (135, 2), "c": (225, 2), "d": (315, 2)}
-    assert spread["m"] == (0, 0)
-    for name, (angle, circle) in degrees.items():
-        x, y = spread[name]
-        assert math.hypot(x, y) == pytest.approx(circle * apart, abs=1e-5)
-        assert math.degrees(math.atan2(y, x)) % 360 == pytest.approx(angle, abs=1e-4)
+
+
+def test_the_first_and_the_last_of_a_circle_are_apart() -> None:
+    """Between branches of one, six and one leaf: 22.5, 180 and 337.5 degrees, the first and last 45 apart."""
+    found = round_m("ma mb mc bd be bf bg bh bi")
+    radius = 0.5 / math.sin(math.radians(22.5))
+    for name, angle in (("a", 22.5), ("b", 180), ("c", 337.5)):
+        assert found[name] == pytest.approx((angle, radius), abs=1e-5)
 
 
 def test_a_circle_holds_its_dies() -> None:

@@ -91,9 +91,9 @@ def test_a_byte_on_two_levels() -> None:
     package = Package("two nodes", nodes, links)
     times = GroupTimes(package)
     found = times.interval(Family("all-to-all", 8, 1))
-    assert found.joules == pytest.approx(8 * 2 * (3 / 8 * 1e-12 + 4 / 8 * 10e-12))
+    assert found.joules == pytest.approx(8 * 2 * (3 / 8 * 1e-12 + 4 / 8 * 10e-12), rel=1e-9, abs=0)
     inside = times.interval(Family("all-gather", 4, 1))  # 3 bytes a member, 1/9 of them by the cards
-    assert inside.joules == pytest.approx(8 * 2 * 3 * (8 / 9 * 1e-12 + 1 / 9 * 10e-12))
+    assert inside.joules == pytest.approx(8 * 2 * 3 * (8 / 9 * 1e-12 + 1 / 9 * 10e-12), rel=1e-9, abs=0)
 
 
 def test_stages_share_the_messages_of_a_layer() -> None:
