@@ -25,7 +25,7 @@ def mend_source_page(app: Sphinx, page: str, template: str, context: dict[str, A
         body = BACK.sub(
             lambda match: f'href="{match[1]}#{documented_at(match[2], match[3])}"', context["body"]
         )
-        context["body"] = re.sub(r'<li><a href="builtins.html">.*?</li>', "", body)
+        context["body"] = re.sub(r'<li><a href="(?!noptoolkit)[^"]*">.*?</li>', "", body)  # builtins, time
 
 
 def documented_at(page: str, anchor: str) -> str:
@@ -33,7 +33,11 @@ def documented_at(page: str, anchor: str) -> str:
 
     >>> documented_at("noptoolkit.formats.Conversion", "noptoolkit.Conversion.cells")
     'noptoolkit.formats.Conversion.cells'
+    >>> documented_at("noptoolkit.search.search", "noptoolkit.search.search")
+    'noptoolkit.search.search'
     """
+    if anchor == page or anchor.startswith(f"{page}."):
+        return anchor
     last = page.rpartition(".")[2]
     return page + anchor.partition(f".{last}")[2]
 
