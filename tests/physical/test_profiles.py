@@ -59,6 +59,21 @@ def test_a_die_alone() -> None:
     assert not {"bisection", "latency"} & set(found.entries)
 
 
+def test_what_is_missing_is_said() -> None:
+    nodes = [
+        Chiplet("a", position=(0, 0), size=(0.5, 0.5)),
+        Chiplet("b", position=(0.3, 0), size=(0.01, 0.01)),
+    ]
+    slab = Package("slab", nodes, [Link("a", "b", 1e9)])
+    found = profile(slab, "wires-50um")
+    assert not {"cost", "assembly yield", "link power"} & set(found.entries)
+    for said in (
+        "no cost: package 'slab': a die of 500 mm x 500 mm does not fit",
+        "no link power: wires-50um",
+    ):
+        assert sum(line.startswith(said) for line in found.notes()) == 1
+
+
 def test_numbers_are_shown_whole_or_to_four_digits() -> None:
     shown = [
         (12345.0, "", "12345"),
