@@ -74,6 +74,15 @@ def test_what_is_missing_is_said() -> None:
         assert sum(line.startswith(said) for line in found.notes()) == 1
 
 
+def test_dies_without_outlines_have_no_edge_to_fill() -> None:
+    points = Package(
+        "points", [Chiplet(n, position=(x, 0)) for n, x in (("a", 0), ("b", 0.01))], [Link("a", "b", 1e9)]
+    )
+    found = profile(points)
+    assert (found["wire length"], found["fullest edge"]) == (0.01, 0)
+    assert any(line.startswith("no cost: package 'points': 'a' has no size") for line in found.notes())
+
+
 def test_numbers_are_shown_whole_or_to_four_digits() -> None:
     shown = [
         (12345.0, "", "12345"),
