@@ -27,7 +27,7 @@ def search(
     store: Annotated[
         Path | None, typer.Option("--store", help="File with the best so far: run again to go on from it.")
     ] = None,
-    solves: Annotated[int | None, typer.Option(help="Packages that may be solved.", min=1)] = None,
+    solves: Annotated[int | None, typer.Option(help="Packages that each walk may solve.", min=1)] = None,
     screens: Annotated[int | None, typer.Option(help="Graphs that may be screened.", min=0)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the search.")] = None,
     as_json: AsJson = False,

@@ -175,7 +175,8 @@ class PlanStep(Reported):
             talk = sum(value for name, value in parts.items() if name != "compute")
             exposed = min(max(self.run.exposed, 0.0), talk)
             parts = {"compute": compute, "exposed communication": exposed}
-        parts["bubble"] = max(self.makespan - sum(parts.values()), 0.0)
+        left = self.makespan - sum(parts.values())
+        parts["bubble"] = left if left > 1e-12 * self.makespan else 0.0  # what rounding leaves is none
         parts["exposed gradients"] = self.exposed_gradients
         parts["update"] = self.costs.update
         return parts

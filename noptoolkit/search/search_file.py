@@ -136,6 +136,11 @@ def load_search(path: str | Path) -> SearchFile:
     faults += [
         f"[objective] has no {key}" for key in ("metric", "workload") if objective and key not in objective
     ]
+    faults += [
+        f"[search] {key} {value!r} must be {least} or more"
+        for key, least in (("solves", 1), ("screens", 0))
+        if isinstance(value := parts["search"].get(key, least), int) and value < least
+    ]
     raise_collected(FormatError, f"{place}: no search", faults)
     try:
         within = _class(dict(parts["class"]))

@@ -76,7 +76,8 @@ def search(
         Traffic to be fast; several, one after the other; or any function of a package whose value is to be
         small, such as `noptoolkit.studies.metric_figure`. There is no bound over the class for the last.
     solves
-        Packages that may be solved. A class with fewer is enumerated.
+        Packages that each walk may solve, starts and the last check not counted: what is said to be solved
+        may be some times as many. A class with fewer is enumerated.
     screens
         Graphs that may be screened by compiled code, where links for one demand are all that is searched.
     rng

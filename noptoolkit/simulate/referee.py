@@ -97,7 +97,7 @@ class Check(Reported):
         if more < WASTE:
             return []
         flit = format_quantity(self.run.flit_bytes, "B")
-        return [f"each message takes whole flits of {flit}: {more:.0%} more bytes; a smaller flit helps"]
+        return [f"each message takes whole flits of {flit}: {more:.0%} more bytes"]
 
     def __repr__(self) -> str:
         return (

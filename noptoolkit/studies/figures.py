@@ -22,6 +22,7 @@ from noptoolkit.studies.quantities import as_number
 from noptoolkit.studies.space import Space
 from noptoolkit.studies.sweeping import Row, metrics_of
 from noptoolkit.studies.verifying import verify_row
+from noptoolkit.tables import Missing
 from noptoolkit.workload import Workload
 
 __all__ = ["MetricFigure", "metric_figure"]
@@ -76,7 +77,9 @@ class MetricFigure:
             raise NopError(found.error)
         number = as_number(found.values[self.name])
         if number is None or not math.isfinite(number):
-            raise NopError(f"{self.title}: {found.values[self.name]} is no number to be made small or large")
+            said = found.values[self.name]
+            why = said.reason if isinstance(said, Missing) else said
+            raise NopError(f"{self.title}: {why!r} is no number to be made small or large")
         return self.sign * number
 
     def check(self, package: Package, value: float) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from typing import Any
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import FormatError, UnknownNameError
-from noptoolkit.studies.quantities import as_number
+from noptoolkit.metrics import METRICS
+from noptoolkit.studies.quantities import as_number, base_unit
 
 __all__ = ["Filter", "filter_of"]
 
@@ -82,7 +83,7 @@ def filter_of(text: str, names: Iterable[str], where: str = "in the study") -> F
     Raises
     ------
     FormatError
-        If it is none.
+        If it is none, or its value is of another unit than the metric.
     UnknownNameError
         If the name is not known, with the nearest one.
     """
@@ -93,4 +94,7 @@ def filter_of(text: str, names: Iterable[str], where: str = "in the study") -> F
     if name not in set(names):
         raise UnknownNameError(f"no parameter or metric {name!r} {where}; {did_you_mean(name, names)}")
     number = as_number({"true": True, "false": False}.get(value, value))
+    unit = METRICS[name].unit if name in METRICS else ""
+    if unit and (number is None or base_unit(value) not in ("", unit)):
+        raise FormatError(f"filter {text!r}: {name} is in {unit}, which {value!r} is not")
     return Filter(text, name, sign, value if number is None or name == "status" else number)

@@ -179,6 +179,8 @@ def main(words: Sequence[str] | None = None) -> int:
     for name in names:
         if name not in DUELS:
             parser.error(f"no comparison named {name!r}; known: {', '.join(DUELS)}")
+    if given.cases < 1:
+        parser.error(f"--cases {given.cases}: give a whole number above 0")
     print(HEAD)
     found = False
     for name in names:

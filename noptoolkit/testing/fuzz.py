@@ -243,6 +243,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", type=int, help="number of the one case to run")
     parser.add_argument("--keep", type=Path, help="folder for the files of findings")
     given = parser.parse_args(words)
+    if given.cases < 1:
+        parser.error(f"--cases {given.cases}: give a whole number above 0")
     formats = list(TARGETS) if given.format == ["all"] else given.format
     for name in formats:
         if name not in TARGETS:

@@ -108,6 +108,9 @@ def test_results_judge_points(study: Path, capsys: pytest.CaptureFixture[str], t
     assert [row["links"] for row in json.loads(capsys.readouterr().out)["rows"]] == [6, 4]
     assert command("results", store, "--best", "links", "--where", "links < 3") == 1
     assert "met by 0 of 3, nearest 4" in capsys.readouterr().err
+    for unit in ("1 ms", "1 kg", "much"):
+        assert command("results", store, "--where", f"total_bandwidth > {unit}") == 1
+        assert f"total_bandwidth is in B/s, which '{unit}' is not" in capsys.readouterr().err
     assert command("results", store, "--why", keys[0], keys[2], "--metric", "links") == 0
     shown = capsys.readouterr().out
     assert "1 input differs" in shown
