@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isclose
 from typing import Literal
 
 from noptoolkit.bounds import TopologyBound, TopologyClass
@@ -11,7 +12,7 @@ from noptoolkit.flow import FlowResult
 from noptoolkit.package import Package
 from noptoolkit.search.graphs import Edges
 from noptoolkit.search.objective import Figure
-from noptoolkit.search.structure import Structure, broken_rules, keeps_rules
+from noptoolkit.search.structure import Structure, broken_rules, build, keeps_rules
 from noptoolkit.tables import Column, Missing, Table, value_text
 
 __all__ = ["SearchResult"]
@@ -152,20 +153,30 @@ class SearchResult:
     def verify(self) -> bool:
         """Check flows, bounds and the rules of the class by code that shares nothing with the search.
 
+        True if all was checked. Assumed: that flows and bounds are of the traffic searched for, and bounds of
+        this class.
+
         Raises
         ------
         NopError
             If one does not hold.
         """
-        for flow in self.flows:
-            flow.verify()
+        checked = [bool(flow.verify()) for flow in self.flows]
         for bound in self.bounds:
             bound.verify()
         if not self.flows:
             self.figure.check(self.package, self.cost)
         faults = []
-        if self.within.links != "split" and not keeps_rules(self.within, self.structure):
-            faults.append("its links break a rule of the class")
+        if self.flows and not isclose(self.cost, sum(flow.time for flow in self.flows), rel_tol=1e-9):
+            faults.append("its cost is not what its flows take")
+        same = self.package.digest()
+        if any(flow.package.digest() != same for flow in self.flows):
+            faults.append("a flow is of another package")
+        if self.within.links != "split":
+            if not keeps_rules(self.within, self.structure):
+                faults.append("its links break a rule of the class")
+            elif build(self.within, self.structure, self.package.name).digest() != same:
+                faults.append("its package is not that of its structure")
         faults += broken_rules(self.within, self.package)
         raise_collected(RoutingError, f"{self!r} does not hold", faults)
-        return True
+        return all(checked)

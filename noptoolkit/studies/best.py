@@ -108,7 +108,7 @@ def best_points(study: Study, goal: str, limits: str | Sequence[str] = ()) -> Be
     """
     chosen = goal_of(goal, study.known)
     texts = [limits] if isinstance(limits, str) else list(limits)
-    asked = tuple(filter_of(text, study.known) for text in texts)
+    asked = tuple(filter_of(text, study.units) for text in texts)
     costs = np.array([chosen.cost({**row.point, **row.values}) for row in study.rows])
     usable = np.isfinite(costs) & np.array([not row.error for row in study.rows], bool)
     if not usable.any():

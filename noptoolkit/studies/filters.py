@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import FormatError, UnknownNameError
-from noptoolkit.metrics import METRICS
 from noptoolkit.studies.quantities import as_number, base_unit
 
 __all__ = ["Filter", "filter_of"]
@@ -57,7 +56,8 @@ class Filter:
 
         Examples
         --------
-        >>> filter_of("step <= 10 ms", ["step"]).excess(0.012), filter_of("links >= 4", ["links"]).excess(6)
+        >>> units = {"step": "s", "links": ""}
+        >>> filter_of("step <= 10 ms", units).excess(0.012), filter_of("links >= 4", units).excess(6)
         (0.002, -2.0)
         """
         number = as_number(value)
@@ -68,15 +68,15 @@ class Filter:
         return self.value - number if self.sign in (">", ">=") else abs(number - self.value)
 
 
-def filter_of(text: str, names: Iterable[str], where: str = "in the study") -> Filter:
+def filter_of(text: str, units: Mapping[str, str], where: str = "in the study") -> Filter:
     """Return the comparison that a text is.
 
     Parameters
     ----------
     text
         Such as ``"params.link_bandwidth >= 128 GB/s"``.
-    names
-        Parameters and metrics that there are.
+    units
+        Base unit of each metric; empty for pure numbers, text, and parameters, whose values bring their own.
     where
         Where they are, for the message.
 
@@ -91,10 +91,10 @@ def filter_of(text: str, names: Iterable[str], where: str = "in the study") -> F
     if found is None:
         raise FormatError(f"filter {text!r} cannot be read; write it like 'step < 10 ms'")
     name, sign, value = found[1], {"==": "="}.get(found[2], found[2]), found[3].strip("'\"")
-    if name not in set(names):
-        raise UnknownNameError(f"no parameter or metric {name!r} {where}; {did_you_mean(name, names)}")
+    if name not in units:
+        raise UnknownNameError(f"no parameter or metric {name!r} {where}; {did_you_mean(name, units)}")
     number = as_number({"true": True, "false": False}.get(value, value))
-    unit = METRICS[name].unit if name in METRICS else ""
+    unit = units[name]
     if unit and (number is None or base_unit(value) not in ("", unit)):
         raise FormatError(f"filter {text!r}: {name} is in {unit}, which {value!r} is not")
     return Filter(text, name, sign, value if number is None or name == "status" else number)

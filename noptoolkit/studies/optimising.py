@@ -320,7 +320,8 @@ def _wanted(
     known |= {name: about_metric(metric) for name, metric in every.items()}
     texts = [one if isinstance(one, str) else one.key for one in objective]
     goals = goals_of(texts, known)
-    filters = tuple(filter_of(text, known, "of the space or the toolkit") for text in limits)
+    units = {name: about.unit for name, about in known.items()}
+    filters = tuple(filter_of(text, units, "of the space or the toolkit") for text in limits)
     names = [goal.name for goal in goals] + [limit.name for limit in filters]
     named = [every[name] if name in own else name for name in dict.fromkeys(names) if name in every]
     found = metrics_of([*named, *metrics]) if named or metrics else {}

@@ -69,9 +69,10 @@ def study_table(
     name = study_name(store, study)
     names = _names(store, name)
     metrics = store.metrics()
+    units = {key: metrics[key][1] if table == "results" else "" for key, table in names.items()}
     conditions, values = ["points.study = ?"], [name]
     for text in where:
-        clause, more = _filter(text, names)
+        clause, more = _filter(text, names, units)
         conditions.append(clause)
         values += more
     order, join, joined = "position", "", list[Any]()
@@ -248,9 +249,9 @@ def _names(store: Store, study: str) -> dict[str, str]:
     return found | {name: "results" for (name,) in rows}
 
 
-def _filter(text: str, names: dict[str, str]) -> tuple[str, list[Any]]:
+def _filter(text: str, names: dict[str, str], units: dict[str, str]) -> tuple[str, list[Any]]:
     """Return a comparison in the words of the database, and what it compares with."""
-    found = filter_of(text, names)
+    found = filter_of(text, units)
     source, sign = names[found.name], found.sign
     if source == "status":
         return f"coalesce(evaluations.status, 'not yet') {sign} ?", [found.value]

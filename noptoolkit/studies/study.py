@@ -103,6 +103,11 @@ class Study:
         """Parameters and metrics by name."""
         return {**self.parameters, **self.metrics}
 
+    @property
+    def units(self) -> dict[str, str]:
+        """Base unit of each metric; empty for parameters, whose values bring their own."""
+        return dict.fromkeys(self.parameters, "") | {name: one.unit for name, one in self.metrics.items()}
+
     @cached_property
     def varying(self) -> tuple[str, ...]:
         """Parameters that have more than one value."""
@@ -223,7 +228,7 @@ def read_study(store: Store | str | Path, name: str | None = None, *, where: Seq
     study = Study(chosen, tuple(rows), about)
     statuses = {row[0]: row[5] for row in held}
     for text in where:
-        chosen_filter = filter_of(text, {"status": None, **study.known})
+        chosen_filter = filter_of(text, {"status": "", **study.units})
         kept = tuple(
             row
             for row in study.rows

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 import noptoolkit as nop
 from noptoolkit.bounds import TopologyClass, class_bound, class_like, design_bound, grid_class
 from noptoolkit.cli.application import app
-from noptoolkit.errors import FormatError, NopError, TopologyError
+from noptoolkit.errors import FormatError, NopError, RoutingError, TopologyError
 from noptoolkit.search import load_search, search
 from noptoolkit.search.moves import moved, random_structure
 from noptoolkit.search.structure import build, keeps_rules
@@ -187,3 +187,17 @@ def test_the_command_for_a_package_and_a_metric(tmp_path, monkeypatch):
         given.write_text(text)
         with pytest.raises(FormatError, match=words):
             load_search(given)
+
+
+def test_a_result_that_is_wrong_in_one_way_is_seen():
+    within = grid_class(2, 2, ports=2, bandwidth="1 GB/s", links="single")
+    found = search(within, nop.traffic.all_to_all(mesh(2), "1 GB"), solves=50)
+    assert found.verify()
+    shorter = dataclasses.replace(found.structure, edges=found.edges[:-1])
+    for wrong, said in (
+        ({"cost": found.cost / 2}, "cost is not what its flows take"),
+        ({"structure": shorter}, "not that of its structure"),
+        ({"package": build(within, shorter, "chain")}, "a flow is of another package"),
+    ):
+        with pytest.raises(RoutingError, match=said):
+            dataclasses.replace(found, **wrong).verify()

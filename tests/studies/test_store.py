@@ -21,6 +21,7 @@ from noptoolkit.studies import (
     study_table,
 )
 from noptoolkit.studies.evaluation import Evaluation
+from noptoolkit.studies.filters import filter_of
 from noptoolkit.studies.schema import VERSION
 from noptoolkit.tables import Missing
 
@@ -88,8 +89,12 @@ def test_wrong_filters_get_the_nearest_name() -> None:
             study_table(store, sort="link")
         with pytest.raises(FormatError, match="write it like"):
             study_table(store, where=["step; DROP TABLE points"])
+        with pytest.raises(FormatError, match="step is in s, which '1 kg' is not"):
+            study_table(store, where=["step < 1 kg"])
         with pytest.raises(UnknownNameError, match="no study 'studi'"):
             study_table(store, "studi")
+    with pytest.raises(FormatError, match="mine is in B/s, which '1 ms' is not"):
+        filter_of("mine > 1 ms", {"mine": "B/s"})  # a metric of one's own
 
 
 def test_tables_leave_as_csv_json_and_frames(tmp_path: Path) -> None:
