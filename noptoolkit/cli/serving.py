@@ -99,7 +99,7 @@ def serve(
     if rate is None and not (output is None and chunk is None):
         raise typer.BadParameter("--output and --chunk are of a stream of requests", param_hint="--rate")
     if not proposed and acceptance is not None:
-        raise typer.BadParameter("--acceptance is of proposed tokens", param_hint="--proposed")
+        raise typer.BadParameter("of proposed tokens; give --proposed too", param_hint="--acceptance")
     checked_report(report)
     package, workload = load_topology(topology), workload_of(on, settings)
     length = context if prompt is None else prompt

@@ -88,6 +88,13 @@ def simulate(
     asked = [rate is not None, sweep, saturate, on is not None]
     if sum(asked) != 1:
         raise typer.BadParameter("give one of --rate, --sweep, --saturation or --on", param_hint="--rate")
+    for option, given, needed, useful in (
+        ("--allocator", allocator, "--on", on is not None),
+        ("--allocation", allocation, "--on", on is not None),
+        ("--threads", threads, "--sweep", sweep),
+    ):
+        if given is not None and not useful:
+            raise typer.BadParameter(f"it only counts with {needed}", param_hint=option)
     folder = None if out is None else made_folder(out)
     found: list[Table] = []
     written: list[str] = []

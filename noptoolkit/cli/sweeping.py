@@ -11,6 +11,7 @@ import typer
 from noptoolkit import studies
 from noptoolkit.cli.options import MetricNames
 from noptoolkit.cli.screen import AsJson, errors, note, print_json, progress, show
+from noptoolkit.errors import NopError
 
 __all__ = ["Jobs", "Most", "Scheduler", "StoreFile", "StudyFile", "bar", "sweep"]
 
@@ -74,9 +75,11 @@ def sweep(
         found = studies.study_table(kept, read.name, most=most or None)
     if as_json:
         print_json(found.as_json())
-        return
-    show(found)
-    note(f"{', '.join(f'{count:,} {what}' for what, count in outcome.items())}; in {file}")
+    else:
+        show(found)
+        note(f"{', '.join(f'{count:,} {what}' for what, count in outcome.items())}; in {file}")
+    if set(outcome) == {"failed"}:
+        raise NopError(f"{study}: every point failed; what went wrong stands beside each, and in {file}")
 
 
 def bar(line: str) -> str:

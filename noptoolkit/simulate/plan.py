@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from noptoolkit._arrays import Bits, Bools, Floats, Ints
-from noptoolkit.errors import RoutingError
+from noptoolkit._names import did_you_mean
+from noptoolkit.errors import RoutingError, UnknownNameError
 from noptoolkit.network import Sharing, flow_network
 from noptoolkit.package import Package
 from noptoolkit.routing.dimension_order_routing import dimension_order
@@ -19,7 +20,7 @@ from noptoolkit.routing.forwarding import ForwardingRule, climb_then_descend, sp
 from noptoolkit.routing.given_paths import path_walker
 from noptoolkit.routing.lattice import find_grid
 from noptoolkit.routing.method import RoutingMethod
-from noptoolkit.routing.rules import Routing, method_of
+from noptoolkit.routing.rules import ROUTINGS, Routing, method_of
 from noptoolkit.simulate import columns as c
 from noptoolkit.simulate.classes import Classes, classes_for, dateline_ties, escape_cycle
 from noptoolkit.simulate.planes import planes_of
@@ -109,6 +110,10 @@ def plan_of(
     RoutingError
         If the routing can deadlock and there are too few VCs, or does not apply to the package.
     """
+    if isinstance(routing, str) and routing not in (*ROUTINGS, "adaptive"):
+        raise UnknownNameError(
+            f"no routing named {routing!r}; {did_you_mean(routing, (*ROUTINGS, 'adaptive'))}"
+        )
     method = None if routing == "adaptive" else method_of(routing)
     sharing: Sharing = getattr(method, "sharing", "by bandwidth")
     ports = ports_of(flow_network(package), router, endpoints, sharing)
@@ -122,9 +127,10 @@ def plan_of(
         return _along_paths(ports, method, (source, to), trees, decide)
     rule = split_equally if method.relayed else method.forward
     if rule is None:
+        fixed = [name for name, known in ROUTINGS.items() if known.forward is not None or known.relayed]
         raise RoutingError(
-            f"routing {method.name!r} depends on the traffic: pass congestion(...).forwarding() of that "
-            "traffic"
+            f"routing {method.name!r} depends on the traffic; a router can follow {', '.join(fixed)} or "
+            "adaptive, or in Python congestion(...).forwarding() of that traffic"
         )
     options = options_of(ports, rule)
     if method.relayed:

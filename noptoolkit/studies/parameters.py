@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from noptoolkit import physical
 from noptoolkit._digests import digest
 from noptoolkit._names import did_you_mean, resolve
-from noptoolkit.allocation import Allocation
+from noptoolkit.allocation import ALLOCATORS, Allocation
+from noptoolkit.allocation.allocating import objective_of
 from noptoolkit.errors import FormatError, NopError, TopologyError, UnknownNameError, raise_collected
 from noptoolkit.formats import load_topology, load_workload
 from noptoolkit.formats.files import find, parse_toml, read_text
@@ -24,6 +25,7 @@ from noptoolkit.plans import ParallelPlan
 from noptoolkit.plans.plan_names import plan_of
 from noptoolkit.stages import Run
 from noptoolkit.step import POLICIES, Policy
+from noptoolkit.step.routing_choice import check_routing
 from noptoolkit.studies.memory import Memory
 from noptoolkit.studies.space import Point, Points, Space
 from noptoolkit.topology import BUILDERS
@@ -60,16 +62,23 @@ PARAMETERS: dict[str, str] = {
 """What each parameter means; a star stands for any name."""
 
 OPTIONS = ("allocator", "objective", "degree", "routing", "tol")
+NAMED: dict[str, Callable[[Any], object]] = {
+    "allocator": lambda value: resolve(value, ALLOCATORS, "allocator"),
+    "objective": lambda value: objective_of(value, "auto"),
+    "routing": check_routing,
+    "policy": lambda value: resolve(value, POLICIES, "policy"),
+}
+"""What raises where a value is a name that nothing has."""
 OF_POLICY = ("prefetch", "micro_batches", "contention", "chunks", "rounds")
 
 
 def check_parameters(space: Space | Points) -> None:
-    """Raise if a parameter is not known, or a point would lack a package or a workload.
+    """Raise if a parameter or a name is not known, or a point would lack a package or a workload.
 
     Raises
     ------
     UnknownNameError
-        With the nearest name.
+        With the nearest name, for a parameter, or an allocator, objective, routing or policy.
     NopError
         If both or none of ``package`` and ``builder`` are given, or no workload.
     """
@@ -93,6 +102,10 @@ def check_parameters(space: Space | Points) -> None:
         if name.startswith("workload."):
             continue  # its own message has the nearest field, see `_workload`
         raise UnknownNameError(f"no parameter {name!r}; {did_you_mean(name, sorted(known))}")
+    for name, axis in space.parameters:
+        if name in NAMED:
+            for value in getattr(axis, "values", (axis,)):
+                NAMED[name](value)
     first = space.example()
     fields = _below(first, "workload.")
     if fields:

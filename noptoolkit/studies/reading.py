@@ -198,14 +198,15 @@ def export_table(table: Table, path: str | Path) -> None:
 def study_name(store: Store, name: str | None) -> str:
     """Return the name of a study that is stored; the only one where ``None``."""
     known = store.studies()
+    place = store.path or "the store in memory"
     if not known:
-        raise NopError(f"{store!r} holds no study yet")
+        raise NopError(f"{place} holds no study yet")
     if name is None:
         if len(known) > 1:
-            raise NopError(f"{store!r} holds several studies: name one of {', '.join(known)}")
+            raise NopError(f"{place} holds several studies: name one of {', '.join(known)}")
         return next(iter(known))
     if name not in known:
-        raise UnknownNameError(f"no study {name!r} in {store!r}; {did_you_mean(name, known)}")
+        raise UnknownNameError(f"no study {name!r} in {place}; {did_you_mean(name, known)}")
     return name
 
 

@@ -213,7 +213,7 @@ def read_study(store: Store | str | Path, name: str | None = None, *, where: Seq
         (chosen,),
     )
     if not held:
-        raise NopError(f"study {chosen!r} in {store!r} has no finished point yet")
+        raise NopError(f"study {chosen!r} in {store.path or 'the store in memory'} has no finished point yet")
     results = results_of(store, [row[0] for row in held])
     rows = [
         Row(key, stored_table(point), results[key], error or "", stored_table(record), True, int(position))

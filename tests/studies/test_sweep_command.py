@@ -67,6 +67,29 @@ def test_a_dry_run_says_how_many(study: Path, capsys: pytest.CaptureFixture[str]
     assert "draw a sample" in shown.err
 
 
+def test_names_are_checked_before_points(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for line, hint in (
+        ('allocator = ["tabu", "mozat"]', "no allocator named 'mozat'; did you mean 'mozart'"),
+        ('objective = "tim"', "did you mean 'time'"),
+        ('routing = ["shortes"]', "did you mean 'shortest'"),
+        ('policy = "streamin"', "did you mean 'streaming'"),
+    ):
+        study.write_text(f"{STUDY}{line}\n")
+        assert command("sweep", study) == 1
+        assert hint in capsys.readouterr().err
+
+
+def test_a_sweep_whose_every_point_failed_fails(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write_text(f"{STUDY}edit.without = 'nobody'\n")
+    assert command("sweep", study, "--jobs", "1") == 1
+    shown = capsys.readouterr()
+    assert "3 failed" in shown.out
+    assert "every point failed" in shown.err
+    study.write_text(f"{STUDY}edit.without = ['nobody', 'e0']\n")
+    assert command("sweep", study, "--jobs", "1") == 0
+    assert "3 failed" in capsys.readouterr().out
+
+
 def test_ctrl_c_keeps_what_is_finished_and_exits_130(study: Path) -> None:
     counts = ", ".join(map(str, range(4, 999)))
     study.write_text(STUDY.replace("4, 6, 8", counts))
