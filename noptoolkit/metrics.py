@@ -22,7 +22,7 @@ from noptoolkit.stages import Run
 from noptoolkit.tables import Missing, value_text
 from noptoolkit.units import Quantity
 
-__all__ = ["COMPARED", "METRICS", "Metric", "collective_metric", "serving_metric"]
+__all__ = ["COMPARED", "METRICS", "OF_PLANS", "Metric", "collective_metric", "serving_metric"]
 
 
 @dataclass(frozen=True)
@@ -341,7 +341,7 @@ def _fits(step: PlanStep) -> str | Missing:
 
 
 METRICS |= {name: _served(name) for name in SERVING}
-METRICS |= {
+OF_PLANS: dict[str, Metric] = {
     "plan_step": Metric(
         "step of the plan",
         "s",
@@ -385,6 +385,9 @@ METRICS |= {
     ),
     "plan_fits": Metric("plan fits", "", "", _of_plan(_fits), "whether every rank has the room", usual=False),
 }
+"""Metrics of the step of a parallel plan."""
+
+METRICS |= OF_PLANS
 
 
 COMPARED = ("all_to_all", "uniform", "step", "c_t", "links", "total_bandwidth")

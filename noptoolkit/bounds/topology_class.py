@@ -178,7 +178,11 @@ class TopologyClass:
         if len(set(self.names)) < size:
             raise TopologyError("two chiplets of the class have one name; give each a name of its own")
         if self.ports.dtype.kind not in "iu" or (self.ports < 1).any():
-            raise TopologyError(f"ports {self.ports.tolist()!r}: give whole numbers above 0")
+            given = self.ports.tolist()
+            wrong = next((one for one in given if not isinstance(one, int) or one < 1), given[0])
+            raise TopologyError(
+                f"ports = {wrong!r} of {self.names[given.index(wrong)]!r}: give whole numbers above 0"
+            )
         if not (self.bandwidth > 0 and np.isfinite(self.bandwidth)):
             raise TopologyError(f"ports of {self.bandwidth:g} B/s carry nothing; give more than 0")
         for what in ("reach", "wire", "total"):

@@ -22,7 +22,7 @@ from noptoolkit.search.families import family_graphs
 from noptoolkit.search.graphs import Edges, every_graph
 from noptoolkit.search.keeping import Kept
 from noptoolkit.search.moves import moved, random_structure, starts
-from noptoolkit.search.objective import Figure, TrafficTime
+from noptoolkit.search.objective import Figure, TrafficTime, bounds_of
 from noptoolkit.search.result import SearchResult
 from noptoolkit.search.structure import (
     Structure,
@@ -177,7 +177,7 @@ def explore(
             "splits the bandwidth of the best)"
         )
     traffic = figure if isinstance(figure, TrafficTime) else None
-    bounds = () if traffic is None else traffic.bounds(within)
+    bounds = bounds_of(figure, within)
     least = sum(one.time for one in bounds)
     history: list[tuple[int, float]] = []
 

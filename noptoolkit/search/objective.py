@@ -17,7 +17,7 @@ from noptoolkit.search.graphs import Edges
 from noptoolkit.search.structure import distances
 from noptoolkit.traffic import Traffic
 
-__all__ = ["Figure", "Objective", "TrafficTime", "figure_of"]
+__all__ = ["Figure", "Objective", "TrafficTime", "bounds_of", "figure_of"]
 
 
 @runtime_checkable
@@ -144,6 +144,13 @@ class _Plain:
 
     def __repr__(self) -> str:
         return self.title
+
+
+def bounds_of(figure: Figure, within: TopologyClass) -> tuple[TopologyBound, ...]:
+    """Return bounds over a class that add up to one of a figure; none where the figure knows none."""
+    known = getattr(figure, "bounds", None)
+    found: tuple[TopologyBound, ...] = () if known is None else known(within)
+    return found
 
 
 def figure_of(objective: Objective) -> Figure:

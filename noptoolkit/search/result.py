@@ -7,6 +7,7 @@ from math import isclose
 from typing import Literal
 
 from noptoolkit.bounds import TopologyBound, TopologyClass
+from noptoolkit.bounds.belonging import not_of, same_traffic
 from noptoolkit.errors import RoutingError, raise_collected
 from noptoolkit.flow import FlowResult
 from noptoolkit.package import Package
@@ -14,6 +15,7 @@ from noptoolkit.search.graphs import Edges
 from noptoolkit.search.objective import Figure
 from noptoolkit.search.structure import Structure, broken_rules, build, keeps_rules
 from noptoolkit.tables import Column, Missing, Table, value_text
+from noptoolkit.traffic import Traffic
 
 __all__ = ["SearchResult"]
 
@@ -130,7 +132,7 @@ class SearchResult:
             Column("screens", "screened", meaning="graphs looked at by compiled code"),
             Column("rejected", "ruled out", meaning="by prices or bounds, unsolved"),
         ]
-        none = Missing("no bound of it over a class")
+        none = Missing("-")
         row = [
             self.package.name,
             len(self.package.links),
@@ -148,13 +150,15 @@ class SearchResult:
             "design": "bandwidth may be split freely: the design program's own package",
             "search": f"bound: {theorem}" if theorem else "the best of those tried, not of the class",
         }
-        return Table(columns, [row], title="Search", notes=[self.within.text(), how[self.how]])
+        notes = [self.within.text(), how[self.how]]
+        if least is None:
+            notes.append(f"no bound of {figure.title} over a class is known")
+        return Table(columns, [row], title="Search", notes=notes)
 
     def verify(self) -> bool:
         """Check flows, bounds and the rules of the class by code that shares nothing with the search.
 
-        True if all was checked. Assumed: that flows and bounds are of the traffic searched for, and bounds of
-        this class.
+        True if all was checked. Assumed of a metric's bounds: that their traffic is the metric's.
 
         Raises
         ------
@@ -166,7 +170,7 @@ class SearchResult:
             bound.verify()
         if not self.flows:
             self.figure.check(self.package, self.cost)
-        faults = []
+        faults = self._of_others()
         if self.flows and not isclose(self.cost, sum(flow.time for flow in self.flows), rel_tol=1e-9):
             faults.append("its cost is not what its flows take")
         same = self.package.digest()
@@ -180,3 +184,17 @@ class SearchResult:
         faults += broken_rules(self.within, self.package)
         raise_collected(RoutingError, f"{self!r} does not hold", faults)
         return all(checked)
+
+    def _of_others(self) -> list[str]:
+        """Return which flows and bounds are of another traffic, package or class than was searched."""
+        traffics: tuple[Traffic, ...] = getattr(self.figure, "traffics", ())
+        if not traffics:
+            return []
+        if not len(traffics) == len(self.flows) == len(self.bounds):
+            return [f"{len(traffics)} traffics have {len(self.flows)} flows and {len(self.bounds)} bounds"]
+        faults = []
+        for traffic, flow, bound in zip(traffics, self.flows, self.bounds, strict=True):
+            faults += not_of(bound, traffic, self.within)
+            if not same_traffic(flow.traffic, traffic):
+                faults.append("a flow is of another traffic")
+        return faults

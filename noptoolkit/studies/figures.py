@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from noptoolkit.allocation import Allocation
+from noptoolkit.bounds import TopologyBound, TopologyClass, class_bound
 from noptoolkit.errors import NopError
-from noptoolkit.metrics import Metric
+from noptoolkit.metrics import METRICS, OF_PLANS, Metric
 from noptoolkit.package import Package
 from noptoolkit.studies.evaluation import Task, evaluate
 from noptoolkit.studies.memory import Memory
@@ -40,12 +41,15 @@ class MetricFigure:
         All parameters of the run but its package.
     layout
         Layout of the experts on every package; each has its own by the point's allocator where ``None``.
+    like
+        Package on which the layout was made, if it is one for all.
     """
 
     name: str
     metric: Metric
     point: Mapping[str, Any]
     layout: Allocation | None = None
+    like: Package | None = field(default=None, repr=False)
     memory: Memory = field(default_factory=Memory, repr=False)
 
     @property
@@ -87,6 +91,18 @@ class MetricFigure:
         row = Row("", {**self.point, "package": package}, {self.name: self.sign * value})
         return (str(verify_row(row, [self.metric], layout=self.layout)),)
 
+    def bounds(self, within: TopologyClass) -> tuple[TopologyBound, ...]:
+        """Return bounds over a class that add up to one of dispatch + combine, where one layout is for all.
+
+        Other metrics have none; nor have packages that are changed before they are evaluated, which the
+        class does not hold.
+        """
+        changed = any(name.startswith(("edit.", "normalise")) for name in self.point)
+        if self.metric is not METRICS["all_to_all"] or self.like is None or changed:
+            return ()
+        made = run_of({**self.point, "package": self.like}, self.memory, self.layout)
+        return tuple(class_bound(one, within) for one in (made.dispatch_traffic, made.combine_traffic))
+
     def __repr__(self) -> str:
         layout = "own layouts" if self.layout is None else f"layout {self.layout.digest()[:12]}"
         given = {k: v.digest() if isinstance(v, Workload) else v for k, v in self.point.items()}
@@ -116,7 +132,7 @@ def metric_figure(
     Raises
     ------
     NopError
-        If a name is not known.
+        If a name is not known, or the metric is of a parallel plan and no ``plan`` is given.
 
     Examples
     --------
@@ -129,5 +145,7 @@ def metric_figure(
     [(name, chosen)] = metrics_of([metric]).items()
     point: dict[str, Any] = {"workload": workload, **parameters}
     check_parameters(Space({**point, "package": "mozart-nop-tree"}))
+    if name in OF_PLANS and not any(key.partition(".")[0] == "plan" for key in point):
+        raise NopError(f"metric {name!r} is of a parallel plan, and none is given: add plan = 'TP2 EP8', say")
     layout = None if like is None else run_of({**point, "package": like}, Memory()).allocation
-    return MetricFigure(name, chosen, point, layout)
+    return MetricFigure(name, chosen, point, layout, like)

@@ -8,11 +8,13 @@ import pytest
 from typer.testing import CliRunner
 
 import noptoolkit as nop
-from noptoolkit.bounds import TopologyClass, class_bound, class_like, design_bound, grid_class
+from noptoolkit.bounds import TopologyClass, class_bound, class_like, design_bound, edge_bound, grid_class
+from noptoolkit.bounds.belonging import not_of
 from noptoolkit.cli.application import app
 from noptoolkit.errors import FormatError, NopError, RoutingError, TopologyError
 from noptoolkit.search import load_search, search
 from noptoolkit.search.moves import moved, random_structure
+from noptoolkit.search.objective import TrafficTime
 from noptoolkit.search.structure import build, keeps_rules
 from noptoolkit.studies import metric_figure
 from noptoolkit.topology import mesh, nop_tree
@@ -133,6 +135,7 @@ def test_a_metric_of_a_study_is_a_figure_and_rules_of_a_technology_hold():
         ({"switches": (1, 3)}, "joins nothing"),
         ({"switches": (3,)}, "has 2 switches"),
         ({"links": "split"}, "edge_bound"),
+        ({"ports": 0}, r"^ports = 0 of 'attn': give whole numbers above 0$"),
         ({"copiers": 99}, "give 'given', 'all', or a number"),
         ({"technology": "uci"}, "did you mean"),
         ({"ports": 1, "switches": (2, 2)}, "holds no connected package"),
@@ -147,6 +150,77 @@ def test_a_class_is_of_equal_links():
     wide = TREE.with_link_bandwidth("sw0<->e0", "2 GB/s")
     with pytest.raises(TopologyError, match="ports of one bandwidth"):
         class_like(wide)
+
+
+def test_dispatch_and_combine_are_bounded_under_one_layout_alone():
+    tree = nop_tree(2, 2, link_bandwidth="1 GB/s", flops="1 TFLOP/s", attention_flops="1 TFLOP/s")
+    within = class_like(tree, switches=(4, 4))
+    figure = metric_figure("all_to_all", "stdlib-moe", like=tree, allocator="contiguous")
+    found = search(within, figure, solves=3)
+    made = nop.run(tree, "stdlib-moe", allocator="contiguous")
+    tokens = search(within, [made.dispatch_traffic, made.combine_traffic], solves=3)
+    assert found.cost_bound == pytest.approx(tokens.cost_bound)
+    assert 0 < found.cost_bound <= found.cost
+    assert found.verify()
+    for free in (
+        metric_figure("all_to_all", "stdlib-moe", allocator="contiguous"),
+        metric_figure("links", "stdlib-moe", like=tree, allocator="contiguous"),
+        metric_figure(
+            "all_to_all", "stdlib-moe", like=tree, allocator="contiguous", **{"edit.scale_bandwidth": 2.0}
+        ),
+    ):
+        assert free.bounds(within) == ()
+    text = str(search(within, free, solves=1).table())
+    assert "no bound of dispatch + combine over a class is known" in text
+    assert max(map(len, text.splitlines()[:4])) <= 80
+
+
+def test_a_metric_of_a_plan_needs_a_plan():
+    with pytest.raises(NopError, match="'plan_step' is of a parallel plan, and none is given"):
+        metric_figure("plan_step", "stdlib-moe", allocator="contiguous")
+    assert metric_figure("plan_step", "stdlib-moe", plan="EP4").name == "plan_step"
+
+
+CLASSES = {
+    "grid": grid_class(2, 3, ports=3, bandwidth="1 GB/s", links="single"),
+    "reach 2": grid_class(2, 3, ports=3, bandwidth="1 GB/s", links="single", reach=2),
+    "whole": grid_class(2, 3, ports=3, bandwidth="1 GB/s", links="whole"),
+    "wire": grid_class(2, 3, ports=3, bandwidth="1 GB/s", links="single", wire=12),
+    "total": grid_class(2, 3, ports=3, bandwidth="1 GB/s", links="single", total=8),
+    "a port less": grid_class(2, 3, ports=[3, 3, 3, 2, 3, 3], bandwidth="1 GB/s", links="single"),
+    "wider": grid_class(2, 3, ports=3, bandwidth="2 GB/s", links="single"),
+    "movable, reach 1": grid_class(2, 3, ports=3, bandwidth="1 GB/s", reach=1).replace(movable=True),
+    "movable, reach 2": grid_class(2, 3, ports=3, bandwidth="1 GB/s", reach=2).replace(movable=True),
+    "a switch": grid_class(2, 3, ports=3, bandwidth="1 GB/s").replace(switches=(3,), positions=None),
+}
+HOLDS_TOO = {("movable, reach 2", "reach 2"), ("movable, reach 2", "movable, reach 1")}
+"""Bounds of a class that holds another's packages."""
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_bound_belongs_to_its_class_and_traffic(name):
+    demand = nop.traffic.all_to_all(mesh(2, 3), "1 GB")
+    bound = class_bound(demand, CLASSES[name])
+    for other, within in CLASSES.items():
+        assert bool(not_of(bound, demand, within)) == (other != name and (name, other) not in HOLDS_TOO)
+    assert not_of(bound, nop.traffic.all_to_all(mesh(2, 3), "1.01 GB"), CLASSES[name])
+    edge = edge_bound(demand, "8 GB/s")
+    assert not_of(edge, demand, CLASSES[name]) == ["a bound by EdgeCertificate is none of a class"]
+
+
+@pytest.mark.parametrize("copiers", [0, "all"])
+def test_a_bound_of_messages_to_sets_belongs_to_them(copiers):
+    names = ("a", "b", "c", "d")
+    within = TopologyClass(names, 2, 1e9, "single", copiers=copiers)
+    traffic = from_first(names)
+    bound = class_bound(traffic, within)
+    assert not not_of(bound, traffic, within)
+    assert not_of(bound, from_first(names, 2e9), within)
+    if copiers == 0:
+        assert not_of(bound, traffic, within.replace(copiers="all"))
+    needs = dataclasses.replace(bound.certificate.needs, sent=2 * bound.certificate.needs.sent)
+    forged = dataclasses.replace(bound, certificate=dataclasses.replace(bound.certificate, needs=needs))
+    assert not_of(forged, traffic, within) == ["a bound is of another traffic"]
 
 
 FILE = """
@@ -191,13 +265,18 @@ def test_the_command_for_a_package_and_a_metric(tmp_path, monkeypatch):
 
 def test_a_result_that_is_wrong_in_one_way_is_seen():
     within = grid_class(2, 2, ports=2, bandwidth="1 GB/s", links="single")
-    found = search(within, nop.traffic.all_to_all(mesh(2), "1 GB"), solves=50)
+    demand, other = (nop.traffic.all_to_all(mesh(2), size) for size in ("1 GB", "2 GB"))
+    found = search(within, demand, solves=50)
     assert found.verify()
     shorter = dataclasses.replace(found.structure, edges=found.edges[:-1])
     for wrong, said in (
         ({"cost": found.cost / 2}, "cost is not what its flows take"),
         ({"structure": shorter}, "not that of its structure"),
         ({"package": build(within, shorter, "chain")}, "a flow is of another package"),
+        ({"bounds": (class_bound(other, within),)}, "a bound is of another traffic"),
+        ({"bounds": (class_bound(demand, within.replace(ports=3)),)}, "another|other ports"),
+        ({"figure": TrafficTime((other,))}, "a flow is of another traffic"),
+        ({"bounds": ()}, "1 traffics have 1 flows and 0 bounds"),
     ):
         with pytest.raises(RoutingError, match=said):
             dataclasses.replace(found, **wrong).verify()
