@@ -44,7 +44,7 @@ coverage: $(VENV)/.developer
 
 # 80 mutants of each of seven rooms: some hours. make mutants ROOMS=physical SAMPLE=20 SEED=2 takes minutes
 mutants: $(VENV)/.developer
-	$(BIN)/python .ci/mutation.py --sample $(or $(SAMPLE),80) --seed $(or $(SEED),1) $(ROOMS)
+	$(BIN)/python .ci/mutation --sample $(or $(SAMPLE),80) --seed $(or $(SEED),1) $(ROOMS)
 
 lowest: $(VENV)/.developer
 	$(BIN)/python .ci/other_versions.py --lowest

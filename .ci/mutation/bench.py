@@ -1,0 +1,306 @@
+"""Where mutants are run: the tests of a room are collected once, every mutant is a fork of that process."""
+
+from __future__ import annotations
+
+import ast
+import ctypes
+import gc
+import hashlib
+import importlib.machinery
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Any
+
+import pytest
+from kernels import Kernels, Name, defined_by, module_of
+from mutants import Mutant
+
+WORDS = ("-qq", "-s", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:randomly", "-p", "no:benchmark")
+
+
+class Map:
+    """Which test reaches which line, and how long it takes: kept on disk, file of tests by file of tests."""
+
+    def __init__(self, path: Path, root: Path, room: str) -> None:
+        self.path, self.root = path, root
+        shared = [*(root / "noptoolkit" / room).rglob("*.py"), *(root / "tests" / "support").glob("*.py")]
+        self.code = digest_of(*shared, root / "tests" / "conftest.py")
+        told = json.loads(path.read_text()) if path.exists() else {}
+        self.files: dict[str, Any] = told.get("files", {}) if told.get("code") == self.code else {}
+
+    def unknown(self, names: set[str]) -> set[str]:
+        """Return the files of tests that were not run since they changed."""
+        for name in list(self.files):
+            if name not in names:
+                del self.files[name]
+        return {
+            name for name in names if self.files.get(name, {}).get("digest") != digest_of(self.root / name)
+        }
+
+    def add(self, name: str, seconds: dict[str, float], lines: dict[str, dict[str, list[str]]]) -> None:
+        self.files[name] = {"digest": digest_of(self.root / name), "seconds": seconds, "lines": lines}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps({"code": self.code, "files": self.files}))
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        return {test: took for file in self.files.values() for test, took in file["seconds"].items()}
+
+    def reached(self) -> dict[tuple[str, int], set[str]]:
+        """Return the tests that reach each line."""
+        found: dict[tuple[str, int], set[str]] = defaultdict(set)
+        for file in self.files.values():
+            for name, lines in file["lines"].items():
+                for line, tests in lines.items():
+                    found[name, int(line)].update(tests)
+        return found
+
+
+def digest_of(*paths: Path) -> str:
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in sorted(paths))).hexdigest()
+
+
+def forked(work: Callable[[], int], seconds: float, log: str | None = os.devnull) -> int:
+    """Do something in a fork of this process; return its exit code, or less than 0 for a signal."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child == 0:
+        code = 99
+        try:
+            os.setsid()
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # Linux: it ends with its parent
+            if log is not None:
+                told = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+                os.dup2(told, 1)
+                os.dup2(told, 2)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            allow(seconds)
+            code = work()
+        finally:
+            os._exit(code)
+    begun = time.monotonic()
+    while True:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() - begun > 10 * seconds:  # it waits for something that does not come
+            os.killpg(child, signal.SIGKILL)
+        time.sleep(0.01)
+
+
+def allow(seconds: float) -> None:
+    """Let this process be killed when it has used so much CPU time from now on."""
+    until = int(time.process_time() + seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (until, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def compile_again(stale: set[Name]) -> None:
+    """Let numba neither read nor keep what it compiles of some functions."""
+    from numba.core.caching import FunctionCache
+
+    load, save = FunctionCache.load_overload, FunctionCache.save_overload
+
+    def is_stale(cache: Any) -> bool:
+        return (cache._py_func.__module__, cache._py_func.__name__) in stale
+
+    FunctionCache.load_overload = lambda self, *given: None if is_stale(self) else load(self, *given)
+    FunctionCache.save_overload = lambda self, *given: None if is_stale(self) else save(self, *given)
+
+
+class Place:
+    """Where a mutant is: the statement of the module, and the function whose code it changes, if any."""
+
+    def __init__(self, mutant: Mutant, data: bytes) -> None:
+        self.changed = data[: mutant.begin] + mutant.new.encode() + data[mutant.end :]
+        self.names: set[str] = set()
+        self.function: str | None = None
+        body, names = ast.parse(data).body, []
+        while True:
+            inside = [node for node in body if _first(node) <= mutant.line <= (node.end_lineno or 0)]
+            if not inside:
+                return
+            self.names = self.names or defined_by(inside[0])
+            names.append(getattr(inside[0], "name", ""))
+            if isinstance(inside[0], ast.FunctionDef):
+                if mutant.line >= inside[0].body[0].lineno:  # not a default
+                    self.function = ".".join(names)
+                return
+            if not isinstance(inside[0], ast.ClassDef):
+                return
+            body = inside[0].body
+
+    def put(self, path: Path) -> bool:
+        """Change the function where it stands in memory; return whether it was found."""
+        new = [
+            code
+            for code in _codes(compile(self.changed, str(path), "exec"))
+            if code.co_qualname == self.function
+        ]
+        found = False
+        for one in gc.get_objects():
+            if isinstance(one, FunctionType) and one.__code__.co_filename == str(path):
+                same = [code for code in new if code.co_firstlineno == one.__code__.co_firstlineno]
+                if same and one.__code__.co_qualname == self.function:
+                    one.__code__ = same[0]
+                    found = True
+        return found
+
+
+def _first(node: ast.stmt) -> int:
+    return min([node.lineno, *(one.lineno for one in getattr(node, "decorator_list", []))])
+
+
+def _codes(code: CodeType) -> list[CodeType]:
+    inner = [one for one in code.co_consts if isinstance(one, CodeType)]
+    return [code, *(other for one in inner for other in _codes(one))]
+
+
+class Bench:
+    """A plugin of pytest that runs the tests of a room for one mutant after the other."""
+
+    def __init__(self, root: Path, room: str, map: Map) -> None:
+        self.root, self.room, self.map = root, room, map
+        self.kernels = Kernels(root)
+        self.items: dict[str, pytest.Item] = {}
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def collect(self, tests: list[str], then: Callable[[], None]) -> int:
+        """Collect the room's tests in this process, and do something where they would be run."""
+        self.then = then
+        return int(pytest.main([*WORDS, *tests], plugins=[self]))
+
+    def pytest_sessionstart(self) -> None:
+        from hypothesis import Phase, settings  # what fails need not be made small
+
+        settings.register_profile(
+            "mutants", derandomize=True, phases=(Phase.explicit, Phase.generate), deadline=None
+        )
+        settings.load_profile("mutants")
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        self.items = {item.nodeid: item for item in session.items}
+        self.learn()
+        self.reached = self.map.reached()
+        self.then()
+        return True
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.seconds[report.nodeid] += report.duration
+
+    def learn(self) -> None:
+        """Run the sound code: how long each test takes, and which lines it reaches."""
+        by_file: dict[str, list[str]] = defaultdict(list)
+        for name in self.items:
+            by_file[name.partition("::")[0]].append(name)
+        for file in sorted(self.map.unknown(set(by_file))):
+            told = self.root / "told.json"
+            if forked(lambda: self._reach(by_file[file], told), 1500.0, f"{told}.log"):  # noqa: B023
+                print(Path(f"{told}.log").read_text()[-3000:])
+                sys.exit(f"{file}: its tests fail on the sound code")
+            self.map.add(file, **json.loads(told.read_text()))
+
+    def _reach(self, names: list[str], told: Path) -> int:
+        """Run tests and write down what they reach."""
+        import coverage
+
+        cover = coverage.Coverage(
+            data_file=None, source=[str(self.root / "noptoolkit" / self.room)], config_file=False
+        )
+        cover.start()
+        items = [self.items[name] for name in names]
+        for item, after in zip(items, [*items[1:], None], strict=True):
+            cover.switch_context(item.nodeid)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+        cover.stop()
+        data, lines = cover.get_data(), {}
+        for name in data.measured_files():
+            of_file = data.contexts_by_lineno(name)
+            lines[Path(name).relative_to(self.root).as_posix()] = {
+                line: [test for test in tests if test] for line, tests in of_file.items()
+            }
+        told.write_text(json.dumps({"seconds": self.seconds, "lines": lines}))
+        return int(items[0].session.testsfailed > 0)
+
+    def order(self, mutant: Mutant, place: Place, stale: set[Name]) -> list[str]:
+        """Return the tests that may notice a mutant, those first that take least."""
+        seconds = self.map.seconds
+        tests = set(self.reached[mutant.path, mutant.line])
+        if len(stale) > 1 or not tests:  # code that is compiled, or run on import: who mentions it?
+            for name in self.kernels.imports:
+                if name.startswith(f"noptoolkit/{self.room}/"):
+                    text = (self.root / name).read_text()
+                    for line in self.kernels.mentions(name, text, stale):
+                        tests |= self.reached[name, line]
+        if place.function is None or not tests:
+            tests |= {
+                test for (name, _), some in self.reached.items() if name == mutant.path for test in some
+            }
+        return sorted(tests or seconds, key=lambda test: (seconds.get(test, 0.0), test))
+
+    def caught(self, mutant: Mutant) -> bool | None:
+        """Return whether some test fails on a mutant; None if only a new process can tell."""
+        path = self.root / mutant.path
+        place = Place(mutant, path.read_bytes())
+        if place.function is None:
+            return None
+        stale = self.kernels.stale(mutant.path, place.names)
+        order = self.order(mutant, place, stale)
+        code = forked(lambda: self._attempt(path, place, stale, order), 3600.0)
+        return None if code == 77 else code != 0
+
+    def _attempt(self, path: Path, place: Place, stale: set[Name], order: list[str]) -> int:
+        if not place.put(path):
+            return 77
+        compile_again(stale)
+        for one in gc.get_objects():
+            if type(one).__name__ == "_lru_cache_wrapper":
+                one.cache_clear()
+        compiled, seconds = len(stale) > 1 or "compiled" in path.name, self.map.seconds
+        items = [self.items[name] for name in order]
+        for item, after in zip(items, [*items[1:], None], strict=True):
+            allow(10 + 5 * seconds.get(item.nodeid, 0.0) + 90 * compiled)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+            if item.session.testsfailed:
+                return 1
+        return 0
+
+    def caught_anew(self, mutant: Mutant) -> bool:
+        """Return whether some test fails on a mutant, in a process that has imported nothing of the house."""
+        path = self.root / mutant.path
+        place = Place(mutant, path.read_bytes())
+        stale = self.kernels.stale(mutant.path, place.names)
+        order = self.order(mutant, place, stale)
+        total = sum(self.map.seconds.get(name, 0.0) for name in order)
+
+        def run() -> int:
+            read = importlib.machinery.SourceFileLoader.get_code
+
+            def get_code(loader: Any, fullname: str) -> Any:
+                if fullname == module_of(mutant.path):
+                    return compile(place.changed, str(path), "exec")
+                return read(loader, fullname)
+
+            importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
+            compile_again(stale)
+            return int(pytest.main([*WORDS, "-x", *order], plugins=[InOrder(order)]))
+
+        return forked(run, 20 + 4 * total + 90 * (len(stale) > 1)) != 0
+
+
+class InOrder:
+    """A plugin of pytest that runs tests in the order in which they were asked for."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.rank = {name: i for i, name in enumerate(names)}
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: self.rank.get(item.nodeid, len(self.rank)))
