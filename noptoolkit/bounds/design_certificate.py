@@ -115,7 +115,7 @@ class DesignCertificate:
         """
         size = len(self.demand)
         prices = (self.at_node, self.at_pair, self.moore, self.length, self.at_wire, self.at_total)
-        if any(np.min(price, initial=0.0) < 0 for price in prices):
+        if not all((np.isfinite(price) & (np.asarray(price) >= 0)).all() for price in prices):
             return 0.0
         listed = np.zeros((size, size), dtype=bool)
         for (a, b), sigma in zip(self.pairs.tolist(), self.at_pair.tolist(), strict=True):

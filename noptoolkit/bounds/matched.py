@@ -91,8 +91,8 @@ class MatchedCertificate:
         count = self.ports.count.tolist()
         size, total = len(count), 0
         found = room = 0.0
-        for matrix in (self.neighbour, self.carried, self.width, self.degree, self.full):
-            if matrix.min() < 0:
+        for price in (self.neighbour, self.carried, self.width, self.degree, self.full, self.hops):
+            if not (np.isfinite(price) & (np.asarray(price) >= 0)).all():
                 return 0.0
         for u in range(size):
             sends, gets = float(self.demand[u].sum()), float(self.demand[:, u].sum())

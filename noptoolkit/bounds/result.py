@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Protocol
 
 from noptoolkit.errors import RoutingError
@@ -63,12 +64,18 @@ class TopologyBound:
     def verify(self) -> bool:
         """Count the bound again from its certificate, by code that shares nothing with what found it.
 
+        Assumed, and not derived again: that class and traffic in the certificate are those that ``over`` and
+        ``what`` name (these are texts), and the theorem that ``theorem`` names. The certificate need not be
+        the best one: a smaller ``time`` holds, too.
+
         Raises
         ------
         RoutingError
-            If the certificate proves less.
+            If the certificate proves less, or one of the two is no finite time.
         """
         found = self.certificate.recount()
+        if not (isfinite(self.time) and isfinite(found)):
+            raise RoutingError(f"{self!r} does not hold: {self.time:g} s, its certificate proves {found:g} s")
         if not found >= self.time * (1 - CLOSE):
             raise RoutingError(f"{self!r} does not hold: its certificate proves {found:g} s")
         return True

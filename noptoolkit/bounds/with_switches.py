@@ -67,7 +67,8 @@ class LevelCertificate:
 
     def hops(self) -> float:
         """Return the proved least sum of hops from a chiplet to all others."""
-        if (self.shells < 0).any() or (self.supply < 0).any():
+        prices = np.concatenate([self.shells, self.supply])
+        if not (np.isfinite(prices) & (prices >= 0)).all() or not np.isfinite(self.reached):
             return 0.0
         mine = self.ports - 1 if self.relaying else 0
         count = len(self.shells)

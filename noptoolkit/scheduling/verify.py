@@ -2,13 +2,20 @@
 
 It looks only at the task graph and at starts and ends, by sweeps of its own; nothing is shared with the
 scheduler that made them.
+
+What is assumed, and not derived again: the graph is the one that was meant (its durations, precedences,
+capacities, sizes and holds; for a step, `noptoolkit.step.verification` makes it again); tasks of less than
+twice the tolerance take no place on a resource; buffers are empty before the first task; and flows that each
+of their resources alone could serve in time can be served by all of them together.
 """
 
 from __future__ import annotations
 
+from heapq import heappop, heappush, heapreplace
+
 import numpy as np
 
-from noptoolkit._arrays import Floats
+from noptoolkit._arrays import Floats, Ints
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import ScheduleError, UnknownNameError, raise_collected
 from noptoolkit.scheduling.task_graph import TaskGraph
@@ -36,6 +43,8 @@ def verify_schedule(graph: TaskGraph, start: Floats, end: Floats, *, tol: float 
     Traceback (most recent call last):
     noptoolkit.errors.ScheduleError: schedule: 'pe' serves 2 tasks at 0.5 s, its capacity is 1
     """
+    if start.shape != (len(graph),) or end.shape != (len(graph),):
+        raise ScheduleError(f"schedule: {len(graph)} tasks, but {len(start)} starts and {len(end)} ends")
     if not (np.isfinite(start).all() and np.isfinite(end).all()):
         raise ScheduleError("schedule: some tasks never run")
     slack = tol * float(end.max(initial=0.0))
@@ -102,27 +111,54 @@ def _buffer_faults(graph: TaskGraph, start: Floats, end: Floats, slack: float) -
             faults.append(
                 f"buffer {name!r} holds {content.max():g} B at {times[over[0]]:.6g} s of {size:g} B"
             )
+        if slack > 0:  # what is taken and given back at one time is taken first
+            times, content = occupancy_over_time(graph, start, end, name, -slack)
+            under = np.flatnonzero(content < -1e-9 * size)
+            if len(under):
+                faults.append(
+                    f"buffer {name!r} is given back {-content.min():g} B that nothing took, "
+                    f"at {times[under[0]]:.6g} s"
+                )
     return faults
 
 
 def _flow_faults(graph: TaskGraph, start: Floats, end: Floats, slack: float) -> list[str]:
-    """Check that in any window the flows that lie within it did not need more than the window of a resource.
+    """Check that each resource could serve all its flows between their starts and ends.
 
-    Windows tried are those from the start of one flow to the end of another on the same resource.
+    It can if it can by serving, of those that have started, always the one that ends first (Dertouzos 1974).
     """
     faults = []
     owner = np.repeat(np.arange(len(graph)), np.diff(graph.use_ptr))
     for r in np.unique(graph.use_resource):
         mine = graph.use_resource == r
-        flows, work = owner[mine], graph.use_time[mine]
-        order = np.argsort(end[flows], kind="stable")
-        flows, work = flows[order], work[order]
-        for opening in np.unique(start[flows])[:256]:
-            inside = start[flows] >= opening - slack
-            done = np.cumsum(np.where(inside, work, 0.0))
-            late = np.flatnonzero(inside & (done > end[flows] - opening + slack + 1e-9 * done))
-            if len(late):
-                task = graph.name(int(flows[late[0]]))
-                faults.append(f"{graph.resources[int(r)]!r} is used beyond its rate when {task} ends")
-                break
+        late = _first_late(owner[mine], start, end, graph.use_time[mine], slack)
+        if late is not None:
+            faults.append(f"{graph.resources[int(r)]!r} is used beyond its rate when {graph.name(late)} ends")
     return faults
+
+
+def _first_late(flows: Ints, start: Floats, end: Floats, work: Floats, slack: float) -> int | None:
+    """Return a flow that one resource cannot serve in time, `None` if it can serve all."""
+    order = np.argsort(start[flows], kind="stable")
+    waiting = list(
+        zip(start[flows][order].tolist(), flows[order].tolist(), work[order].tolist(), strict=True)
+    )
+    waiting.reverse()
+    open_flows: list[tuple[float, int, float]] = []  # end, flow, what is left of its work
+    now = busy_since = 0.0
+    while waiting or open_flows:
+        if not open_flows:
+            now = busy_since = max(now, waiting[-1][0])
+        while waiting and waiting[-1][0] <= now:
+            _, flow, left = waiting.pop()
+            heappush(open_flows, (float(end[flow]), flow, left))
+        due, flow, left = open_flows[0]
+        if waiting and waiting[-1][0] < now + left:
+            heapreplace(open_flows, (due, flow, left - (waiting[-1][0] - now)))
+            now = waiting[-1][0]
+            continue
+        heappop(open_flows)
+        now += left
+        if now > due + 2 * slack + 1e-9 * (now - busy_since):
+            return flow
+    return None

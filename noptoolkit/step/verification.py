@@ -8,6 +8,12 @@
   ``CollectiveResult.verify()``;
 * work, tasks and energy: `noptoolkit.step.work_checks`. What is counted, not searched, is counted again;
 * prices, and what every transfer costs under them at least: `noptoolkit.step.price_checks`.
+
+What is assumed, and not derived again: package, workload, layout, policy, options and the energies of bits
+and flops are those that were meant; what one kind of block costs (`noptoolkit.nodes.operations`, from which
+slices and transfers are counted again, and `noptoolkit.step.ledger`); that ``Policy.graph`` gives the tasks
+and precedences that the policy promises (it is asked again, and what each resource does is added up beside
+it); and that a relaxed step, whose transfers cost no more than under the prices, bounds every routing.
 """
 
 from __future__ import annotations

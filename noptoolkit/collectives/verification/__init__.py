@@ -14,6 +14,12 @@ From the package, the requests and the trees alone it asks:
 * Do status, theorem and bottleneck follow from the rest, and are all numbers finite?
 
 What is too much to check is named in the `CollectiveVerification`.
+
+What is assumed, and not derived again: package and requests are those that were meant; ``computing`` and
+``non_forwarding`` (which relays add and copy, and which nodes let nothing pass) are what was asked for; that
+networkx's shortest paths are shortest; the theorems that make cuts, partitions and prices bounds; and
+``seconds``, ``method``, ``bound_method`` and ``remarks``, which only describe. Trees take the time of the
+busiest resource: no byte of theirs waits for another.
 """
 
 from __future__ import annotations

@@ -1,0 +1,126 @@
+"""What `verify()` of a schedule checks, and what it says that it assumes: one wrong result each."""
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from noptoolkit.errors import ScheduleError
+from noptoolkit.scheduling import Schedule, TaskGraphBuilder, schedule_graph, verify_schedule
+from noptoolkit.scheduling.list_scheduling import bounds_of
+from noptoolkit.scheduling.verify_bounds import verify_bounds
+
+
+def stages() -> Schedule:
+    """Return a schedule of stages: only the fronts see that the machines never work side by side."""
+    tasks = TaskGraphBuilder()
+    first = [tasks.add(2, "a"), tasks.add(2, "a")]
+    middle = [tasks.add(3, "b", first), tasks.add(3, "b", first)]
+    for _ in range(2):
+        tasks.add(2, "a", middle)
+    tasks.front(first)
+    tasks.front(middle)
+    return schedule_graph(tasks.build())
+
+
+PARTS: dict[str, tuple[dict[str, Any], str]] = {
+    "value": ({"prove": lambda: (15.0, stages().bounds.stages)}, "the lower bound 15 s is not proved"),
+    "path": ({"critical_path": 7.5}, "the critical path 7.5 s is not proved: the graph gives 7 s"),
+    "load": ({"load": 8.5}, "the load 8.5 s is not proved: the graph gives 8 s"),
+    "load of a": ({"head_load_tail": 12.0}, "the head [+] load [+] tail 12 s is not proved: the graph gives"),
+    "fewer stages": ({"prove": lambda: (14.0, ())}, "the lower bound 14 s is not proved"),
+    "stages turned round": (
+        {"prove": lambda: (14.0, stages().bounds.stages[::-1])}, "stage 0 of the lower bound's proof is not"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_each_part_of_a_bound_is_held_against_the_graph(name: str) -> None:
+    plan = stages()
+    change, said = PARTS[name]
+    assert plan.verify() is None
+    bounds = plan.bounds
+    change = {"prove": lambda: (bounds.fronts, bounds.stages)} | change
+    with pytest.raises(ScheduleError, match=said):
+        dataclasses.replace(plan, bounds=dataclasses.replace(bounds, **change)).verify()
+
+
+def test_the_busiest_resource_is_that_which_is() -> None:
+    tasks = TaskGraphBuilder()
+    for machine, times in (("a", 3), ("b", 2)):
+        for _ in range(times):
+            tasks.add(1, machine)
+    plan = schedule_graph(tasks.build())
+    assert (plan.bounds.resource, plan.bounds.method) == ("a", "load of a")
+    other = dataclasses.replace(plan.bounds, resource="b")
+    with pytest.raises(ScheduleError, match="'b' is not busy for 3 s, but for 2 s"):
+        verify_bounds(plan.graph, other)
+
+
+@pytest.mark.parametrize("count", [3, 40, 400])
+def test_flows_beyond_a_rate_are_seen_wherever_they_begin(count: int) -> None:
+    """Flows one after the other, each at the full rate; at the very end two at once."""
+    tasks = TaskGraphBuilder()
+    for _ in range(count):
+        tasks.add_flow(1.0, {"x": 1.0})
+    graph = tasks.build()
+    start = np.arange(count, dtype=float)
+    verify_schedule(graph, start, start + 1)
+    start[-1] = start[-2] = count - 1.5
+    with pytest.raises(ScheduleError, match="'x' is used beyond its rate"):
+        verify_schedule(graph, start, start + 1)
+
+
+def test_flows_may_be_served_in_any_way_that_fits() -> None:
+    """A long flow waits while a short one passes: whoever ends first goes first, as Dertouzos proved."""
+    tasks = TaskGraphBuilder()
+    for work in (3.0, 1.0, 1.0):
+        tasks.add_flow(1.0, {"x": work})
+    graph = tasks.build()
+    start, end = np.array([0.0, 1.0, 3.0]), np.array([5.0, 2.0, 4.0])
+    verify_schedule(graph, start, end)
+    for late in itertools.product([0, 1], repeat=3):
+        if any(late):
+            with pytest.raises(ScheduleError, match="beyond its rate"):
+                verify_schedule(graph, start, end - 0.1 * np.array(late))
+
+
+def test_room_is_only_given_back_where_it_was_taken() -> None:
+    tasks = TaskGraphBuilder(buffers={"sram": 10.0})
+    load = tasks.add(1, "dram", buffer="sram", hold=10.0)
+    tasks.add(1, "pe", [load], buffer="sram", hold=-6.0)
+    tasks.add(0, None, [load], buffer="sram", hold=-4.0)
+    graph = tasks.build()
+    verify_schedule(graph, np.array([0.0, 1.0, 1.0]), np.array([1.0, 2.0, 1.0]))
+    twice = dataclasses.replace(graph, hold=np.array([10.0, -16.0, -4.0]))
+    with pytest.raises(ScheduleError, match="is given back 10 B that nothing took, at 2 s"):
+        verify_schedule(twice, np.array([0.0, 1.0, 1.0]), np.array([1.0, 2.0, 1.0]))
+
+
+def test_starts_of_other_tasks_are_refused() -> None:
+    plan = stages()
+    with pytest.raises(ScheduleError, match="6 tasks, but 5 starts and 6 ends"):
+        verify_schedule(plan.graph, plan.start[:-1], plan.end)
+
+
+def test_what_is_assumed_is_not_seen() -> None:
+    """The graph itself, tasks of no length, and rates on several resources at once; the docstring says so."""
+    plan = stages()
+    graph = dataclasses.replace(plan.graph, duration=0.5 * plan.graph.duration)
+    half = dataclasses.replace(
+        plan, graph=graph, start=0.5 * plan.start, end=0.5 * plan.end, bounds=bounds_of(graph)
+    )
+    half.verify()  # other work; `StepSchedule.verify` makes the graph again
+    tasks = TaskGraphBuilder()
+    for duration in (1.0, 1e-9, 1e-9):
+        tasks.add(duration, "pe")
+    verify_schedule(tasks.build(), np.array([0.0, 1.0, 1.0]), np.array([1.0, 1 + 1e-9, 1 + 1e-9]))
+    tasks = TaskGraphBuilder()
+    for uses in ({"x": 1.0}, {"x": 1.0, "y": 1.0}, {"y": 1.0}):
+        tasks.add_flow(1.0, uses)
+    # x and y have room for their flows one by one, but the one in the middle needs both halves of both
+    start, end = np.array([0.0, 0.0, 1.0]), np.array([1.0, 2.0, 2.0])
+    verify_schedule(tasks.build(), start, end)
