@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from collective_cases import grid, path, star
+from collective_cases import grid, path, ring, star
 
 from noptoolkit import Chiplet, Link, Memory, Package, Switch, topology
 from noptoolkit.collectives import CollectiveResult, Request, collective
@@ -147,3 +147,25 @@ def test_a_tree_with_a_memory_stack_first() -> None:
     result = collective(twice, "all-to-all", 5.0)
     assert result.time == pytest.approx(6.0)  # two of five members behind one channel: 2 x 3 shares of 1 B
     assert result.verify()
+
+
+def test_what_is_assumed_is_not_seen() -> None:
+    """What was asked for, and texts that only describe; the docstring of the verification says so."""
+    hub = CASES["in network"]
+    assert hub.computing
+    assert not any(getattr(node, "reduces", False) for node in hub.package.nodes)
+    assert hub.verify()  # asked for with `in_network=True`: that the hub can add is taken as given
+    assert changed(CASES["cut"], method="guess", remarks=("so it is",), seconds=9.0).verify()
+    plain = CASES["prices"]
+    with pytest.raises(RoutingError, match="does not hold"):
+        changed(hub, computing=()).verify()  # that it adds must be claimed, though
+    assert plain.computing == ()
+
+
+def test_which_chiplets_forward_is_part_of_the_bound() -> None:
+    """Half of the ring is closed: where all may forward, the same bound is twice what holds."""
+    result = collective(ring(4), "all-to-all", 4.0, among=["0", "2"], forwards=["1"])
+    assert result.verify()
+    assert set(result.non_forwarding) == {"0", "2", "3"}
+    with pytest.raises(RoutingError, match="does not hold"):
+        changed(result, non_forwarding=()).verify()

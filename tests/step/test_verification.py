@@ -12,12 +12,14 @@ from small_steps import small_package, small_workload
 import noptoolkit as nop
 from noptoolkit.errors import ScheduleError
 from noptoolkit.network import flow_network
+from noptoolkit.scheduling import TaskGraph
 from noptoolkit.scheduling.list_scheduling import bounds_of
 from noptoolkit.scheduling.verify_bounds import proved_bound
-from noptoolkit.step import StepSchedule, price_checks
+from noptoolkit.step import Policy, StepSchedule, price_checks
+from noptoolkit.step.policies import overlapping
 from noptoolkit.step.price_checks import PriceCheck, cheapest_trees
 from noptoolkit.step.routing_bound import RoutingBound
-from noptoolkit.step.step import Slice
+from noptoolkit.step.step import Slice, Step
 from noptoolkit.step.transfers import Lane, Transfer
 
 pytestmark = pytest.mark.filterwarnings("ignore::noptoolkit.errors.NopWarning")
@@ -329,3 +331,24 @@ def test_each_planted_fault_is_seen(honest: StepSchedule, name: str) -> None:
     tamper, said = TAMPERS[name]
     with pytest.raises(ScheduleError, match=said):
         tamper(honest).verify(every_set=False)
+
+
+def hasty(step: Step, policy: Policy) -> TaskGraph:
+    """Return the tasks of a step of which none waits for another."""
+    graph = overlapping(step, policy)
+    return dataclasses.replace(graph, pred=graph.pred[:0], pred_ptr=0 * graph.pred_ptr, hold=0 * graph.hold)
+
+
+def test_what_is_assumed_is_not_seen(honest: StepSchedule) -> None:
+    """Another question, and a policy that forgets what waits for what; the docstring says so."""
+    rng = np.random.default_rng(2)
+    package = small_package(rng)
+    workload = small_workload(rng, package)
+    plan = nop.schedule(package, workload, policy=Policy(graph=hasty), routing="shortest")
+    assert plan.verify(every_set=False) is not None
+    with pytest.raises(
+        ScheduleError, match="differ in"
+    ):  # but the policy that is named is the one that was used
+        dataclasses.replace(plan, policy=Policy()).verify(every_set=False)
+    energy = dataclasses.replace(honest.energy, per_flop=2e-12, compute=2 * honest.energy.compute)
+    dataclasses.replace(honest, energy=energy).verify(every_set=False)
