@@ -9,10 +9,12 @@ import hashlib
 import importlib.machinery
 import json
 import os
+import re
 import resource
 import signal
 import sys
 import time
+import warnings
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -219,8 +221,10 @@ class Bench:
         for item, after in zip(items, [*items[1:], None], strict=True):
             cover.switch_context(item.nodeid)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
-        cover.stop()
-        data, lines = cover.get_data(), {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tests of kernels alone reach no line
+            cover.stop()
+            data, lines = cover.get_data(), {}
         for name in data.measured_files():
             of_file = data.contexts_by_lineno(name)
             lines[Path(name).relative_to(self.root).as_posix()] = {
@@ -239,11 +243,22 @@ class Bench:
                     text = (self.root / name).read_text()
                     for line in self.kernels.mentions(name, text, stale):
                         tests |= self.reached[name, line]
+            tests |= self.direct(stale)
         if place.function is None or not tests:
             tests |= {
                 test for (name, _), some in self.reached.items() if name == mutant.path for test in some
             }
         return sorted(tests or seconds, key=lambda test: (seconds.get(test, 0.0), test))
+
+    def direct(self, stale: set[Name]) -> set[str]:
+        """Return the tests in files that import some of these names themselves."""
+        found: set[str] = set()
+        for file in self.map.files:
+            text = (self.root / file).read_text()
+            for module, name in stale:
+                if f"from {module} import" in text and re.search(rf"\b{re.escape(name)}\b", text):
+                    found |= {test for test in self.map.seconds if test.startswith(f"{file}::")}
+        return found
 
     def caught(self, mutant: Mutant) -> bool | None:
         """Return whether some test fails on a mutant; None if only a new process can tell."""

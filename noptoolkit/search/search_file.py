@@ -48,6 +48,7 @@ from typing import Any
 
 import numpy as np
 
+from noptoolkit import limits
 from noptoolkit._names import did_you_mean
 from noptoolkit.bounds import TopologyClass, class_like, grid_class
 from noptoolkit.errors import FormatError, NopError, raise_collected
@@ -142,6 +143,10 @@ def load_search(path: str | Path) -> SearchFile:
         if isinstance(value := parts["search"].get(key, least), int) and value < least
     ]
     raise_collected(FormatError, f"{place}: no search", faults)
+    if "rows" in parts["class"]:
+        size = parts["class"]["rows"] * parts["class"].get("columns", parts["class"]["rows"])
+        size += len(parts["class"].get("switches", ()))
+        limits.within("values", size**2, str(place), "pairs of nodes")
     try:
         within = _class(dict(parts["class"]))
         traffics = () if objective else _traffics(parts["traffic"], within)

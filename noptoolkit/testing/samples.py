@@ -154,6 +154,48 @@ builder = ["mesh", "torus"]
 params.rows = [2, 3]
 params.link_bandwidth = {low = "8 GB/s", high = "64 GB/s", count = 3, log = true}
 """
+SEARCHES = (
+    b"""schema = 1
+name = "grid"
+[class]
+rows = 3
+columns = 2
+ports = 4
+bandwidth = "128 GB/s"
+links = "single"
+reach = 2
+wire = 40.5
+total = 12
+[traffic]
+kind = "all-to-all"
+bytes = "1 MB"
+[search]
+solves = 40
+screens = 1200
+seed = 3
+""",
+    b"""schema = 1
+[class]
+rows = 2
+switches = [4, 4]
+copiers = 2
+movable = true
+[traffic]
+kind = "matrix"
+matrix = [[0, 1e6, 5, 1], [1, 0, 1, 1], [2, 2, 0, 2], [0.5, 0, 0, 0]]
+""",
+    b"""schema = 1
+[class]
+package = "ring-16"
+bandwidth = "64 GB/s"
+copiers = "given"
+technology = "ucie-2d"
+[objective]
+metric = "step"
+workload = "olmoe-1b-7b"
+layout = "fixed"
+""",
+)
 
 
 def _booksim() -> list[bytes]:
@@ -388,6 +430,7 @@ SAMPLES: dict[str, Callable[[], list[bytes]]] = {
     "allocation": lambda: _allocation(".toml"),
     "allocation-json": lambda: _allocation(".json"),
     "study": lambda: [STUDY],
+    "search": lambda: list(SEARCHES),
     "store": _store,
     "chakra": _chakra,
     "collective": lambda: _collective("json"),

@@ -165,6 +165,13 @@ def _study(path: Path) -> object:
     return load_study(path).space.describe()
 
 
+def _search(path: Path) -> object:
+    from noptoolkit.search.search_file import load_search
+
+    found = load_search(path)
+    return repr(found.within), [traffic.name for traffic in found.traffics], found.objective
+
+
 def _store(path: Path) -> object:
     from noptoolkit.studies.reading import study_table
     from noptoolkit.studies.store import Store
@@ -242,6 +249,7 @@ TARGETS: dict[str, Target] = {
     "allocation": Target(".toml", load_allocation, "toml"),
     "allocation-json": Target(".json", load_allocation, "json"),
     "study": Target(".toml", _study, "toml"),
+    "search": Target(".toml", _search, "toml"),
     "store": Target(".db", _store, "bytes"),
     "chakra": Target(".et", _chakra, "bytes"),
     "collective": Target(".json", _collective, "json"),

@@ -166,6 +166,8 @@ def test_the_command(tmp_path):
         ("ports = 2", "port = 2", "'port' is not known; did you mean 'ports'"),
         ("rows = 2", 'rows = "2"', "is of the wrong type"),
         ("rows = 2\n", "", "has no rows"),
+        ("rows = 2", "rows = 90000", "32,400,000,000 pairs of nodes, more than 50,000,000"),
+        ("rows = 2", "rows = " + 300 * "9", "more than 10.15 pairs of nodes"),
         ("ports = 2", "ports = 1", "holds no connected package"),
         ('bytes = "1 GB"', 'kind = "all-to-al"', "did you mean 'all-to-all'"),
         ('bytes = "1 GB"', 'kind = "matrix"\nmatrix = [[0, 1], [1, 0]]', "give"),
