@@ -7,12 +7,12 @@ that were not caught when this sample was last run, ``--list`` shows them.
 Whatever computes is broken: comparisons, arithmetic, numbers, conditions, minima and maxima, statements left
 out. Text, messages of errors, tables and annotations are left alone. A first run of the room's tests finds
 which of them reach which line; it is kept in ``build/mutants`` and only repeated for files of tests that have
-changed. A mutant is run against those only, the quickest first, until one fails: the tests are collected
-once, and each mutant is a fork of that process with one function changed in memory. Of kernels, no line is
-seen: the tests that reach a line which mentions them are run, and they alone are compiled again, with what
-contains them. What is not in a function needs a process of its own. A mutant on which a test fails, or needs
-more than five times its CPU time (and 10 s), is caught. ``equivalent.toml`` lists those which change nothing,
-and why: they are not run, and not counted.
+changed. A mutant is run against those only, the quickest first and no more than ``--effort`` allows, until
+one fails: the tests are collected once, and each mutant is a fork of that process with one function changed
+in memory. Of kernels, no line is seen: the tests that reach a line which mentions them are run, and they
+alone are compiled again, with what contains them. What is not in a function needs a process of its own. A
+mutant on which a test fails, or needs more than five times its CPU time (and 10 s), is caught.
+``equivalent.toml`` lists those which change nothing, and why: they are not run, and not counted.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "physical": ("tests/physical",),
 }
 """Each room and the tests that stand for it; doctests of the room come on top."""
+SMALL: dict[str, tuple[str, ...]] = {
+    "scheduling": ("tests/scheduling/test_events.py", "tests/scheduling/test_fronts.py"),
+}
+"""Tests whose cases are so small that kernels may be interpreted: mutants of kernels meet them first."""
 KEPT = ROOT / "build" / "mutants"
 
 
@@ -66,7 +70,8 @@ def attack(room: str, given: argparse.Namespace) -> float:
     numbers = [i for i in given.only or range(len(sample)) if sample[i].key not in same]
     todo = [i for i in numbers if not outcomes.caught.get(str(sample[i].key), False)]
     root = copied()
-    bench = Bench(root, room, Map(KEPT / f"{room}.json", root, room))
+    kept = Map(KEPT / f"{room}.json", root, room)
+    bench = Bench(root, room, kept, given.effort, SMALL.get(room, ()))
     left = root / "left.json"
 
     def tell(number: int, caught: bool) -> None:
@@ -148,6 +153,7 @@ def main() -> None:
     parser.add_argument("--only", type=int, nargs="+", help="numbers of the mutants to run")
     parser.add_argument("--again", action="store_true", help="run what was not caught, or not run, last time")
     parser.add_argument("--minutes", type=float, default=1e6, help="CPU time after which no mutant is begun")
+    parser.add_argument("--effort", type=float, default=60, help="CPU seconds of tests for a mutant, at most")
     parser.add_argument("--list", action="store_true", help="show the sample and run nothing")
     parser.add_argument(
         "--toml", action="store_true", help="print survivors as entries of equivalent.toml, too"

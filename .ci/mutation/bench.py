@@ -28,6 +28,10 @@ from mutants import Mutant
 WORDS = ("-qq", "-s", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:randomly", "-p", "no:benchmark")
 
 
+NOT_THERE = 77
+"""Exit code where the function that a mutant changes is not in memory as such."""
+
+
 class Map:
     """Which test reaches which line, and how long it takes: kept on disk, file of tests by file of tests."""
 
@@ -117,6 +121,17 @@ def compile_again(stale: set[Name]) -> None:
     FunctionCache.save_overload = lambda self, *given: None if is_stale(self) else save(self, *given)
 
 
+def interpret() -> None:
+    """Let all kernels of the house run as Python."""
+    from numba.core.dispatcher import Dispatcher
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("noptoolkit", "test_")) or ".test_" in name:
+            for word, value in list(vars(module).items()):
+                if isinstance(value, Dispatcher):
+                    setattr(module, word, value.py_func)
+
+
 class Place:
     """Where a mutant is: the statement of the module, and the function whose code it changes, if any."""
 
@@ -168,11 +183,10 @@ def _codes(code: CodeType) -> list[CodeType]:
 class Bench:
     """A plugin of pytest that runs the tests of a room for one mutant after the other."""
 
-    def __init__(self, root: Path, room: str, map: Map) -> None:
-        self.root, self.room, self.map = root, room, map
+    def __init__(self, root: Path, room: str, map: Map, effort: float, small: tuple[str, ...] = ()) -> None:
+        self.root, self.room, self.map, self.effort, self.small = root, room, map, effort, small
         self.kernels = Kernels(root)
         self.items: dict[str, pytest.Item] = {}
-        self.seconds: dict[str, float] = defaultdict(float)
 
     def collect(self, tests: list[str], then: Callable[[], None]) -> int:
         """Collect the room's tests in this process, and do something where they would be run."""
@@ -191,11 +205,11 @@ class Bench:
         self.items = {item.nodeid: item for item in session.items}
         self.learn()
         self.reached = self.map.reached()
+        self.interpreted = [name for name in self.items if name.startswith(self.small)] if self.small else []
+        if self.interpreted and forked(lambda: self._run(self.interpreted, 5.0, kernels=False), 600.0):
+            sys.exit(f"{self.room}: {', '.join(self.small)} fail where kernels are interpreted")
         self.then()
         return True
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.seconds[report.nodeid] += report.duration
 
     def learn(self) -> None:
         """Run the sound code: how long each test takes, and which lines it reaches."""
@@ -217,10 +231,12 @@ class Bench:
             data_file=None, source=[str(self.root / "noptoolkit" / self.room)], config_file=False
         )
         cover.start()
-        items = [self.items[name] for name in names]
+        items, seconds = [self.items[name] for name in names], {}
         for item, after in zip(items, [*items[1:], None], strict=True):
             cover.switch_context(item.nodeid)
+            begun = time.process_time()
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+            seconds[item.nodeid] = time.process_time() - begun
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # tests of kernels alone reach no line
             cover.stop()
@@ -230,7 +246,7 @@ class Bench:
             lines[Path(name).relative_to(self.root).as_posix()] = {
                 line: [test for test in tests if test] for line, tests in of_file.items()
             }
-        told.write_text(json.dumps({"seconds": self.seconds, "lines": lines}))
+        told.write_text(json.dumps({"seconds": seconds, "lines": lines}))
         return int(items[0].session.testsfailed > 0)
 
     def order(self, mutant: Mutant, place: Place, stale: set[Name]) -> list[str]:
@@ -248,7 +264,13 @@ class Bench:
             tests |= {
                 test for (name, _), some in self.reached.items() if name == mutant.path for test in some
             }
-        return sorted(tests or seconds, key=lambda test: (seconds.get(test, 0.0), test))
+        chosen, total = [], 0.0
+        for test in sorted(tests or seconds, key=lambda test: (seconds.get(test, 0.0), test)):
+            total += seconds.get(test, 0.0)
+            if chosen and total > self.effort:
+                break
+            chosen.append(test)
+        return chosen
 
     def direct(self, stale: set[Name]) -> set[str]:
         """Return the tests in files that import some of these names themselves."""
@@ -267,24 +289,38 @@ class Bench:
         if place.function is None:
             return None
         stale = self.kernels.stale(mutant.path, place.names)
+        kernel = len(stale) > 1 or path.name.startswith("compiled")
+        if kernel and self.interpreted:  # which costs nothing, where compiling takes ten seconds and more
+            code = forked(lambda: self._attempt(path, place, stale, self.interpreted, kernels=False), 600.0)
+            if code not in (0, NOT_THERE):
+                return True
         order = self.order(mutant, place, stale)
         code = forked(lambda: self._attempt(path, place, stale, order), 3600.0)
-        return None if code == 77 else code != 0
+        return None if code == NOT_THERE else code != 0
 
-    def _attempt(self, path: Path, place: Place, stale: set[Name], order: list[str]) -> int:
+    def _attempt(
+        self, path: Path, place: Place, stale: set[Name], order: list[str], *, kernels: bool = True
+    ) -> int:
         if not place.put(path):
-            return 77
+            return NOT_THERE
         compile_again(stale)
         for one in gc.get_objects():
             if type(one).__name__ == "_lru_cache_wrapper":
                 one.cache_clear()
-        compiled, seconds = len(stale) > 1 or "compiled" in path.name, self.map.seconds
+        compiled = kernels and (len(stale) > 1 or path.name.startswith("compiled"))
+        return self._run(order, 70.0 if compiled else 10.0, kernels=kernels)
+
+    def _run(self, order: list[str], grace: float, *, kernels: bool) -> int:
+        """Run tests until one fails or takes much too long (the first may compile); return whether one has."""
+        if not kernels:
+            interpret()
         items = [self.items[name] for name in order]
         for item, after in zip(items, [*items[1:], None], strict=True):
-            allow(10 + 5 * seconds.get(item.nodeid, 0.0) + 90 * compiled)
+            allow(grace + 5 * self.map.seconds.get(item.nodeid, 0.0))
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
             if item.session.testsfailed:
                 return 1
+            grace = min(grace, 10.0)
         return 0
 
     def caught_anew(self, mutant: Mutant) -> bool:
