@@ -311,7 +311,7 @@ class Bench:
         return self._run(order, 70.0 if compiled else 10.0, kernels=kernels)
 
     def _run(self, order: list[str], grace: float, *, kernels: bool) -> int:
-        """Run tests until one fails or takes much too long (the first may compile); return whether one has."""
+        """Run tests until one fails or takes much too long; the first has time to compile."""
         if not kernels:
             interpret()
         items = [self.items[name] for name in order]

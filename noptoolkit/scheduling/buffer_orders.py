@@ -104,7 +104,6 @@ def order_that_fits(graph: TaskGraph, urgency: Floats) -> tuple[list[int] | None
             if not path:
                 return None, True
             done, options, finished = path.pop()
-            ready.add(done[0])
             undo(done)
             ready.add(done[0])
             continue
