@@ -2,7 +2,8 @@
 
 ``python .ci/mutation flow physical --sample 80 --seed 1`` prints every mutant that no test catches, and the
 share that is caught; it fails below ``--least``. ``--only NUMBER`` runs one mutant again, ``--again`` those
-that were not caught when this sample was last run, ``--list`` shows them.
+that were not caught when this sample was last run, ``--more`` those that ``--minutes`` left, ``--list`` shows
+them.
 
 Whatever computes is broken: comparisons, arithmetic, numbers, conditions, minima and maxima, statements left
 out. Text, messages of errors, tables and annotations are left alone. A first run of the room's tests finds
@@ -66,9 +67,11 @@ def attack(room: str, given: argparse.Namespace) -> float:
         print("\n".join(f"{i}: {mutant}" for i, mutant in enumerate(sample)))
         return 1.0
     same = equivalent()
-    outcomes = Outcomes(KEPT / f"{room}-{given.seed}.json", given.again)
+    outcomes = Outcomes(KEPT / f"{room}-{given.seed}.json", given.again or given.more)
     numbers = [i for i in given.only or range(len(sample)) if sample[i].key not in same]
     todo = [i for i in numbers if not outcomes.caught.get(str(sample[i].key), False)]
+    if given.more:
+        todo = [i for i in todo if str(sample[i].key) not in outcomes.caught]
     root = copied()
     kept = Map(KEPT / f"{room}.json", root, room)
     bench = Bench(root, room, kept, given.effort, SMALL.get(room, ()))
@@ -152,6 +155,7 @@ def main() -> None:
     parser.add_argument("--least", type=float, default=0.85, help="share that must be caught")
     parser.add_argument("--only", type=int, nargs="+", help="numbers of the mutants to run")
     parser.add_argument("--again", action="store_true", help="run what was not caught, or not run, last time")
+    parser.add_argument("--more", action="store_true", help="run what was not run the last times")
     parser.add_argument("--minutes", type=float, default=1e6, help="CPU time after which no mutant is begun")
     parser.add_argument("--effort", type=float, default=60, help="CPU seconds of tests for a mutant, at most")
     parser.add_argument("--list", action="store_true", help="show the sample and run nothing")
