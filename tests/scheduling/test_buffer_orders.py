@@ -32,7 +32,13 @@ def test_a_search_that_gives_up_says_that_it_proves_nothing(monkeypatch: pytest.
     with pytest.raises(ScheduleError, match="does not prove that there is none"):
         schedule_graph(blocking())
     monkeypatch.undo()
+    order = [1, 2, 0, 3]
+    monkeypatch.setattr(buffer_orders, "MOST_WAITS", 1)
+    again = buffer_orders.following_order(blocking(), order)
+    assert again is not None
+    assert again.pred.tolist() == [2, 1, 0, 1]  # x waits for what y gives back
     monkeypatch.setattr(buffer_orders, "MOST_WAITS", 0)  # then one at a time
+    assert buffer_orders.following_order(blocking(), order) is None
     assert schedule_graph(blocking()).makespan == pytest.approx(8.0)
 
 
