@@ -14,6 +14,7 @@ ASKED = {
     "collectives": (["cuts"], ["schedules"], ["groups"]),
     "plans": (["certified"], ["limited"]),
     "report": ([], ["browser"]),
+    "run": (["stages", "8"], ["routes"]),
     "serving": (["curve"], ["steps"]),
     "what_if": (["ladder"], ["losses"], ["pairs"]),
     "flow": (["cells"], ["highs"], ["routings"], ["multicast"]),

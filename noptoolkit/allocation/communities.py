@@ -38,23 +38,20 @@ def place_spectrally(problem: LayoutProblem, rng: np.random.Generator) -> Ints:
 
 
 def _balanced_k_means(points: Floats, slots: Ints, rng: np.random.Generator) -> Ints:
-    from scipy.optimize import linear_sum_assignment
+    from noptoolkit.allocation.compiled_assignment import assign
 
     used = np.flatnonzero(slots > 0)[: len(points)]
-    chiplet_of_slot = np.repeat(used, slots[used])
-    centre = np.zeros((len(slots), points.shape[1]))
-    centre[used] = points[rng.choice(len(points), len(used), replace=False)]
+    centre = points[rng.choice(len(points), len(used), replace=False)]
     places = np.full(len(points), -1, dtype=np.int64)
     for _ in range(ROUNDS):
-        experts, chosen = linear_sum_assignment(points @ centre[chiplet_of_slot].T, maximize=True)
-        moved = places.copy()
-        moved[experts] = chiplet_of_slot[chosen]
+        moved = assign(-(points @ centre.T), slots[used])
         if (moved == places).all():
             break
         places = moved
         for chiplet in np.unique(places):
             centre[chiplet] = points[places == chiplet].mean(axis=0)
-    return places
+    chosen: Ints = used[places]
+    return chosen
 
 
 def place_by_communities(problem: LayoutProblem, rng: np.random.Generator) -> Ints:

@@ -24,47 +24,77 @@ State = Any  # the tuple that build_state returns; numba infers its type
 def build_state(
     members: Array, weight: Array, starts: Array, sets_of: Array, places: Array, count: int, movable: int
 ) -> State:
-    """Return (members, weight, starts, sets_of, places, inside, alone, anew, [connectivity], movable)."""
+    """Return (members, weight, starts, sets_of, places, inside, alone, anew, [connectivity], movable).
+
+    ``inside[q, t]`` counts the experts of set t in block q: what a swap looks at lies in two rows.
+    """
     sets, k = members.shape
     slots = len(places)
-    inside = np.zeros((sets, count), dtype=np.uint8)
+    inside = np.zeros((count, sets), dtype=np.uint8)
     alone = np.zeros((slots, slots))
     anew = np.zeros((slots, count))
     connectivity = np.zeros(1)
+    for a in range(slots):
+        load = 0.0
+        for i in range(starts[a], starts[a + 1]):
+            load += weight[sets_of[i]]
+        anew[a] = load
     for t in range(sets):
         for i in range(k):
-            inside[t, places[members[t, i]]] += 1
+            q = places[members[t, i]]
+            if inside[q, t] == 0:
+                connectivity[0] += weight[t]
+                for j in range(k):
+                    anew[members[t, j], q] -= weight[t]
+            inside[q, t] += 1
         for i in range(k):
             a = members[t, i]
-            if inside[t, places[a]] == 1:
+            if inside[places[a], t] == 1:
                 for j in range(k):
                     alone[a, members[t, j]] += weight[t]
-        for q in range(count):
-            if inside[t, q] == 0:
-                for i in range(k):
-                    anew[members[t, i], q] += weight[t]
-            else:
-                connectivity[0] += weight[t]
     return members, weight, starts, sets_of, places.copy(), inside, alone, anew, connectivity, movable
 
 
 @njit(cache=True)
-def _count_set(state: State, t: int, p: int, q: int, sign: float) -> None:
-    """Add a set to the gains, or take it out, as far as blocks p and q are concerned."""
+def _move_in_set(state: State, t: int, a: int, p: int, q: int) -> None:
+    """Bring gains and connectivity up to date when a set's expert a moves from block p to block q."""
     members, weight, _, _, places, inside, alone, anew, connectivity, _ = state
-    w = sign * weight[t]
-    k = members.shape[1]
-    for i in range(k):
-        a = members[t, i]
-        if (places[a] == p or places[a] == q) and inside[t, places[a]] == 1:
-            for j in range(k):
-                alone[a, members[t, j]] += w
-    for block in (p, q):
-        if inside[t, block] == 0:
-            for i in range(k):
-                anew[members[t, i], block] += w
-        else:
-            connectivity[0] += w
+    w, k = weight[t], members.shape[1]
+    stay, there = inside[p, t] - 1, inside[q, t]  # of the set, beside a
+    if stay == 1 or there == 1 or (stay == 0) != (there == 0):
+        for i in range(k):
+            c = members[t, i]
+            sign = 0.0
+            if c == a:
+                sign = 1.0 * (there == 0) - 1.0 * (stay == 0)
+            elif places[c] == p and stay == 1:
+                sign = 1.0
+            elif places[c] == q and there == 1:
+                sign = -1.0
+            if sign != 0.0:
+                for j in range(k):
+                    alone[c, members[t, j]] += sign * w
+    if stay == 0:
+        connectivity[0] -= w
+        for i in range(k):
+            anew[members[t, i], p] += w
+    if there == 0:
+        connectivity[0] += w
+        for i in range(k):
+            anew[members[t, i], q] -= w
+    inside[p, t] -= 1
+    inside[q, t] += 1
+
+
+@njit(cache=True)
+def _exchange_in_set(state: State, t: int, a: int, b: int, p: int, q: int) -> None:
+    """Bring gains up to date when a set's experts a and b on blocks p and q change places."""
+    members, weight, _, _, _, inside, alone, _, _, _ = state
+    sign = 1.0 * (inside[q, t] == 1) - 1.0 * (inside[p, t] == 1)
+    if sign != 0.0:
+        for i in range(members.shape[1]):
+            alone[a, members[t, i]] += sign * weight[t]
+            alone[b, members[t, i]] -= sign * weight[t]
 
 
 @njit(cache=True)
@@ -78,23 +108,17 @@ def _holds(members: Array, t: int, a: int) -> bool:
 @njit(cache=True)
 def make_swap(state: State, limits: Array, a: int, b: int) -> None:
     """Swap a and b and bring gains, connectivity and room up to date."""
-    members, _, starts, sets_of, places, inside, _, _, _, _ = state
+    members, _, starts, sets_of, places, _, _, _, _, _ = state
     p, q = places[a], places[b]
-    for turn in range(2):
-        sign = -1.0 if turn == 0 else 1.0
-        for i in range(starts[a], starts[a + 1]):
-            _count_set(state, sets_of[i], p, q, sign)
-        for i in range(starts[b], starts[b + 1]):
-            if not _holds(members, sets_of[i], a):
-                _count_set(state, sets_of[i], p, q, sign)
-        if turn == 0:
-            for i in range(starts[a], starts[a + 1]):
-                inside[sets_of[i], p] -= 1
-                inside[sets_of[i], q] += 1
-            for i in range(starts[b], starts[b + 1]):
-                inside[sets_of[i], q] -= 1
-                inside[sets_of[i], p] += 1
-            places[a], places[b] = q, p
+    for i in range(starts[a], starts[a + 1]):
+        if _holds(members, sets_of[i], b):
+            _exchange_in_set(state, sets_of[i], a, b, p, q)
+        else:
+            _move_in_set(state, sets_of[i], a, p, q)
+    for i in range(starts[b], starts[b + 1]):
+        if not _holds(members, sets_of[i], a):
+            _move_in_set(state, sets_of[i], b, q, p)
+    places[a], places[b] = q, p
     weights, blocks, room, _ = limits
     for m in range(len(weights)):
         more = weights[m, b] - weights[m, a]

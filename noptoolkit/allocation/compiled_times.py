@@ -30,13 +30,14 @@ def start_time(
 ) -> State:
     """Return (inside, met, busy out, busy back, busy chiplets) of a layout.
 
-    ``inside[t, q]`` counts the experts of set t on chiplet q, ``met[t, P]`` the chiplets of set t in part P.
-    Behind the chiplets stands ``streaming``, which no swap changes: the time that the weights load.
+    ``inside[q, t]`` counts the experts of set t on chiplet q, ``met[P, t]`` the chiplets of set t in part P:
+    what a swap looks at lies in a few rows. Behind the chiplets stands ``streaming``, which no swap changes:
+    the time that the weights load.
     """
     sets, k = members.shape
     count, chiplets = parts.shape
-    inside = np.zeros((sets, chiplets), dtype=np.uint8)
-    met = np.zeros((sets, count), dtype=np.uint8)
+    inside = np.zeros((chiplets, sets), dtype=np.uint8)
+    met = np.zeros((count, sets), dtype=np.uint8)
     busy_out, busy_back = np.zeros(len(out)), np.zeros(len(back))
     busy, tokens = np.zeros(chiplets + 1), np.zeros(count)
     busy[chiplets] = streaming
@@ -47,12 +48,13 @@ def start_time(
         for i in range(k):
             q = places[members[t, i]]
             if q < chiplets:
-                if inside[t, q] == 0:
+                if inside[q, t] == 0:
                     for j in range(count):
-                        met[t, j] += parts[j, q]
-                inside[t, q] += 1
-        for j in range(count):
-            if met[t, j] > 0:
+                        met[j, t] += parts[j, q]
+                inside[q, t] += 1
+    for j in range(count):
+        for t in range(sets):
+            if met[j, t] > 0:
                 tokens[j] += weight[t]
     for r in range(len(out)):
         for j in range(count):
@@ -82,53 +84,84 @@ def smooth_time(busy_out: Array, busy_back: Array, busy: Array, scale: float) ->
 
 
 @njit(cache=True)
+def _stamp(starts: Array, sets_of: Array, expert: int, turn: int, stamp: Array) -> None:
+    """Mark the sets that hold an expert with a turn."""
+    for i in range(starts[expert], starts[expert + 1]):
+        stamp[sets_of[i]] = turn
+
+
+@njit(cache=True)
 def _move(
-    members: Array,
     starts: Array,
     sets_of: Array,
     weight: Array,
     a: int,
-    b: int,
     p: int,
     q: int,
     state: State,
     near: Array,
     change: Array,
+    skipped: Array,
+    turn: int,
     really: bool,
 ) -> None:
-    """Add to ``change``, [parts], the tokens met if a moves from p to q while b moves from q to p.
+    """Add to ``change``, [parts], the tokens met if a moves from p to q while another moves from q to p.
 
-    Only the sets of a are looked at; those that hold b too do not change. ``really`` also makes the move.
+    Only the sets of a are looked at; those that hold the other too, in ``skipped`` marked with the turn, do
+    not change. ``really`` also makes the move. The last of ``near`` says whether every chiplet is a part of
+    its own and of no other.
     """
     inside, met = state[0], state[1]
-    parts_of, parts_count, parts = near
+    parts_of, parts_count, parts, single = near
+    if single:  # no branches, which are hard to foresee
+        left, joined, old, new = 0.0, 0.0, parts_of[p, 0], parts_of[q, 0]
+        for i in range(starts[a], starts[a + 1]):
+            t = sets_of[i]
+            moves = skipped[t] != turn
+            left += weight[t] * (moves & (inside[p, t] == 1))
+            joined += weight[t] * (moves & (inside[q, t] == 0))
+            if really:
+                inside[p, t] -= moves
+                inside[q, t] += moves
+                met[old, t] = inside[p, t] > 0
+                met[new, t] = inside[q, t] > 0
+        change[old] -= left
+        change[new] += joined
+        return
     for i in range(starts[a], starts[a + 1]):
         t = sets_of[i]
-        both = False
-        for j in range(members.shape[1]):
-            both |= members[t, j] == b
-        if both:
+        if skipped[t] == turn:
             continue
-        leaves, joins = inside[t, p] == 1, inside[t, q] == 0
+        leaves, joins = inside[p, t] == 1, inside[q, t] == 0
         if leaves:
             for x in range(parts_count[p]):
                 j = parts_of[p, x]
-                if met[t, j] == 1 and not (joins and parts[j, q]):
+                if met[j, t] == 1 and not (joins and parts[j, q]):
                     change[j] -= weight[t]
         if joins:
             for x in range(parts_count[q]):
                 j = parts_of[q, x]
-                if met[t, j] == 0:
+                if met[j, t] == 0:
                     change[j] += weight[t]
         if really:
-            inside[t, p] -= 1
-            inside[t, q] += 1
+            inside[p, t] -= 1
+            inside[q, t] += 1
             if leaves:
                 for x in range(parts_count[p]):
-                    met[t, parts_of[p, x]] -= 1
+                    met[parts_of[p, x], t] -= 1
             if joins:
                 for x in range(parts_count[q]):
-                    met[t, parts_of[q, x]] += 1
+                    met[parts_of[q, x], t] += 1
+
+
+@njit(cache=True)
+def _spread(change: Array, uses: Any, busy: Array) -> None:
+    """Add to the time that resources are busy what some more tokens in each part, ``change``, need there."""
+    begins, rows, times = uses
+    for j in range(len(change)):
+        if change[j] != 0.0:
+            for e in range(begins[j], begins[j + 1]):
+                busy[rows[e]] += change[j] * times[e]
 
 
 @njit(cache=True)
@@ -136,7 +169,9 @@ def anneal_time(
     sets: Array,
     places: Array,
     state: State,
-    model: Array,
+    uses_out: Any,
+    uses_back: Any,
+    choice_time: Array,
     near: Array,
     limits: Array,
     pairs: Array,
@@ -147,16 +182,17 @@ def anneal_time(
     """Cool from ``hot`` to ``cold``, shares of the time; leave the best layout in ``places``.
 
     Step i proposes to swap ``pairs[i]`` and draws ``chances[i]`` from 0 to 1. Swaps that fill a block beyond
-    its limit are never made.
+    its limit are never made. ``uses_out`` and ``uses_back`` are the columns of the model's matrices: where
+    each part begins, resources, and s per token.
     """
     members, weight, starts, sets_of, load = sets
-    out, back, choice_time = model
     busy_out, busy_back, busy = state[2], state[3], state[4]
     weights, blocks, room = limits
     scale = max(busy_out.max(), busy_back.max(), busy.max(), 1e-300)
     now = smooth_time(busy_out, busy_back, busy, scale)
     best, best_places = now, places.copy()
-    change = np.zeros(out.shape[1])
+    change = np.zeros(len(state[1]))
+    with_a, with_b = np.full(len(members), -1), np.full(len(members), -1)
     new_out, new_back = busy_out.copy(), busy_back.copy()
     for step in range(len(pairs)):
         a, b = pairs[step]
@@ -173,15 +209,14 @@ def anneal_time(
         if not allowed:
             continue
         change[:] = 0.0
-        _move(members, starts, sets_of, weight, a, b, p, q, state, near, change, False)
-        _move(members, starts, sets_of, weight, b, a, q, p, state, near, change, False)
+        _stamp(starts, sets_of, a, step, with_a)
+        _stamp(starts, sets_of, b, step, with_b)
+        _move(starts, sets_of, weight, a, p, q, state, near, change, with_b, step, False)
+        _move(starts, sets_of, weight, b, q, p, state, near, change, with_a, step, False)
         new_out[:] = busy_out
         new_back[:] = busy_back
-        for j in range(len(change)):
-            if change[j] != 0.0:
-                for r in range(len(new_out)):
-                    new_out[r] += change[j] * out[r, j]
-                    new_back[r] += change[j] * back[r, j]
+        _spread(change, uses_out, new_out)
+        _spread(change, uses_back, new_back)
         more_load = load[b] - load[a]
         busy[p] += more_load * choice_time[p]
         busy[q] -= more_load * choice_time[q]
@@ -191,8 +226,8 @@ def anneal_time(
             busy[p] -= more_load * choice_time[p]
             busy[q] += more_load * choice_time[q]
             continue
-        _move(members, starts, sets_of, weight, a, b, p, q, state, near, change, True)
-        _move(members, starts, sets_of, weight, b, a, q, p, state, near, change, True)
+        _move(starts, sets_of, weight, a, p, q, state, near, change, with_b, step, True)
+        _move(starts, sets_of, weight, b, q, p, state, near, change, with_a, step, True)
         busy_out[:] = new_out
         busy_back[:] = new_back
         places[a], places[b] = q, p

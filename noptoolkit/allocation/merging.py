@@ -24,10 +24,8 @@ def place_agglomerated(problem: LayoutProblem, rng: np.random.Generator) -> Ints
     cluster = np.arange(count)
     between = problem.coactivation.copy()  # summed over the members of both clusters
     size = np.ones(count)
+    mean = np.where(np.eye(count, dtype=np.bool_) | (largest < 2), -1.0, between)
     while True:
-        mean = between / np.outer(size, size)
-        mean[size[:, None] + size > largest] = -1.0
-        np.fill_diagonal(mean, -1.0)
         a, b = divmod(int(np.argmax(mean)), count)
         if mean[a, b] < 0:
             return pack_clusters(cluster, problem.coactivation, problem.slots)
@@ -36,6 +34,11 @@ def place_agglomerated(problem: LayoutProblem, rng: np.random.Generator) -> Ints
         between[:, a] += between[:, b]
         size[a] += size[b]
         size[b] = largest + 1  # gone: it merges with none
+        row = between[a] / (size[a] * size)
+        row[size[a] + size > largest] = -1.0
+        row[a] = -1.0
+        mean[a] = mean[:, a] = row
+        mean[b] = mean[:, b] = -1.0
 
 
 def place_matched(problem: LayoutProblem, rng: np.random.Generator) -> Ints:

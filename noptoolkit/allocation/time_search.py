@@ -97,10 +97,9 @@ def _annealed(
     starts, sets_of = sets_of_experts(members, len(places))
     found = places.astype(np.int64)
     parts = np.ascontiguousarray(model.parts)
+    out, back = _used(model.out), _used(model.back)
     streaming = model.streaming * float(counts.sum())
-    state = start_time(
-        members, counts, found, load, parts, model.out, model.back, model.choice_time, streaming
-    )
+    state = start_time(members, counts, found, load, parts, out, back, model.choice_time, streaming)
     parts_count = parts.sum(axis=0)
     parts_of = np.zeros((parts.shape[1], max(int(parts_count.max()), 1)), dtype=np.int64)
     for chiplet, column in enumerate(parts.T):
@@ -109,8 +108,10 @@ def _annealed(
         (members, counts, starts, sets_of, load),
         found,
         state,
-        (model.out, model.back, model.choice_time),
-        (parts_of, parts_count, parts),
+        _columns(out),
+        _columns(back),
+        model.choice_time,
+        (parts_of, parts_count, parts, bool((parts_count == 1).all() and (parts.sum(axis=1) == 1).all())),
         limits,
         np.ascontiguousarray(pairs),
         rng.random(len(pairs)),
@@ -118,6 +119,19 @@ def _annealed(
         COLD,
     )
     return found
+
+
+def _used(times: Floats) -> Floats:
+    """Return the rows of the resources that any token needs, one where it needs none."""
+    used = np.flatnonzero(times.any(axis=1))
+    return np.ascontiguousarray(times[used if len(used) else [0]])
+
+
+def _columns(times: Floats) -> tuple[Ints, Ints, Floats]:
+    """Return where each part's entries begin, [parts + 1], and the resource and time of each."""
+    part, resource = np.nonzero(times.T)
+    begins = np.searchsorted(part, np.arange(times.shape[1] + 1))
+    return begins, resource, times[resource, part]
 
 
 def _limits(problem: LayoutProblem, slots: Ints) -> Any:

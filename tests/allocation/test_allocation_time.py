@@ -132,6 +132,28 @@ def test_bookkeeping_of_the_search_equals_a_fresh_count(
         np.testing.assert_allclose(kept, counted, rtol=1e-9, atol=1e-18)
 
 
+def test_parts_of_one_chiplet_are_counted_as_any_others() -> None:
+    """One more part, of two chiplets, whose tokens take no time: other code counts, with the same result."""
+    package = grid(4, 4)
+    (problem,) = layout_problems(TRACE, package)
+    model = package_time(package, flops_per_choice=1e4, degree="chiplets")
+    np.testing.assert_array_equal(model.parts, np.eye(16))
+    pair = np.isin(np.arange(16), (0, 1))[None]
+    wide = dataclasses.replace(
+        model,
+        parts=np.concatenate([model.parts, pair]),
+        out=np.pad(model.out, ((0, 0), (0, 1))),
+        back=np.pad(model.back, ((0, 0), (0, 1))),
+    )
+    places = allocate(TRACE, package, method="random").chiplet_of_expert[0]
+    found = [
+        search_time(problem, places, one, proposals=600, rng=np.random.default_rng(0))
+        for one in (model, wide)
+    ]
+    assert (found[0] != places).any()
+    np.testing.assert_array_equal(*found)
+
+
 def test_layout_time_is_the_models_time() -> None:
     package = tree(4, 4)
     (problem,) = layout_problems(TRACE, package)
