@@ -6,7 +6,7 @@
 ``stages`` has layouts by the allocator ``auto`` and the routing ``shortest``, without the bound over all
 routings; ``routes`` contiguous layouts and the routing ``optimal``, and says how long the candidate routings
 take to find, how long the whole step with a schedule of each, and how long its bound. Meshes have the
-chiplets and stacks of the preset mesh-4x4, which are those of mozart-nop-tree. Kernels are loaded before the clock
+chiplets and stacks of the preset mesh-4x4, those of mozart-nop-tree. Kernels are loaded before the clock
 starts.
 """
 
