@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
-import random
 import re
 import tomllib
 from collections import defaultdict
@@ -140,14 +140,17 @@ def computing(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def sample_of(room: str, number: int, seed: int) -> list[Mutant]:
-    """Return some mutants of a room, drawn by a seed, no two of one place."""
-    every: dict[tuple[str, int], list[Mutant]] = defaultdict(list)
+    """Return some mutants of a room, no two of one place, the same ones while their lines stay."""
+
+    def draw(*key: object) -> str:
+        return hashlib.sha256(repr((seed, *key)).encode()).hexdigest()
+
+    every: dict[tuple[object, ...], list[Mutant]] = defaultdict(list)
     for path in sorted((ROOT / "noptoolkit" / room).rglob("*.py")):
         for mutant in mutants_of(path):
-            every[mutant.path, mutant.begin].append(mutant)
-    rng = random.Random(f"{room} {seed}")
-    places = rng.sample(sorted(every), min(number, len(every)))
-    return [rng.choice(every[place]) for place in places]
+            every[mutant.path, mutant.text, mutant.column].append(mutant)
+    places = sorted(every, key=lambda place: draw(*place))[:number]
+    return [min(every[place], key=lambda mutant: draw(*mutant.key, mutant.line)) for place in places]
 
 
 def equivalent() -> dict[tuple[str, str, int, str, str], str]:
