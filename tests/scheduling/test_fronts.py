@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from seeds import seeds
 
+from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder
 from noptoolkit.scheduling.compiled_fronts import reach_of_chain, reach_of_fronts, ways_between_fronts
+from noptoolkit.scheduling.list_scheduling import bounds_of
+from noptoolkit.scheduling.verify_bounds import proved_bound, verify_bounds
 
 
 class Order:
@@ -114,3 +117,53 @@ def test_reaches_of_a_chain_are_as_defined(seed: int) -> None:
         assert before_or_in[i] == min(
             [*ahead, *(k for k, task in enumerate(chain) if task == i)], default=len(chain)
         )
+
+
+def test_a_front_may_have_64_members() -> None:
+    """Every bit of a word is one member's: a task after all but one of them is not after all of them."""
+    size = 64
+    for missing in (0, 31, 63):
+        direct = np.zeros((size + 2, size + 2), bool)
+        direct[:size, size + 1] = True
+        direct[np.delete(np.arange(size), missing), size] = True
+        walks = (np.arange(size + 2), *_ragged(direct.T), *_ragged(direct))
+        ends, members = np.array([0, size]), np.arange(size)
+        _, after_some, after_all, *_ = reach_of_fronts(ends, members, *walks)
+        assert after_some[size:].tolist() == [0, 0]
+        assert after_all[size:].tolist() == [-1, 0]
+        walks = (np.arange(size + 2)[::-1].copy(), *_ragged(direct), *_ragged(direct.T))
+        *_, before_some, before_all = reach_of_fronts(ends, members, *walks)
+        assert before_some[size:].tolist() == [0, 0]
+        assert before_all[size:].tolist() == [1, 0]
+
+
+def staged(rng: np.random.Generator) -> TaskGraph:
+    """Return stages of a few tasks, with others between that may wait for the stage before."""
+    tasks = TaskGraphBuilder({"pair": 2})
+    last: list[int] = []
+
+    def add(after: list[int]) -> int:
+        if rng.random() < 0.2:
+            return tasks.add_flow(1.0, {"x": float(rng.integers(1, 4))}, after)
+        return tasks.add(float(rng.integers(0, 5)), rng.choice([None, "a", "b", "pair"]), after)
+
+    def some(of: list[int]) -> list[int]:
+        return [one for one in of if rng.random() < 0.5]
+
+    for _ in range(int(rng.integers(1, 5))):
+        between = [add(some(last)) for _ in range(int(rng.integers(0, 5)))]
+        size = int(rng.integers(1, 4))
+        stage = [add([*last[m::size], *last[:1], *some(between)]) for m in range(size)]
+        tasks.front(stage)
+        last = stage
+    for _ in range(int(rng.integers(0, 4))):
+        add(some(last))
+    return tasks.build()
+
+
+@pytest.mark.parametrize("seed", seeds(60, 600))
+def test_bounds_are_those_that_plain_code_proves(seed: int) -> None:
+    graph = staged(np.random.default_rng(seed))
+    bounds = bounds_of(graph)
+    assert proved_bound(graph, bounds.stages) == pytest.approx(bounds.value, rel=1e-12)
+    verify_bounds(graph, bounds)
