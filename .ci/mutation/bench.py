@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import ctypes
+import faulthandler
 import gc
 import hashlib
 import importlib.machinery
@@ -88,6 +89,7 @@ def forked(work: Callable[[], int], seconds: float, log: str | None = os.devnull
                 os.dup2(told, 1)
                 os.dup2(told, 2)
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            faulthandler.disable()
             allow(seconds)
             code = work()
         finally:

@@ -267,3 +267,22 @@ def test_barriers_leave_random_schedules_as_they_are(priority: str) -> None:
             verify_schedule(plan.graph, plan.start, plan.end)
             spans.append(plan.makespan)
         assert spans[0] == spans[1]
+
+
+def test_overlap_and_breakdown_by_hand() -> None:
+    """Loads from 0 to 3, compute from 0 to 4, a dispatch from 4 to 6: of 9 s busy 3 are covered."""
+    tasks = TaskGraphBuilder()
+    tasks.add(3, "hbm", kind="load")
+    run = tasks.add(4, "pe")
+    tasks.add(2, "link", [run], kind="dispatch")
+    plan = schedule_graph(tasks.build())
+    assert plan.overlap == pytest.approx(3 / 9)
+    parts = plan.breakdown
+    assert (parts.compute, parts.communication, parts.load, parts.idle) == (4, 2, 0, 0)
+    assert schedule_graph(TaskGraphBuilder().build()).overlap == 0.0
+    waits = TaskGraphBuilder()
+    pause = waits.add(5, None, kind="wait")
+    waits.add(1, "pe", [pause])
+    plan = schedule_graph(waits.build())
+    assert plan.overlap == 0.0
+    assert plan.breakdown.idle + plan.breakdown.compute == 6
