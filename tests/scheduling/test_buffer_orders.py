@@ -42,6 +42,17 @@ def test_a_search_that_gives_up_says_that_it_proves_nothing(monkeypatch: pytest.
     assert schedule_graph(blocking()).makespan == pytest.approx(8.0)
 
 
+@pytest.mark.parametrize(("urgency", "steps"), [([4, 3, 2, 1], 4), ([1, 2, 3, 4], 3)])
+def test_steps_of_a_search_are_counted(
+    urgency: list[int], steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where x is tried first, y does not fit behind it, and x is taken back."""
+    for most, found in ((steps - 1, None), (steps, [1, 2, 0, 3])):
+        monkeypatch.setattr(buffer_orders, "MOST_STEPS", most)
+        order, proved = buffer_orders.order_that_fits(blocking(), np.array(urgency, dtype=float))
+        assert (order, proved) == (found, found is not None)
+
+
 def exists(
     holds: Sequence[int], buffers: Sequence[str], before: Sequence[set[int]], room: dict[str, int]
 ) -> bool:

@@ -74,18 +74,31 @@ def test_flows_beyond_a_rate_are_seen_wherever_they_begin(count: int) -> None:
         verify_schedule(graph, start, start + 1)
 
 
-def test_flows_may_be_served_in_any_way_that_fits() -> None:
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+def test_flows_may_be_served_in_any_way_that_fits(unit: float) -> None:
     """A long flow waits while a short one passes: whoever ends first goes first, as Dertouzos proved."""
     tasks = TaskGraphBuilder()
     for work in (3.0, 1.0, 1.0):
-        tasks.add_flow(1.0, {"x": work})
+        tasks.add_flow(1.0, {"x": work * unit})
     graph = tasks.build()
-    start, end = np.array([0.0, 1.0, 3.0]), np.array([5.0, 2.0, 4.0])
+    start, end = unit * np.array([0.0, 1.0, 3.0]), unit * np.array([5.0, 2.0, 4.0])
     verify_schedule(graph, start, end)
     for late in itertools.product([0, 1], repeat=3):
         if any(late):
             with pytest.raises(ScheduleError, match="beyond its rate"):
-                verify_schedule(graph, start, end - 0.1 * np.array(late))
+                verify_schedule(graph, start, end - 0.1 * unit * np.array(late))
+
+
+def test_both_schedule_and_bounds_are_verified() -> None:
+    plan = stages()
+    with pytest.raises(ScheduleError, match="starts before"):
+        dataclasses.replace(plan, start=0 * plan.start, end=plan.graph.duration).verify()
+    lone = TaskGraphBuilder()
+    lone.add(2.0)
+    free = schedule_graph(lone.build())  # of no resource there is no load
+    for part in ("load", "head_load_tail"):
+        with pytest.raises(ScheduleError, match="the graph gives 0 s"):
+            dataclasses.replace(free, bounds=dataclasses.replace(free.bounds, **{part: 0.5})).verify()
 
 
 def test_room_is_only_given_back_where_it_was_taken() -> None:
