@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -187,7 +188,7 @@ class TopologyClass:
             raise TopologyError(f"ports of {self.bandwidth:g} B/s carry nothing; give more than 0")
         for what in ("reach", "wire", "total"):
             value = getattr(self, what)
-            if value is not None and not (value > 0 and np.isfinite(value)):
+            if value is not None and not (value > 0 and math.isfinite(value)):
                 raise TopologyError(f"{what}={value:g} allows no link; give more than 0, or leave it out")
         self._check_freedom()
         if self.positions is None:

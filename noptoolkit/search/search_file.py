@@ -164,6 +164,7 @@ def _check(data: Any, known: Mapping[str, Any], where: str, faults: list[str]) -
 
 
 def _class(given: dict[str, Any]) -> TopologyClass:
+    given |= {key: float(given[key]) for key in ("reach", "wire", "total") if key in given}
     if "switches" in given:
         given["switches"] = tuple(given["switches"])
     if "package" in given:

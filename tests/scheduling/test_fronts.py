@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from seeds import seeds
 
-from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder
+from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder, bounds
 from noptoolkit.scheduling.compiled_fronts import reach_of_chain, reach_of_fronts, ways_between_fronts
 from noptoolkit.scheduling.list_scheduling import bounds_of
 from noptoolkit.scheduling.verify_bounds import proved_bound, verify_bounds
@@ -164,6 +164,14 @@ def staged(rng: np.random.Generator) -> TaskGraph:
 @pytest.mark.parametrize("seed", seeds(60, 600))
 def test_bounds_are_those_that_plain_code_proves(seed: int) -> None:
     graph = staged(np.random.default_rng(seed))
-    bounds = bounds_of(graph)
-    assert proved_bound(graph, bounds.stages) == pytest.approx(bounds.value, rel=1e-12)
-    verify_bounds(graph, bounds)
+    found = bounds_of(graph)
+    assert proved_bound(graph, found.stages) == pytest.approx(found.value, rel=1e-12)
+    verify_bounds(graph, found)
+
+
+def test_long_chains_are_thinned_evenly() -> None:
+    for count in (bounds.FRONTS, bounds.FRONTS + 1, 1000):
+        kept = bounds._thinned(np.arange(count))
+        assert len(kept) == bounds.FRONTS
+        assert (kept[0], kept[-1]) == (0, count - 1)
+        assert set(np.diff(kept)) <= {count // bounds.FRONTS, count // bounds.FRONTS + 1}

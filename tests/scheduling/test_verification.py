@@ -10,7 +10,7 @@ import pytest
 from noptoolkit.errors import ScheduleError
 from noptoolkit.scheduling import Schedule, TaskGraphBuilder, schedule_graph, verify_schedule
 from noptoolkit.scheduling.list_scheduling import bounds_of
-from noptoolkit.scheduling.verify_bounds import verify_bounds
+from noptoolkit.scheduling.verify_bounds import proved_bound, verify_bounds
 
 
 def stages() -> Schedule:
@@ -93,6 +93,7 @@ def test_both_schedule_and_bounds_are_verified() -> None:
     plan = stages()
     with pytest.raises(ScheduleError, match="starts before"):
         dataclasses.replace(plan, start=0 * plan.start, end=plan.graph.duration).verify()
+    assert proved_bound(TaskGraphBuilder().build(), ()) == 0
     lone = TaskGraphBuilder()
     lone.add(2.0)
     free = schedule_graph(lone.build())  # of no resource there is no load

@@ -179,3 +179,9 @@ def test_faults_of_a_file(tmp_path, old, new, words):
     given.write_text(FILE.replace(old, new))
     with pytest.raises(FormatError, match=words):
         load_search(given)
+
+
+def test_budgets_of_a_file_are_no_machine_integers(tmp_path):
+    given = tmp_path / "search.toml"
+    given.write_text(FILE.replace("ports = 2", "ports = 2\nwire = 18446744073709551616"))
+    assert load_search(given).within.wire == 2.0**64
