@@ -3,8 +3,10 @@
 Rows are dispatch + combine of one layer, scaled to the total of the tree as drawn: of chiplet ends (switches
 free), of all dies, of wire, of cost; under one layout of the experts (the allocator's, on the tree), and, in
 a column of its own, under the layout that the allocator finds for each package. The bounds range over all
-topologies: for the one layout, and over all layouts (with the allocator's lower bound of C_T). Whole ports,
-which widths cannot be split over, are a table of their own (`noptoolkit.study.whole_ports`).
+topologies: for the one layout, and over all layouts (with the allocator's lower bound of C_T). Wire and cost
+as much as the tree's are more than these dies have room for, so that the room on their sides is the bound
+there (`noptoolkit.study.rows_of_dies`); a step's is over all networks (`noptoolkit.study.any_network`).
+Whole ports, which widths cannot be split over, are a table of their own (`noptoolkit.study.whole_ports`).
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ from noptoolkit.physical.geometry import is_of
 from noptoolkit.pipeline import run
 from noptoolkit.progress import Progress
 from noptoolkit.stages import Run
-from noptoolkit.study.contenders import CHAINS, CONTENDERS, chain_time
+from noptoolkit.study.any_network import step_on_any_network
+from noptoolkit.study.contenders import CHAINS, CONTENDERS, ROWS, chain_time
+from noptoolkit.study.rows_of_dies import room_bound
 from noptoolkit.study.whole_ports import WholePorts, whole_ports
 from noptoolkit.tables import Column, Missing, Table
 from noptoolkit.topology.composition import scale_bandwidth
@@ -40,6 +44,9 @@ FAR = 1e3
 """Factor of bandwidth at which dies are asked for their room."""
 
 EDGES = ("beachfront", "phy area")
+
+PATIENCE = {CHAINS: 3.0, ROWS: 8.0}
+"""Seconds after which the routing found so far counts, for packages whose last hundredths take long."""
 
 WORKLOADS = ("qwen3-30b-a3b", "olmoe-1b-7b", "deepseek-moe-16b", "gpt-oss-20b")
 
@@ -96,6 +103,11 @@ class BestPackage:
         What whole ports of equal links can do, searched; ``None`` if not asked for.
     c_t, c_t_bound
         Copies per token of the layout, and a number below that of any layout.
+    room
+        Dispatch + combine at least, in s, on any package of these dies that keeps UCIe's rules, whatever its
+        wire and cost, by whether any layout counts.
+    step
+        A step at least on any network between these dies and stacks, in s, if asked for.
     """
 
     workload: Workload
@@ -105,6 +117,8 @@ class BestPackage:
     whole: WholePorts | None
     c_t: float
     c_t_bound: float
+    room: dict[bool, float]
+    step: float | Missing
 
     def __repr__(self) -> str:
         return f"BestPackage({self.workload.name!r}: {len(self.contenders)} packages)"
@@ -121,10 +135,12 @@ class BestPackage:
         Parameters
         ----------
         like
-            ``chiplet edge`` or ``all edge``.
+            ``chiplet edge`` or ``all edge``; of ``wire`` and ``cost`` only the room on the dies is known.
         any_layout
             Over all layouts of the experts too.
         """
+        if like in ("wire", "cost"):
+            return self.room[any_layout]
         share = (1 + self.c_t_bound) / (1 + self.c_t) if any_layout else 1.0
         return 2 * self.bounds[like].time * share
 
@@ -155,7 +171,10 @@ class BestPackage:
                 self.bound("chiplet edge", any_layout=True) if every else none,
                 self.bound("all edge", any_layout=every),
                 1.0 if not every else none,
-                *[none] * 6,
+                self.bound("wire", any_layout=every),
+                self.bound("cost", any_layout=every),
+                self.step if not every else none,
+                *[none] * 3,
             ]
             for name, every in (("this layout", False), ("any layout", True))
         ]
@@ -209,6 +228,20 @@ class BestPackage:
             lines.append(
                 f"{text}: the best is {one.name}, {gain:.2f} times faster than {first.name}; no package of "
                 f"these chiplets with this layout is {more}"
+            )
+        fits = [one for one in self.contenders if not one.too_long + one.too_full]
+        if fits:
+            one = min(fits, key=lambda one: _known(one.times["cost"]))
+            ratio = _known(one.times["cost"]) / self.bound("cost")
+            lines.append(
+                f"at equal cost, every rule of UCIe kept: the best is {one.name}; no package of these dies "
+                f"is more than {ratio:.2f} times faster still, whatever it costs: their sides are full"
+            )
+        if not isinstance(self.step, Missing):
+            shortest = min(self.contenders, key=lambda one: _known(one.step))
+            lines.append(
+                f"step: no network is more than {_known(shortest.step) / self.step:.3f} times faster than "
+                f"{shortest.name}: the rest is arithmetic and what the stacks deliver"
             )
         return lines
 
@@ -279,20 +312,22 @@ def _answer(
     for name in among:
         make = resolve(name, CONTENDERS, "contender")
         tell(f"{workload.name}: {name}")
-        own = allocator if own_layouts else None
+        own = allocator if own_layouts and name != ROWS else None
         contenders.append(_contender(name, make(base), tree, base, step=step, allocator=own))
     bounds = {like: any_package(tree, out, like) for like in ("chiplet edge", "all edge")}
     c_t = float(needs.received.sum() / needs.sent.max())
     tell(f"{workload.name}: bound of C_T")
     least = min(c_t_bound(base.trace, tree), c_t)
     whole = whole_ports(base, step=step, progress=tell) if searched else None
-    return BestPackage(workload, base, tuple(contenders), bounds, whole, c_t, least)
+    room = {any_layout: 2 * room_bound(tree, out, roots_alone=any_layout) for any_layout in (False, True)}
+    shortest: float | Missing = step_on_any_network(base) if step else Missing("-")
+    return BestPackage(workload, base, tuple(contenders), bounds, whole, c_t, least, room, shortest)
 
 
 def _contender(
     name: str, package: Package, tree: Package, base: Run, *, step: bool, allocator: str | None
 ) -> Contender:
-    level, flow, both = _tokens(package, tree, base)
+    level, flow, both = _tokens(name, package, tree, base)
     times: dict[str, float | Missing] = {"chiplet edge": both}
     times["all edge"] = both * _d2d(level) / _d2d(tree)
     room = _room(level)
@@ -311,18 +346,16 @@ def _contender(
     if allocator is not None:
         layout = run(level, base.given, allocator=allocator).allocation
         again = run(tree, base.given, allocator=layout.on(tree))
-        own = min(both, _tokens(CONTENDERS[name](again), tree, again)[2])
+        own = min(both, _tokens(name, CONTENDERS[name](again), tree, again)[2])
     return Contender(name, level, flow, times, own, makespan, too_long, broken)
 
 
-def _tokens(package: Package, tree: Package, base: Run) -> tuple[Package, FlowResult, float]:
+def _tokens(name: str, package: Package, tree: Package, base: Run) -> tuple[Package, FlowResult, float]:
     """Return a package at the tree's chiplet edge, dispatch on it, and the time of dispatch + combine."""
     level = normalise([tree, package], "beachfront")[1].replace(name=package.name)
-    flow = congestion(
-        level, base.dispatch_traffic.on(level), tol=0.01, time_limit=3 if package.name == CHAINS else None
-    )
+    flow = congestion(level, base.dispatch_traffic.on(level), tol=0.01, time_limit=PATIENCE.get(name))
     both = 2 * flow.time  # combine is dispatch backwards, and all that copy add
-    if package.name == CHAINS:
+    if name == CHAINS:
         both = min(both, 2 * chain_time(level, base.dispatch_traffic))
     return level, flow, both
 

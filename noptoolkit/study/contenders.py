@@ -18,11 +18,21 @@ from noptoolkit.physical.placement import place
 from noptoolkit.pipeline import run
 from noptoolkit.stages import Run
 from noptoolkit.study.rewidened import best_widths_of
+from noptoolkit.study.rows_of_dies import package_in_rows
 from noptoolkit.traffic import Traffic
 
-__all__ = ["CHAINS", "CONTENDERS", "chain_package", "chain_time", "hub_package", "with_one_trunk_width"]
+__all__ = [
+    "CHAINS",
+    "CONTENDERS",
+    "ROWS",
+    "chain_package",
+    "chain_time",
+    "hub_package",
+    "with_one_trunk_width",
+]
 
 CHAINS = "fully connected, widths of chains"
+ROWS = "dies in rows, within reach"
 
 
 def with_one_trunk_width(tree: Package, out: Traffic) -> Package:
@@ -172,5 +182,6 @@ CONTENDERS: dict[str, Callable[[Run], Package]] = {
     "fully connected, chains": lambda base: chain_package(
         load_topology("mesh-4x4-in-network"), base.dispatch_traffic
     ),
+    ROWS: lambda base: package_in_rows(base.package, base.dispatch_traffic),
 }
 """Packages of the same chiplets: name to function of the run on the tree as drawn."""

@@ -2,8 +2,9 @@
 
 Edge that splits freely has a best package in closed form; ports of one width have none, and which radix the
 switches have decides. Each row is a class of packages (the tree's chiplets, stacks and ports, with its own
-switches or those of other radices), its bound over all topologies, and the best that a search of a few
-packages found, by dispatch + combine or by the step. Layout: that of the run.
+switches or those of other radices; the chiplets and ports of a mesh, without any), its bound over all
+topologies, and the best that a search of a few packages found, by dispatch + combine or by the step. Layout:
+that of the run.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from noptoolkit.bounds import class_like
+from noptoolkit.formats import load_topology
 from noptoolkit.package import Package
+from noptoolkit.physical import violations
 from noptoolkit.pipeline import run
 from noptoolkit.progress import Progress
 from noptoolkit.search import SearchResult, search
@@ -19,6 +22,12 @@ from noptoolkit.stages import Run
 from noptoolkit.tables import Column, Missing, Table
 
 __all__ = ["WholePorts", "WholePortsRow", "whole_ports"]
+
+MESH = "mesh-4x4-in-network"
+"""Package without switches whose ports are looked at besides, where it has the tree's chiplets."""
+
+RULES = ("reach", "beachfront", "phy area")
+"""Rules of UCIe that links break, not dies."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +81,7 @@ class WholePorts:
             Column("bound", "at least", unit="s", meaning="any topology of these ports, this layout"),
             Column("over", "of it", form=".2f", meaning="over the bound"),
             Column("step", unit="s", meaning="makespan of a step"),
+            Column("broken", "breaks", meaning="links too long for UCIe, sides or dies without room"),
             Column("solves", "solved", meaning="packages that the search solved"),
         ]
         rows = [
@@ -83,6 +93,7 @@ class WholePorts:
                 row.bound,
                 row.time / row.bound,
                 row.step,
+                sum(one.rule in RULES for one in violations(row.found.package, "ucie-2d")),
                 row.found.solves,
             ]
             for row in self.rows
@@ -126,23 +137,26 @@ def whole_ports(
         f"{count} of {own[0] + count - 1} ports": tuple(ports + count - 1 for ports in own),
         f"one of {leaves + count} ports": (leaves + count, *own[1:]),
     }
+    classes = {name: class_like(tree, switches=switches) for name, switches in radices.items()}
+    mesh = load_topology(MESH)
+    if sorted(mesh.terminals) == sorted(tree.terminals):
+        classes["none, the mesh's ports"] = class_like(mesh)
     tokens = (base.dispatch_traffic, base.combine_traffic)
 
     def makespan(package: Package) -> float:
         return run(package, base.given, allocator=base.allocation.on(package)).plan.makespan
 
     rows = []
-    for name, switches in radices.items():
+    for name, within in classes.items():
         tell(f"{base.given.name}: whole ports, switches {name}")
-        found = search(class_like(tree, switches=switches), tokens, solves=solves, name=f"switches {name}")
+        found = search(within, tokens, solves=solves, name=f"switches {name}")
         bound = sum(one.time for one in found.bounds)
         after = makespan(found.package) if step else Missing("-")
         rows.append(WholePortsRow(name, "dispatch + combine", found, found.cost, bound, after))
     if step:
-        name, switches = list(radices.items())[1]
+        name = list(classes)[1]
         tell(f"{base.given.name}: whole ports, switches {name}, by the step")
-        within = class_like(tree, switches=switches)
-        found = search(within, makespan, solves=solves, name=f"switches {name}, by the step")
+        found = search(classes[name], makespan, solves=solves, name=f"switches {name}, by the step")
         again = run(found.package, base.given, allocator=base.allocation.on(found.package))
         time = again.dispatch.time + again.combine.time
         rows.append(WholePortsRow(name, "step", found, time, rows[1].bound, found.cost))

@@ -11,10 +11,15 @@ from noptoolkit import congestion
 from noptoolkit.bounds import any_package
 from noptoolkit.cli.application import app
 from noptoolkit.errors import NopError
-from noptoolkit.package import Chiplet, Link, Package
+from noptoolkit.package import Chiplet, Link, Memory, Package
+from noptoolkit.physical import TECHNOLOGIES, violations
 from noptoolkit.study import best_package
+from noptoolkit.study.any_network import step_on_any_network
+from noptoolkit.study.compiled_rows import tree_loads
 from noptoolkit.study.contenders import chain_package, chain_time, hub_package, with_one_trunk_width
+from noptoolkit.study.rows_of_dies import package_in_rows, room_bound
 from noptoolkit.study.whole_ports import whole_ports
+from noptoolkit.topology.composition import scale_bandwidth
 from noptoolkit.traffic.demand import DestinationSets, Traffic
 
 
@@ -142,6 +147,91 @@ def test_a_layout_of_its_own_is_no_worse():
     )
     assert found.contenders[0].own_layout == pytest.approx(found.contenders[0].times["chiplet edge"])
     assert len(found.tables()) == 1
+
+
+def small(seed=2):
+    """A root and six others of different outlines, each with a stack, and messages to random sets."""
+    traffic = sets_of(seed)
+    rng = np.random.default_rng(seed)
+    sides = rng.uniform(0.008, 0.012, (7, 2)).round(4)
+    nodes = [
+        Chiplet(name, size=tuple(size), position=(0.05 * i, 0.0), role="expert" if i else "attention")
+        for i, (name, size) in enumerate(zip(traffic.endpoints, sides.tolist(), strict=True))
+    ]
+    hub = nop.Switch("hub", position=(0.0, 0.1), size=(0.01, 0.01))
+    stacks = [
+        Memory(f"m{i}", 1e12, 1e9, position=(0.05 * i, -0.05), size=(0.003, 0.004), serves=(name,))
+        for i, name in enumerate(("r", "c0", "c3"))
+    ]
+    links = [Link("hub", name, 1e9) for name in traffic.endpoints]
+    links += [
+        Link("m0", "r", 1e12, kind="memory"),
+        *(Link(m.name, "hub", 1e12, kind="memory") for m in stacks[1:]),
+    ]
+    return Package("small", [*nodes, hub, *stacks], links), traffic
+
+
+@pytest.mark.filterwarnings("ignore::noptoolkit.errors.NopWarning")
+@pytest.mark.parametrize("seed", range(3))
+def test_dies_in_rows_keep_every_rule_and_no_bound_is_beaten(seed):
+    package, traffic = small(seed)
+    rows = package_in_rows(package, traffic)
+    assert [one.rule for one in violations(rows, "ucie-2d")] == []
+    assert max(one.needed / one.available for one in violations(scale_bandwidth(rows, 1.01), "ucie-2d")) > 1.0
+    assert {node.name for node in package.nodes} - {"hub"} == {node.name for node in rows.nodes}
+    flow = congestion(rows, traffic.on(rows), tol=1e-3)
+    bound = room_bound(package, traffic)
+    assert bound <= flow.time <= 3 * bound
+    equal = rows.with_link_bandwidth("d2d", 1e15)
+    tightest = max(one.needed / one.available for one in violations(equal, "ucie-2d") if one.rule != "reach")
+    full = scale_bandwidth(equal, 1 / tightest)
+    assert flow.time <= congestion(full, traffic.on(full), tol=1e-3).time * (1 + 2e-3)
+
+
+def test_room_counted_die_by_die():
+    package, traffic = small()
+    technology = TECHNOLOGIES["ucie-2d"]
+    sets = traffic.multicast
+    slowest = {}
+    for i, name in enumerate(traffic.endpoints):
+        width, height = package[name].size
+        through = sum(
+            amount
+            for words, amount in zip(sets.members.ravel().tolist(), sets.bytes.tolist(), strict=True)
+            if i == 0 or words >> i & 1
+        )
+        room = min(
+            2 * (width + height) * technology.edge_density, width * height / 2 * technology.areal_density
+        )
+        slowest[name] = 2 * through / room
+    assert room_bound(package, traffic) == pytest.approx(max(slowest.values()))
+    assert room_bound(package, traffic, roots_alone=True) == pytest.approx(slowest["r"])
+
+
+def test_trees_of_messages_by_hand():
+    """A line a-b-c-d: a message from a to c and d crosses each link once; one to b crosses one."""
+    price = np.full((4, 4), np.inf)
+    for a, b in ((0, 1), (1, 2), (2, 3)):
+        price[a, b] = price[b, a] = 1.0 + a
+    inside = np.array([[False, False, True, True], [False, True, False, False]])
+    load, total = tree_loads(price, np.zeros(2, np.int64), inside, np.array([5.0, 2.0]))
+    assert load[0, 1] == 7.0
+    assert load[1, 2] == load[2, 3] == 5.0
+    assert load.sum() == 17.0
+    assert total == 7.0 * 1 + 5.0 * 2 + 5.0 * 3
+
+
+def test_no_network_makes_a_step_shorter_than_any_network():
+    tree = nop.topology.nop_tree(
+        2, 2, link_bandwidth="1 GB/s", memory=True, flops="1 TFLOP/s", attention_flops="1 TFLOP/s"
+    )
+    base = nop.run(tree, "stdlib-moe", allocator="contiguous")
+    least = step_on_any_network(base)
+    assert least <= base.plan.lower_bound * (1 + 1e-9)
+    wide = scale_bandwidth(tree, 1e6)
+    fast = nop.run(wide, "stdlib-moe", allocator=base.allocation)
+    assert least <= fast.plan.makespan * (1 + 1e-9)
+    assert least == pytest.approx(fast.plan.lower_bound, rel=0.05)
 
 
 def test_on_is_for_best_package_alone():
