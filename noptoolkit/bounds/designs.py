@@ -15,7 +15,7 @@ trusted: the bound is counted from its prices (`noptoolkit.bounds.design_certifi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.sparse import block_diag, bmat, csc_array, csr_array, hstack, identity
@@ -155,14 +155,18 @@ class FoldedClass:
     within
         The class.
     fold
-        Whether symmetry is used; without, every pair is an orbit.
+        Whether symmetry is used, or only the turns among it; without, every pair is an orbit.
     """
 
-    def __init__(self, demand: Floats, within: TopologyClass, *, fold: bool = True) -> None:
+    def __init__(
+        self, demand: Floats, within: TopologyClass, *, fold: bool | Literal["turns"] = True
+    ) -> None:
         self.demand, self.within = demand, within
         size = len(within)
         self.symmetric = bool(np.allclose(demand, demand.T, rtol=1e-12))
-        images = plane_symmetries(within.positions if fold else None, within.ports, demand)
+        images = plane_symmetries(
+            within.positions if fold else None, within.ports, demand, turns=fold == "turns"
+        )
         first, second = np.nonzero(np.triu(within.allowed))
         self.pairs = np.stack([first, second], axis=1)
         count = len(first)

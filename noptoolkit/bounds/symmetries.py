@@ -24,11 +24,14 @@ MOVES: tuple[Move, ...] = (
 )
 """The eight that keep Manhattan distances, about the middle."""
 
+TURNS = (3, 5, 6)
+"""Those of them that turn and do not reflect, by halves and quarters."""
 
-def plane_symmetries(positions: Floats | None, ports: Ints, demand: Floats) -> Ints:
+
+def plane_symmetries(positions: Floats | None, ports: Ints, demand: Floats, *, turns: bool = False) -> Ints:
     """Return the permutations of places that keep positions, ports and demand, [symmetries, chiplets].
 
-    The first is the identity.
+    The first is the identity. ``turns`` leaves out reflections.
 
     Examples
     --------
@@ -37,6 +40,8 @@ def plane_symmetries(positions: Floats | None, ports: Ints, demand: Floats) -> I
     8
     >>> len(plane_symmetries(square, np.array([2, 2, 1, 1]), 1 - np.eye(4)))
     2
+    >>> len(plane_symmetries(square, np.full(4, 2), 1 - np.eye(4), turns=True))
+    4
     """
     identity = np.arange(len(ports))
     if positions is None:
@@ -44,7 +49,7 @@ def plane_symmetries(positions: Floats | None, ports: Ints, demand: Floats) -> I
     middle = positions - (positions.min(axis=0) + positions.max(axis=0)) / 2
     number = {place: i for i, place in enumerate(map(tuple, middle.round(6).tolist()))}
     found = [identity]
-    for move in MOVES[1:]:
+    for move in [MOVES[i] for i in TURNS] if turns else MOVES[1:]:
         moved = (move(middle).round(6) + 0.0).tolist()
         if any(tuple(place) not in number for place in moved):
             continue

@@ -2,18 +2,17 @@
 
 A graph that turns and reflections of the grid map to itself is a choice of orbits; its flow program folds to
 one source of each orbit, small enough for tens of exact evaluations a second at 64 chiplets. The prices of
-each solve steer the next move, and bound it before it is solved: with the price of a new link set to the
-distance between its ends, T >= (sum of D dist_y) / (y . c) on the changed graph too.
+each solve steer the next moves, and rule most of them out (`noptoolkit.search.compiled_moves`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import block_diag, bmat, csc_array, csr_array, hstack
-from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.sparse.csgraph import connected_components
 
 from noptoolkit._arrays import Bools, Floats, Ints
 from noptoolkit._highs import run_highs
@@ -41,6 +40,9 @@ class OrbitSpace:
     """
 
     folded: FoldedClass
+
+    rounds: ClassVar[int] = 40
+    """Of better prices that a drawn graph is worth before it is solved."""
 
     @property
     def within(self) -> TopologyClass:
@@ -110,31 +112,3 @@ class OrbitSpace:
         at_pair = np.zeros(self.size)
         np.maximum.at(at_pair, np.r_[folded.pair_orbit, folded.pair_orbit][arcs], price[local])
         return float(answer[0][-1]), at_pair
-
-    def lengths(self, on: Bools, price: Floats) -> Floats:
-        """Return the distance between the ends of every orbit's links under prices of the present ones."""
-        folded = self.folded
-        orbit = np.r_[folded.pair_orbit, folded.pair_orbit]
-        arcs = np.flatnonzero(on[orbit])
-        shape = (len(self.within), len(self.within))
-        graph = csr_array((price[orbit[arcs]] + 1e-9, (folded.tail[arcs], folded.head[arcs])), shape=shape)
-        first = np.unique(folded.pair_orbit, return_index=True)[1]
-        ends = folded.pairs[first]
-        found: Floats = dijkstra(graph, indices=ends[:, 0])[np.arange(len(ends)), ends[:, 1]]
-        return found
-
-    def bound(self, on: Bools, price: Floats) -> float:
-        """Return a lower bound on the time of a graph, in bytes over a port, from any prices of orbits."""
-        folded = self.folded
-        orbit = np.r_[folded.pair_orbit, folded.pair_orbit]
-        arcs = np.flatnonzero(on[orbit])
-        worth = 2.0 * float(price[on] @ self.sizes()[0][on])
-        if not worth > 0:
-            return 0.0
-        shape = (len(self.within), len(self.within))
-        graph = csr_array((price[orbit[arcs]] + 1e-12, (folded.tail[arcs], folded.head[arcs])), shape=shape)
-        near = dijkstra(graph, indices=folded.sources)
-        if not np.isfinite(near).all():
-            return np.inf
-        total = (folded.demand[folded.sources] * near).sum(axis=1) @ folded.weight
-        return float(total) / worth

@@ -163,7 +163,7 @@ class _Search:
             self.solves += 1
             self._improve(edges, self._solve(edges).time)
         symmetric = bool(np.allclose(self.demand, self.demand.T))
-        folded = FoldedClass(self.demand / self.demand.max(), self.within)
+        folded = self._folded()
         walks = symmetric and len(folded.sources) < 0.5 * len(self.within)
         self._swaps(screens, rng)
         if walks and self.within.reach is not None:  # else distance is the right aim, and swaps do better
@@ -249,6 +249,16 @@ class _Search:
         hops, _ = screen(joined, degree, self.demand, np.zeros(joined.shape), False)
         links = sum(count for _, _, count in edges)
         return float(hops) / (2 * links * self.within.bandwidth)
+
+    def _folded(self) -> FoldedClass:
+        """Return the class folded by quarter turns: more graphs than with reflections, and faster ones.
+
+        By all its symmetries where it has no quarter turns.
+        """
+        demand = self.demand / self.demand.max()
+        turned = FoldedClass(demand, self.within, fold="turns")
+        quarters = len(turned.sources) <= 0.3 * len(self.within)
+        return turned if quarters else FoldedClass(demand, self.within)
 
     def _swaps(self, screens: int, rng: np.random.Generator) -> None:
         """Anneal by swaps, from the best so far and from random graphs, and solve what comes out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -22,6 +23,8 @@ class LinkSpace(OrbitSpace):
 
     ``folded`` must not be folded.
     """
+
+    rounds: ClassVar[int] = 1  # a solve from where the last one ended takes no longer than many
 
     solver: ChangingLinks = field(init=False)
 

@@ -1,4 +1,4 @@
-"""Walks through symmetric graphs, steered by the prices of the last solve."""
+"""Walks through graphs of orbits: moves drawn by the prices of the last solve, most ruled out unsolved."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from noptoolkit._arrays import Bools, Floats, Ints
+from noptoolkit._arrays import Bools, Floats
 from noptoolkit.search.orbits import OrbitSpace
 
 __all__ = ["Walk"]
 
-RANDOM_MOVES = 0.3
-"""Share of moves that do not look at prices: steered ones alone get stuck."""
+KNOWN = 0.02
+"""What a drawn graph counts that was solved before: a small space ends."""
 
-KNOWN = 0.1
-"""What a move counts that is not solved: ruled out by prices, or known."""
+HEAT = 0.02
+"""Share of the time by which a move may be worse, on average, at the start; a twentieth of it at the end."""
 
-HEAT = 0.04
-"""Share of the time by which a move may be worse at the start."""
+TRIES = 60
+"""Moves that are drawn before a walk gives up for a while."""
 
 
 @dataclass(eq=False)
@@ -29,7 +29,7 @@ class Walk:
     Parameters
     ----------
     space
-        The symmetric graphs.
+        The graphs.
     rng
         Draws the moves.
     heat
@@ -37,7 +37,7 @@ class Walk:
     seen
         Time and prices of each graph solved so far.
     solves, rejected
-        Graphs solved, and graphs that the last prices ruled out.
+        Graphs solved, and graphs that prices ruled out.
     """
 
     space: OrbitSpace
@@ -48,26 +48,25 @@ class Walk:
     rejected: int = 0
 
     def __post_init__(self) -> None:
-        self._degrees = self.space.degrees()
-        self._count, self._length = self.space.sizes()
-
-    def fits(self, on: Bools) -> bool:
-        """Return whether some orbits keep ports, wire and total."""
-        within = self.space.within
-        return (
-            bool((self._degrees[on].sum(axis=0) <= within.ports).all())
-            and (within.wire is None or float(self._length[on].sum()) <= within.wire + 1e-9)
-            and (within.total is None or float(self._count[on].sum()) <= within.total + 1e-9)
-        )
+        folded, within = self.space.folded, self.space.within
+        count, length = self.space.sizes()
+        budgets = [(within.ports.astype(np.float64), self.space.degrees().astype(np.float64))]
+        for budget, each in ((within.wire, length), (within.total, count)):
+            if budget is not None:
+                budgets.append((np.array([budget], dtype=np.float64), each.astype(np.float64)[:, None]))
+        self._room: Floats = np.concatenate([room for room, _ in budgets])
+        self._takes = np.concatenate([takes for _, takes in budgets], axis=1)
+        self._links = 2.0 * count.astype(np.float64)
+        self._first = np.unique(folded.pair_orbit, return_index=True)[1]
+        self._sources = np.asarray(folded.sources, dtype=np.int64)
+        self._weight = np.asarray(folded.weight, dtype=np.float64)
 
     def filled(self, on: Bools) -> Bools:
         """Return orbits with what still fits, in random order."""
+        from noptoolkit.search.compiled_moves import fill
+
         full = on.copy()
-        left = self.space.within.ports - self._degrees[on].sum(axis=0)
-        may = np.flatnonzero(~on & (self._degrees <= left).all(axis=1))
-        for orbit in self.rng.permutation(may).tolist():
-            full[orbit] = True
-            full[orbit] = self.fits(full)
+        fill(full, self._takes, self._room, int(self.rng.integers(2**31)))
         return full
 
     def solve(self, on: Bools) -> tuple[float, Floats]:
@@ -82,7 +81,7 @@ class Walk:
         self, start: Bools | None, solves: int, tell: Callable[[Bools, float], None]
     ) -> tuple[Bools, float]:
         """Return the best graph found from a start within a number of solves."""
-        now = self.filled(np.zeros(self.space.size, bool)) if start is None else self.filled(start)
+        now = self.filled(np.zeros(self.space.size, bool) if start is None else start)
         time, price = self.solve(now)
         for _ in range(50):
             if np.isfinite(time):
@@ -90,92 +89,44 @@ class Walk:
             now = self.filled(np.zeros(self.space.size, bool))
             time, price = self.solve(now)
         best, least = now, time
-        done = 0.0  # moves that are not solved count too, a little: a small space ends
+        done = 0.0
         while done < solves and np.isfinite(time):
+            then, limit = self._drawn(now, price, time, self.heat * 0.05 ** (done / solves))
+            if limit < 0:  # nothing near is as good
+                done += 1.0
+                continue
             before = self.solves
-            heat = self.heat * (1.0 - done / solves) + 1e-4
-            done += KNOWN
-            then = self._moved(now, price)
-            if then is None:
-                continue
-            key = then.tobytes()
-            if key not in self.seen:
-                length = self.space.lengths(now, price)
-                ahead = np.where(now, price, np.where(np.isfinite(length), length, 0.0))
-                if self.space.bound(then, ahead) > time * (1 + 3 * heat):
-                    self.rejected += 1
-                    continue
             after, prices = self.solve(then)
-            done += (self.solves - before) * (1.0 - KNOWN)
-            if not np.isfinite(after):
-                continue
-            if after <= time or self.rng.random() < np.exp((time - after) / (time * heat)):
+            done += max(self.solves - before, KNOWN)
+            if after <= limit:
                 now, time, price = then, after, prices
                 if time < least * (1 - 1e-6):
                     best, least = now, time
                     tell(best, least)
         return best, least
 
-    def _moved(self, on: Bools, price: Floats) -> Bools | None:
-        """Return a graph with one orbit more, those that then do not fit removed, and free ports filled."""
-        rng, steered = self.rng, self.rng.random() >= RANDOM_MOVES
-        absent = np.flatnonzero(~on)
-        if not len(absent):
-            return None
-        chance = np.ones(len(absent))
-        if steered:
-            length = self.space.lengths(on, price)[absent]
-            chance = np.where(np.isfinite(length), length, 0.0) ** 2 + 1e-12
-        added = int(rng.choice(absent, p=chance / chance.sum()))
-        then = on.copy()
-        then[added] = True
-        if not self.fits(then) and int(self._count.max()) == 1:
-            swapped = self._swapped(then, added, price if steered else np.zeros(len(price)))
-            if swapped is not None:
-                return self.filled(swapped)
-        while not self.fits(then):
-            over = self._degrees[then].sum(axis=0) > self.space.within.ports
-            present = np.flatnonzero(then)
-            present = present[present != added]
-            if over.any():
-                present = present[(self._degrees[present][:, over] > 0).any(axis=1)]
-            if not len(present):
-                return None
-            weight = np.ones(len(present))
-            if steered:
-                weight = np.exp(-2.0 * price[present] / (price[on].mean() + 1e-12))
-            then[int(rng.choice(present, p=weight / weight.sum()))] = False
-        return self.filled(then)
+    def _drawn(self, on: Bools, price: Floats, time: float, heat: float) -> tuple[Bools, float]:
+        """Return a near graph that prices do not rule out, and the time up to which it is taken."""
+        from noptoolkit.search.compiled_moves import draw
 
-    def _swapped(self, on: Bools, added: int, price: Floats) -> Bools | None:
-        """Return a graph without one link at each end of a new one, whose other ends are joined instead."""
-        pairs = self.space.folded.pairs
-        number = self._numbers()
-        a, b = pairs[added].tolist()
-        near: list[list[int]] = []
-        for end in (a, b):
-            mine = pairs[on & (pairs == end).any(axis=1)]
-            near.append([int(v) for v in mine[mine != end] if v not in (a, b)])
-        ways = [
-            (int(number[a, c]), int(number[b, d]), int(number[c, d]))
-            for c in near[0]
-            for d in near[1]
-            if c != d and number[c, d] >= 0 and not on[number[c, d]]
-        ]
-        if not ways:
-            return None
-        cheap = np.array([price[first] + price[second] for first, second, _ in ways])
-        weight = np.exp(-2.0 * cheap / (float(price[on].mean()) + 1e-12))
-        first, second, other = ways[int(self.rng.choice(len(ways), p=weight / weight.sum()))]
-        then = on.copy()
-        then[[first, second]] = False
-        then[other] = True
-        return then if self.fits(then) else None
-
-    def _numbers(self) -> Ints:
-        """Return the orbit of each pair of chiplets, -1 where no link may be, [chiplets, chiplets]."""
-        size = len(self.space.within)
-        number = np.full((size, size), -1)
-        a, b = self.space.folded.pairs.T
-        number[a, b] = number[b, a] = self.space.folded.pair_orbit
-        return number
+        folded = self.space.folded
+        then, limit, tried = draw(
+            on,
+            price,
+            time,
+            heat,
+            folded.pairs,
+            folded.pair_orbit,
+            self._first,
+            self._takes,
+            self._room,
+            self._links,
+            self._sources,
+            self._weight,
+            folded.demand[self._sources],
+            self.space.rounds,
+            TRIES,
+            int(self.rng.integers(2**31)),
+        )
+        self.rejected += tried - (limit >= 0)
+        return then, limit
