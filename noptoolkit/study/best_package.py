@@ -31,7 +31,7 @@ from noptoolkit.pipeline import run
 from noptoolkit.progress import Progress
 from noptoolkit.stages import Run
 from noptoolkit.study.any_network import step_on_any_network
-from noptoolkit.study.contenders import CHAINS, CONTENDERS, ROWS, chain_time
+from noptoolkit.study.contenders import CONTENDERS, ROWS, Candidate
 from noptoolkit.study.rows_of_dies import room_bound
 from noptoolkit.study.whole_ports import WholePorts, whole_ports
 from noptoolkit.tables import Column, Missing, Table
@@ -45,8 +45,8 @@ FAR = 1e3
 
 EDGES = ("beachfront", "phy area")
 
-PATIENCE = {CHAINS: 3.0, ROWS: 8.0}
-"""Seconds after which the routing found so far counts, for packages whose last hundredths take long."""
+PATIENCE = 3.0
+"""Seconds after which the routing found so far counts on a package for which one is known."""
 
 WORKLOADS = ("qwen3-30b-a3b", "olmoe-1b-7b", "deepseek-moe-16b", "gpt-oss-20b")
 
@@ -325,9 +325,9 @@ def _answer(
 
 
 def _contender(
-    name: str, package: Package, tree: Package, base: Run, *, step: bool, allocator: str | None
+    name: str, given: Candidate, tree: Package, base: Run, *, step: bool, allocator: str | None
 ) -> Contender:
-    level, flow, both = _tokens(name, package, tree, base)
+    level, flow, both = _tokens(given, tree, base)
     times: dict[str, float | Missing] = {"chiplet edge": both}
     times["all edge"] = both * _d2d(level) / _d2d(tree)
     room = _room(level)
@@ -346,18 +346,17 @@ def _contender(
     if allocator is not None:
         layout = run(level, base.given, allocator=allocator).allocation
         again = run(tree, base.given, allocator=layout.on(tree))
-        own = min(both, _tokens(name, CONTENDERS[name](again), tree, again)[2])
+        own = min(both, _tokens(CONTENDERS[name](again), tree, again)[2])
     return Contender(name, level, flow, times, own, makespan, too_long, broken)
 
 
-def _tokens(name: str, package: Package, tree: Package, base: Run) -> tuple[Package, FlowResult, float]:
+def _tokens(given: Candidate, tree: Package, base: Run) -> tuple[Package, FlowResult, float]:
     """Return a package at the tree's chiplet edge, dispatch on it, and the time of dispatch + combine."""
-    level = normalise([tree, package], "beachfront")[1].replace(name=package.name)
-    flow = congestion(level, base.dispatch_traffic.on(level), tol=0.01, time_limit=PATIENCE.get(name))
-    both = 2 * flow.time  # combine is dispatch backwards, and all that copy add
-    if name == CHAINS:
-        both = min(both, 2 * chain_time(level, base.dispatch_traffic))
-    return level, flow, both
+    level = normalise([tree, given.package], "beachfront")[1].replace(name=given.package.name)
+    known = given.known * _d2d(given.package) / _d2d(level)
+    limit = PATIENCE if np.isfinite(known) else None
+    flow = congestion(level, base.dispatch_traffic.on(level), tol=0.01, time_limit=limit)
+    return level, flow, 2 * min(flow.time, known)  # combine is dispatch backwards, and all that copy add
 
 
 def _room(package: Package) -> float:

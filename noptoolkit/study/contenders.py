@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,11 +25,29 @@ __all__ = [
     "CHAINS",
     "CONTENDERS",
     "ROWS",
+    "Candidate",
     "chain_package",
     "chain_time",
     "hub_package",
     "with_one_trunk_width",
 ]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A package to compare.
+
+    Parameters
+    ----------
+    package
+        The package.
+    known
+        What a routing of dispatch that is known for it takes, in s; infinite where none is.
+    """
+
+    package: Package
+    known: float = np.inf
+
 
 CHAINS = "fully connected, widths of chains"
 ROWS = "dies in rows, within reach"
@@ -171,17 +189,22 @@ def _mesh_of_best_widths(base: Run) -> Package:
     return best_widths_of(again).package
 
 
-CONTENDERS: dict[str, Callable[[Run], Package]] = {
-    "tree as drawn": lambda base: base.package,
-    "tree, best trunk width": lambda base: with_one_trunk_width(base.package, base.dispatch_traffic),
-    "tree, best widths": lambda base: best_widths_of(base).package,
-    "one hub that copies": lambda base: hub_package(base.package, base.dispatch_traffic),
-    "mesh whose routers copy": lambda base: load_topology("mesh-4x4-in-network"),
-    "mesh, best widths": _mesh_of_best_widths,
-    "torus whose routers copy": lambda base: _copying(load_topology("torus-4x4")),
-    "fully connected, chains": lambda base: chain_package(
-        load_topology("mesh-4x4-in-network"), base.dispatch_traffic
+def _chains(base: Run) -> Candidate:
+    package = chain_package(load_topology("mesh-4x4-in-network"), base.dispatch_traffic)
+    return Candidate(package, chain_time(package, base.dispatch_traffic))
+
+
+CONTENDERS: dict[str, Callable[[Run], Candidate]] = {
+    "tree as drawn": lambda base: Candidate(base.package),
+    "tree, best trunk width": lambda base: Candidate(
+        with_one_trunk_width(base.package, base.dispatch_traffic)
     ),
-    ROWS: lambda base: package_in_rows(base.package, base.dispatch_traffic),
+    "tree, best widths": lambda base: Candidate(best_widths_of(base).package),
+    "one hub that copies": lambda base: Candidate(hub_package(base.package, base.dispatch_traffic)),
+    "mesh whose routers copy": lambda base: Candidate(load_topology("mesh-4x4-in-network")),
+    "mesh, best widths": lambda base: Candidate(_mesh_of_best_widths(base)),
+    "torus whose routers copy": lambda base: Candidate(_copying(load_topology("torus-4x4"))),
+    "fully connected, chains": _chains,
+    ROWS: lambda base: Candidate(*package_in_rows(base.package, base.dispatch_traffic)),
 }
 """Packages of the same chiplets: name to function of the run on the tree as drawn."""

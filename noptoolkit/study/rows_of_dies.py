@@ -39,9 +39,6 @@ FIRST = 2000
 STEP = 0.5
 """Of the prices' logarithms, in the first round."""
 
-LEAST = 1e-4
-"""Share of the widest link below which a link is left out."""
-
 
 def room_bound(
     package: Package, traffic: Traffic, technology: str = "ucie-2d", *, roots_alone: bool = False
@@ -81,8 +78,10 @@ def room_of(size: tuple[float, float], chosen: Technology) -> float:
     return room
 
 
-def package_in_rows(package: Package, traffic: Traffic, technology: str = "ucie-2d") -> Package:
-    """Return the chiplets of a package in rows, linked with what is in reach, as fast as their sides allow.
+def package_in_rows(package: Package, traffic: Traffic, technology: str = "ucie-2d") -> tuple[Package, float]:
+    """Return the chiplets of a package in rows, linked with what is in reach, and how long the traffic takes.
+
+    The widths are those of one routing, in s: another may be faster on them.
 
     Parameters
     ----------
@@ -112,9 +111,10 @@ def package_in_rows(package: Package, traffic: Traffic, technology: str = "ucie-
     links = [
         dataclasses.replace(link, bandwidth=float(wide) / (time * (1 + 1e-9)))
         for link, wide in zip(sides.links, width, strict=True)
-        if wide > LEAST * width.max()
+        if wide > 0
     ]
-    return sides.package.replace(name=f"rows of {'-'.join(map(str, shape))}", links=[*links, *sides.bus])
+    name = f"rows of {'-'.join(map(str, shape))}"
+    return sides.package.replace(name=name, links=[*links, *sides.bus]), time * (1 + 1e-9)
 
 
 def _shapes(beside: int) -> list[tuple[int, ...]]:

@@ -14,6 +14,7 @@ from noptoolkit.errors import NopWarning
 LONG = (
     *("08_a_streaming_step", "10_scaling", "15_the_papers_table", "18_latency_against_load"),
     *("21_which_batch_loads_experts", "22_where_the_cache_lives", "26_the_best_package"),
+    "27_found_packages",
 )
 ALL = sorted((Path(__file__).parents[2] / "gallery").glob("plot_*.py"))
 SCRIPTS = [
@@ -88,6 +89,7 @@ SAID: dict[str, Callable[[Names], bool]] = {
     "plot_11_a_degraded_wafer": _degraded,
     "plot_13_from_another_tool": lambda names: abs(names["flows"][0].time - 250e-6) < 1e-9,
     "plot_14_equal_cost": _levelled,
+    "plot_27_found_packages": lambda names: abs(13 * names["found"].time - 93) < 0.01,
 }
 """What the prose of a script says in figures, from the names that it leaves."""
 

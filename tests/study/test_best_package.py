@@ -175,13 +175,14 @@ def small(seed=2):
 @pytest.mark.parametrize("seed", range(3))
 def test_dies_in_rows_keep_every_rule_and_no_bound_is_beaten(seed):
     package, traffic = small(seed)
-    rows = package_in_rows(package, traffic)
+    rows, known = package_in_rows(package, traffic)
     assert [one.rule for one in violations(rows, "ucie-2d")] == []
     assert max(one.needed / one.available for one in violations(scale_bandwidth(rows, 1.01), "ucie-2d")) > 1.0
     assert {node.name for node in package.nodes} - {"hub"} == {node.name for node in rows.nodes}
     flow = congestion(rows, traffic.on(rows), tol=1e-3)
     bound = room_bound(package, traffic)
-    assert bound <= flow.time <= 3 * bound
+    assert bound <= flow.time <= known * (1 + 2e-3)
+    assert known <= 3 * bound
     equal = rows.with_link_bandwidth("d2d", 1e15)
     tightest = max(one.needed / one.available for one in violations(equal, "ucie-2d") if one.rule != "reach")
     full = scale_bandwidth(equal, 1 / tightest)
