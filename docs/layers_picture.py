@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 from matplotlib.patches import FancyBboxPatch
 
 ROOT = Path(__file__).resolve().parents[1]
-WIDTH, HEIGHT = 7.2, 7.6  # inches
+WIDTH, HEIGHT = 7.2, 10.5  # inches
 INK, PAPER, FILL = "#1f2d3d", "#ffffff", "#e8eef5"
 
 

@@ -372,7 +372,8 @@ OF_PLANS: dict[str, Metric] = {
         "J",
         "lower",
         _of_plan(_energy),
-        "dynamic energy of one step of the parallel plan, of what the package has figures for",
+        "dynamic energy of one step of the parallel plan, of what the package has figures for: a part "
+        "of the whole where some are missing",
         usual=False,
     ),
     "plan_memory": Metric(

@@ -17,7 +17,7 @@ from noptoolkit.formats.topology_toml import dump_topology, parse_topology
 from noptoolkit.package.elements import Node
 
 FROZEN = {
-    "mozart-nop-tree": "3c55bc730082cb70adebf0f3fbf6d15e2be95e2fc23d9f441773d6c5fbef969e",
+    "mozart-nop-tree": "0a3299b142b5b80e8e7c33a3e6f704e23b223d6d1846f638395888cd789e90e3",
     "mesh-4x4": "8e46bab7405df7920a1fd4a8c2803dd37e4adea0899affc5f76ca655570d9081",
 }
 FROZEN_WORKLOADS = {

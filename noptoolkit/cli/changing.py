@@ -31,16 +31,17 @@ from noptoolkit.cli.reporting import Report, checked_report, write_page_of
 from noptoolkit.cli.screen import AsJson, errors, print_json, progress, show
 from noptoolkit.errors import NopError
 from noptoolkit.flow import FlowResult, Ladder, Upgrade, congestion
+from noptoolkit.flow.bandwidth_curves import named
 from noptoolkit.flow.upgrades import upgrade_table
 from noptoolkit.formats.results import made_folder
 from noptoolkit.package import Package
 from noptoolkit.pipeline import run
-from noptoolkit.progress import Progress
 from noptoolkit.stages import Run
 from noptoolkit.step.routing_choice import routing_alone
-from noptoolkit.tables import Column, Table
+from noptoolkit.tables import Table
 from noptoolkit.traffic import all_to_all
-from noptoolkit.whatif import budget_of, schedule_on, spend, upgrade_step, what_limits
+from noptoolkit.units import format_quantity
+from noptoolkit.whatif import StepUpgrade, budget_of, schedule_on, spend, upgrade_step, what_limits
 
 __all__ = ["what_if"]
 
@@ -131,7 +132,9 @@ def what_if(
                 tables += [upgrade_table([each]) for each in found]
                 drawn += found
                 if one is not None:
-                    tables.append(_step_table(one, found[0], tell))
+                    tell("schedule of the step with the upgrade")
+                    others.append(_step_with(one, found[0]))
+                    tables.append(others[-1].table())
             if spent is not None:
                 tell("best widths")
                 best = spend(
@@ -176,15 +179,7 @@ def _flows(package: Package, one: Run | None, routing: str, of: Of) -> list[Flow
     return there
 
 
-def _step_table(one: Run, found: Upgrade, tell: Progress) -> Table:
-    tell("schedule of the step with the upgrade")
-    columns = [
-        Column("package"),
-        Column("step", unit="s", meaning="makespan of one step"),
-        Column("step_bound", "lower bound", unit="s", meaning="for any routing and any order"),
-    ]
-    plans = (("today", one.plan), ("upgraded", schedule_on(one, found.after.package)))
-    rows = [[name, plan.makespan, plan.lower_bound] for name, plan in plans]
-    saved = 1 - plans[1][1].makespan / plans[0][1].makespan
-    said = f"{saved:.1%} of the step saved" if abs(saved) >= 5e-4 else "the step takes as long as before"
-    return Table(columns, rows, title="The whole step", notes=[said])
+def _step_with(one: Run, found: Upgrade) -> StepUpgrade:
+    """Return the step with the upgrade beside the step as it is."""
+    change = f"{named(found.links, 2)} at {format_quantity(float(found.new[0]), 'B/s')}"
+    return StepUpgrade(change, None, one.plan, schedule_on(one, found.after.package))

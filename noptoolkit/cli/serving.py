@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -27,9 +26,6 @@ from noptoolkit.formats.results import made_folder, replace_file
 if TYPE_CHECKING:
     from noptoolkit.allocation import Allocation
     from noptoolkit.package import Package
-    from noptoolkit.progress import Progress
-    from noptoolkit.serving import Requests, ServingCurve
-    from noptoolkit.tables import Table
     from noptoolkit.workload import Workload
 
 __all__ = ["serve"]
@@ -129,10 +125,10 @@ def serve(
             experts=experts,
             resident=resident,
         )
-        stream = None if requests is None else _stream(curve, requests, pieces, tell)
-    write_page_of([curve, *(stream or ())], report)
+        stream = None if requests is None else room.stream_of(curve, requests, chunk=pieces, progress=tell)
+    write_page_of([curve] if stream is None else [curve, stream], report)
     show(curve.table() if as_json else curve.table(ROWS), as_json=as_json)
-    for table in stream or ():
+    for table in () if stream is None else stream.tables():
         show(table, as_json=as_json)
     if folder is not None:
         import noptoolkit.plot as draw
@@ -142,30 +138,6 @@ def serve(
             save_picture(draw.serving({package.name: curve}), folder / "serving.png", folder / "serving.svg")
         written = "serving.csv, serving.png, serving.svg"
         errors.print(f"written to {folder}: {written}", markup=False, highlight=False)
-
-
-def _stream(
-    curve: ServingCurve, requests: Requests, chunk: int, tell: Progress | None
-) -> tuple[Table, Table]:
-    """Return the tables of continuous batching, geometric outputs, up to the largest batch that fits."""
-    from noptoolkit import serving as room
-
-    server, prompt = curve.server, curve.prompt
-    most = max(min(curve.room.sequences, curve.points[-1].batch), 1)
-    longest = max(prompt + round(requests.outputs.mean), 2)
-    model = server.workload.model.context
-    contexts = sorted({max(prompt // 2, 1), prompt, longest if model is None else min(longest, model)})
-    times = room.step_times(server, most=most, contexts=contexts, chunk=chunk, progress=tell)
-    tokens = server.speculation.tokens
-    common: Any = {"most": most, "chunk": chunk, "tokens_per_step": tokens}
-    estimate = room.stationary(times, requests, **common)
-    count = 2000 if estimate.stable else 300
-    run = room.simulate_requests(times, requests, count=count, **common)
-    simulated = run.table()
-    if not estimate.stable:
-        grows = f"of {count} requests: the server does not keep up, with more of them requests wait longer"
-        simulated = replace(simulated, notes=(grows,))
-    return estimate.table(), simulated
 
 
 def _layout(

@@ -31,6 +31,7 @@ from noptoolkit.traffic import Traffic, all_to_all, hotspot, transpose
 if TYPE_CHECKING:
     from noptoolkit.package import Package
     from noptoolkit.simulate import LatencyCurve, Pattern, Simulation
+    from noptoolkit.workload import Workload
 
 __all__ = ["simulate"]
 
@@ -83,6 +84,7 @@ def simulate(
     checked_report(report)
     package = topology_of(topology, bandwidth)
     results: list[Any] = []
+    models: list[Workload] = []
     router = room.Router(vcs=vcs, depth=depth, packet=packet, flit=flit, speedup=speedup)
     pattern = _pattern(package, traffic)
     asked = [rate is not None, sweep, saturate, on is not None]
@@ -108,6 +110,7 @@ def simulate(
         if on is not None:
             placed = placement(allocator, allocation) or "auto"
             stages = run_stages(package, workload_of(on), allocator=placed, rng=seed, progress=tell)
+            models.append(stages.given)
             for step in (stages.dispatch_traffic, stages.combine_traffic):
                 flow = congestion(package, step, routing=routing if routing != "adaptive" else "ecmp")
                 seen = room.check(
@@ -115,7 +118,7 @@ def simulate(
                 )
                 results.append(seen)
                 table = seen.table()
-                layout = f"layout: {stages.allocation.method or 'of a file'}"
+                layout = f"{stages.given.name}, layout: {stages.allocation.method or 'of a file'}"
                 found.append(replace(table, notes=(layout, *table.notes)))
                 if folder is not None:
                     name = step.name.split(" ")[0]
@@ -142,7 +145,7 @@ def simulate(
                 results += [curve, found[-1]]
                 if folder is not None:
                     written += _curve(curve, bound, folder)
-    write_page_of(results, report)
+    write_page_of([*results, *models], report)
     if as_json and len(found) > 1:
         print_json({"tables": [table.as_json() for table in found]})
     else:

@@ -90,7 +90,7 @@ class BandwidthCurve(Reported):
 
     def __repr__(self) -> str:
         return (
-            f"BandwidthCurve({named(self.links)} on {self.flow.package.name!r}: {len(self.pieces)} pieces "
+            f"BandwidthCurve({named(self.links)} on {self.flow.package.name!r}: {self._ranges} "
             f"from {format_quantity(self.bandwidth[0], 'B/s')} to "
             f"{format_quantity(self.bandwidth[-1], 'B/s')}, "
             f"gap at most {self.gap:.2g})"
@@ -98,6 +98,10 @@ class BandwidthCurve(Reported):
 
     def _repr_html_(self) -> str:
         return self.table().html()
+
+    @property
+    def _ranges(self) -> str:
+        return f"{len(self.pieces)} ranges" if len(self.pieces) > 1 else "one range"
 
     @property
     def gap(self) -> float:

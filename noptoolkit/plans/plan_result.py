@@ -185,7 +185,11 @@ class PlanStep(Reported):
         """Return the step as a table."""
         body = [
             ["step", Amount(self.time, "s"), f"at most {100 * self.gap:.3g} % above the bound"],
-            ["bound", Amount(self.bound, "s"), "no schedule of this plan on this placement is faster"],
+            [
+                "bound",
+                Amount(self.bound, "s"),
+                "no order of this plan's passes on this placement is faster; other plans may be",
+            ],
             ["MFU", Amount(self.mfu, form=".1f %"), f"model FLOPs {self.flops:.4g}"],
         ]
         for name, value in self.breakdown.items():
@@ -242,13 +246,17 @@ class PlanStep(Reported):
         """Return the energy as a row: of what has a figure."""
         energy = self.energy
         known = [name for name in ("compute", "memory", "network") if name not in energy.unknown]
-        without = f"no figure for {', '.join(energy.unknown)}" if energy.unknown else ""
+        missing = " and ".join(energy.unknown)
+        without = f"no figure for {missing}" if missing else ""
         if not known:
             return ["energy", Missing("not stated"), f"{without}: see energy_per_flop, energy_per_bit"]
         made = ", ".join(f"{name} {format_quantity(getattr(energy, name), 'J')}" for name in known)
         per = format_quantity(energy.total / self.workload.batch.tokens, "J")
         said = f"{per} a token; dynamic: {made}"
-        return ["energy", Amount(energy.total, "J"), f"{said}; {without}" if without else said]
+        if not without:
+            return ["energy", Amount(energy.total, "J"), said]
+        part = f"{said}; {without}, which is not in it"
+        return [f"energy of {' and '.join(known)} alone", Amount(energy.total, "J"), part]
 
     def _remark(self, name: str, value: float) -> str:
         """Return what a part of the step is made of, or behind what the rest of it hides."""

@@ -181,7 +181,7 @@ class Planning(Reported):
             Column("behind", form="+.1f %", meaning="over the best"),
             Column("memory", unit="B", meaning="bytes on the fullest rank"),
             Column("mfu", "MFU", form=".1f %"),
-            Column("why", meaning="what it takes longer for than the best"),
+            Column("why", meaning="what it takes longer for than the best, and what for it saves"),
         ]
         peak = rates_of(self.package).flops * self.space.world
         flops = model_flops(self.space.model, self.space.batch)
@@ -200,7 +200,9 @@ class Planning(Reported):
         ]
         c = self.counts
         notes = [
-            f"{self.certificate}; lower bound {format_quantity(self.lower_bound, 's')}.",
+            f"{self.certificate}; no plan of the space takes less than "
+            f"{format_quantity(self.lower_bound, 's')}. (The bound of one plan that is shown is of "
+            "its own: over all orders of its passes, on its placement.)",
             f"Opened {c['families']} of {c['all']} families ({c['families_oom']} out of memory) with "
             f"{c['mappings']} expert mappings ({c['mappings_oom']} out of memory); "
             f"of {c['variants']} variants "
@@ -233,18 +235,17 @@ def variant_of(chosen: ParallelPlan) -> str:
 
 
 def why(found: Planned, best: Planned) -> str:
-    """Return what a plan spends more time on than the best: the largest difference, and what it gains."""
+    """Return what a plan spends more time on than the best, most of all, and what it saves by that."""
     if abs(found.time / best.time - 1.0) < LEVEL:
         return "level with the best"
     names = {*found.parts, *best.parts}
     differences = {name: found.parts.get(name, 0.0) - best.parts.get(name, 0.0) for name in names}
     order = sorted(differences, key=lambda name: (-differences[name], name))
-    text = f"{order[0]} {_signed(differences[order[0]])}"
+    text = _more(order[0], differences[order[0]])
     if differences[order[-1]] < -1e-3 * best.time:
-        text += f", {order[-1]} {_signed(differences[order[-1]])}"
+        text += f", {_more(order[-1], differences[order[-1]])}"
     return text
 
 
-def _signed(seconds: float) -> str:
-    sign = "+" if seconds >= 0 else "-"
-    return f"{sign}{format_quantity(abs(seconds), 's')}"
+def _more(name: str, seconds: float) -> str:
+    return f"{format_quantity(abs(seconds), 's')} {'more' if seconds >= 0 else 'less'} {name}"

@@ -231,7 +231,7 @@ def _name_groups(ax: Axes, package: Package, layout: Layout, scale: float) -> No
         up = {-1.0: "top", 0.0: "center", 1.0: "bottom"}[side if axis == 1 else 0.0]
         first, last = package.nodes[members[0]].name, package.nodes[members[-1]].name
         letters = len(first) if first == last else len(first) + len(last) + 1
-        if layout.kind == "tree":  # balloons reach to the border of the picture
+        if layout.kind in ("tree", "layers"):  # balloons and rings reach to the border of the picture
             _make_room(ax, float(at[axis]), axis, side, letters, scale)
         ax.text(
             float(at[0]),
@@ -248,13 +248,17 @@ def _name_groups(ax: Axes, package: Package, layout: Layout, scale: float) -> No
 
 
 def _name_beside(ax: Axes, package: Package, layout: Layout, scale: float, i: int) -> None:
-    """Write a name beside its box, on the side that is farthest from all other boxes."""
+    """Write a name beside its box, off its links if there is such a place, farthest from all other boxes."""
     box, others = layout.half[i], np.delete(layout.centre, i, axis=0)
     reach = np.array([GLYPH * len(package.nodes[i].name) * SMALLEST_TYPE, SMALLEST_TYPE]) / scale / 2
-    ways = [np.array(way) for way in ((0, 1), (0, -1), (1, 0), (-1, 0))]
+    ways = [np.array(way) for way in ((0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, -1), (1, -1), (-1, 1))]
     spots = [layout.centre[i] + way * (box + reach + 1.5 / scale) for way in ways]
     room = [np.abs(others - spot).max(axis=1).min(initial=np.inf) for spot in spots]
-    spot = spots[int(np.argmax(np.round(room, 6)))]
+    along = np.linspace(0.0, 1.0, 200)[:, None]
+    ends = {b if a == i else a for a, b in _link_ends(package) if i in (a, b)}
+    points = [layout.centre[i] + along * (layout.centre[j] - layout.centre[i]) for j in ends]
+    free = [not any((np.abs(one - spot) < reach).all(axis=1).any() for one in points) for spot in spots]
+    spot = spots[max(range(len(spots)), key=lambda k: (free[k], round(room[k], 6)))]
     ax.text(
         float(spot[0]),
         float(spot[1]),
@@ -267,6 +271,10 @@ def _name_beside(ax: Axes, package: Package, layout: Layout, scale: float, i: in
         gid="beside",
         bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
     )
+
+
+def _link_ends(package: Package) -> list[tuple[int, int]]:
+    return [(package.index[link.a], package.index[link.b]) for link in package.links]
 
 
 def _make_room(ax: Axes, at: float, axis: int, side: float, letters: int, scale: float) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from noptoolkit.errors import PlanError
 from noptoolkit.plans import ParallelPlan, groups
-from noptoolkit.plot._style import INK, OKABE_ITO, canvas, figure_width, heading, small_type
+from noptoolkit.plot._style import INK, OKABE_ITO, axes_points, canvas, figure_width, heading, small_type
 
 __all__ = ["plan_groups"]
 
 SHOWN = ("tp", "cp", "dp", "etp", "ep", "edp", "pp")
+READABLE = 4.5  # points; smaller numbers are left out
 COLOURS = [colour for name, colour in OKABE_ITO.items() if name != "yellow"]
 
 
@@ -22,8 +23,8 @@ def plan_groups(
 ) -> Axes:
     """Draw the groups of each dimension of plans: the ranks in a row, those of a group in one colour.
 
-    Dimensions of size 1 are left out. Colours repeat after six groups; up to 64 ranks, each carries the
-    number of its group.
+    Dimensions of size 1 are left out. Colours repeat after six groups. Neighbours of a group are one bar,
+    which carries the number of the group where those of its row fit.
 
     Parameters
     ----------
@@ -64,18 +65,24 @@ def plan_groups(
     world = max(plan.world for plan in plans.values())
     with canvas(ax, (0.2 * len(rows) + 0.6) / figure_width()) as ax:
         heading(ax, title, [])
-        at, previous, ticks = 0.0, None, []
-        wide = 0.92 if world <= 64 else 1.0
+        at, previous, ticks, numbered = 0.0, None, [], False
+        thin = 0.08 if world <= 64 else 0.0
+        point = axes_points(ax)[0] / world  # width of a rank
         for _, plan, dimension in rows:
             at += 0.5 if previous is not None and previous is not plan else 0.0
             previous = plan
-            for g, group in enumerate(groups(plan, dimension).tolist()):
-                for rank in group:
-                    place = (rank - wide / 2, at - 0.4)
-                    ax.add_patch(Rectangle(place, wide, 0.8, color=COLOURS[g % len(COLOURS)], linewidth=0))
-                    if world <= 64:
-                        size = min(small_type(), 300.0 / world)
-                        ax.text(rank, at, str(g), ha="center", va="center", fontsize=size, color="white")
+            bars = [
+                (g, *run) for g, group in enumerate(groups(plan, dimension).tolist()) for run in _runs(group)
+            ]
+            size = min((n - thin) * point / (0.8 * len(str(g))) for g, _, n in bars)
+            size = min(size, small_type())
+            numbered |= size >= READABLE
+            for g, first, count in bars:
+                place, wide = (first - 0.5 + thin / 2, at - 0.4), count - thin
+                ax.add_patch(Rectangle(place, wide, 0.8, color=COLOURS[g % len(COLOURS)], linewidth=0))
+                if size >= READABLE:
+                    middle = first + (count - 1) / 2
+                    ax.text(middle, at, str(g), ha="center", va="center", fontsize=size, color="white")
             ticks.append(at)
             at += 1.0
         if node:
@@ -85,7 +92,24 @@ def plan_groups(
         ax.set_ylim(at - 0.5, -0.5)
         ax.set_yticks(ticks, [name for name, _, _ in rows])
         ax.tick_params(axis="y", length=0)
-        ax.set_xlabel("rank (number and colour: its group)" if world <= 64 else "rank (colour: its group)")
+        ax.set_xlabel("rank (number and colour: its group)" if numbered else "rank (colour: its group)")
         for side in ("left", "top", "right"):
             ax.spines[side].set_visible(False)
         return ax
+
+
+def _runs(ranks: Sequence[int]) -> list[tuple[int, int]]:
+    """Return first and count of the runs of neighbours.
+
+    Examples
+    --------
+    >>> _runs([0, 1, 4, 5, 6])
+    [(0, 2), (4, 3)]
+    """
+    found: list[tuple[int, int]] = []
+    for rank in ranks:
+        if found and rank == sum(found[-1]):
+            found[-1] = (found[-1][0], found[-1][1] + 1)
+        else:
+            found.append((rank, 1))
+    return found

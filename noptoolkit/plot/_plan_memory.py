@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from noptoolkit.plans import PlanMemory
-from noptoolkit.plot._bars import name_bars
+from noptoolkit.plot._bars import name_bars, write_beside
 from noptoolkit.plot._style import (
     INK,
     OKABE_ITO,
@@ -18,6 +18,7 @@ from noptoolkit.plot._style import (
     heading,
     legend_below,
     multiple_of,
+    quantity,
     with_unit,
 )
 
@@ -37,7 +38,7 @@ PARTS = {
 }
 
 
-def plan_memory(memory: PlanMemory, ax: Axes | None = None, *, title: str = "") -> Axes:
+def plan_memory(memory: PlanMemory, ax: Axes | None = None, *, title: str | None = None) -> Axes:
     """Draw what a rank of each pipeline stage holds as bars, and the room of its chiplet as a black tick.
 
     Parameters
@@ -47,7 +48,7 @@ def plan_memory(memory: PlanMemory, ax: Axes | None = None, *, title: str = "") 
     ax
         Axes to draw on; a new figure of the active `style` where ``None``.
     title
-        Title of the picture.
+        Model where ``None``, over a line with the plan; empty for neither.
 
     Returns
     -------
@@ -71,7 +72,8 @@ def plan_memory(memory: PlanMemory, ax: Axes | None = None, *, title: str = "") 
     rows = np.arange(len(stages))
     new = ax is None
     with canvas(ax, (0.22 * len(stages) + 0.8) / figure_width()) as ax:
-        heading(ax, title, [])
+        model = f"memory of {memory.model.name}" if title is None else title
+        heading(ax, model, [str(memory.plan)] if title is None else [])
         left = np.zeros(len(stages))
         handles: list[Artist] = []
         for part, (label, colour, hatch) in PARTS.items():
@@ -92,6 +94,13 @@ def plan_memory(memory: PlanMemory, ax: Axes | None = None, *, title: str = "") 
             handles.append(Line2D([], [], color=INK, linewidth=1.4, label="room"))
         name_bars(ax, [f"stage {stage.rank}" for stage in stages])
         ax.set_xlabel(with_unit("Memory of a rank", unit))
-        ax.set_xlim(0, 1.03 * max([*left.tolist(), *(factor * room for room in finite)]))
-        legend_below(ax, handles, grow=new, under=2.9)
+        totals = [quantity(stage.total, "B") for stage in stages]
+        near = 0.25 * max(left.max(), *(factor * room for room in finite), 0.0)
+        ends = [
+            factor * room if 0 < factor * room - end < near else end
+            for end, room in zip(left, rooms, strict=True)
+        ]
+        write_beside(ax, ends, totals)
+        ax.set_xlim(0, max(ax.get_xlim()[1], 1.03 * factor * max(finite, default=0.0)))
+        legend_below(ax, handles, grow=new, under=3.4)
         return ax

@@ -58,6 +58,7 @@ def figure(*, height: int, x: str, y: str, **options: Any) -> Any:
         border_fill_color=None,
         outline_line_color=None,
         min_border_left=10,
+        hold_render=True,  # until the page has set its colours: large charts are painted once
         **options,
     )
     for axis in (*made.xaxis, *made.yaxis):

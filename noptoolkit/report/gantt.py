@@ -26,13 +26,15 @@ ROW = 13  # CSS pixels
 MOST_ROWS = (32, 16, 48)
 """Rows of chiplets, memory stacks and all else that are drawn; those that one does not need, another has."""
 
-MOST_ONE = 45_000
+MOST_ONE = 24_000
 """Bars of one chart: more open too slowly."""
 
 FEW = 8000  # bars up to which each has a rim, so that short ones are seen
 
 
-def gantt(plan: Schedule, key: str, *, group: tuple[str, ...] = (), most: int = MOST_BARS) -> Chart:
+def gantt(
+    plan: Schedule, key: str, *, group: tuple[str, ...] = ("schedule",), most: int = MOST_BARS
+) -> Chart:
     """Return a schedule as a Gantt chart that zooms along time.
 
     Neighbours of one kind on one row are merged, the nearest first, until at most ``most`` bars are left;
@@ -97,7 +99,7 @@ def gantt(plan: Schedule, key: str, *, group: tuple[str, ...] = (), most: int = 
     made.legend.label_text_font_size = "11px"
     made.legend.margin = 0
     made.tags = [{"rows": names, "by": by}]
-    said = [f"{drawn:,} bars of {len(plan.graph):,} tasks"]
+    said = [f"{', '.join(group)}: {drawn:,} bars of {len(plan.graph):,} tasks"]
     if tolerance:
         said.append(
             f"drawn as {len(row):,}: neighbours of one kind on one row that are less than "

@@ -12,7 +12,7 @@ from noptoolkit.report.maps import View
 from noptoolkit.report.parts import Parts, left_over
 from noptoolkit.report.verdict import schedule_sentences
 from noptoolkit.scheduling import Schedule
-from noptoolkit.serving import ServingCurve, ServingPoint
+from noptoolkit.serving import ServingCurve, ServingPoint, Stream
 from noptoolkit.stages import Run
 from noptoolkit.step import StepSchedule
 from noptoolkit.tables import Column
@@ -21,6 +21,7 @@ from noptoolkit.whatif import StepLimits, StepUpgrade
 
 __all__ = [
     "add_limits", "add_plan", "add_plans", "add_run", "add_schedule", "add_serving", "add_step_upgrade",
+    "add_stream",
 ]  # fmt: skip
 
 MOST_BATCHES = 6
@@ -40,7 +41,7 @@ def add_run(one: Run, parts: Parts) -> None:
                 parts.certify(view, workload=one.given.name)  # type: ignore[arg-type]
     if "plan" in one.computed:
         parts.plans.append((one.given.name, one.package.name, one.plan))
-        parts.sentences += schedule_sentences(one.plan)
+        parts.sentences += schedule_sentences(one.plan, today=parts.changed)
         parts.tables += [breakdown_table([one]), one.plan.table()]
     parts.packages.append(one.package)
     parts.workloads.append(one.given)
@@ -65,9 +66,11 @@ def add_schedule(one: Schedule, parts: Parts) -> None:
 
 def add_step_upgrade(one: StepUpgrade, parts: Parts) -> None:
     """Add a step with a part made faster, beside the step as it is."""
-    what = f"{one.part} x {one.factor:g}"
+    what = one.change
+    how = one.part if one.factor is None else f"{one.part} {one.factor:g} times as fast"
+    parts.changed = True
     parts.sentences.append(
-        f"With {one.part} {one.factor:g} times as fast, the step of {one.before.workload.name} takes "
+        f"With {how}, the step of {one.before.workload.name} takes "
         f"{_time(one.after.makespan)} instead of {_time(one.before.makespan)}, scheduled again; then no "
         f"routing and no order of the same work takes less than {_time(one.after.lower_bound)}."
     )
@@ -82,6 +85,7 @@ def add_step_upgrade(one: StepUpgrade, parts: Parts) -> None:
 
 def add_limits(one: StepLimits, parts: Parts) -> None:
     """Add what limits a step, and what limits it next."""
+    parts.changed = True
     parts.tables.append(one.table())
     name = one.run.given.name
     parts.show_on_map(one.run.package, {"step": one.run.plan}, workload=name)
@@ -90,8 +94,8 @@ def add_limits(one: StepLimits, parts: Parts) -> None:
     if first is not None and first.gains:
         best = min(first.gains, key=lambda gain: gain.step)
         parts.sentences.append(
-            f"Of all parts, {best.part} helps the step most: {one.factor:g} times as fast, it takes "
-            f"{_time(best.step)} instead of {_time(first.step)}, scheduled again."
+            f"Of all parts, {best.part} helps most: with that {one.factor:g} times as fast, the step of "
+            f"{name} takes {_time(best.step)} instead of {_time(first.step)}, scheduled again."
         )
 
 
@@ -132,6 +136,31 @@ def add_serving(one: ServingCurve, parts: Parts) -> None:
     parts.show_on_map(server.package, views, workload=server.workload.name, charts=charts)
     parts.packages.append(server.package)
     parts.workloads.append(server.workload)
+
+
+def add_stream(one: Stream, parts: Parts) -> None:
+    """Add a stream of requests: whether the server keeps up, and what a request sees."""
+    asked, run = one.requests, one.simulated
+    said = (
+        f"With {asked.rate:g} requests per second, prompts of {asked.prompts.mean:g} and outputs of "
+        f"{asked.outputs.mean:g} tokens on average, batched continuously (at most {one.most} at once), the "
+        f"server {'keeps up' if one.stable else 'does not keep up'}: "
+    )
+    if one.stable:
+        found = one.estimate
+        said += (
+            f"{found.rate:.4g} output tokens per second, the first token of a request after "
+            f"{_time(found.first_token)}, of which {_time(found.wait)} waiting, the next ones every "
+            f"{_time(found.token_time)}, estimated; simulated with {run.finished:,} requests, "
+            f"{_time(run.first_token)} and {_time(run.token_time)}."
+        )
+    else:
+        said += (
+            f"it makes at most about {one.estimate.rate:.4g} output tokens per second, estimated, and "
+            "requests wait the longer the longer they come."
+        )
+    parts.sentences.append(said)
+    parts.tables += one.tables()
 
 
 MOST_OF_ONE = 20_000
@@ -183,7 +212,8 @@ def add_plans(one: Planning, parts: Parts) -> None:
     parts.subtitle = parts.subtitle or f"parallel plans of {one.workload.name}"
     parts.sentences.append(
         f"The best plan is {best.plan}: {_time(best.time)} a step and "
-        f"{format_quantity(best.memory, 'B')} on the fullest rank; {one.certificate}."
+        f"{format_quantity(best.memory, 'B')} on the fullest rank; {one.certificate}: no plan that was "
+        f"searched takes less than {_time(one.lower_bound)}."
     )
     names = [f"{i + 1}: {found.plan}" for i, found in enumerate(one.best)]
     kinds = list(
@@ -210,7 +240,8 @@ def add_plan(one: PlanStep, parts: Parts) -> None:
     fits = "" if one.memory is None or one.memory.fits else ", if it fitted: its memory does not"
     parts.sentences.append(
         f"The step of {one.plan} takes {_time(one.time)}{fits}. "
-        + left_over(one.time, one.bound, "schedule of this plan on this placement")
+        + left_over(one.time, one.bound, "order of this plan's passes on this placement")
+        + " Whether another plan is faster, this bound does not say; noptoolkit plan searches them."
     )
     told = {name: value for name, value in one.breakdown.items() if value > 0}
     parts.charts.append(

@@ -111,6 +111,7 @@ def add_bandwidth(one: BandwidthCurve, parts: Parts) -> None:
 
 def add_upgrade(one: Upgrade, parts: Parts) -> None:
     """Add an upgrade: before and after in a sentence, the curve, both packages on the map."""
+    parts.changed = True
     name = _name(one.before)
     same = abs(one.gain) < 5e-4
     takes = "still takes" if same else f"takes {_time(one.after.time)} instead of"
@@ -127,6 +128,7 @@ def add_upgrade(one: Upgrade, parts: Parts) -> None:
 
 def add_ladder(one: Ladder, parts: Parts) -> None:
     """Add a ladder of bottlenecks: its corners as a curve, the flow where it starts on the map."""
+    parts.changed = True
     name = _name(one.flow)
     if one.rungs:
         first, last = one.rungs[0], one.rungs[-1]
@@ -157,6 +159,7 @@ def add_ladder(one: Ladder, parts: Parts) -> None:
 
 def add_widths(one: BestWidths, parts: Parts) -> None:
     """Add the best use of a budget: what it buys, and both packages on the map."""
+    parts.changed = True
     budget = format_quantity(one.budget, one.unit) if one.unit else f"cost {one.budget:.4g}"
     parts.sentences.append(
         f"{budget}, spent as the table says, take {' and '.join(_name(flow) for flow in one.before)} from "

@@ -37,6 +37,8 @@ class Parts:
         What has a certificate: workload, package and result.
     packages, workloads, runs
         What the results came from.
+    changed
+        Whether some of them are of a package that is changed, beside the package as it is.
     """
 
     subtitle: str = ""
@@ -51,6 +53,7 @@ class Parts:
     packages: list[Package] = field(default_factory=list)
     workloads: list[Workload] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    changed: bool = False
 
     def key(self, what: str) -> str:
         """Return an id that no chart of the page has."""

@@ -20,12 +20,13 @@ from noptoolkit.report.page import Block, Page, Section, write_page
 from noptoolkit.report.parts import Parts
 from noptoolkit.report.provenance import assumptions, certificates, reproduce, stamps
 from noptoolkit.scheduling import Schedule
-from noptoolkit.serving import ServingCurve
+from noptoolkit.serving import ServingCurve, Stream
 from noptoolkit.simulate import Check, LatencyCurve, Saturation, Simulation
 from noptoolkit.stages import Run
 from noptoolkit.study import Comparison
 from noptoolkit.tables import Table
 from noptoolkit.whatif import StepLimits, StepUpgrade
+from noptoolkit.workload import Workload
 
 __all__ = ["PAGES", "page_of", "write_report"]
 
@@ -147,13 +148,20 @@ def _table(one: Table, parts: Parts) -> None:
     parts.tables.append(one)
 
 
+def _workload(one: Workload, parts: Parts) -> None:
+    """Say what results without a workload of their own are of."""
+    parts.workloads.append(one)
+
+
 PAGES: dict[Any, Callable[[Any, Parts], None]] = {
     Table: _table,
+    Workload: _workload,
     Run: model_results.add_run,
     Schedule: model_results.add_schedule,
     StepLimits: model_results.add_limits,
     StepUpgrade: model_results.add_step_upgrade,
     ServingCurve: model_results.add_serving,
+    Stream: model_results.add_stream,
     Planning: model_results.add_plans,
     PlanStep: model_results.add_plan,
     FlowResult: network_results.add_flow,

@@ -10,6 +10,10 @@ from noptoolkit.tables import Amount, Cell, Column, Table, cell_text
 
 __all__ = ["table_html"]
 
+COLUMNS, ROWS = 8, 8
+"""Columns beyond which a table is turned on paper, where it has at most so many rows."""
+
+WIDE = 10  # columns beyond which a table is in small print on paper
 LONG = 40  # letters beyond which a cell may be broken
 FEW = 5  # rows up to which there is nothing to filter
 
@@ -48,8 +52,10 @@ def _part(table: Table, label: str) -> str:
             f'<output class="count">{len(table.rows):,} rows</output></p>'
         )
     name = _text(table.title or label or "table")
+    turned = len(shown) > COLUMNS and 0 < len(table.rows) <= ROWS
+    kind = " turned" if turned else " wide" if len(shown) > WIDE else ""
     lines.append(
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{name}"><table class="sortable">'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{name}"><table class="sortable{kind}">'
     )
     if table.title:
         lines.append(f"<caption>{name}</caption>")
@@ -67,7 +73,10 @@ def _part(table: Table, label: str) -> str:
     for row in table.rows:
         cells = [_cell(row[i], column, head=place == 0) for place, (i, column) in enumerate(shown)]
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    lines.append("</tbody></table></div>")
+    lines.append("</tbody></table>")
+    if turned:
+        lines.append(_turned(table, shown, name))
+    lines.append("</div>")
     lines += [f'<p class="note">{_text(note)}</p>' for note in table.notes]
     meanings = [(c.heading.strip() or c.key, c.meaning, c.unit) for _, c in shown if c.meaning]
     if meanings:
@@ -78,6 +87,16 @@ def _part(table: Table, label: str) -> str:
         lines.append(f"<details><summary>What the columns mean</summary><dl>{told}</dl></details>")
     lines.append("</div>")
     return "".join(lines)
+
+
+def _turned(table: Table, shown: list[tuple[int, Column]], name: str) -> str:
+    """Return a table for paper: a row for each column, so that wide ones fit."""
+    lines = [f'<table class="paper"><caption>{name}</caption><tbody>']
+    for i, column in shown:
+        heading = _text(column.heading.strip() or column.key)
+        cells = [_cell(row[i], column, head=False).replace(" long", "") for row in table.rows]
+        lines.append(f'<tr><th scope="row">{heading}</th>{"".join(cells)}</tr>')
+    return "".join(lines) + "</tbody></table>"
 
 
 def _is_text(table: Table, i: int) -> bool:

@@ -74,11 +74,13 @@ def _times(lead: str, what: str, runs: Sequence[Run], times: list[float], bounds
     return [f"{said}.", left]
 
 
-def schedule_sentences(plan: Schedule) -> list[str]:
-    """Return what a schedule says, a sentence each."""
+def schedule_sentences(plan: Schedule, *, today: bool = False) -> list[str]:
+    """Return what a schedule says, a sentence each; ``today`` where it stands beside changes."""
     gap = plan.gap
     of = f" of {plan.workload.name} on {plan.package.name}" if isinstance(plan, StepSchedule) else ""
     what = f"The step{of}" if of else "The schedule"
+    if today:
+        what = f"As the package is today, {what[0].lower()}{what[1:]}"
     over = "no routing and no order of the same work" if of else "no order of its tasks"
     if gap <= 1e-6:
         proof = f": {over} is faster"
@@ -87,7 +89,8 @@ def schedule_sentences(plan: Schedule) -> list[str]:
             f", at most {gap:.2%} above the least possible: {over} takes less than {_time(plan.lower_bound)}"
         )
     said = _limits(plan)
-    return [f"{what} takes {_time(plan.makespan)}{proof}.", said[0].upper() + said[1:]]
+    said = f"Of that{said.removeprefix('of the')}" if today else said[0].upper() + said[1:]
+    return [f"{what} takes {_time(plan.makespan)}{proof}.", said]
 
 
 def _limits(plan: Schedule) -> str:

@@ -2,7 +2,7 @@
 
 `serve` gives the latency-throughput curve of a package; `Server` schedules steps and remembers them;
 `max_sequences` says how many sequences fit; `disaggregate` parts prefill and decode; `stationary` and
-`simulate_requests` answer for a stream of requests.
+`simulate_requests` answer for a stream of requests, `stream_of` with both on the server of a curve.
 """
 
 from noptoolkit.serving.capacity import Capacity, capacity, max_sequences
@@ -15,6 +15,7 @@ from noptoolkit.serving.published import PUBLISHED, Published, published_table
 from noptoolkit.serving.requests import Lengths, Requests
 from noptoolkit.serving.server import Server, Speculation, StepCost
 from noptoolkit.serving.stationary import Stationary, stationary
+from noptoolkit.serving.streaming import Stream, stream_of
 from noptoolkit.serving.times import StepTimes, step_times
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Stationary",
     "StepCost",
     "StepTimes",
+    "Stream",
     "capacity",
     "disaggregate",
     "max_sequences",
@@ -41,4 +43,5 @@ __all__ = [
     "simulate_requests",
     "stationary",
     "step_times",
+    "stream_of",
 ]

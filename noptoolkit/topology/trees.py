@@ -9,6 +9,7 @@ add partial results on the way up. Unicast all-to-all of 1 B per pair of leaves 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Unpack
 
 from noptoolkit.package import Package
@@ -72,7 +73,8 @@ def nop_tree(
     split = split_groups(names, groups)
     switch_names = [f"sw{i}" for i in range(groups)]
     per_side = math.ceil(groups / 4)
-    square = _Square(per_side * experts_per_group, parts, experts_per_group)
+    attention_stacks = _round_the_core(parts)
+    square = _Square(per_side * experts_per_group, parts, experts_per_group, attention_stacks)
     positions: dict[str, Point] = {}
     switches: dict[str, Point] = {}
     stacks: list[Point] = []
@@ -98,7 +100,7 @@ def nop_tree(
         attention_ports=root_wires,
         stacks=stacks,
         stack_ports=switch_names,
-        attention_stacks=[square.corner(i) for i in range(parts.attention_memories)],
+        attention_stacks=attention_stacks,
         switches=switches,
     )
     name = f"nop_tree-{groups}x{experts_per_group}"
@@ -126,7 +128,9 @@ def star(leaves: int = 16, *, in_network: bool = False, **options: Unpack[PartsO
     parts = parts_of(options)
     split = split_groups([f"e{i}" for i in range(leaves)], parts.memory_groups)
     side = math.ceil(leaves / 4)
-    square = _Square(side, parts, max(4 * side // len(split), 1))
+    attention = (-(parts.attention_die[0] + parts.switch_die[0]) / 2 - parts.spacing, 0.0)
+    attention_stacks = _left_of_the_core(parts, attention)
+    square = _Square(side, parts, max(4 * side // len(split), 1), attention_stacks)
     positions = {f"e{i}": square.place(i // square.side, i % square.side) for i in range(leaves)}
     stacks = []
     for i in range(len(split)):
@@ -138,11 +142,11 @@ def star(leaves: int = 16, *, in_network: bool = False, **options: Unpack[PartsO
         positions=positions,
         wires=[Wire("hub", leaf) for leaf in positions],
         groups=split,
-        attention=(-(parts.attention_die[0] + parts.switch_die[0]) / 2 - parts.spacing, 0.0),
+        attention=attention,
         attention_ports=[("hub", None)] * len(split),
         stacks=stacks,
         stack_ports=["hub"] * len(split),
-        attention_stacks=[square.corner(i) for i in range(parts.attention_memories)],
+        attention_stacks=attention_stacks,
         switches={"hub": (0.0, 0.0)},
     )
     return assemble(f"star-{leaves}", sketch, parts, in_network=in_network, source="star round one switch")
@@ -151,15 +155,19 @@ def star(leaves: int = 16, *, in_network: bool = False, **options: Unpack[PartsO
 class _Square:
     """Places on the four sides of a square round the centre of the package, and within and outside it."""
 
-    def __init__(self, side: int, parts: Parts, places_per_stack: int) -> None:
+    def __init__(self, side: int, parts: Parts, places_per_stack: int, inner: Sequence[Point]) -> None:
+        """Make room for so many places a side, and within for the core and its stacks at `inner`."""
         self.side = side
         self.pitch = max(*parts.pitches, (max(parts.stack) + parts.spacing) / places_per_stack)
         self.gap = parts.spacing
         self.die = max(parts.die)
         self.switch = max(parts.switch_die)
-        self.core = max(parts.attention_die)
+        self.core, self.narrowest = max(parts.attention_die), min(parts.attention_die)
         self.stack = max(parts.stack)
-        room = max(side * self.pitch / 2, self.core * 1.5 + self.switch / 2 + self.gap)
+        self.inner = max(
+            (abs(at[way]) + parts.stack[way] / 2 + self.gap for at in inner for way in (0, 1)), default=0.0
+        )
+        room = max(side * self.pitch / 2, self.core * 1.5 + self.switch / 2 + self.gap, self.inner)
         self.radius = room + self.switch + 2 * self.gap + self.die / 2
         self.stack_height = (self.die + self.stack) / 2 + self.gap
 
@@ -175,13 +183,32 @@ class _Square:
         near = (self.die + self.switch) / 2 + self.gap
         if not alone:
             return near
-        return max(near, (self.radius - self.die / 2 - self.core / 2) / 2 + self.die / 2)
+        core = self.inner if self.switch > self.narrowest else self.core / 2
+        return max(near, (self.radius - self.die / 2 - core) / 2 + self.die / 2)
 
-    def corner(self, index: int) -> Point:
-        """Return a place at a corner outside the chiplets: opposite corners first, then further out."""
-        x, y = ((-1, 1), (1, -1), (1, 1), (-1, -1))[index % 4]
-        beside_dies = self.radius + self.die / 2 + self.gap + self.stack / 2
-        beside_stacks = (self.side - 1) / 2 * self.pitch + self.stack + self.gap  # those at the end of a side
-        reach = max(beside_dies, beside_stacks)
-        reach += index // 4 * (self.stack + self.gap)
-        return x * reach, y * reach
+
+def _round_the_core(parts: Parts) -> list[Point]:
+    """Return the centres of the attention chiplet's stacks off its corners, away from its links."""
+    turns = ((-1, 1), (1, -1), (1, 1), (-1, -1))
+    found = []
+    for i in range(parts.attention_memories if parts.attention and parts.memory else 0):
+        x, y = (
+            (core + stack) / 2 + parts.spacing + i // 4 * (stack + parts.spacing)
+            for core, stack in zip(parts.attention_die, parts.stack, strict=True)
+        )
+        found.append((turns[i % 4][0] * x, turns[i % 4][1] * y))
+    return found
+
+
+def _left_of_the_core(parts: Parts, core: Point) -> list[Point]:
+    """Return the centres of the attention chiplet's stacks in columns left of it, no taller than it is."""
+    count = parts.attention_memories if parts.attention and parts.memory else 0
+    wide, tall = (side + parts.spacing for side in parts.stack)
+    rows = max(int((parts.attention_die[1] + parts.spacing) / tall), 1)
+    found = []
+    for i in range(count):
+        column, row = divmod(i, rows)
+        here = min(rows, count - column * rows)
+        x = core[0] - (parts.attention_die[0] + parts.stack[0]) / 2 - parts.spacing - column * wide
+        found.append((x, core[1] + ((here - 1) / 2 - row) * tall))
+    return found

@@ -153,21 +153,21 @@ class StepUpgrade(Reported):
     Parameters
     ----------
     part
-        What is faster.
+        What is changed.
     factor
-        By how much.
+        How many times as fast it is; None where ``part`` says the change.
     before, after
         The step as it is, and scheduled again.
     """
 
     part: str
-    factor: float
+    factor: float | None
     before: StepSchedule
     after: StepSchedule
 
     def __repr__(self) -> str:
         return (
-            f"StepUpgrade({self.part} x {self.factor:g}: "
+            f"StepUpgrade({self.change}: "
             f"{format_quantity(self.before.makespan, 's')} becomes "
             f"{format_quantity(self.after.makespan, 's')}, at least "
             f"{format_quantity(self.after.lower_bound, 's')})"
@@ -175,6 +175,11 @@ class StepUpgrade(Reported):
 
     def _repr_html_(self) -> str:
         return self.table().html()
+
+    @property
+    def change(self) -> str:
+        """What is changed, in short."""
+        return self.part if self.factor is None else f"{self.part} x {self.factor:g}"
 
     @property
     def saved(self) -> float:
@@ -196,12 +201,15 @@ class StepUpgrade(Reported):
             Column("busy", "busy", form=".1f %"),
         ]
         rows = []
-        for name, plan in (("today", self.before), (f"{self.part} x {self.factor:g}", self.after)):
+        for name, plan in (("today", self.before), (self.change, self.after)):
             most = int(plan.utilisation.argmax())
             rows.append(
                 [name, plan.makespan, plan.lower_bound, plan.resources[most], float(plan.utilisation[most])]
             )
-        return Table(columns, rows, title=repr(self))
+        same = abs(self.saved) < 5e-4
+        said = "the step takes as long as before" if same else f"{self.saved:.1%} of the step saved"
+        title = f"The step of {self.before.workload.name} with {self.change}, scheduled again"
+        return Table(columns, rows, title=title, notes=[said])
 
 
 def upgrade_step(run: Run, part: str, factor: float = 2.0) -> StepUpgrade:

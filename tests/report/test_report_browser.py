@@ -110,7 +110,7 @@ def test_a_click_keeps_and_tells_whose(browser: Any, page: Path, result: Compari
 
 def test_tables_sort_and_filter(browser: Any, page: Path, result: Comparison) -> None:
     with Window(browser, page) as shown:
-        table = shown.locator("#figures table")
+        table = shown.locator("#figures table.sortable")
         heads = table.locator("thead th").all_inner_texts()
         place = [head.strip() for head in heads].index("step")
         names: dict[str, list[str]] = {}

@@ -11,8 +11,6 @@ from noptoolkit.physical import violations
 from noptoolkit.topology import BUILDERS, hexamesh, mesh, of_size, ring
 
 MM = 1e-3
-ROUND_THE_PACKAGE = ("nop_tree", "star")
-"""Their memory is drawn round the package, as the Mozart paper does: the root's is far from it."""
 
 
 def overlaps(package: Package) -> list[str]:
@@ -41,8 +39,6 @@ def test_stacks_are_beside_what_they_serve(family: str, size: int) -> None:
     package = of_size(family, size, attention=True, memory=True)
     assert overlaps(package) == []
     for memory in package.memories:
-        if family in ROUND_THE_PACKAGE and memory.serves == ("attn",):
-            continue
         near = 13.001 * MM
         assert min(gap(memory, package[name]) for name in memory.serves) < near, memory.name
         port = port_of(package, memory)

@@ -47,10 +47,11 @@ nop.charts = (() => {
     const source = document.querySelector(`script[data-item="${key}"]`);
     waiting[key] = Bokeh.embed.embed_item(JSON.parse(source.textContent)).then((manager) => {
       const figure = manager.roots[0].model;
-      const view = { key, figure, start: figure.x_range.start, end: figure.x_range.end };
+      const view = { key, figure, root: manager.roots[0], start: figure.x_range.start, end: figure.x_range.end };
       views[key] = view;
       paint(figure, nop.dark());
       wire(view);
+      figure.hold_render = false;
       nop.ready = (nop.ready || 0) + 1;
       return view;
     });
@@ -226,7 +227,35 @@ nop.charts = (() => {
     for (const entry of entries) if (entry.isIntersecting) { show(entry.target.dataset.chart); watch.unobserve(entry.target); }
   }, { rootMargin: "300px" });
   document.querySelectorAll("figure.chart").forEach((outer) => watch.observe(outer));
-  window.addEventListener("beforeprint", () => document.querySelectorAll("figure.chart:not([data-hidden])").forEach((outer) => show(outer.dataset.chart)));
+  // what may be printed is made when nothing else is to do: while a browser prints, a page makes nothing any more
+  const shown = () => [...document.querySelectorAll("figure.chart:not([data-hidden])")];
+  const later = window.requestIdleCallback || ((act) => setTimeout(act, 200));
+  function make_rest() {
+    const next = shown().find((outer) => !waiting[outer.dataset.chart]);
+    if (next) show(next.dataset.chart).then(() => later(make_rest));
+  }
+  window.addEventListener("load", () => later(make_rest));
+  // a canvas keeps the width of the screen: on paper stands an image of it, in the colours of paper
+  let printed = [];
+  function on_screen() {
+    printed.forEach((image) => image.remove());
+    if (printed.length && nop.dark()) Object.values(views).forEach((view) => paint(view.figure, true));
+    printed = [];
+  }
+  window.addEventListener("beforeprint", () => {
+    on_screen();
+    for (const outer of shown()) {
+      const view = views[outer.dataset.chart];
+      if (!view) continue;
+      if (nop.dark()) paint(view.figure, false);
+      const place = outer.querySelector(".canvas"), image = nop.make("img", undefined, "paper");
+      image.src = view.root.export("png").canvas.toDataURL();
+      image.alt = place.getAttribute("aria-label");
+      place.append(image);
+      printed.push(image);
+    }
+  });
+  window.addEventListener("afterprint", on_screen);
   nop.onTheme((dark) => Object.values(views).forEach((view) => paint(view.figure, dark)));
   return { show, views, choose, cursor, mark };
 })();

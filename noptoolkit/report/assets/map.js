@@ -22,7 +22,13 @@
     svg.querySelectorAll("[data-n]").forEach((node) => { nodes[+node.dataset.n] = node; });
     const centre = nodes.map((node) => { const box = node.getBBox ? node.firstElementChild.getBBox() : { x: 0, y: 0, width: 0, height: 0 }; return [box.x + box.width / 2, box.y + box.height / 2]; });
     const whole = [0, 0, +svg.dataset.w, +svg.dataset.h];
-    return { p, figure, svg, channels, nodes, centre, whole, box: [...whole], at: null };
+    // what the pointer is on is outlined on a sheet of its own, so that the map beneath is not painted again
+    const over = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    over.setAttribute("class", "over");
+    over.setAttribute("aria-hidden", "true");
+    for (const name of ["viewBox", "preserveAspectRatio"]) over.setAttribute(name, svg.getAttribute(name));
+    svg.after(over);
+    return { p, figure, svg, over, channels, nodes, centre, whole, box: [...whole], at: null };
   });
 
   function busy_of(view) {
@@ -73,6 +79,7 @@
   function paint() {
     const top = scale();
     const nodes_most = most_of_nodes(), step = is_kind("step"), plan = is_kind("plan"), bare = is_kind("package"), share = step || plan || is_kind("simulation");
+    nop.find("scale-what").textContent = [map.workloads[state.w], titles.get(state.v)].filter(Boolean).join(", ") + ":";
     nop.find("scale-high").textContent = share ? nop.percent(top, top < 0.1 ? 1 : 0) : nop.si(top, bare ? "B/s" : "s");
     nop.find("scale-name").textContent = bare ? "bandwidth of a channel" : plan ? "of the step that a rank is busy; the plan's model gives collectives a time, channels no load"
       : step ? (state.t < 0 ? "of the step that a channel is busy; chiplets and stacks paler, up to " + nop.percent(nodes_most, 0) : "of this slot that a channel, chiplet or stack is busy")
@@ -225,13 +232,22 @@
     if (!found) return null;
     return found.dataset.c !== undefined ? ["channel", +found.dataset.c] : ["node", +found.dataset.n];
   }
+  let room = { width: 0, height: 0 };
   function point(p, type, i, x, y) {
     const bold = nop.make("b", name_of(p, type, i));
     tip.replaceChildren(bold, nop.list(facts_of(p, type, i)));
     tip.hidden = false;
-    const room = tip.getBoundingClientRect();
-    tip.style.left = Math.max(4, Math.min(x + 14, innerWidth - room.width - 8)) + "px";
-    tip.style.top = (y + 18 + room.height > innerHeight ? y - room.height - 12 : y + 18) + "px";
+    room = { width: tip.offsetWidth, height: tip.offsetHeight };
+    move(x, y);
+  }
+  function move(x, y) {
+    const left = Math.max(4, Math.min(x + 14, innerWidth - room.width - 8));
+    const top = y + 18 + room.height > innerHeight ? y - room.height - 12 : y + 18;
+    tip.style.transform = "translate(" + Math.round(left) + "px," + Math.round(top) + "px)";
+  }
+  function outline(picture, found) {
+    const things = !found ? [] : found[0] === "node" ? [picture.nodes[found[1]].firstElementChild] : picture.channels[found[1]];
+    picture.over.replaceChildren(...things.map((one) => { const copy = one.cloneNode(); copy.removeAttribute("data-c"); copy.setAttribute("class", found[0]); return copy; }));
   }
 
   for (const picture of pictures) {
@@ -240,12 +256,11 @@
     svg.addEventListener("pointermove", (event) => {
       if (event.buttons && picture.drag) return;
       const found = thing(event.target);
-      if (!found) { tip.hidden = true; now = ""; return; }
-      const key = found.join();
-      if (key !== now) { now = key; point(p, ...found, event.clientX, event.clientY); }
-      else { tip.style.left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8) + "px"; }
+      const key = found ? found.join() : "";
+      if (key !== now) { now = key; outline(picture, found); if (found) point(p, ...found, event.clientX, event.clientY); else tip.hidden = true; }
+      else if (found) move(event.clientX, event.clientY);
     });
-    svg.addEventListener("pointerleave", () => { tip.hidden = true; now = ""; });
+    svg.addEventListener("pointerleave", () => { tip.hidden = true; now = ""; outline(picture, null); });
     svg.addEventListener("click", (event) => {
       if (picture.moved) return;
       const found = thing(event.target);
@@ -299,7 +314,7 @@
     const [, , w, h] = picture.whole, box = picture.box;
     if (box[2] >= w) picture.box = [...picture.whole];
     else { box[0] = Math.max(0, Math.min(box[0], w - box[2])); box[1] = Math.max(0, Math.min(box[1], h - box[3])); }
-    picture.svg.setAttribute("viewBox", picture.box.map((one) => one.toFixed(1)).join(" "));
+    for (const sheet of [picture.svg, picture.over]) sheet.setAttribute("viewBox", picture.box.map((one) => one.toFixed(1)).join(" "));
     types();
   }
   function next(picture, from, [dx, dy]) {
