@@ -68,10 +68,12 @@ def add_step_upgrade(one: StepUpgrade, parts: Parts) -> None:
     """Add a step with a part made faster, beside the step as it is."""
     what = one.change
     how = one.part if one.factor is None else f"{one.part} {one.factor:g} times as fast"
+    same = abs(one.saved) < 5e-4
+    takes = "still takes" if same else f"takes {_time(one.after.makespan)} instead of"
     parts.changed = True
     parts.sentences.append(
-        f"With {how}, the step of {one.before.workload.name} takes "
-        f"{_time(one.after.makespan)} instead of {_time(one.before.makespan)}, scheduled again; then no "
+        f"With {how}, the step of {one.before.workload.name} {takes} "
+        f"{_time(one.before.makespan)}, scheduled again; then no "
         f"routing and no order of the same work takes less than {_time(one.after.lower_bound)}."
     )
     parts.tables.append(one.table())

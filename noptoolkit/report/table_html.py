@@ -93,6 +93,8 @@ def _turned(table: Table, shown: list[tuple[int, Column]], name: str) -> str:
     """Return a table for paper: a row for each column, so that wide ones fit."""
     lines = [f'<table class="paper"><caption>{name}</caption><tbody>']
     for i, column in shown:
+        if not any(cell_text(row[i], column) for row in table.rows):
+            continue
         heading = _text(column.heading.strip() or column.key)
         cells = [_cell(row[i], column, head=False).replace(" long", "") for row in table.rows]
         lines.append(f'<tr><th scope="row">{heading}</th>{"".join(cells)}</tr>')

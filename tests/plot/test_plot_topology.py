@@ -38,6 +38,29 @@ def by_gid(ax, gid):
     return [artist for artist in ax.collections if artist.get_gid() == gid]
 
 
+def test_leaves_of_a_large_tree_stand_near_its_root() -> None:
+    tree = nop_tree(16, 16, attention=True, memory=True)
+    layout = place(tree, physical=False)
+    root, switch = (layout.centre[tree.index[name]] for name in ("attn", "sw0"))
+    far = np.hypot(*(switch - root))
+    for name in ("hbm16", "hbm17"):
+        assert np.hypot(*(layout.centre[tree.index[name]] - root)) < far / 3
+
+
+@pytest.mark.parametrize("package", [nop.topology.dgx_h100(64), fat_tree(6, attention=True, memory=True)])
+def test_many_chiplets_under_switches_stand_on_a_circle(package: Package) -> None:
+    """Side by side they would be as wide as there are; nothing overlaps, a node's switch is outside."""
+    layout = place(package, physical=False)
+    across = np.ptp(layout.centre, axis=0).max()
+    assert across < 0.5 * len(package.chiplets) * layout.pitch
+    apart = np.abs(layout.centre[:, None] - layout.centre[None])
+    over = (apart < layout.half[:, None] + layout.half[None]).all(axis=2)
+    assert not (over & ~np.eye(len(over), dtype=bool)).any()
+    if "nv0" in package.index:
+        reach = np.hypot(*layout.centre.T)
+        assert reach[package.index["nv0"]] > reach[package.index["e0"]] > reach[package.index["rail0"]]
+
+
 def test_import_leaves_pyplot_alone() -> None:
     code = "import sys, noptoolkit.plot; print('matplotlib.pyplot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,6 +10,14 @@ import noptoolkit as nop
 from noptoolkit.study import Comparison
 from noptoolkit.units import format_quantity
 
+COLOURS = """[...document.querySelectorAll('img.paper')].map((image) => {
+  const sheet = document.createElement('canvas'), pen = sheet.getContext('2d');
+  [sheet.width, sheet.height] = [image.naturalWidth, image.naturalHeight];
+  pen.drawImage(image, 0, 0);
+  return new Set(new Uint32Array(pen.getImageData(0, 0, sheet.width, sheet.height).data.buffer)).size;
+})"""
+"""How many colours each image on paper has."""
+
 
 class Window:
     """A page that is open, and all that the browser said about it."""
@@ -212,6 +220,28 @@ def test_paper_cuts_no_figure(browser: Any, page: Path) -> None:
         assert cut == 0
         assert not shown.locator("#theme").is_visible()
         assert shown.pdf(format="A4").startswith(b"%PDF")
+
+
+def test_charts_are_images_on_paper(browser: Any, page: Path) -> None:
+    """A canvas keeps the width of the screen, and one that was never seen is not there: paper gets images."""
+    with Window(browser, page, viewport={"width": 1200, "height": 300}, color_scheme="dark") as shown:
+        charts = shown.locator("figure.chart:not([data-hidden])").count()
+        until(shown, f"Object.keys(nop.charts.views).length === {charts}")
+        shown.wait_for_timeout(300)
+        shown.emulate_media(media="print")
+        shown.evaluate("window.dispatchEvent(new Event('beforeprint')); 1")
+        images = shown.locator("img.paper")
+        assert images.count() == charts
+        until(shown, "[...document.querySelectorAll('img.paper')].every(one => one.naturalWidth > 0)")
+        wide = shown.evaluate("document.documentElement.clientWidth")
+        inks = shown.evaluate(COLOURS)
+        assert all(count > 20 for count in inks)  # not one empty sheet
+        for i in range(charts):
+            box = images.nth(i).bounding_box()
+            assert box["width"] > 0.5 * wide
+            assert box["x"] + box["width"] <= wide
+        shown.evaluate("window.dispatchEvent(new Event('afterprint')); 1")
+        assert images.count() == 0
 
 
 def test_axe_finds_nothing(browser: Any, page: Path) -> None:

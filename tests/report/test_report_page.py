@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from noptoolkit.report import page_of, write_report
 from noptoolkit.report.escaping import visible
 from noptoolkit.study import Comparison
 from noptoolkit.tables import Table
+from noptoolkit.units import format_quantity
 
 
 class Parts(HTMLParser):
@@ -188,6 +190,55 @@ def test_each_package_has_its_traffic_and_like_ones_share(result: Comparison) ->
                       routing="shortest")  # fmt: skip
     (chart,) = [chart for chart in page_of(one).charts if chart.key.startswith("traffic")]
     assert chart.group == ("uniform", "ring-16, mesh-4x4")
+
+
+def test_a_result_without_workload_is_said_to_be_of_one(result: Comparison) -> None:
+    flow = result.runs[0].dispatch
+    page = page_of([flow, result.runs[0].given])
+    assert page.title == f"{result.runs[0].given.name} on {flow.package.name}"
+
+
+def test_beside_a_change_the_step_is_that_of_today(result: Comparison) -> None:
+    """The page of a changed link has the step before and after, and says which is which."""
+    from noptoolkit.whatif import StepUpgrade
+
+    run, other = result.runs[0], result.runs[1]
+    found = StepUpgrade("e0->e1 at 1 TB/s", None, run.plan, other.plan)
+    before, after = (format_quantity(plan.makespan, "s", 4) for plan in (run.plan, other.plan))
+    lines = page_of([found, run]).sections[0].blocks[0].value
+    assert lines[0].startswith(
+        f"With e0->e1 at 1 TB/s, the step of stdlib-moe takes {after} instead of {before}"
+    )
+    assert lines[1].startswith("As the package is today, the step of stdlib-moe on mesh-2x2 takes " + before)
+    assert page_of(run).sections[0].blocks[0].value[0].startswith("The step of stdlib-moe")
+
+
+@pytest.mark.parametrize(("rate", "said"), [(1e-3, "the server keeps up: "), (1e9, "does not keep up: ")])
+def test_a_stream_says_whether_the_server_keeps_up(rate: float, said: str) -> None:
+    from noptoolkit.serving import Requests, StepTimes, Stream, simulate_requests, stationary
+
+    times = StepTimes((0, 4), (1,), (0, 64), np.full((2, 1, 2), 1e-3))
+    asked = Requests(rate, 64, 8)
+    options: dict[str, Any] = {"most": 4, "chunk": 64}
+    estimate = stationary(times, asked, **options)
+    stream = Stream(asked, 4, 64, estimate, simulate_requests(times, asked, count=20, **options))
+    (line,) = page_of(stream).sections[0].blocks[0].value
+    assert said in line
+    assert stream.stable == ("keeps up" in line)
+    assert bool(stream.tables()[1].notes) == (not stream.stable)
+
+
+def test_wide_tables_of_few_rows_are_turned_for_paper() -> None:
+    from noptoolkit.report.table_html import table_html
+
+    columns = [f"c{i}" for i in range(12)]
+    rows = [[i * j for i in range(12)] for j in range(2)]
+    text = str(table_html(Table(columns, rows)))
+    assert text.count("<table") == 2
+    turned = text[text.index('<table class="paper">') :]
+    assert '<tr><th scope="row">c11</th><td data-v="0">0</td><td data-v="11">11</td></tr>' in turned
+    assert str(table_html(Table(columns[:4], [row[:4] for row in rows]))).count("<table") == 1
+    assert str(table_html(Table(columns, rows * 9))).count("<table") == 1
 
 
 def test_a_long_schedule_says_what_it_merges(result: Comparison) -> None:
