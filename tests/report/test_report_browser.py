@@ -130,15 +130,15 @@ def test_tables_sort_and_filter(browser: Any, page: Path, result: Comparison) ->
         assert names["ascending"] == [run.package.name for run in order]
         assert names["descending"] == names["ascending"][::-1]
         proofs = shown.locator("#certificates")
-        rows = proofs.locator("tbody tr")
+        rows = proofs.locator("table.sortable tbody tr")
         whole = rows.count()
         proofs.locator(".filter").fill("combine")
-        assert proofs.locator("tbody tr:visible").count() == len(result.runs)
+        assert proofs.locator("table.sortable tbody tr:visible").count() == len(result.runs)
         longest = max(run.plan.makespan for run in result.runs)
         proofs.locator(".filter").fill(f"value >= {longest * 1e6} us")
-        assert proofs.locator("tbody tr:visible").count() >= 1
+        assert proofs.locator("table.sortable tbody tr:visible").count() >= 1
         proofs.locator(".filter").fill("")
-        assert proofs.locator("tbody tr:visible").count() == whole
+        assert proofs.locator("table.sortable tbody tr:visible").count() == whole
 
 
 def test_the_slider_moves_the_picture(browser: Any, page: Path, result: Comparison) -> None:
@@ -228,8 +228,8 @@ def test_charts_are_images_on_paper(browser: Any, page: Path) -> None:
         charts = shown.locator("figure.chart:not([data-hidden])").count()
         until(shown, f"Object.keys(nop.charts.views).length === {charts}")
         shown.wait_for_timeout(300)
-        shown.emulate_media(media="print")
         shown.evaluate("window.dispatchEvent(new Event('beforeprint')); 1")
+        shown.emulate_media(media="print")
         images = shown.locator("img.paper")
         assert images.count() == charts
         until(shown, "[...document.querySelectorAll('img.paper')].every(one => one.naturalWidth > 0)")

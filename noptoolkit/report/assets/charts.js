@@ -21,7 +21,7 @@ nop.charts = (() => {
       if (one.name === "row") one.fill_color = dark ? "#7cc4ff" : "#0072B2";
     }
     for (const one of figure.renderers) {
-      if (one.name === "critical") { one.glyph.line_color = ink; continue; }
+      if (one.name === "critical") { one.glyph.line_color = dark ? "#9fb0c0" : ink; continue; }
       const glyph = one.glyph, fill = glyph && glyph.fill_color;
       if (typeof fill !== "string" && !(fill && typeof fill.value === "string")) continue;
       one.bright ||= typeof fill === "string" ? fill : fill.value;
@@ -235,7 +235,7 @@ nop.charts = (() => {
     if (next) show(next.dataset.chart).then(() => later(make_rest));
   }
   window.addEventListener("load", () => later(make_rest));
-  // a canvas keeps the width of the screen: on paper stands an image of it, in the colours of paper
+  // a canvas keeps the width of the screen: on paper stands an image of it, its axes in the ink of paper
   let printed = [];
   function on_screen() {
     printed.forEach((image) => image.remove());
@@ -247,7 +247,9 @@ nop.charts = (() => {
     for (const outer of shown()) {
       const view = views[outer.dataset.chart];
       if (!view) continue;
-      if (nop.dark()) paint(view.figure, false);
+      if (nop.dark()) paint(view.figure, false); // axes at once; bars keep their colours, which paper bears too
+      for (const one of view.figure.above) view.root.views.find_one(one)?.request_paint(); // keys of a legend
+      view.root.paint();
       const place = outer.querySelector(".canvas"), image = nop.make("img", undefined, "paper");
       image.src = view.root.export("png").canvas.toDataURL();
       image.alt = place.getAttribute("aria-label");
