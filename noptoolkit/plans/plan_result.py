@@ -246,7 +246,7 @@ class PlanStep(Reported):
         """Return the energy as a row: of what has a figure."""
         energy = self.energy
         known = [name for name in ("compute", "memory", "network") if name not in energy.unknown]
-        missing = " and ".join(energy.unknown)
+        missing = " and ".join(filter(None, (", ".join(energy.unknown[:-1]), *energy.unknown[-1:])))
         without = f"no figure for {missing}" if missing else ""
         if not known:
             return ["energy", Missing("not stated"), f"{without}: see energy_per_flop, energy_per_bit"]

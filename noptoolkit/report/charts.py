@@ -242,6 +242,8 @@ def bars(
     made.xgrid.grid_line_color = None
     if sum(len(name) + 3 for name in shown) > WIDE_NAMES:
         made.xaxis.major_label_orientation = 1.57
+    if labels:  # beside the bars, not on them
+        made.add_layout(made.legend[0], "right")
     if len(names) > 60:
         made.xaxis.major_label_text_font_size = "0px"
     tips = [

@@ -116,6 +116,8 @@ def plan_view(plan: PlanStep) -> dict[str, Any]:
         "kind": "plan",
         "mean": mean,
         "facts": facts,
+        "said": f"{format_quantity(plan.time, 's')}, bound of this plan's passes "
+        f"{format_quantity(plan.bound, 's')}",
         "time": plan.time,
         "bound": plan.bound,
     }

@@ -83,7 +83,7 @@ def map_section(runs: Sequence[MapRun]) -> tuple[Section, dict[str, Any]]:
         "workloads": workloads,
         "runs": told,
     }
-    loaded = any(not isinstance(view, Package) for run in runs for view in run.views.values())
+    loaded = any(not isinstance(view, Package | PlanStep) for run in runs for view in run.views.values())
     section = Section(
         "map-section",
         "Package map",

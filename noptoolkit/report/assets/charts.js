@@ -248,7 +248,7 @@ nop.charts = (() => {
       const view = views[outer.dataset.chart];
       if (!view) continue;
       if (nop.dark()) paint(view.figure, false); // axes at once; bars keep their colours, which paper bears too
-      for (const one of view.figure.above) view.root.views.find_one(one)?.request_paint(); // keys of a legend
+      for (const one of [...view.figure.above, ...view.figure.right, ...view.figure.center]) view.root.views.find_one(one)?.request_paint(); // keys of a legend
       view.root.paint();
       const place = outer.querySelector(".canvas"), image = nop.make("img", undefined, "paper");
       image.src = view.root.export("png").canvas.toDataURL();
