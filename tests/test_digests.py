@@ -17,7 +17,7 @@ from noptoolkit.formats.topology_toml import dump_topology, parse_topology
 from noptoolkit.package.elements import Node
 
 FROZEN = {
-    "mozart-nop-tree": "0a3299b142b5b80e8e7c33a3e6f704e23b223d6d1846f638395888cd789e90e3",
+    "mozart-nop-tree": "74732bb36893a734c7e863e34f11db73380506fa9cc3bcfe64cca29d652a5c0a",
     "mesh-4x4": "8e46bab7405df7920a1fd4a8c2803dd37e4adea0899affc5f76ca655570d9081",
 }
 FROZEN_WORKLOADS = {

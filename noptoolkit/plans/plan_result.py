@@ -188,7 +188,7 @@ class PlanStep(Reported):
             [
                 "bound",
                 Amount(self.bound, "s"),
-                "no order of this plan's passes on this placement is faster; other plans may be",
+                "no schedule of this plan on this placement is faster; other plans may be",
             ],
             ["MFU", Amount(self.mfu, form=".1f %"), f"model FLOPs {self.flops:.4g}"],
         ]

@@ -242,7 +242,7 @@ def add_plan(one: PlanStep, parts: Parts) -> None:
     fits = "" if one.memory is None or one.memory.fits else ", if it fitted: its memory does not"
     parts.sentences.append(
         f"The step of {one.plan} takes {_time(one.time)}{fits}. "
-        + left_over(one.time, one.bound, "order of this plan's passes on this placement")
+        + left_over(one.time, one.bound, "schedule of this plan on this placement")
         + " Whether another plan is faster, this bound does not say; noptoolkit plan searches them."
     )
     told = {name: value for name, value in one.breakdown.items() if value > 0}

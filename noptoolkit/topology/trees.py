@@ -73,8 +73,11 @@ def nop_tree(
     split = split_groups(names, groups)
     switch_names = [f"sw{i}" for i in range(groups)]
     per_side = math.ceil(groups / 4)
-    attention_stacks = _round_the_core(parts)
-    square = _Square(per_side * experts_per_group, parts, experts_per_group, attention_stacks)
+    square = _Square(
+        per_side * experts_per_group, parts, experts_per_group, _reach(_round_the_core(parts), parts)
+    )
+    away = min(max(parts.stack) / 2, square.room - square.inner)  # as far as that moves nothing else
+    attention_stacks = _round_the_core(parts, away)
     positions: dict[str, Point] = {}
     switches: dict[str, Point] = {}
     stacks: list[Point] = []
@@ -130,7 +133,7 @@ def star(leaves: int = 16, *, in_network: bool = False, **options: Unpack[PartsO
     side = math.ceil(leaves / 4)
     attention = (-(parts.attention_die[0] + parts.switch_die[0]) / 2 - parts.spacing, 0.0)
     attention_stacks = _left_of_the_core(parts, attention)
-    square = _Square(side, parts, max(4 * side // len(split), 1), attention_stacks)
+    square = _Square(side, parts, max(4 * side // len(split), 1), _reach(attention_stacks, parts))
     positions = {f"e{i}": square.place(i // square.side, i % square.side) for i in range(leaves)}
     stacks = []
     for i in range(len(split)):
@@ -155,8 +158,8 @@ def star(leaves: int = 16, *, in_network: bool = False, **options: Unpack[PartsO
 class _Square:
     """Places on the four sides of a square round the centre of the package, and within and outside it."""
 
-    def __init__(self, side: int, parts: Parts, places_per_stack: int, inner: Sequence[Point]) -> None:
-        """Make room for so many places a side, and within for the core and its stacks at `inner`."""
+    def __init__(self, side: int, parts: Parts, places_per_stack: int, inner: float) -> None:
+        """Make room for so many places a side, and for what reaches so far from the centre."""
         self.side = side
         self.pitch = max(*parts.pitches, (max(parts.stack) + parts.spacing) / places_per_stack)
         self.gap = parts.spacing
@@ -164,11 +167,9 @@ class _Square:
         self.switch = max(parts.switch_die)
         self.core, self.narrowest = max(parts.attention_die), min(parts.attention_die)
         self.stack = max(parts.stack)
-        self.inner = max(
-            (abs(at[way]) + parts.stack[way] / 2 + self.gap for at in inner for way in (0, 1)), default=0.0
-        )
-        room = max(side * self.pitch / 2, self.core * 1.5 + self.switch / 2 + self.gap, self.inner)
-        self.radius = room + self.switch + 2 * self.gap + self.die / 2
+        self.inner = inner
+        self.room = max(side * self.pitch / 2, self.core * 1.5 + self.switch / 2 + self.gap, inner)
+        self.radius = self.room + self.switch + 2 * self.gap + self.die / 2
         self.stack_height = (self.die + self.stack) / 2 + self.gap
 
     def place(self, side: int, along: float, *, inward: float = 0.0) -> Point:
@@ -187,17 +188,22 @@ class _Square:
         return max(near, (self.radius - self.die / 2 - core) / 2 + self.die / 2)
 
 
-def _round_the_core(parts: Parts) -> list[Point]:
-    """Return the centres of the attention chiplet's stacks off its corners, away from its links."""
+def _round_the_core(parts: Parts, away: float = 0.0) -> list[Point]:
+    """Return the centres of the attention chiplet's stacks off its corners, ``away`` further than needed."""
     turns = ((-1, 1), (1, -1), (1, 1), (-1, -1))
     found = []
     for i in range(parts.attention_memories if parts.attention and parts.memory else 0):
         x, y = (
-            (core + stack) / 2 + parts.spacing + i // 4 * (stack + parts.spacing)
+            (core + stack) / 2 + parts.spacing + away + i // 4 * (stack + parts.spacing)
             for core, stack in zip(parts.attention_die, parts.stack, strict=True)
         )
         found.append((turns[i % 4][0] * x, turns[i % 4][1] * y))
     return found
+
+
+def _reach(stacks: Sequence[Point], parts: Parts) -> float:
+    """Return how far stacks reach from the centre along an axis."""
+    return max((abs(at[way]) + parts.stack[way] / 2 for at in stacks for way in (0, 1)), default=0.0)
 
 
 def _left_of_the_core(parts: Parts, core: Point) -> list[Point]:
