@@ -31,6 +31,7 @@ __all__ = ["schedule"]
 
 APART = 600  # bars up to which a pale line parts neighbours
 VECTOR = 2000  # bars beyond which vector files hold them as an image; names and axes stay vector
+THINNEST = 0.4  # points; shorter tasks would not be seen
 MERGED = 4000  # tasks beyond which neighbours closer than a pixel become one bar
 
 
@@ -47,7 +48,7 @@ def schedule(
 
     Chiplets come first, then memory stacks, then channels. Of packages of very many, each group has a row of
     its mean occupancy and the rows of its busiest members, unless ``rows`` are given. The lower bound is
-    dashed: no schedule of the same tasks ends before it.
+    dashed: no schedule of the same tasks ends before it. A bar is at least 0.4 points wide.
 
     Parameters
     ----------
@@ -154,6 +155,7 @@ def _draw_bars(
     if len(row) > MERGED:
         tolerance = (end - begin) / (4.0 * axes_points(ax)[0])
         row, kind, start, stop = merged(row, kind, start, stop, tolerance)
+    stop = np.maximum(stop, start + (end - begin) * THINNEST / axes_points(ax)[0])
     colours: dict[str, str] = {}
     spare = iter(SPARE_COLOURS * 3)
     for index, name in enumerate(plan.graph.kinds):
