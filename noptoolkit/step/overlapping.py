@@ -261,7 +261,11 @@ class _Writer:
         if self.contention == "relaxed":
             return {name: self.relaxed(lane, after[name], kind, text) for name, lane in sent.parts.items()}
         if self.contention == "factor":
-            return {r: add(time, r, after[r], kind=kind, label=text) for r, time in sent.uses.items()}
+            return {
+                name: add(time, r, after[name], kind=kind, label=text)
+                for name, lane in sent.parts.items()
+                for r, time in lane.uses.items()
+            }
         gate: Ids = list(dict.fromkeys(task for r in sent.uses for task in after[r]))
         if self.contention == "fluid":
             task = self.tasks.add_flow(sent.size, sent.uses, gate, kind=kind, label=text)

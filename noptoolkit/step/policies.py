@@ -20,6 +20,7 @@ from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.errors import ScheduleError, raise_collected
 from noptoolkit.scheduling import TaskGraph
 from noptoolkit.step.overlapping import CONTENTIONS, overlapped_graph
+from noptoolkit.step.parts import is_crowded
 from noptoolkit.step.serial import serial_graph
 from noptoolkit.step.step import Slice, Step
 from noptoolkit.traffic.routed import Degree
@@ -31,6 +32,10 @@ Order = Callable[[Sequence[Slice]], Sequence[Slice]]
 
 MOST_CHUNKS = 1024
 """Reservations of a transfer: each is a task, and more are taken for a typing error."""
+
+
+MOST_PARTS = 64
+"""Of a dispatch or combine: each is a task on each resource."""
 
 
 def heavy_first(slices: Sequence[Slice]) -> list[Slice]:
@@ -104,6 +109,10 @@ class Policy:
         Into how many reservations a transfer is cut with ``reserve``, at most `MOST_CHUNKS`.
     rounds
         Of improvement of each schedule, at most, see `list_schedule`.
+    parts
+        Into how many parts by chiplet dispatches and combines are cut (`noptoolkit.step.parts`); 1 sends them
+        as a whole. A tuple is tried, as far as the step can be cut, and the best kept. ``None`` is 1, or
+        (1, 2) where tokens live on several chiplets and SRAM has no room for all experts of a block.
     """
 
     graph: GraphOfStep = field(default=overlapping, repr=False)
@@ -115,6 +124,7 @@ class Policy:
     contention: str = "factor"
     chunks: int = 4
     rounds: int = 3
+    parts: int | tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         faults = [
@@ -127,6 +137,11 @@ class Policy:
             for count in _as_tuple(self.micro_batches)
             if count is not None and (not isinstance(count, int) or count < 1)
         ]
+        faults += [
+            f"parts {count!r} must be a whole number from 1 to {MOST_PARTS}"
+            for count in _as_tuple(self.parts)
+            if count is not None and (not isinstance(count, int) or not 0 < count <= MOST_PARTS)
+        ]
         if self.contention not in CONTENTIONS:
             hint = did_you_mean(self.contention, CONTENTIONS)
             faults.append(f"no contention named {self.contention!r}; {hint}")
@@ -135,6 +150,26 @@ class Policy:
         if not isinstance(self.rounds, int) or self.rounds < 0:
             faults.append(f"rounds {self.rounds!r} must be a whole number, 0 or more")
         raise_collected(ScheduleError, "policy", faults)
+
+    def parts_of(self, step: Step) -> tuple[int, ...]:
+        """Return the numbers of parts to try for a step.
+
+        Raises
+        ------
+        ScheduleError
+            If one number above 1 is asked for, and nothing is cut under this policy.
+        """
+        cuts = self.graph is overlapping and self.contention == "factor"
+        if self.parts is None:
+            return (1, 2) if cuts and len(step.hosts) > 1 and is_crowded(step) else (1,)
+        if isinstance(self.parts, int):
+            if self.parts > 1 and not cuts:
+                raise ScheduleError(
+                    f"parts={self.parts}: dispatches and combines are cut by the overlapping policies with "
+                    "contention='factor' only; leave parts out"
+                )
+            return (self.parts,)
+        return self.parts if cuts else (1,)
 
     def candidates(self, batch: Batch) -> list[tuple[int, str | Order | None, int]]:
         """Return every combination of prefetch, order and micro-batches to try.

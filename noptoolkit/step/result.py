@@ -149,6 +149,11 @@ class StepSchedule(Schedule):
             f"Policy: {self.policy.graph.__name__}, {self.policy}.",
             f"Network routing: {self.routing}.",
         ]
+        if self.step.parts:
+            lines.append(
+                f"Dispatches and combines are sent in {self.policy.parts} parts, by expert chiplet: some "
+                "experts begin while tokens of others are on their way."
+            )
         busy = self.busy_by_kind
         head = {name: kinds["head"] for name, kinds in busy.items() if "head" in kinds}
         if head and max(head.values()) > WORTH_TELLING * self.makespan:

@@ -22,7 +22,8 @@ from noptoolkit.package import Memory, Package
 from noptoolkit.routing.rules import ROUTINGS
 from noptoolkit.step.step import Step
 from noptoolkit.step.sum_checks import sum_faults
-from noptoolkit.step.transfers import Transfer
+from noptoolkit.step.transfers import Pair, Transfer
+from noptoolkit.traffic import from_matrix
 
 __all__ = ["resource_times", "route_faults"]
 
@@ -47,6 +48,7 @@ def route_faults(step: Step) -> Iterator[str]:
             continue
         yield from _whole_faults(step, sent, name) if sent.paths is None else _path_faults(step, sent, name)
         yield from _time_faults(step, sent, name)
+        yield from _part_faults(step, sent, name)
 
 
 def _path_faults(step: Step, sent: Transfer, name: str) -> Iterator[str]:
@@ -115,6 +117,44 @@ def _time_faults(step: Step, sent: Transfer, name: str) -> Iterator[str]:
             taken, needed = claimed.get(resource, 0.0), found.get(resource, 0.0)
             if not abs(taken - needed) <= 1e-6 * max(needed, sent.time):
                 yield f"{name}: {resource} takes {taken:.6g} s for what needs {needed:.6g} s"
+
+
+def _part_faults(step: Step, sent: Transfer, name: str) -> Iterator[str]:
+    """Hold what each part of a transfer occupies against the bytes of its own chiplets, and their routes."""
+    if not sent.lanes:
+        return
+    package, network = step.package, flow_network(step.package).shared(sent.sharing)
+    claimed: dict[tuple[str, int], float] = {}
+    for lane_name, lane in sent.lanes.items():
+        for resource, time in lane.uses.items():
+            claimed[resource, int(lane_name.rpartition(" ")[2])] = time
+    by_part: dict[int, dict[Pair, float]] = {}
+    for pair, size in sent.pairs.items():
+        part = step.parts[pair[0] if sent.kind == "combine" else pair[1]]
+        by_part.setdefault(part, {})[pair] = size
+    needed: dict[tuple[str, int], float] = {}
+    for part, sizes in by_part.items():
+        if sent.paths is not None:
+            arcs = np.sum([size * sent.paths[pair] for pair, size in sizes.items()], axis=0)
+            load = network.channel_load(arcs)
+        else:
+            names = list(dict.fromkeys(end for pair in sizes for end in pair))
+            matrix = np.array([[sizes.get((a, b), 0.0) for b in names] for a in names])
+            alone = from_matrix(package, matrix, endpoints=tuple(names))
+            load = congestion(package, alone, routing=step.routing).load
+        out: dict[str, float] = {}
+        back: dict[str, float] = {}
+        for (source, sink), size in sizes.items():
+            out[source] = out.get(source, 0.0) + size
+            back[sink] = back.get(sink, 0.0) + size
+        for resource, time in resource_times(package, load, out, back).items():
+            needed[resource, part] = time / step.options.efficiency.network
+    for key in sorted({*claimed, *needed}):
+        if not abs(claimed.get(key, 0.0) - needed.get(key, 0.0)) <= 1e-6 * sent.time:
+            yield (
+                f"{name}: part {key[1]} takes {claimed.get(key, 0.0):.6g} s on {key[0]} for what needs "
+                f"{needed.get(key, 0.0):.6g} s"
+            )
 
 
 def _movement_times(step: Step, sent: Transfer) -> tuple[dict[str, float], dict[str, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from noptoolkit._names import did_you_mean, resolve
@@ -14,6 +15,7 @@ from noptoolkit.routing.rules import Routing
 from noptoolkit.scheduling.list_scheduling import Priority, list_schedule, priority_of
 from noptoolkit.step.costing import unrouted_step
 from noptoolkit.step.energy import energy_of
+from noptoolkit.step.parts import cut_step
 from noptoolkit.step.policies import POLICIES, Policy
 from noptoolkit.step.result import StepSchedule
 from noptoolkit.step.routing_choice import candidate_steps, check_routing
@@ -22,6 +24,9 @@ from noptoolkit.units import Quantity
 from noptoolkit.workload import Workload
 
 __all__ = ["schedule"]
+
+WORTH_CUTTING = 1e-9
+"""Share of the makespan that sending tokens in parts must gain: what is less is rounding."""
 
 
 def schedule(
@@ -121,7 +126,9 @@ def schedule(
                 attention=attention,
             )
             unrouted = unrouted_step(package, workload, allocation, options)
-            steps[count] = tuple(candidate_steps(unrouted, routing))
+            steps[count] = tuple(
+                cut for step in candidate_steps(unrouted, routing) for cut in _cuts(step, chosen)
+            )
         tried = dataclasses.replace(
             chosen,
             layout=allocation.method.partition(":")[0],
@@ -133,12 +140,32 @@ def schedule(
         for step in steps[count]:
             graph = tried.graph(step, tried)
             timeline = list_schedule(graph, priority=priority, rounds=tried.rounds)
-            if timeline.makespan < least:
+            worth = 1 - WORTH_CUTTING if step.parts else 1.0
+            if timeline.makespan < least * worth:
                 winner, least = step, timeline.makespan
-            if best is None or timeline.makespan < best.makespan:
+            if best is None or timeline.makespan < best.makespan * worth:
                 energy = energy_of(step, energy_per_flop)
                 times = (timeline.start, timeline.end, timeline.bounds)
-                best = StepSchedule(graph, *times, step, tried, energy)
-        steps[count] = steps[count] if winner is None else (winner,)  # the routing is chosen once
+                parts = 1 + max(step.parts.values(), default=0)
+                best = StepSchedule(graph, *times, step, dataclasses.replace(tried, parts=parts), energy)
+        steps[count] = steps[count] if winner is None else (winner,)  # routing and parts are chosen once
     assert best is not None  # candidates are never empty
     return best
+
+
+def _cuts(step: Step, policy: Policy) -> Iterator[Step]:
+    """Yield a routed step with its tokens sent in each number of parts that a policy tries.
+
+    Raises
+    ------
+    ScheduleError
+        If one number above 1 is asked for, and the step cannot be cut.
+    """
+    tried = policy.parts_of(step)
+    found = [cut for count in tried if (cut := cut_step(step, count)) is not None]
+    if not found and isinstance(policy.parts, int):
+        raise ScheduleError(
+            f"parts={policy.parts}: dispatches and combines are not cut where messages to sets are sent "
+            "(degree='chiplets' sends none) or routing is no table of paths; leave parts out"
+        )
+    yield from found or [step]

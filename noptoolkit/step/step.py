@@ -46,7 +46,7 @@ from noptoolkit.package import Package
 from noptoolkit.routing.rules import Routing
 from noptoolkit.step.ledger import Ledger
 from noptoolkit.step.memory_stacks import MemoryStacks
-from noptoolkit.step.transfers import Transfer, used_towards
+from noptoolkit.step.transfers import Transfer, lane_of, used_towards
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
@@ -297,6 +297,9 @@ class Step:
         Name of the routing of its transfers, empty before they are routed.
     relaxed
         Whether its transfers are lower bounds over all routings.
+    parts
+        Part of each dispatch and combine that has an expert chiplet's tokens, where they are cut into parts
+        (`noptoolkit.step.parts`); empty where they are sent as a whole.
     """
 
     package: Package
@@ -313,6 +316,7 @@ class Step:
     resident: Mapping[str, float] = field(default_factory=dict)
     routing: str = ""
     relaxed: bool = False
+    parts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def training(self) -> bool:
@@ -360,7 +364,7 @@ class Step:
 
     @cached_property
     def waits(self) -> Mapping[str, frozenset[str]]:
-        """What each expert chiplet waits for: the network resources that lead to it in any dispatch."""
+        """The lanes that each expert chiplet waits for: of the resources that lead to it in any dispatch."""
         if self.relaxed:
             return {name: frozenset([f"to {name}"]) for name in self.package.experts}
         loads = [t.load for block in (*self.blocks, self.head) for t in block.dispatch]
@@ -368,7 +372,7 @@ class Step:
 
     @cached_property
     def feeds(self) -> Mapping[str, frozenset[str]]:
-        """The network resources that each expert chiplet leads to in any combine."""
+        """The lanes that each expert chiplet feeds: of the resources that it leads to in any combine."""
         if self.relaxed:
             return {name: frozenset([f"from {name}"]) for name in self.package.experts}
         loads = [t.load for block in (*self.blocks, self.head) for t in block.combine]
@@ -376,7 +380,7 @@ class Step:
 
     @cached_property
     def fed_by(self) -> Mapping[str, frozenset[str]]:
-        """The expert chiplets that lead to each resource of the network in any combine."""
+        """The expert chiplets that feed each lane of any combine."""
         fed: dict[str, set[str]] = {}
         for chiplet, resources in self.feeds.items():
             for resource in resources:
@@ -385,6 +389,12 @@ class Step:
 
     def _reach(self, loads: list[Floats], backward: bool) -> dict[str, frozenset[str]]:
         total = np.sum(loads, axis=0) if loads else np.zeros(len(self.package.channels))
-        return {
+        found = {
             name: used_towards(self.package, total, name, backward=backward) for name in self.package.experts
+        }
+        if not self.parts:
+            return found
+        return {
+            name: frozenset(lane_of(resource, self.parts[name]) for resource in resources)
+            for name, resources in found.items()
         }

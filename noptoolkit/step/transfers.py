@@ -23,7 +23,7 @@ from noptoolkit.routing.problem import RoutingProblem
 from noptoolkit.routing.solution import TreeLoads
 from noptoolkit.step.gradients import GradientSum
 
-__all__ = ["Lane", "Pair", "Transfer", "add_up", "used_towards"]
+__all__ = ["Lane", "Pair", "Transfer", "add_up", "lane_of", "used_towards"]
 
 Pair = tuple[str, str]
 """Names of source and sink."""
@@ -72,7 +72,8 @@ class Transfer:
     trees
         What messages put on the network; ``None`` without messages.
     lanes
-        Parts that chiplets wait for apart from each other, by name; ``None``: each resource is one.
+        Parts that chiplets wait for apart from each other, by name; ``None``: each resource is one. Where
+        dispatches and combines are cut (`noptoolkit.step.parts`), each resource in each part.
     least
         Time that a relaxed movement of memory takes at least, in s; ``None`` for a routed transfer.
     sharing
@@ -117,6 +118,17 @@ class Transfer:
         if self.lanes is not None:
             return self.lanes
         return {name: Lane({name: time}, time) for name, time in self.uses.items()}
+
+
+def lane_of(resource: str, part: int) -> str:
+    """Return the name of what a resource carries of one part of a transfer.
+
+    Examples
+    --------
+    >>> lane_of("sw0->e1", 1)
+    'sw0->e1, part 1'
+    """
+    return f"{resource}, part {part}"
 
 
 def used_towards(package: Package, load: Floats, end: str, *, backward: bool) -> frozenset[str]:
