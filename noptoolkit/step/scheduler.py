@@ -6,13 +6,24 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import numpy as np
+
+from noptoolkit._arrays import Floats
 from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.allocation import Allocation, allocate
 from noptoolkit.errors import ScheduleError, UnknownNameError, WorkloadError
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Package, expect_package
 from noptoolkit.routing.rules import Routing
-from noptoolkit.scheduling.list_scheduling import Priority, list_schedule, priority_of
+from noptoolkit.scheduling import TaskGraph
+from noptoolkit.scheduling.list_scheduling import (
+    REACHED,
+    Priority,
+    Timeline,
+    list_schedule,
+    longest_tail,
+    priority_of,
+)
 from noptoolkit.step.costing import unrouted_step
 from noptoolkit.step.energy import energy_of
 from noptoolkit.step.parts import cut_step
@@ -23,7 +34,7 @@ from noptoolkit.step.step import ExpertLoads, Step, StepOptions
 from noptoolkit.units import Quantity
 from noptoolkit.workload import Workload
 
-__all__ = ["schedule"]
+__all__ = ["results_first", "schedule"]
 
 WORTH_CUTTING = 1e-9
 """Share of the makespan that sending tokens in parts must gain: what is less is rounding."""
@@ -35,7 +46,7 @@ def schedule(
     allocation: Allocation | None = None,
     *,
     policy: str | Policy = "streaming",
-    priority: str | Priority = "tail",
+    priority: str | Priority | None = None,
     efficiency: Efficiency | None = None,
     routing: str | Routing = "optimal",
     slices: int | Literal["stream"] | None = None,
@@ -62,7 +73,8 @@ def schedule(
     policy
         A name in `POLICIES` or a `Policy`.
     priority
-        Which ready task starts first, see `list_schedule`.
+        Which ready task starts first, see `list_schedule`. ``None`` is ``tail``, and where tokens live on
+        several chiplets also `results_first`: the shorter schedule is kept.
     routing
         Routing of everything that crosses the network: ``optimal`` for the best of the routings that are
         chosen for all traffic together and of shortest, dor and ecmp, one path per transfer;
@@ -94,7 +106,8 @@ def schedule(
         raise ScheduleError(
             f"policy {policy!r} is not a policy; give a name ({', '.join(POLICIES)}) or a Policy"
         )
-    priority_of(priority)
+    if priority is not None:
+        priority_of(priority)
     known = [field.name for field in dataclasses.fields(Policy)]
     for key in changes:
         if key not in known:
@@ -139,7 +152,7 @@ def schedule(
         winner, least = None, float("inf")
         for step in steps[count]:
             graph = tried.graph(step, tried)
-            timeline = list_schedule(graph, priority=priority, rounds=tried.rounds)
+            timeline = _timeline(graph, step, tried, priority)
             worth = 1 - WORTH_CUTTING if step.parts else 1.0
             if timeline.makespan < least * worth:
                 winner, least = step, timeline.makespan
@@ -151,6 +164,27 @@ def schedule(
         steps[count] = steps[count] if winner is None else (winner,)  # routing and parts are chosen once
     assert best is not None  # candidates are never empty
     return best
+
+
+def results_first(graph: TaskGraph) -> Floats:
+    """Return urgencies that let results of experts go back before all else, then those of ``tail``, [tasks].
+
+    Longest paths to the end lead over stacks and SRAM; what a combine holds up, attention of the next block
+    on all hosts, is not seen there.
+    """
+    urgency = longest_tail(graph)
+    results = np.array([kind == "combine" for kind in graph.kinds], np.bool_)
+    urgency[results[graph.kind]] += urgency.max(initial=0.0)
+    return urgency
+
+
+def _timeline(graph: TaskGraph, step: Step, policy: Policy, priority: str | Priority | None) -> Timeline:
+    """Return when each task runs, under the priority asked for or the better of those that are tried."""
+    found = list_schedule(graph, priority=priority or "tail", rounds=policy.rounds)
+    if priority is not None or len(step.hosts) == 1 or found.makespan <= found.bounds.quick * REACHED:
+        return found
+    other = list_schedule(graph, priority=results_first, rounds=policy.rounds)
+    return min(found, other, key=lambda timeline: timeline.makespan)
 
 
 def _cuts(step: Step, policy: Policy) -> Iterator[Step]:
