@@ -75,7 +75,8 @@ def run(
         `Batch`.
     objective
         Objective of the allocator ``auto``: ``time`` (where ``None``) of dispatch, experts and combine on
-        this package, or ``c_t``.
+        this package, ``c_t``, or ``step``: the layout by ``time`` or by ``c_t``, whichever gives the tokens
+        that both are fitted to the shorter step.
     plan
         Parallel plan of `Run.parallel_step`, or its name such as ``"TP2 EP8"``.
     tol

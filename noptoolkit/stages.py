@@ -239,7 +239,8 @@ class Run(Reported):
         """Return what the layout depends on: runs of one key have one layout, whatever their packages.
 
         That is the workload (by digest), the seed, the allocator, the slots of every expert chiplet and the
-        groups; and for ``auto`` with objective ``time``, the whole time model of a layer on this package.
+        groups; for ``auto`` with objective ``time``, the whole time model of a layer on this package; and
+        with ``step`` the package, policy and routing, too.
         Packages that differ in memory alone, say, have one time model; with ``c_t``, all packages of equal
         slots and groups share their layouts.
         """
@@ -248,7 +249,11 @@ class Run(Reported):
         key = (*key, self.package.expert_groups)
         if self.allocator != "auto":
             return key
-        return (*key, self.objective, content_of(self._layer_time()) if self.objective == "time" else "")
+        timed = content_of(self._layer_time()) if self.objective != "c_t" else ""
+        key = (*key, self.objective, timed)
+        if self.objective != "step":
+            return key
+        return (*key, self.package.digest(), self.policy, self.degree, self.routing)
 
     def record(self) -> dict[str, str | float | int | None]:
         """Return what the results came from: names, options, seed, version and digests.
@@ -346,17 +351,36 @@ class Run(Reported):
         if key not in self.layouts:
             fit, _, rng = self._split()
             self._tell("expert allocation")
-            timed = self.allocator == "auto" and self.objective == "time"
-            self.layouts[key] = allocate(
-                fit,
-                self.package,
-                method=self.allocator,
-                objective=self.objective if self.allocator == "auto" else None,
-                layer_time=self._layer_time() if timed else None,
-                rng=copy.deepcopy(rng),
-            )
+            if self.allocator == "auto" and self.objective == "step":
+                self.layouts[key] = self._of_shorter_step(fit, rng)
+            else:
+                self.layouts[key] = self._fitted(fit, self.objective, rng)
         found = self.layouts[key]
         return dataclasses.replace(found, experts=self.package.experts, groups=self.package.expert_groups)
+
+    def _fitted(self, fit: RoutingTrace, objective: Objective, rng: np.random.Generator) -> Allocation:
+        auto = self.allocator == "auto"
+        assert not isinstance(self.allocator, Allocation)
+        return allocate(
+            fit,
+            self.package,
+            method=self.allocator,
+            objective=objective if auto else None,
+            layer_time=self._layer_time() if auto and objective == "time" else None,
+            rng=copy.deepcopy(rng),
+        )
+
+    def _of_shorter_step(self, fit: RoutingTrace, rng: np.random.Generator) -> Allocation:
+        """Return the layout by ``time`` or by ``c_t``: that whose step, of the tokens fitted, is shorter."""
+        found = [self._fitted(fit, objective, rng) for objective in ("time", "c_t")]
+        if np.array_equal(found[0].chiplet_of_expert, found[1].chiplet_of_expert):
+            return found[0]
+        seen = dataclasses.replace(self.given, routing=fit)
+        steps = []
+        for layout in found:
+            self._tell("schedule of one step, for the objective")
+            steps.append(self._schedule_of(seen, layout).makespan)
+        return found[0] if steps[0] <= steps[1] else found[1]
 
     def _layer_time(self) -> PackageTime:
         try:
@@ -417,8 +441,11 @@ class Run(Reported):
     def _schedule(self) -> StepSchedule:
         layout = self.allocation
         self._tell("schedule of one step")
+        return self._schedule_of(self.workload, layout)
+
+    def _schedule_of(self, workload: Workload, layout: Allocation) -> StepSchedule:
         return schedule(
-            self.package, self.workload, layout, policy=self.policy, degree=self.degree, routing=self.routing
+            self.package, workload, layout, policy=self.policy, degree=self.degree, routing=self.routing
         )
 
 

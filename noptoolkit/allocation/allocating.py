@@ -25,7 +25,7 @@ from noptoolkit.trace import RoutingTrace, expect_trace
 
 __all__ = ["OBJECTIVES", "Objective", "allocate", "layout_problems", "objective_of"]
 
-Objective = Literal["c_t", "time"]
+Objective = Literal["c_t", "time", "step"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 
@@ -56,7 +56,8 @@ def allocate(
         that returns the best layout by the objective, and names the winner in ``method``.
     objective
         Objective of ``auto``: ``time`` (where ``None``) is the time of dispatch, experts and combine on this
-        package, ``c_t`` is C_T, then C_G. The other allocators have aims of their own.
+        package, ``c_t`` is C_T, then C_G. ``step`` asks for a workload's step: `noptoolkit.run` has it. The
+        other allocators have aims of their own.
     per_layer
         One layout for each layer of the trace, as every layer has experts of its own whose weights are placed
         separately; ``False`` makes one layout that all layers share.
@@ -113,6 +114,11 @@ def allocate(
         cap_group=cap_group,
     )
     aim = objective_of(objective, method)
+    if aim == "step" and method == "auto":
+        raise UnknownNameError(
+            "objective 'step' compares the steps of a workload, and a trace is none: ask run(), compare() or "
+            "`noptoolkit schedule` for it, or allocate by 'time' or 'c_t'"
+        )
     if aim == "time" and method == "auto" and layer_time is None:
         layer_time = package_time(package)
     generator = generator_from(rng)

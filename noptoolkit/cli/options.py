@@ -164,7 +164,8 @@ NormaliseBy = Annotated[
 ObjectiveName = Annotated[
     Objective | None,
     typer.Option(
-        help="Objective of the allocator auto: time of a layer on the package, or C_T.  [default: time]"
+        help="Objective of the allocator auto: time of a layer on the package, C_T, or step: of these two "
+        "layouts that of the shorter step.  [default: time]"
     ),
 ]
 MetricNames = Annotated[

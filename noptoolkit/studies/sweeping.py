@@ -273,7 +273,7 @@ class Sweeping:
                 continue
             try:
                 made = run_of(self.points[key], memory)
-                if made.allocator == "auto" and made.objective == "time":
+                if made.allocator == "auto" and made.objective != "c_t":
                     continue  # the time model of nearly every package is its own
                 self.layout_keys[key] = layout_digest(made.layout_key())
             except NopError:
@@ -370,6 +370,8 @@ def _shared_by(found: Evaluation) -> str:
         return "own: shared by points of equal slots and groups"
     if found.record.get("objective") == "time":
         return "own: shared by points of one time model"
+    if found.record.get("objective") == "step":
+        return "own: shared by points of one package, policy and routing"
     return "own: shared by points of equal slots and groups"
 
 
