@@ -112,7 +112,8 @@ class Policy:
     parts
         Into how many parts by chiplet dispatches and combines are cut (`noptoolkit.step.parts`); 1 sends them
         as a whole. A tuple is tried, as far as the step can be cut, and the best kept. ``None`` is 1, or
-        (1, 2) where tokens live on several chiplets and SRAM has no room for all experts of a block.
+        (1, 2) in training where tokens live on several chiplets and SRAM has no room for all experts of a
+        block.
     """
 
     graph: GraphOfStep = field(default=overlapping, repr=False)
@@ -161,7 +162,8 @@ class Policy:
         """
         cuts = self.graph is overlapping and self.contention == "factor"
         if self.parts is None:
-            return (1, 2) if cuts and len(step.hosts) > 1 and is_crowded(step) else (1,)
+            several = step.training and len(step.hosts) > 1
+            return (1, 2) if cuts and several and is_crowded(step) else (1,)
         if isinstance(self.parts, int):
             if self.parts > 1 and not cuts:
                 raise ScheduleError(

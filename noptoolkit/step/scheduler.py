@@ -73,8 +73,8 @@ def schedule(
     policy
         A name in `POLICIES` or a `Policy`.
     priority
-        Which ready task starts first, see `list_schedule`. ``None`` is ``tail``, and where tokens live on
-        several chiplets also `results_first`: the shorter schedule is kept.
+        Which ready task starts first, see `list_schedule`. ``None`` is ``tail``, and in training with
+        tokens on several chiplets also `results_first`: the shorter schedule is kept.
     routing
         Routing of everything that crosses the network: ``optimal`` for the best of the routings that are
         chosen for all traffic together and of shortest, dor and ecmp, one path per transfer;
@@ -181,7 +181,8 @@ def results_first(graph: TaskGraph) -> Floats:
 def _timeline(graph: TaskGraph, step: Step, policy: Policy, priority: str | Priority | None) -> Timeline:
     """Return when each task runs, under the priority asked for or the better of those that are tried."""
     found = list_schedule(graph, priority=priority or "tail", rounds=policy.rounds)
-    if priority is not None or len(step.hosts) == 1 or found.makespan <= found.bounds.quick * REACHED:
+    several = step.training and len(step.hosts) > 1
+    if priority is not None or not several or found.makespan <= found.bounds.quick * REACHED:
         return found
     other = list_schedule(graph, priority=results_first, rounds=policy.rounds)
     return min(found, other, key=lambda timeline: timeline.makespan)
