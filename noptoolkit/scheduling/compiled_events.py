@@ -231,7 +231,7 @@ def run_events(
                 duration[i] == 0.0
                 and hold[i] <= 0.0
                 and need_ptr[q + 1] == need_ptr[q]
-                and not (flow_size[i] > 0.0 and use_ptr[i + 1] > use_ptr[i])
+                and not (flows > 0 and flow_size[i] > 0.0 and use_ptr[i + 1] > use_ptr[i])
             ):
                 start[i] = now
                 end[i] = now
@@ -241,7 +241,7 @@ def run_events(
                     room[b] -= hold[i]
                     touches = _wake(resources + b, wake_ptr, wake, is_touched, touched, touches)
                 count = _release(i, waiting, succ_ptr, succ, fresh, count)
-            elif flow_size[i] > 0.0 and use_ptr[i + 1] > use_ptr[i]:
+            elif flows > 0 and flow_size[i] > 0.0 and use_ptr[i + 1] > use_ptr[i]:
                 for a in range(flowing):
                     share_left[a] -= rate[a] * (now - flow_clock)
                 flow_clock = now

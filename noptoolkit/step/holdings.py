@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -49,13 +50,16 @@ def ledger_of(
     state = OPTIMISERS[options.optimiser].state_bytes if training else 0.0
     book = _Book(stacks)
     largest: dict[str, float] = {}
-    for block in blocks:
+    for block, layers in Counter(blocks).items():
+        sizes: dict[str, float] = {}
         for part in block.slices:
-            book.store(part.chiplet, "weights", part.size)
-            book.store(part.chiplet, "optimiser", part.size / width * state)
+            sizes[part.chiplet] = sizes.get(part.chiplet, 0.0) + part.size
             largest[part.chiplet] = max(largest.get(part.chiplet, 0.0), part.room)
+        for name, size in sizes.items():
+            book.store(name, "weights", layers * size)
+            book.store(name, "optimiser", layers * size / width * state)
         for name, size in block.unread.items():
-            book.store(name, "weights", size)
+            book.store(name, "weights", layers * size)
     embedding = 0 if model.tied_embeddings else model.vocab * model.hidden
     for host in hosts:
         book.store(host, "weights", embedding * width / n)

@@ -32,11 +32,11 @@ class MemoryStacks:
                 nearest = min((hops[m.name][chiplet] for m in free), default=0)
                 stacks = [m for m in free if hops[m.name][chiplet] == nearest]
             self.stacks[chiplet] = tuple(stacks)
+        self._shares = {chiplet: _shared(held) for chiplet, held in self.stacks.items()}
 
-    def shares(self, chiplet: str) -> list[tuple[Memory, float]]:
+    def shares(self, chiplet: str) -> tuple[tuple[Memory, float], ...]:
         """Return a chiplet's stacks and the share of its weights that each holds."""
-        total = sum(memory.bandwidth for memory in self.stacks[chiplet])
-        return [(memory, memory.bandwidth / total) for memory in self.stacks[chiplet]]
+        return self._shares[chiplet]
 
     def pairs(self, chiplet: str, read: float, written: float) -> dict[tuple[str, str], float]:
         """Return the bytes between a chiplet and its stacks by (source, sink), of bytes read and written."""
@@ -74,6 +74,11 @@ class MemoryStacks:
                 NopWarning,
                 stacklevel=5,
             )
+
+
+def _shared(stacks: tuple[Memory, ...]) -> tuple[tuple[Memory, float], ...]:
+    total = sum(memory.bandwidth for memory in stacks)
+    return tuple((memory, memory.bandwidth / total) for memory in stacks)
 
 
 def _hops(package: Package, memory: str) -> dict[str, int]:

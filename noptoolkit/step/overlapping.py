@@ -21,6 +21,7 @@ written task by task, later ones are copies (`TaskGraphBuilder.repeat`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
@@ -29,7 +30,7 @@ from noptoolkit.package import Chiplet
 from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder
 from noptoolkit.step.step import Block, Slice, Step
 from noptoolkit.step.transfers import Lane, Transfer
-from noptoolkit.step.visits import Entry, Visit, Written, name_chains
+from noptoolkit.step.visits import Entry, Visit, Written, name_chains, waiting_alike
 
 __all__ = ["CONTENTIONS", "overlapped_graph"]
 
@@ -119,7 +120,7 @@ class _Writer:
         """Return the tasks that a visit to a block may wait for, in a fixed order."""
         chiplets = list(dict.fromkeys(part.chiplet for part in block.slices))
         gates = [tuple(self.gate(chiplet)) for chiplet in chiplets]
-        latest = [tuple(ring[-1].loads) if (ring := self.ring.get(c)) else () for c in chiplets]
+        latest = [tuple(ring[-1].loaded) if (ring := self.ring.get(c)) else () for c in chiplets]
         queues = [self.queue[port] for port in sorted(self.queue)]
         return (*self.ready, *gates, *latest, *queues)
 
@@ -139,9 +140,7 @@ class _Writer:
 
         self.ready = [moved(ids) for ids in before.ready]
         for chiplet, entries in before.entries.items():
-            self.ring[chiplet] += [
-                Entry(entry.size, moved(entry.loads), entry.release + shift) for entry in entries
-            ]
+            self.ring[chiplet] += [entry.moved(shift) for entry in entries]
         for chiplet, task in before.released.items():
             self.released[chiplet].append(task + shift)
         self.queue |= {port: moved(ids) for port, ids in before.queue.items()}
@@ -221,9 +220,11 @@ class _Writer:
         arrived = self.send(there, dict.fromkeys(there.parts, after), label)
         finished: dict[str, list[int]] = {part.chiplet: [] for part in block.experts}
         before: dict[str, Ids] = {}
+        slices = Counter(part.chiplet for part in block.experts)
         for names, lanes in self.grouped(there, finished, there.parts, self.step.waits):
             gate = [arrived[lane] for lane in lanes] or after
-            before |= dict.fromkeys(names, self.shared(gate, len(names), f"dispatch {label}"))
+            waiting = sum(slices[name] for name in names)
+            before |= dict.fromkeys(names, self.shared(gate, waiting, f"dispatch {label}"))
         text = f"expert {label}"
         for part in block.experts:
             gate = [*before[part.chiplet], *visit.loaded[part.index]]
@@ -232,8 +233,12 @@ class _Writer:
             visit.done.setdefault(part.index, []).append(task)
             finished[part.chiplet].append(task)
         gates: dict[str, Ids] = {}
+        together = {
+            name: self.shared(ids, len(self.step.feeds[name] & back.parts.keys()), f"experts {label}")
+            for name, ids in finished.items()
+        }
         for lanes, names in self.grouped(back, back.parts, finished, self.step.fed_by):
-            gate = [task for name in names for task in finished[name]] or after
+            gate = [task for name in names for task in together[name]] or after
             gates |= dict.fromkeys(lanes, self.shared(gate, len(lanes), f"experts {label}"))
         for name, ids in finished.items():
             if self.step.feeds[name].isdisjoint(gates):
@@ -293,38 +298,40 @@ class _Writer:
             gate = list(self.gate(part.chiplet))
             ring = self.ring.setdefault(part.chiplet, [])
             if ring:
-                gate += ring[-1].loads
+                gate += ring[-1].loaded
             if routed:
                 gate += routed[int(np.argmax(part.forward > 0))]
             visit.place[part.index] = len(ring)
-            loads = self.load_slice(part, gate, f"load {part.kind} {visit.name}")
-            ring.append(Entry(part.room, loads))
+            text = f"load {part.kind} {visit.name}"
+            loads = self.load_slice(part, gate, text)
             if part.index in last:  # a stage for the lower bound: see `mark_loads`
-                loads = self.join(loads, f"load {part.kind} {visit.name}")
-            visit.loaded[part.index] = loads
+                loaded = self.join(loads, text)
+            else:
+                loaded = self.shared(loads, 1 + self.step.micro_batches, text)
+            ring.append(Entry(part.room, loads, loaded))
+            visit.loaded[part.index] = loaded
 
-    def load_slice(self, part: Slice, gate: Ids, text: str) -> Ids:
+    def load_slice(self, part: Slice, gate: Ids, text: str) -> range:
         """Add the load of a slice, behind earlier ones of its port where an order is given."""
         buffer = part.chiplet if part.chiplet in self.sram else None
         hold = part.room if buffer else 0.0  # the first task takes the room for all
         queued = self.order is not None and part.kind == "expert"
-        sent = part.load
+        sent, first = part.load, len(self.tasks)
         if self.contention == "relaxed":
             queues = [task for port in sent.ports if queued for task in self.queue.get(port, ())]
             room = self.tasks.add(0.0, None, gate, kind="join", label=text, buffer=buffer, hold=hold)
-            ids = [self.relaxed(Lane(sent.occupied, sent.least or 0.0), [room, *queues], "load", text)]
+            self.relaxed(Lane(sent.occupied, sent.least or 0.0), [room, *queues], "load", text)
         else:
-            ids = []
             ports: list[str | None] = [*sent.ports]
             for port in ports or [None]:
                 after = gate if port is None or not queued else (*gate, *self.queue.get(port, ()))
                 time, kind = (0.0, "join") if port is None else (sent.ports[port], "load")
-                ids.append(self.tasks.add(time, port, after, kind=kind, label=text, buffer=buffer, hold=hold))
+                self.tasks.add(time, port, after, kind=kind, label=text, buffer=buffer, hold=hold)
                 buffer, hold = None, 0.0
-            ids += self.over_network(sent, gate, "load", text)
+            self.over_network(sent, gate, "load", text)
         if queued:
-            self.queue.update({port: [ids[0]] for port in sent.ports})
-        return ids
+            self.queue.update({port: [first] for port in sent.ports})
+        return range(first, len(self.tasks))
 
     def move(self, sent: Transfer | None, after: Ids, text: str) -> Ids:
         """Add a movement between chiplet and memory: ports and channels, all at the same time."""
@@ -392,12 +399,7 @@ class _Writer:
     ) -> list[tuple[Sequence[str], Sequence[str]]]:
         """Return who waits alike for a transfer: names of these, and those that lead to each of them."""
         if sent.index not in self.groups:
-            groups: dict[tuple[str, ...], list[str]] = {}
-            for name in these:
-                groups.setdefault(tuple(other for other in those if other in lead.get(name, ())), []).append(
-                    name
-                )
-            self.groups[sent.index] = [(names, others) for others, names in groups.items()]
+            self.groups[sent.index] = waiting_alike(these, those, lead)
         return self.groups[sent.index]
 
     def shared(self, ids: Ids, count: int, label: str) -> Ids:

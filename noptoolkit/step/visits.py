@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from noptoolkit.scheduling import TaskGraphBuilder
 from noptoolkit.step.step import Block
 
-__all__ = ["Entry", "Ids", "Visit", "Written", "name_chains"]
+__all__ = ["Entry", "Ids", "Visit", "Written", "name_chains", "waiting_alike"]
 
 Ids = Sequence[int]
 
@@ -27,11 +27,17 @@ class Visit:
 
 @dataclass
 class Entry:
-    """A slice in a chiplet's ring."""
+    """A slice in a chiplet's ring: its bytes, its loads, what ends them, and what gives its room back."""
 
     size: float
-    loads: Ids
+    loads: range
+    loaded: Ids
     release: int = -1
+
+    def moved(self, shift: int) -> Entry:
+        """Return the slice's copy, all of whose tasks come so much later."""
+        loads = range(self.loads.start + shift, self.loads.stop + shift)
+        return Entry(self.size, loads, [task + shift for task in self.loaded], self.release + shift)
 
 
 @dataclass
@@ -47,6 +53,16 @@ class Written:
     released: dict[str, int]
     queue: dict[str, Ids]
     fronts: dict[str, list[int]]
+
+
+def waiting_alike(
+    these: Iterable[str], those: Iterable[str], lead: Mapping[str, frozenset[str]]
+) -> list[tuple[Sequence[str], Sequence[str]]]:
+    """Return groups of names, and with each the others that lead to all of its members."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in these:
+        groups.setdefault(tuple(other for other in those if other in lead.get(name, ())), []).append(name)
+    return [(names, others) for others, names in groups.items()]
 
 
 def name_chains(tasks: TaskGraphBuilder, stages: Sequence[tuple[str, int]]) -> None:

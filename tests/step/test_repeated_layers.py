@@ -6,6 +6,7 @@ import pytest
 from noptoolkit import Batch, MoEModel, SyntheticRouting, Workload, allocate
 from noptoolkit.errors import ScheduleError
 from noptoolkit.scheduling import TaskGraphBuilder
+from noptoolkit.scheduling.list_scheduling import list_schedule
 from noptoolkit.step import Policy, StepOptions, overlapping, step_of
 from noptoolkit.step.policies import MOST_CHUNKS
 from noptoolkit.topology import mesh
@@ -46,6 +47,24 @@ def test_a_copied_layer_is_the_layer_written_anew(
         "use_time",
     ):
         assert np.array_equal(getattr(quick, name), getattr(slow, name)), name
+
+
+@pytest.mark.parametrize("mode", ["training", "decode"])
+def test_what_many_tasks_wait_for_as_one_changes_no_time(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    package = mesh(3, 4, flops="1 TFLOP/s", sram="20 kB", memory=True, attention=True)
+    batch = Batch(sequences=8, sequence_length=16, micro_batches=4, mode=mode)  # type: ignore[arg-type]
+    workload = Workload("m", MODEL, batch, SyntheticRouting(16, 2, tokens=256, layers=3, topics=4))
+    layout = allocate(workload.trace, package, method="contiguous")
+    step = step_of(package, workload, layout, StepOptions(routing="ecmp"))
+    together = overlapping.overlapped_graph(step)
+    monkeypatch.setattr(overlapping._Writer, "shared", lambda self, ids, count, label: ids)
+    apart = overlapping.overlapped_graph(step)
+    assert len(together.pred) < 0.9 * len(apart.pred)
+    for rounds in (0, 2):
+        one, other = (list_schedule(graph, rounds=rounds) for graph in (together, apart))
+        assert one.makespan == other.makespan
+        work = [(graph.duration > 0) for graph in (together, apart)]
+        assert np.array_equal(one.start[work[0]], other.start[work[1]])
 
 
 def test_a_copy_needs_a_stand_in_for_every_task_that_it_waits_for() -> None:
