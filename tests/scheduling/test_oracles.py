@@ -229,6 +229,7 @@ def test_ways_tighten_the_bound_between_fronts() -> None:
         tasks.front(stage)
     plan = schedule_graph(tasks.build())
     assert plan.makespan == plan.lower_bound == 1 + 2 * (3 + 2 * 2 + 4 + 2)
+    plan.verify()
 
 
 def test_fronts_tighten_the_bound() -> None:
@@ -244,3 +245,4 @@ def test_fronts_tighten_the_bound() -> None:
     tight = schedule_graph(tasks.build())
     assert loose.makespan == tight.makespan == 14
     assert loose.lower_bound < tight.lower_bound == 14
+    tight.verify()
