@@ -13,7 +13,7 @@ from noptoolkit.scheduling.list_scheduling import _run
 def drawn(rng: np.random.Generator) -> TaskGraph:
     """Return tasks with equal times, none, shared machines, buffers of little room, and flows beside them."""
     tasks = TaskGraphBuilder({"pair": 2}, buffers={"small": 4.0, "large": 9.0})
-    machines = [None, "a", "b", "pair", ("a", "pair"), ("b", "c")]
+    machines = [None, "a", "b", "pair", ("a", "pair"), ("b", "c"), "lone", "lone"]
     holding: list[tuple[int, str, float]] = []
     count, flows, room = int(rng.integers(5, 40)), rng.random() < 0.5, rng.random() < 0.5
     while len(tasks) < count:
@@ -149,3 +149,16 @@ def test_every_task_starts_and_ends_as_the_rule_says(seed: int) -> None:
     assert found[0] == pytest.approx(start, rel=1e-9, nan_ok=True)
     assert found[1] == pytest.approx(end, rel=1e-9, nan_ok=True)
     assert math.isfinite(np.nanmax(end, initial=0.0))
+
+
+@pytest.mark.parametrize(("machine", "buffer"), [("lone", None), (None, "own"), ("lone", "own")])
+def test_what_a_task_of_no_length_frees_is_ready_at_once(machine: str | None, buffer: str | None) -> None:
+    """It holds what nobody else asks for; what waits for it is more urgent than what could start."""
+    tasks = TaskGraphBuilder(buffers={"own": 1.0})
+    room = {} if buffer is None else {"buffer": buffer, "hold": 0.5}
+    instant = tasks.add(0.0, machine, **room)
+    tasks.add(2.0, "a", [instant])
+    tasks.add(2.0, "a")
+    start, _, done = _run(tasks.build(), np.array([3.0, 2.0, 1.0]))
+    assert done == 3
+    assert start.tolist() == [0, 0, 2]
