@@ -41,7 +41,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
 }
 """Each room and the tests that stand for it; doctests of the room come on top."""
 SMALL: dict[str, tuple[str, ...]] = {
-    "allocation": ("tests/allocation/test_best_swaps.py", "tests/allocation/test_time_kernels.py"),
+    "allocation": ("tests/allocation/test_time_kernels.py",),
     "scheduling": ("tests/scheduling/test_events.py", "tests/scheduling/test_fronts.py"),
 }
 """Tests whose cases are so small that kernels may be interpreted: mutants of kernels meet them first."""
