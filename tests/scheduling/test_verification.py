@@ -138,3 +138,17 @@ def test_what_is_assumed_is_not_seen() -> None:
     # x and y have room for their flows one by one, but the one in the middle needs both halves of both
     start, end = np.array([0.0, 0.0, 1.0]), np.array([1.0, 2.0, 2.0])
     verify_schedule(tasks.build(), start, end)
+
+
+@pytest.mark.parametrize(("after", "stage"), [([[0], [0]], 0), ([[0, 1], []], 1), ([[0, 1], [0]], None)])
+def test_stages_that_are_no_chain_prove_nothing(after: list[list[int]], stage: int | None) -> None:
+    """Each of the first stage must lead to one of the second, each of the second follow one of the first."""
+    tasks = TaskGraphBuilder()
+    first = [tasks.add(1.0), tasks.add(2.0)]
+    second = [tasks.add(1.0, None, before) for before in after]
+    graph, chain = tasks.build(), [np.array(first), np.array(second)]
+    if stage is None:
+        assert proved_bound(graph, chain) == 3
+        return
+    with pytest.raises(ScheduleError, match=f"stage {stage} of the lower bound's proof is not in a chain"):
+        proved_bound(graph, chain)
