@@ -232,6 +232,20 @@ def test_ways_tighten_the_bound_between_fronts() -> None:
     plan.verify()
 
 
+def test_a_stages_own_time_comes_behind_the_load_before_it() -> None:
+    """Twice two loads of 2 s on one bus, then 4 s and 1 s: no set of loads alone proves more than 16."""
+    tasks = TaskGraphBuilder()
+    stage: list[int] = []
+    for _ in range(2):
+        loads = [tasks.add(2, "bus", stage) for _ in range(2)]
+        stage = [tasks.add(1, None, [tasks.add(4, None, loads)])]
+        tasks.front(stage)
+    plan = schedule_graph(tasks.build())
+    assert plan.bounds.quick == 16
+    assert plan.makespan == plan.lower_bound == 18
+    plan.verify()
+
+
 def test_fronts_tighten_the_bound() -> None:
     """Stages of two tasks each: only the fronts see that the machines never work side by side."""
     tasks = TaskGraphBuilder()
