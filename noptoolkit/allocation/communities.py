@@ -44,7 +44,8 @@ def _balanced_k_means(points: Floats, slots: Ints, rng: np.random.Generator) -> 
     centre = points[rng.choice(len(points), len(used), replace=False)]
     places = np.full(len(points), -1, dtype=np.int64)
     for _ in range(ROUNDS):
-        moved = assign(-(points @ centre.T), slots[used])
+        inside = np.einsum("ed,cd->ec", points, centre)  # a matrix product would wait for busy cores' threads
+        moved = assign(-inside, slots[used])
         if (moved == places).all():
             break
         places = moved

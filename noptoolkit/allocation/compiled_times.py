@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-__all__ = ["anneal_time", "smooth_time", "start_time"]
+__all__ = ["anneal_time", "smooth_time", "start_time", "tokens_met"]
 
 Array = Any
 State = Any  # the tuple that start_time returns; numba infers its type
@@ -61,6 +61,22 @@ def start_time(
             busy_out[r] += tokens[j] * out[r, j]
             busy_back[r] += tokens[j] * back[r, j]
     return inside, met, busy_out, busy_back, busy
+
+
+@njit(cache=True)
+def tokens_met(members: Array, weight: Array, places: Array, parts_of: Array) -> Array:
+    """Return how many tokens meet each part, [parts]; ``parts_of[q, P]`` is whether chiplet q is in P."""
+    count = parts_of.shape[1]
+    met = np.zeros(count)
+    latest = np.full(count, -1)  # set that met a part
+    for t in range(len(members)):
+        for i in range(members.shape[1]):
+            q = places[members[t, i]]
+            for j in range(count):
+                if parts_of[q, j] and latest[j] != t:
+                    latest[j] = t
+                    met[j] += weight[t]
+    return met
 
 
 @njit(cache=True)

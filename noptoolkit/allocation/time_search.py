@@ -29,9 +29,11 @@ HOT, COLD = 1e-2, 1e-4  # first and last temperature, as shares of the best time
 
 def layout_time(problem: LayoutProblem, places: Ints, model: PackageTime) -> float:
     """Return the time of one layer for the tokens of a problem, in s."""
-    reached = np.zeros((len(problem.sets), problem.num_chiplets), dtype=np.float32)
-    np.put_along_axis(reached, places[problem.sets], np.float32(1), axis=1)
-    met = problem.counts @ ((reached @ model.parts.T.astype(np.float32)) > 0)
+    from noptoolkit.allocation.compiled_times import tokens_met
+
+    # a matrix product would wait, and burn time, on busy cores' threads
+    members, parts_of = problem.sets.astype(np.int32), np.ascontiguousarray(model.parts.T)
+    met = tokens_met(members, problem.counts, places.astype(np.int64), parts_of)
     load = sums(problem.load, places, problem.num_chiplets)
     experts = max(float((load * model.choice_time).max()), model.streaming * float(problem.counts.sum()))
     return float((model.out @ met).max() + (model.back @ met).max()) + experts
