@@ -49,9 +49,9 @@ def notes_of(plan: Schedule, dashed: bool | None = None) -> list[str]:
 
 
 def name_rows(ax: Axes, rows: tuple[str, ...]) -> None:
-    """Name the rows, every second, third, ... of them where they are narrow."""
+    """Name the rows, every second, third, ... of them where they are narrow: a tick says which."""
     size = small_type()
     room = axes_points(ax)[1] / max(len(rows), 1)
     step = max(1, int(np.ceil(1.05 * min(size, 6.0) / room)))
     ax.set_yticks(range(0, len(rows), step), rows[::step], fontsize=min(size, max(room / 1.05, 5.0)))
-    ax.tick_params(axis="y", length=0)
+    ax.tick_params(axis="y", length=0 if step == 1 else 2.5, width=0.5)
