@@ -31,7 +31,7 @@ __all__ = ["schedule"]
 
 APART = 600  # bars up to which a pale line parts neighbours
 VECTOR = 2000  # bars beyond which vector files hold them as an image; names and axes stay vector
-THINNEST = 0.4  # points; shorter tasks would not be seen
+THINNEST, THIN = 0.4, 2.0  # points: shorter tasks would not be seen, nor those with a pale rim
 MERGED = 4000  # tasks beyond which neighbours closer than a pixel become one bar
 
 
@@ -155,7 +155,9 @@ def _draw_bars(
     if len(row) > MERGED:
         tolerance = (end - begin) / (4.0 * axes_points(ax)[0])
         row, kind, start, stop = merged(row, kind, start, stop, tolerance)
-    stop = np.maximum(stop, start + (end - begin) * THINNEST / axes_points(ax)[0])
+    point = (end - begin) / axes_points(ax)[0]
+    stop = np.maximum(stop, start + THINNEST * point)
+    rims = np.where((stop - start > THIN * point) & (len(row) < APART), 0.4, 0.0)
     colours: dict[str, str] = {}
     spare = iter(SPARE_COLOURS * 3)
     for index, name in enumerate(plan.graph.kinds):
@@ -167,7 +169,7 @@ def _draw_bars(
         low, high = middle - 0.4, middle + 0.4
         corners = np.stack([left, low, right, low, right, high, left, high], axis=1).reshape(-1, 4, 2)
         bars = PolyCollection(list(corners), facecolors=colours[name], edgecolors="white", zorder=2)
-        bars.set_linewidth(0.4 if len(row) < APART else 0.0)
+        bars.set_linewidth(rims[chosen])
         bars.set_rasterized(len(row) > VECTOR)
         bars.set_gid(name)
         ax.add_collection(bars, autolim=False)
