@@ -7,6 +7,7 @@ import pytest
 from seeds import seeds
 
 from noptoolkit.allocation.compiled_times import anneal_time, smooth_time, start_time
+from noptoolkit.allocation.time_search import _columns
 
 
 class Case:
@@ -22,7 +23,8 @@ class Case:
         self.places = rng.permutation(np.resize(np.arange(chiplets), experts))
         self.load = rng.integers(0, 9, experts).astype(float)
         parts = rng.random((int(rng.integers(1, 5)), chiplets)) < 0.5
-        self.parts = np.vstack([parts, np.eye(chiplets, dtype=bool)])
+        self.single = bool(rng.random() < 0.4)  # every chiplet a part of its own, and of no other
+        self.parts = np.vstack([parts[: 0 if self.single else None], np.eye(chiplets, dtype=bool)])
         shape = (int(rng.integers(1, 6)), len(self.parts))
         self.out, self.back = (rng.integers(0, 4, shape) * rng.uniform(0.5, 2, shape) for _ in range(2))
         self.choice_time, self.streaming = rng.uniform(0.2, 2, chiplets), float(rng.uniform(0, 20))
@@ -60,8 +62,8 @@ def test_the_state_of_a_layout_is_as_defined(seed: int) -> None:
     inside, met, *busy = case.start(places)
     for t, row in enumerate(case.members):
         count = np.bincount(places[row], minlength=chiplets + 1)[:chiplets]
-        assert inside[t].tolist() == count.tolist()
-        assert met[t].tolist() == [int((count[part] > 0).sum()) for part in case.parts]
+        assert inside[:, t].tolist() == count.tolist()
+        assert met[:, t].tolist() == [int((count[part] > 0).sum()) for part in case.parts]
     for found, wanted in zip(busy, case.busy(places), strict=True):
         assert found == pytest.approx(wanted)
     for scale in (1.0, 3.5):
@@ -108,7 +110,7 @@ def test_the_walk_is_that_of_whole_times(seed: int) -> None:
     places, state, found_room = case.places.copy(), case.start(case.places), case.room.copy()
     anneal_time(
         (case.members, case.weight, starts, sets_of, case.load), places, state,
-        (case.out, case.back, case.choice_time), (near, count, case.parts),
+        _columns(case.out), _columns(case.back), case.choice_time, (near, count, case.parts, case.single),
         (case.weights, case.blocks, found_room), pairs, chances, hot, cold,
     )  # fmt: skip
     assert case.time(places) == pytest.approx(best, rel=1e-9)
