@@ -17,7 +17,7 @@ from noptoolkit.formats.topology_toml import dump_topology, parse_topology
 from noptoolkit.package.elements import Node
 
 FROZEN = {
-    "mozart-nop-tree": "74732bb36893a734c7e863e34f11db73380506fa9cc3bcfe64cca29d652a5c0a",
+    "mozart-nop-tree": "3f5f855bb7e46ef08c599f0052ae8317e9e35c90ebfc36d6295606edda433967",
     "mesh-4x4": "8e46bab7405df7920a1fd4a8c2803dd37e4adea0899affc5f76ca655570d9081",
 }
 FROZEN_WORKLOADS = {
