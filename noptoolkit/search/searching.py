@@ -3,7 +3,7 @@
 Where a demand between chiplets at their places is to be wired, this module searches links: small classes are
 enumerated. Where bandwidth splits freely, the design program's own package is the best. Else two searches
 take turns: swaps of links under a compiled screen (byte-hops first, then the peak of an equal split), which
-come near the bound where links may reach anywhere; and walks over graphs with the symmetry of their grid
+come near the bound where links may reach anywhere; and walks over graphs that turns of their grid keep
 (`noptoolkit.search.walking`), each solved exactly, where the reach is short and distance alone is the wrong
 aim; then link by link from the best of them, without symmetry. Starts are the families that fit, and random
 graphs. The best is solved again by `congestion`. Everything else (switches, places, copying, several

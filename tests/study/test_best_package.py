@@ -19,6 +19,7 @@ from noptoolkit.study.compiled_rows import tree_loads
 from noptoolkit.study.contenders import chain_package, chain_time, hub_package, with_one_trunk_width
 from noptoolkit.study.rows_of_dies import package_in_rows, room_bound
 from noptoolkit.study.whole_ports import whole_ports
+from noptoolkit.tables import Missing
 from noptoolkit.topology.composition import scale_bandwidth
 from noptoolkit.traffic.demand import DestinationSets, Traffic
 
@@ -105,6 +106,9 @@ def test_nothing_beats_the_bounds(answer):
     for one in answer.contenders:
         assert one.times["chiplet edge"] >= answer.bound("chiplet edge") * (1 - 1e-9)
         assert one.times["all edge"] >= answer.bound("all edge") * (1 - 1e-9)
+        for like in ("wire", "cost"):
+            assert isinstance(one.times[like], Missing) or one.times[like] >= answer.bound(like)
+            assert answer.bound(like, any_layout=True) <= answer.bound(like)
     named = {one.name: one.times for one in answer.contenders}
     for like in ("chiplet edge", "all edge"):
         assert answer.bound(like, any_layout=True) < answer.bound(like)
