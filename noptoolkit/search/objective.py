@@ -66,7 +66,7 @@ class TrafficTime:
     """
 
     traffics: tuple[Traffic, ...]
-    time_limit: float = 20.0
+    time_limit: float = 60.0
     title: str = "time"
     unit: str = "s"
     sign: float = 1.0
