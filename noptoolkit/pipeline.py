@@ -28,6 +28,7 @@ from noptoolkit.progress import Progress
 from noptoolkit.routing.rules import Routing
 from noptoolkit.stages import Run, halves
 from noptoolkit.step import POLICIES, Policy, StepSchedule
+from noptoolkit.step.broadcasts import Weights
 from noptoolkit.step.routing_choice import check_routing
 from noptoolkit.traffic import Traffic
 from noptoolkit.traffic.routed import Degree
@@ -44,6 +45,7 @@ def run(
     routing: str | Routing = "optimal",
     policy: str | Policy = "streaming",
     degree: Degree | None = None,
+    weights: Weights | None = None,
     batch: int | Mapping[str, Any] | Batch | None = None,
     objective: Objective | None = None,
     plan: str | ParallelPlan | None = None,
@@ -70,6 +72,10 @@ def run(
     degree
         Copies of a token: one for each expert (``copies``) or each chiplet (``chiplets``), or as few as the
         network's own replication and reduction need (``in-network``); the policy's where ``None``.
+    weights
+        Who reads weights that several chiplets want from the same memory stacks: ``each`` of them, or one for
+        all, copied by nodes that replicate (``multicast``) and by the chiplets themselves (``broadcast``);
+        the policy's where ``None``, which is ``each`` unless it says otherwise.
     batch
         Batch in place of the workload's: a number of sequences, fields such as ``{"mode": "decode"}``, or a
         `Batch`.
@@ -111,6 +117,8 @@ def run(
     chosen = resolve(policy, POLICIES, "policy")
     if not isinstance(chosen, Policy):
         raise NopError(f"policy {policy!r} is not a policy; give a name ({', '.join(POLICIES)}) or a Policy")
+    if weights is not None:
+        chosen = dataclasses.replace(chosen, weights=weights)
     check_routing(routing)
     by = chosen.layout if allocator is None else allocator
     if isinstance(by, Allocation):

@@ -141,8 +141,9 @@ class Run(Reported):
 
     def settings(self) -> str:
         """Return layout, copies and routing in a few words, as titles have them."""
+        read = "" if self.policy.weights == "each" else f"weights by {self.policy.weights}, "
         copies = f"token copies {self.degree}"
-        return f"layout by {self.layout_name}, {copies}, network routing {self.routing_name}"
+        return f"layout by {self.layout_name}, {copies}, {read}network routing {self.routing_name}"
 
     @property
     def routing_name(self) -> str:
@@ -280,6 +281,7 @@ class Run(Reported):
             "package_digest": self.package.digest(),
             "workload_digest": self.given.digest(),
             "allocation_digest": None if placed is None else placed.digest(),
+            **({} if self.policy.weights == "each" else {"weights": self.policy.weights}),
             **({} if self.parallel_plan is None else {"plan": str(self.parallel_plan)}),
         }
 

@@ -26,6 +26,7 @@ from noptoolkit.cli.options import (
     Sequences,
     Settings,
     Topologies,
+    WeightsName,
     WorkloadNames,
     placement,
     topology_of,
@@ -53,6 +54,7 @@ def compare(
     routing: RoutingName = "optimal",
     policy: PolicyName = "streaming",
     degree: DegreeName = None,
+    weights: WeightsName = None,
     normalise: NormaliseBy = None,
     widths: Annotated[
         Literal["given", "best"],
@@ -89,6 +91,7 @@ def compare(
             routing=routing,
             policy=policy,
             degree=degree,
+            weights=weights,
             normalise=normalise,
             widths=widths,
             objective=objective,

@@ -23,6 +23,7 @@ from noptoolkit.metrics import METRICS
 from noptoolkit.package import Package
 from noptoolkit.physical.equal_cost import MEASURES
 from noptoolkit.step import POLICIES
+from noptoolkit.step.broadcasts import Weights
 from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
@@ -154,6 +155,13 @@ PolicyName = Annotated[
     typer.Option(help=f"Schedule of the step: {', '.join(POLICIES)}.", **_known("policy", list(POLICIES))),
 ]
 DegreeName = Annotated[Degree | None, typer.Option(help="Copies of a token; the policy's own if not given.")]
+WeightsName = Annotated[
+    Weights | None,
+    typer.Option(
+        help="Who reads weights that several chiplets want: each its own, or one for all, copied by nodes "
+        "that replicate (multicast) and by the chiplets, too (broadcast).  [default: each]"
+    ),
+]
 NormaliseBy = Annotated[
     str | None,
     typer.Option(

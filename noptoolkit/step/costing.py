@@ -27,10 +27,10 @@ from noptoolkit.step.caches import tensor_parameters, tensor_work
 from noptoolkit.step.gradients import UNIT, GradientSum, all_reduce_among, all_reduce_of_copies, holders_of
 from noptoolkit.step.holdings import ledger_of
 from noptoolkit.step.residents import Residents, residents_of
-from noptoolkit.step.routes import ALONE, named_routing, pairs_of, routed_step
+from noptoolkit.step.routes import ALONE, named_routing, routed_step
 from noptoolkit.step.slicing import SliceMaker
 from noptoolkit.step.step import Block, Slice, Step, StepOptions
-from noptoolkit.step.transfers import Transfer
+from noptoolkit.step.transfers import Transfer, pairs_of
 from noptoolkit.touched import token_places
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.traffic import DestinationSets, Traffic, all_to_all, dispatch, from_matrix

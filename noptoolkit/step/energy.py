@@ -110,6 +110,8 @@ def _moved(step: Step, block: Block) -> tuple[float, float]:
 def _accessed(step: Step, sent: Transfer) -> float:
     """Return the energy of a movement in the memory stacks, in J."""
     nodes = [(step.package[end], size) for ends, size in sent.pairs.items() for end in ends]
+    if sent.trees is not None:
+        nodes += zip(step.package.nodes, sent.trees.injected.tolist(), strict=True)
     return sum(access_energy(node, size) for node, size in nodes if isinstance(node, Memory))
 
 

@@ -295,25 +295,49 @@ class _Writer:
         """
         last = {part.index for part in {part.chiplet: part for part in parts}.values()}
         for part in parts:
-            gate = list(self.gate(part.chiplet))
-            ring = self.ring.setdefault(part.chiplet, [])
-            if ring:
-                gate += ring[-1].loaded
-            if routed:
-                gate += routed[int(np.argmax(part.forward > 0))]
-            visit.place[part.index] = len(ring)
+            if part.index in visit.loaded:  # read for another chiplet, and brought here, too
+                continue
             text = f"load {part.kind} {visit.name}"
-            loads = self.load_slice(part, gate, text)
-            if part.index in last:  # a stage for the lower bound: see `mark_loads`
+            together = (part,) if part.reading is None else visit.block.readings[part.reading]
+            gates: dict[str, list[int]] = {}
+            for one in together:
+                ring = self.ring.setdefault(one.chiplet, [])
+                gates[one.chiplet] = [*self.gate(one.chiplet), *(ring[-1].loaded if ring else ())]
+                visit.place[one.index] = len(ring)
+            used = np.any([one.forward > 0 for one in together], axis=0)
+            routers = routed[int(np.argmax(used))] if routed else ()
+            if len(together) == 1:
+                loads = self.load_slice(part, [*gates[part.chiplet], *routers], text)
+            else:
+                loads = self.load_together(together, gates, routers, text)
+            if any(one.index in last for one in together):  # a stage for the lower bound: see `mark_loads`
                 loaded = self.join(loads, text)
             else:
-                loaded = self.shared(loads, 1 + self.step.micro_batches, text)
-            ring.append(Entry(part.room, loads, loaded))
-            visit.loaded[part.index] = loaded
+                loaded = self.shared(loads, len(together) * (1 + self.step.micro_batches), text)
+            for one in together:
+                self.ring[one.chiplet].append(Entry(one.room, loads, loaded))
+            visit.loaded |= dict.fromkeys([one.index for one in together], loaded)
 
-    def load_slice(self, part: Slice, gate: Ids, text: str) -> range:
-        """Add the load of a slice, behind earlier ones of its port where an order is given."""
-        buffer = part.chiplet if part.chiplet in self.sram else None
+    def load_together(
+        self, parts: Sequence[Slice], gates: Mapping[str, Ids], routers: Ids, text: str
+    ) -> range:
+        """Add one load of the weights of several chiplets, which begins when all of them have room."""
+        first = len(self.tasks)
+        for part in parts:
+            buffer = part.chiplet if part.chiplet in self.sram else None
+            hold = part.room if buffer else 0.0
+            gate = [*gates[part.chiplet], *routers]
+            self.tasks.add(0.0, None, gate, kind="join", label=text, buffer=buffer, hold=hold)
+        (reader,) = (part for part in parts if part.reads)
+        rooms = range(first, len(self.tasks))
+        return range(first, self.load_slice(reader, rooms, text, held=True).stop)
+
+    def load_slice(self, part: Slice, gate: Ids, text: str, *, held: bool = False) -> range:
+        """Add the load of a slice, behind earlier ones of its port where an order is given.
+
+        ``held`` says that the room for it is taken already.
+        """
+        buffer = part.chiplet if part.chiplet in self.sram and not held else None
         hold = part.room if buffer else 0.0  # the first task takes the room for all
         queued = self.order is not None and part.kind == "expert"
         sent, first = part.load, len(self.tasks)

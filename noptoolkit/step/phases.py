@@ -81,7 +81,7 @@ def phases_of(step: Step) -> Phases:
         for name, sent in listed:
             if name == kind and sent.summed is not None:
                 base += sent.summed.use
-            elif name == kind and (step.options.weights_on_network or sent.problem is not None):
+            elif name == kind and (step.options.weights_on_network or not sent.of_memory):
                 for ends, size in sent.pairs.items():
                     amount[pairs[ends]] += size
                 if sent.trees is not None:

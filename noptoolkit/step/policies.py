@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from noptoolkit._names import did_you_mean, resolve
 from noptoolkit.errors import ScheduleError, raise_collected
 from noptoolkit.scheduling import TaskGraph
+from noptoolkit.step.broadcasts import WEIGHTS, Weights
 from noptoolkit.step.overlapping import CONTENTIONS, overlapped_graph
 from noptoolkit.step.parts import is_crowded
 from noptoolkit.step.serial import serial_graph
@@ -114,6 +115,9 @@ class Policy:
         as a whole. A tuple is tried, as far as the step can be cut, and the best kept. ``None`` is 1, or
         (1, 2) in training where tokens live on several chiplets and SRAM has no room for all experts of a
         block.
+    weights
+        Who reads weights that several chiplets want: ``each``, or one for all by ``multicast`` or
+        ``broadcast``, see `noptoolkit.step.broadcasts`.
     """
 
     graph: GraphOfStep = field(default=overlapping, repr=False)
@@ -126,6 +130,7 @@ class Policy:
     chunks: int = 4
     rounds: int = 3
     parts: int | tuple[int, ...] | None = None
+    weights: Weights = "each"
 
     def __post_init__(self) -> None:
         faults = [
@@ -150,6 +155,9 @@ class Policy:
             faults.append(f"chunks {self.chunks!r} must be a whole number from 1 to {MOST_CHUNKS}")
         if not isinstance(self.rounds, int) or self.rounds < 0:
             faults.append(f"rounds {self.rounds!r} must be a whole number, 0 or more")
+        if self.weights not in WEIGHTS:
+            hint = did_you_mean(str(self.weights), WEIGHTS)
+            faults.append(f"weights={self.weights!r}; {hint}")
         raise_collected(ScheduleError, "policy", faults)
 
     def parts_of(self, step: Step) -> tuple[int, ...]:

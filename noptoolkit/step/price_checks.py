@@ -72,7 +72,7 @@ class PriceCheck:
             name = f"{sent.kind} {sent.index}"
             if sent.summed is not None:
                 yield from sum_price_faults(self.step, sent, priced, prices, self.cost)
-            elif sent.problem is None:
+            elif sent.of_memory:
                 yield from self._movement_faults(sent, priced, name)
             else:
                 yield from self._lane_faults(sent, priced, name)
@@ -131,10 +131,17 @@ class PriceCheck:
 
     def _movement_faults(self, sent: Transfer, priced: Transfer, name: str) -> Iterator[str]:
         package, efficiency = self.step.package, self.step.options.efficiency
-        total, ports, longest = np.zeros(len(self.prices)), dict[str, float](), 0.0
+        total, ports = np.zeros(len(self.prices)), dict[str, float]()
+        parts = () if sent.problem is None else sent.problem.messages
+        copied = {pair: size for part in parts for pair, size in self._member_bytes(part).items()}
+        longest = max((size * self.alone(pair) for pair, size in copied.items()), default=0.0)
+        for part in parts:
+            total += self.sets[_key(part)].totals[id(part)]
+        once = {pair[0]: (pair, size) for pair, size in copied.items()}  # leaves its stack at least once
         for pair, size in sent.pairs.items():
             total += size * self.cost(pair)
             longest = max(longest, size * self.alone(pair))
+        for pair, size in (*sent.pairs.items(), *once.values()):
             for end in pair:
                 stack = package[end]
                 if isinstance(stack, Memory):
@@ -166,7 +173,7 @@ class PriceCheck:
             total[lane_of(pair)] = total.get(lane_of(pair), 0.0) + size * self.cost(pair)
         assert sent.problem is not None
         for part in sent.problem.messages:
-            total["all"] = total.get("all", 0.0) + self.sets[part.reverse].totals[id(part)]
+            total["all"] = total.get("all", 0.0) + self.sets[_key(part)].totals[id(part)]
             for pair, size in self._member_bytes(part).items():
                 together[pair] = together.get(pair, 0.0) + size
         for pair, size in together.items():
@@ -179,15 +186,13 @@ class PriceCheck:
                 yield f"{name}: {lane} takes longer alone than is proved"
 
     @cached_property
-    def sets(self) -> dict[bool, _Sets]:
-        """The different sets of all messages, by direction, and what they cost at least."""
-        found: dict[bool, _Sets] = {}
-        for reverse in (False, True):
-            problems = [sent.problem for sent in self.step.transfers() if sent.problem is not None]
-            parts = [part for one in problems for part in one.messages if part.reverse == reverse]
-            if parts:
-                found[reverse] = _Sets.of(self, parts, reverse)
-        return found
+    def sets(self) -> dict[tuple[bool, bytes], _Sets]:
+        """The different sets of all messages, by direction and endpoints, and what they cost at least."""
+        alike: dict[tuple[bool, bytes], list[Messages]] = {}
+        for sent in self.step.transfers():
+            for part in () if sent.problem is None else sent.problem.messages:
+                alike.setdefault(_key(part), []).append(part)
+        return {key: _Sets.of(self, parts, key[0]) for key, parts in alike.items()}
 
     def _member_bytes(self, part: Messages) -> dict[Pair, float]:
         names = [node.name for node in self.network.package.nodes]
@@ -286,6 +291,10 @@ class _Sets:
         ends = (network.origin if reverse else network.destination)[endpoints]
         onto = check.distance.transpose(0, 2, 1) if reverse else check.distance
         return _Sets(reverse, held, at, ends, onto, claimed, totals)
+
+
+def _key(part: Messages) -> tuple[bool, bytes]:
+    return part.reverse, part.endpoints.tobytes()
 
 
 def members_of(part: Messages) -> Ints:

@@ -155,11 +155,11 @@ def _message_costs(
             if key not in known:
                 known[key] = one.summed.costs(prices) / one.summed.size
             total[one.index] = known[key] * one.summed.size
-    parts = [(one.index, part) for one in sent if one.problem is not None for part in one.problem.messages]
-    for reverse in (False, True):
-        chosen = [(number, part) for number, part in parts if part.reverse == reverse]
-        if not chosen:
-            continue
+    alike: dict[tuple[bool, bytes], list[tuple[int, Messages]]] = {}
+    for one in sent:
+        for part in () if one.problem is None else one.problem.messages:
+            alike.setdefault((part.reverse, part.endpoints.tobytes()), []).append((one.index, part))
+    for (reverse, _), chosen in alike.items():
         endpoints = chosen[0][1].endpoints
         sets = [message_sets(part) for _, part in chosen]
         rows = np.concatenate(sets)

@@ -74,13 +74,16 @@ def _relaxed(step: Step, sent: Transfer, costs: PriceCosts, alone: _Alone) -> Tr
     def named(cost: Floats) -> dict[str, float]:
         return {f"price {k}": float(cost[k]) / efficiency for k in np.flatnonzero(cost > 0).tolist()}
 
-    if sent.problem is None and sent.summed is None:
+    if sent.of_memory:
         ports = _ports(step, sent, alone.network)
         if not step.options.weights_on_network:
-            return replace(sent, ports=ports, uses={}, paths=None, least=max(ports.values(), default=0.0))
+            least = max(ports.values(), default=0.0)
+            return replace(sent, ports=ports, uses={}, paths=None, trees=None, least=least)
         cost = np.sum([size * costs.pairs[ends] for ends, size in sent.pairs.items()], axis=0)
-        least = max((size * alone.time(ends) for ends, size in sent.pairs.items()), default=0.0)
-        return replace(sent, ports=ports, uses=named(np.atleast_1d(cost)), paths=None, least=least)
+        cost = np.atleast_1d(cost + costs.messages.get(sent.index, 0.0))
+        arriving = [*sent.pairs.items(), *_message_pairs(alone.network, sent).items()]
+        least = max((size * alone.time(ends) for ends, size in arriving), default=0.0)
+        return replace(sent, ports=ports, uses=named(cost), paths=None, trees=None, least=least)
     side, word = (0, "from") if sent.kind == "combine" else (1, "to")
     amount: dict[str, Floats] = {}
     alike: dict[Pair, float] = dict(sent.pairs)
@@ -121,10 +124,16 @@ def _message_pairs(network: FlowNetwork, sent: Transfer) -> Mapping[Pair, float]
 
 
 def _ports(step: Step, sent: Transfer, network: FlowNetwork) -> dict[str, float]:
-    """Return the least time on each stack's port: its own, or that of all its links in one direction."""
+    """Return the least time on each stack's port: its own, or that of all its links in one direction.
+
+    A message leaves its stack once at least.
+    """
     package, efficiency = step.package, step.options.efficiency
     ports: dict[str, float] = {}
-    for ends, size in sent.pairs.items():
+    once = {}
+    for (source, sink), size in _message_pairs(network, sent).items():
+        once[source] = ((source, sink), size)
+    for ends, size in (*sent.pairs.items(), *once.values()):
         sides = ((ends[0], network.tail, network.origin), (ends[1], network.head, network.destination))
         for end, other, vertices in sides:
             memory = package[end]

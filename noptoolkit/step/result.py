@@ -140,6 +140,12 @@ class StepSchedule(Schedule):
             ("bound of these routes", Amount(self.bound_of_routes, "s"), f"any order: {self.bounds.method}"),
         ]
         rows.insert(1 + [row[0] for row in rows].index("overlap"), ("dynamic energy", total, unknown))
+        if (weights := self.step.options.weights) != "each":
+            saved = sum(self.step.saved.values())
+            told = f"once for all chiplets of a stack ({weights}), not {format_quantity(saved, 'B')} more"
+            told = told if saved else "no two chiplets of a stack want the same"
+            read = Amount(sum(self.step.loaded.values()), "B")
+            rows.insert(1 + [row[0] for row in rows].index("dynamic energy"), ("weights read", read, told))
         return replace(table, rows=tuple(rows))
 
     def notes(self) -> list[str]:

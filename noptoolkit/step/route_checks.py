@@ -8,7 +8,7 @@ parallel ones, both ways of a half-duplex link together, what enters a crossbar,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -18,7 +18,7 @@ from noptoolkit.errors import NopError
 from noptoolkit.flow import congestion
 from noptoolkit.flow.verification import message_faults
 from noptoolkit.network import flow_network
-from noptoolkit.package import Memory, Package
+from noptoolkit.package import Chiplet, Memory, Package
 from noptoolkit.routing.rules import ROUTINGS
 from noptoolkit.step.step import Step
 from noptoolkit.step.sum_checks import sum_faults
@@ -73,7 +73,7 @@ def _path_faults(step: Step, sent: Transfer, name: str) -> Iterator[str]:
             yield f"{name}: the flow from {pair[0]!r} to {pair[1]!r} is not conserved"
     if sent.trees is not None:
         assert sent.problem is not None
-        flow = congestion(step.package, sent.problem.traffic, routing="shortest")
+        flow = congestion(_copying(step, sent), sent.problem.traffic, routing="shortest")
         for fault in message_faults(flow, sent.trees, tolerance=1e-6):
             yield f"{name}: {fault}"
         load += sent.trees.arc_load
@@ -82,6 +82,19 @@ def _path_faults(step: Step, sent: Transfer, name: str) -> Iterator[str]:
     own = network.shared(sent.sharing).channel_load(load)
     if not _alike(carried, load) or not _alike(own, sent.load):
         yield f"{name}: the loads of its channels are not those of its flows"
+
+
+def _copying(step: Step, sent: Transfer) -> Package:
+    """Return the package in which those nodes copy that may copy a transfer."""
+    if not sent.of_memory or step.options.weights != "broadcast":
+        return step.package
+    assert sent.problem is not None
+    ends = set(sent.problem.traffic.endpoints)
+    nodes = [
+        replace(node, replicates=True) if isinstance(node, Chiplet) and node.name in ends else node
+        for node in step.package.nodes
+    ]
+    return step.package.replace(nodes=nodes)
 
 
 def _whole_faults(step: Step, sent: Transfer, name: str) -> Iterator[str]:
@@ -107,10 +120,10 @@ def _alike(one: Floats, other: Floats) -> bool:
 def _time_faults(step: Step, sent: Transfer, name: str) -> Iterator[str]:
     """Hold the time of a transfer on every resource against bytes over bandwidth."""
     package, efficiency = step.package, step.options.efficiency
-    if sent.problem is None:
+    if sent.of_memory:
         ports, times = _movement_times(step, sent)
     else:
-        ports, times = {}, resource_times(package, sent.load, *_at_ends(package, sent))
+        ports, times = {}, resource_times(package, sent.load, *_at_ends(package, sent, sent.pairs))
     times = {resource: time / efficiency.network for resource, time in times.items()}
     for claimed, found in ((sent.ports, ports), (sent.uses, times)):
         for resource in sorted({*claimed, *found}):
@@ -163,15 +176,19 @@ def _movement_times(step: Step, sent: Transfer) -> tuple[dict[str, float], dict[
     network = flow_network(package).shared(sent.sharing)
     ports: dict[str, float] = {}
     times: dict[str, float] = {}
+    parts = []
     for pair, size in sent.pairs.items():
         assert sent.paths is not None
-        load = network.channel_load(size * sent.paths[pair])
-        needed = resource_times(package, load, {pair[0]: size}, {pair[1]: size})
-        for end in pair:
-            stack = package[end]
-            if isinstance(stack, Memory):
+        parts.append((network.channel_load(size * sent.paths[pair]), {pair[0]: size}, {pair[1]: size}))
+    if sent.trees is not None:
+        parts.append((network.channel_load(sent.trees.arc_load), *_at_ends(package, sent, {})))
+    for load, out, back in parts:
+        needed = resource_times(package, load, out, back)
+        for end in {**out, **back}:
+            stack, size = package[end], out.get(end, 0.0) + back.get(end, 0.0)
+            if isinstance(stack, Memory) and size > 0:
                 links = [needed.pop(resource, 0.0) for resource in _tables(package).of_stack[end]]
-                port = stack.latency + size / (stack.bandwidth * efficiency.memory) if size else 0.0
+                port = stack.latency + size / (stack.bandwidth * efficiency.memory)
                 ports[end] = ports.get(end, 0.0) + max(port, max(links) / efficiency.network)
         if step.options.weights_on_network:
             for resource, time in needed.items():
@@ -179,11 +196,13 @@ def _movement_times(step: Step, sent: Transfer) -> tuple[dict[str, float], dict[
     return ports, times
 
 
-def _at_ends(package: Package, sent: Transfer) -> tuple[dict[str, float], dict[str, float]]:
-    """Return what each node sends and receives, in B, by name."""
+def _at_ends(
+    package: Package, sent: Transfer, pairs: Mapping[Pair, float]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return what each node sends and receives of some pairs and all messages, in B, by name."""
     out: dict[str, float] = {}
     back: dict[str, float] = {}
-    for (source, sink), size in sent.pairs.items():
+    for (source, sink), size in pairs.items():
         out[source] = out.get(source, 0.0) + size
         back[sink] = back.get(sink, 0.0) + size
     if sent.trees is not None:

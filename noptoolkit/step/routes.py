@@ -21,7 +21,7 @@ from noptoolkit.network import FlowNetwork, Sharing, flow_network
 from noptoolkit.nodes import memory_time
 from noptoolkit.package import Memory, Package
 from noptoolkit.routing.method import Effort, RoutingMethod
-from noptoolkit.routing.problem import RoutingProblem, routing_problem
+from noptoolkit.routing.problem import routing_problem
 from noptoolkit.routing.rules import Routing, method_of
 from noptoolkit.routing.solution import TreeLoads
 from noptoolkit.step.step import Step
@@ -73,13 +73,18 @@ def named_routing(package: Package, routing: str | Routing) -> StepRouting:
     single = method_of("shortest") if routing == ALONE else whole
     known = _paths_of(package, single.name) if isinstance(routing, str) else {}
 
+    def trees(transfer: Transfer) -> TreeLoads:  # of readings: the rest is routed as a whole
+        assert transfer.problem is not None
+        return route(single, transfer.problem, Effort()).trees
+
     def pair(transfer: Transfer, ends: Pair, size: float) -> Floats:
         if ends not in known:
             one = from_matrix(package, [[0.0, 1.0], [0.0, 0.0]], endpoints=ends)
             known[ends] = route(single, routing_problem(package, one), Effort()).arc_load
         return known[ends]
 
-    return StepRouting(ALONE if routing == ALONE else whole.name, pair, whole=whole, sharing=single.sharing)
+    name = ALONE if routing == ALONE else whole.name
+    return StepRouting(name, pair, trees, whole, single.sharing)
 
 
 @lru_cache(maxsize=16)
@@ -149,7 +154,7 @@ def _routed(step: Step, sent: Transfer, routing: StepRouting, costs: _Costs) -> 
         network = flow_network(step.package)
         time = sent.summed.use * costs.rate_of(network)
         return replace(sent, uses=_named(network, time), load=sent.summed.load, sharing="by bandwidth")
-    if sent.problem is not None and routing.whole is not None:
+    if sent.problem is not None and routing.whole is not None and not sent.of_memory:
         sharing = routing.whole.sharing
         network = sent.problem.network.shared(sharing)
         routed = route(routing.whole, sent.problem, Effort())
@@ -181,7 +186,15 @@ def _routed(step: Step, sent: Transfer, routing: StepRouting, costs: _Costs) -> 
         assert routing.trees is not None  # a routing without trees routes whole problems
         trees = routing.trees(sent)
         load += trees.arc_load
-        time += trees.use(network) * costs.rate
+        takes = trees.use(network) * costs.rate
+        for memory in step.package.memories if sent.of_memory else ():
+            own, size = costs.own[memory.name], float(trees.injected[step.package.index[memory.name]])
+            if size > 0:
+                port = memory_time(memory, size, costs.efficiency.memory)
+                ports[memory.name] = ports.get(memory.name, 0.0) + max(port, float(takes[own].max()))
+            takes[own] = 0.0
+        if step.options.weights_on_network or not sent.of_memory:
+            time += takes
     uses = _named(network, time)
     found = replace(
         sent,
@@ -204,12 +217,3 @@ def _memory_of(package: Package, ends: Pair) -> Memory | None:
 
 def _named(network: FlowNetwork, time: Floats) -> Mapping[str, float]:
     return {network.names[r]: float(time[r]) for r in np.flatnonzero(time > 0)}
-
-
-def pairs_of(problem: RoutingProblem) -> dict[Pair, float]:
-    """Return the bytes of a problem's demand by source and sink."""
-    network, demand = problem.network, problem.demand
-    return {
-        (network.node_of_vertex(i), network.node_of_vertex(j)): float(demand[i, j])
-        for i, j in np.argwhere(demand > 0).tolist()
-    }

@@ -17,7 +17,7 @@ from noptoolkit.network import flow_network
 from noptoolkit.routing.rules import Routing, method_of
 from noptoolkit.routing.solution import TreeLoads
 from noptoolkit.step.joint_routing import joint_routings, tree_routings
-from noptoolkit.step.joint_trees import joint_trees, with_trees
+from noptoolkit.step.joint_trees import grown_reading, joint_trees, with_trees
 from noptoolkit.step.path_program import PathPool
 from noptoolkit.step.phases import phases_of
 from noptoolkit.step.routes import ALONE, named_routing, routed_step
@@ -85,6 +85,11 @@ def _joint(step: Step, shortest: Step, split: bool) -> Iterator[Step]:
     phases = phases_of(shortest)
     pool = PathPool(flow_network(step.package), phases.pairs)
     trees = {sent.index: sent.trees for sent in shortest.transfers() if sent.trees is not None}
+    readings = [sent for sent in shortest.transfers() if sent.of_memory and sent.trees is not None]
+    if readings and not has_one_routing(step):
+        trees |= {sent.index: grown_reading(step, sent) for sent in readings}
+        shortest = with_trees(shortest, trees)
+        phases = phases_of(shortest)
     for routing in joint_routings(pool, phases, partial(_tree, trees), split=split):
         yield routed_step(step, routing)
     dealt = None if has_one_routing(step) else joint_trees(shortest, pool)

@@ -87,7 +87,7 @@ def schedule(
     energy_per_flop
         In J, see `energy_of`.
     changes
-        Fields of the policy to change: ``degree``, ``prefetch``, ``order``, ``micro_batches``, ...
+        Fields of the policy to change: ``degree``, ``weights``, ``prefetch``, ``order``, ``micro_batches``...
 
     Raises
     ------
@@ -137,6 +137,7 @@ def schedule(
                 resident_share=resident_share,
                 cache=cache,
                 attention=attention,
+                weights=chosen.weights,
             )
             unrouted = unrouted_step(package, workload, allocation, options)
             steps[count] = tuple(

@@ -6,22 +6,24 @@ import itertools
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
-from noptoolkit._arrays import Floats, Ints
+from noptoolkit._arrays import Bools, Floats, Ints
 from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import Allocation
 from noptoolkit.errors import NopWarning, ScheduleError, TopologyError, WorkloadError
 from noptoolkit.nodes import OPTIMISERS, Work, compute_time, expert_work, update_work
 from noptoolkit.package import Chiplet, Package
+from noptoolkit.step.broadcasts import reading_of
 from noptoolkit.step.caches import cache_shares, head_shares
 from noptoolkit.step.hosts import check_computes, hosts_of, sequences_of
 from noptoolkit.step.memory_stacks import MemoryStacks
 from noptoolkit.step.residents import Residents
 from noptoolkit.step.step import Slice, StepOptions
-from noptoolkit.step.transfers import Pair, Transfer
+from noptoolkit.step.transfers import Pair, Transfer, pairs_of
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.units import format_quantity
 from noptoolkit.workload import Workload
@@ -93,7 +95,7 @@ class SliceMaker:
         """Return the slices of an operation that every host does for its share of a micro-batch."""
         if parameters == 0:
             return ()
-        made: list[Slice] = []
+        made: dict[str, list[Slice]] = {}
         size = parameters * self.batch.bytes_per_value
         rooms = [None if self.streams else self.room(self.chiplet(host)) for host in self.hosts]
         parts = max(1 if room is None else math.ceil(2 * size / room) for room in rooms)
@@ -101,8 +103,32 @@ class SliceMaker:
             chiplet = self.chiplet(host)
             time = compute_time(chiplet, work(self.shares[host]), self.options.efficiency.compute)
             forward = np.full(self.count, time / parts)
-            made += [self.slice(host, kind, parameters / parts, forward, i) for i in range(parts)]
-        return tuple(made)
+            made[host] = [self.slice(host, kind, parameters / parts, forward, i) for i in range(parts)]
+        if not (self.tensor and kind == "attention"):  # each host has heads of its own
+            for names in self.sharing(self.hosts):
+                for i in range(parts):
+                    for part in self.read_once([made[name][i] for name in names]):
+                        made[part.chiplet][i] = part
+        return tuple(part for parts in made.values() for part in parts)
+
+    def sharing(self, chiplets: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the chiplets that share a reading of weights that all of them want, several at a time."""
+        if self.options.weights == "each":
+            return []
+        alike: dict[tuple[tuple[str, float], ...], list[str]] = {}
+        for name in chiplets:
+            key = tuple((memory.name, share) for memory, share in self.stacks.shares(name))
+            alike.setdefault(key, []).append(name)
+        return [tuple(names) for key, names in alike.items() if key and len(names) > 1]
+
+    def read_once(self, parts: Sequence[Slice]) -> list[Slice]:
+        """Return slices of the same weights on several chiplets with one load for all, that of the first."""
+        first, names = parts[0], [part.chiplet for part in parts]
+        sizes = {memory.name: share * first.size for memory, share in self.stacks.shares(first.chiplet)}
+        problem = reading_of(self.package, sizes, names, self.options.weights)
+        load = Transfer(first.load.index, "load", pairs_of(problem), problem)
+        rest = [replace(part, load=replace(part.load, pairs={}), reading=first.index) for part in parts[1:]]
+        return [replace(first, load=load, reading=first.index), *rest]
 
     def expert_slices(
         self, parts: Sequence[RoutingTrace], layout: Allocation, kept: Residents
@@ -117,7 +143,8 @@ class SliceMaker:
             np.add.at(counts, (layout.chiplets(part)[0], part.topk[0]), 1.0)
         holds = layout.holds[0]
         training = self.batch.mode == "training"
-        loads = holds if training or self.options.experts == "all" else holds & (served.sum(axis=0) > 0)
+        every = training or self.options.experts == "all"
+        loads = holds if every else holds & (served.sum(axis=0) > 0)
         inside = np.zeros_like(holds)
         for name, experts in kept.items():
             inside[layout.experts.index(name), list(experts)] = True
@@ -126,6 +153,10 @@ class SliceMaker:
         unread = {name: size for name, size in zip(layout.experts, left.tolist(), strict=True) if size}
         copied = holds.sum(axis=0) > 1 if training else np.zeros(len(holds[0]), np.bool_)
         made: list[Slice] = []
+        for names, held in self.read_together(layout.experts, loads):
+            places = np.array([layout.experts.index(name) for name in names], np.int64)
+            made += self.shared_slices(names, held, served[:, places], 0 if training else None)
+            loads[np.ix_(places, held)] = False
         for index, name in enumerate(self.package.experts):
             if present[index].any():
                 made.append(self.resident_slice(name, np.flatnonzero(present[index]), served[:, index]))
@@ -135,20 +166,57 @@ class SliceMaker:
                     made += self.expert_slices_of(name, held, served[:, index], 0 if exchanged else None)
         return tuple(made), unread
 
+    def read_together(self, names: Sequence[str], loads: Bools) -> list[tuple[tuple[str, ...], Ints]]:
+        """Return chiplets that share readings of experts, and the experts that exactly these share.
+
+        Parameters
+        ----------
+        loads
+            Whether each chiplet loads each expert, [chiplets, experts].
+        """
+        found: dict[tuple[str, ...], list[int]] = {}
+        for expert in np.flatnonzero(loads.sum(axis=0) > 1).tolist():
+            for sharing in self.sharing([names[i] for i in np.flatnonzero(loads[:, expert]).tolist()]):
+                found.setdefault(sharing, []).append(expert)
+        return [(sharing, np.array(held, np.int64)) for sharing, held in found.items()]
+
+    def shared_slices(
+        self, names: Sequence[str], held: Ints, counts: Floats, copies: int | None
+    ) -> Iterator[Slice]:
+        """Yield the slices of experts that some chiplets read together, cut alike on all of them.
+
+        ``counts`` are the activations on each, [micro-batches, chiplets, experts].
+        """
+        model, width = self.model, self.batch.bytes_per_value
+        held = held[np.argsort(-counts[:, :, held].sum(axis=(0, 1)), kind="stable")]
+        cuts = [self.cut(self.chiplet(name), len(held), model.expert_parameters * width) for name in names]
+        groups, split = max(cut[0] for cut in cuts), max(cut[1] for cut in cuts)
+        for group in np.array_split(held, groups):
+            parts = [self.slices_of(name, group, counts[:, i], split, copies) for i, name in enumerate(names)]
+            for row in zip(*parts, strict=True):
+                yield from self.read_once(row)
+
     def expert_slices_of(self, name: str, held: Ints, counts: Floats, copies: int | None) -> Iterator[Slice]:
         """Yield the slices of some experts of a chiplet, from its activations, [micro-batches, experts]."""
         model, width, chiplet = self.model, self.batch.bytes_per_value, self.chiplet(name)
         held = held[np.argsort(-counts[:, held].sum(axis=0), kind="stable")]
         groups, split = self.cut(chiplet, len(held), model.expert_parameters * width)
         for group in np.array_split(held, groups):
-            parameters = len(group) * model.expert_parameters / split
-            works = [
-                expert_work(model, float(n) / split, len(group) / split, width)
-                for n in counts[:, group].sum(axis=1)
-            ]
-            forward = np.array([compute_time(chiplet, w, self.options.efficiency.compute) for w in works])
-            for _ in range(split):
-                yield self.slice(name, "expert", parameters, forward, copies)
+            yield from self.slices_of(name, group, counts, split, copies)
+
+    def slices_of(
+        self, name: str, group: Ints, counts: Floats, split: int, copies: int | None
+    ) -> Iterator[Slice]:
+        """Yield the equal slices into which some experts of a chiplet are split."""
+        model, width, chiplet = self.model, self.batch.bytes_per_value, self.chiplet(name)
+        parameters = len(group) * model.expert_parameters / split
+        works = [
+            expert_work(model, float(n) / split, len(group) / split, width)
+            for n in counts[:, group].sum(axis=1)
+        ]
+        forward = np.array([compute_time(chiplet, w, self.options.efficiency.compute) for w in works])
+        for _ in range(split):
+            yield self.slice(name, "expert", parameters, forward, copies)
 
     def resident_slice(self, name: str, held: Ints, counts: Floats) -> Slice:
         """Return what a chiplet computes with experts that are in its SRAM: nothing to load."""

@@ -44,6 +44,7 @@ from noptoolkit.errors import ScheduleError
 from noptoolkit.nodes import Efficiency
 from noptoolkit.package import Package
 from noptoolkit.routing.rules import Routing
+from noptoolkit.step.broadcasts import WEIGHTS, Weights
 from noptoolkit.step.ledger import Ledger
 from noptoolkit.step.memory_stacks import MemoryStacks
 from noptoolkit.step.transfers import Transfer, lane_of, used_towards
@@ -60,6 +61,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "resident": ("none", "pinned", "recent"),
     "cache": ("hosts", "sequences", "heads"),
     "attention": ("data", "tensor"),
+    "weights": WEIGHTS,
 }
 """What options that are words may be."""
 
@@ -118,6 +120,10 @@ class StepOptions:
     attention
         How attention is spread over several hosts, ``data`` or ``tensor``; see `noptoolkit.step.caches`.
         Prefill and decode only.
+    weights
+        Who reads weights that several chiplets want from the same stacks: ``each`` of them its own copy; or
+        one reading for all, which nodes that replicate copy on its way (``multicast``), and the chiplets that
+        want it, too (``broadcast``); see `noptoolkit.step.broadcasts`.
     """
 
     degree: Degree = "in-network"
@@ -136,6 +142,7 @@ class StepOptions:
     resident_share: float = 0.5
     cache: Literal["hosts", "sequences", "heads"] = "hosts"
     attention: Literal["data", "tensor"] = "data"
+    weights: Weights = "each"
 
     def __post_init__(self) -> None:
         for name, known in WORDS.items():
@@ -182,6 +189,9 @@ class Slice:
         are exchanged; ``None`` where there is no other copy.
     room
         Of SRAM that it takes, in B: all of it, or what it passes through.
+    reading
+        Number of the slice whose ``load`` brings these weights to several chiplets, its own among them;
+        ``None`` where the slice is loaded alone. The other slices' own loads are empty.
     """
 
     chiplet: str
@@ -195,6 +205,12 @@ class Slice:
     index: int
     copies: int | None = None
     room: float = 0.0
+    reading: int | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Whether its own load brings its weights."""
+        return self.reading in (None, self.index)
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,6 +262,15 @@ class Block:
             if part.copies is not None and part.kind in self.exchange:
                 together.setdefault((part.kind, part.copies), []).append(part)
         return {key: tuple(parts) for key, parts in together.items()}
+
+    @cached_property
+    def readings(self) -> Mapping[int, tuple[Slice, ...]]:
+        """The slices whose weights one load brings to several chiplets, by the number of its slice."""
+        together: dict[int, list[Slice]] = {}
+        for part in self.slices:
+            if part.reading is not None:
+                together.setdefault(part.reading, []).append(part)
+        return {number: tuple(parts) for number, parts in together.items()}
 
     def with_transfers(self, change: Callable[[Transfer], Transfer]) -> Block:
         """Return the block with each transfer changed, in a fixed order."""
@@ -333,11 +358,19 @@ class Step:
         """Bytes of weights that the stacks are read for during a step, by kind; in training of one pass.
 
         Kinds are those of the slices: ``attention`` (with router and norms), ``shared``, ``dense``,
-        ``expert`` and ``head``.
+        ``expert`` and ``head``. What one reading brings to several chiplets counts once.
         """
+        return self._bytes(lambda part: part.reads)
+
+    @cached_property
+    def saved(self) -> Mapping[str, float]:
+        """Bytes of weights that come to chiplets by a reading for several, beyond the first, by kind."""
+        return self._bytes(lambda part: not part.reads)
+
+    def _bytes(self, chosen: Callable[[Slice], bool]) -> dict[str, float]:
         total: dict[str, float] = {}
         for block in (*(self.blocks[i] for i in self.layers), self.head):
-            for part in block.slices:
+            for part in filter(chosen, block.slices):
                 total[part.kind] = total.get(part.kind, 0.0) + part.size
         return total
 

@@ -23,7 +23,7 @@ from noptoolkit.routing.problem import RoutingProblem
 from noptoolkit.routing.solution import TreeLoads
 from noptoolkit.step.gradients import GradientSum
 
-__all__ = ["Lane", "Pair", "Transfer", "add_up", "lane_of", "used_towards"]
+__all__ = ["Lane", "Pair", "Transfer", "add_up", "lane_of", "pairs_of", "used_towards"]
 
 Pair = tuple[str, str]
 """Names of source and sink."""
@@ -58,7 +58,8 @@ class Transfer:
     pairs
         Bytes by source and sink, messages apart.
     problem
-        The same as a routing sees it, with the messages; ``None`` for movements of memory and sums.
+        The same as a routing sees it, with the messages; ``None`` for sums and for movements of memory, but
+        for readings that go to several chiplets (`noptoolkit.step.broadcasts`).
     summed
         All-reduce that the transfer is, along trees of its own instead of between pairs; ``None`` for others.
     ports
@@ -93,6 +94,11 @@ class Transfer:
     lanes: Mapping[str, Lane] | None = None
     least: float | None = None
     sharing: Sharing = "by bandwidth"
+
+    @property
+    def of_memory(self) -> bool:
+        """Whether it is a movement between memory stacks and chiplets."""
+        return self.kind in ("load", "store")
 
     @property
     def size(self) -> float:
@@ -177,3 +183,12 @@ def add_up(parts: Iterable[Mapping[str, float]]) -> dict[str, float]:
         for name, value in part.items():
             total[name] = total.get(name, 0.0) + float(value)
     return total
+
+
+def pairs_of(problem: RoutingProblem) -> dict[Pair, float]:
+    """Return the bytes of a problem's demand by source and sink."""
+    network, demand = problem.network, problem.demand
+    return {
+        (network.node_of_vertex(i), network.node_of_vertex(j)): float(demand[i, j])
+        for i, j in np.argwhere(demand > 0).tolist()
+    }

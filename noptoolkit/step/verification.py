@@ -6,7 +6,8 @@
 * routes and their times: `noptoolkit.step.route_checks`. Transfers that a routing by name routed as a whole
   are routed again and checked by ``FlowResult.verify()``, all-reduces of gradients by
   ``CollectiveResult.verify()``;
-* work, tasks and energy: `noptoolkit.step.work_checks`. What is counted, not searched, is counted again;
+* work, tasks and energy: `noptoolkit.step.work_checks`, and weights that several chiplets read at once:
+  `noptoolkit.step.reading_checks`. What is counted, not searched, is counted again;
 * prices, and what every transfer costs under them at least: `noptoolkit.step.price_checks`.
 
 What is assumed, and not derived again: package, workload, layout, policy, options and the energies of bits
@@ -28,6 +29,7 @@ from noptoolkit.errors import ScheduleError, raise_collected
 from noptoolkit.scheduling.verify import verify_schedule
 from noptoolkit.scheduling.verify_bounds import verify_bounds
 from noptoolkit.step.price_checks import PriceCheck
+from noptoolkit.step.reading_checks import reading_faults
 from noptoolkit.step.route_checks import route_faults
 from noptoolkit.step.step import Step
 from noptoolkit.step.sum_checks import unchecked_sums
@@ -76,6 +78,7 @@ def verify_step(plan: StepSchedule, *, tol: float = 1e-9, every_set: bool | None
     faults += _raised(verify_bounds, proof.graph, proof.bounds, tol=tol)
     faults += _bound_faults(plan, tol)
     faults += itertools.islice(work_faults(step, proof.step), 8)
+    faults += itertools.islice(reading_faults(step), 8)
     faults += graph_faults(plan.graph, partial(policy.graph, step, policy), "the schedule")
     faults += graph_faults(
         proof.graph, partial(policy.graph, proof.step, policy), "the bound over all routings"

@@ -55,7 +55,7 @@ def work_faults(step: Step, other: Step) -> Iterator[str]:
 
 
 def _same_slice(one: Slice, other: Slice) -> bool:
-    fields = ("chiplet", "kind", "size", "state", "update", "index", "copies", "room")
+    fields = ("chiplet", "kind", "size", "state", "update", "index", "copies", "room", "reading")
     return all(getattr(one, name) == getattr(other, name) for name in fields) and np.array_equal(
         one.forward, other.forward
     )
@@ -216,6 +216,11 @@ def energy_faults(plan: StepSchedule) -> Iterator[str]:
             for stack in (package[end] for end in pair):
                 if isinstance(stack, Memory):
                     memory += times * 8 * size * (stack.energy_per_bit or 0.0)
+        if sent.of_memory and sent.problem is not None and sent.problem.messages:  # copies that left a stack
+            for i in np.flatnonzero(sent.load).tolist():
+                stack = package[package.channels[i].tail]
+                if isinstance(stack, Memory):
+                    memory += times * 8 * float(sent.load[i]) * (stack.energy_per_bit or 0.0)
         for i in np.flatnonzero(sent.load).tolist():
             link = package.links[package.channels[i].link]
             network += times * 8 * float(sent.load[i]) * (link.energy_per_bit or 0.0)

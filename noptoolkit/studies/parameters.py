@@ -53,7 +53,7 @@ PARAMETERS: dict[str, str] = {
     "degree": "copies of a token",
     "routing": "name of the routing",
     "policy": "name of the schedule policy",
-    "policy.*": "field of the policy: prefetch, micro_batches, contention, chunks, rounds, parts",
+    "policy.*": "field of the policy: prefetch, micro_batches, contention, chunks, rounds, parts, weights",
     "plan": "parallel plan, such as 'TP2 EP8 PP4', for metrics of its step",
     "plan.*": "field of the plan: tp, cp, pp, vpp, ep, etp, zero, recompute, micro_batches, ...",
     "tol": "relative gap at which the optimal routing may stop",
@@ -69,7 +69,7 @@ NAMED: dict[str, Callable[[Any], object]] = {
     "policy": lambda value: resolve(value, POLICIES, "policy"),
 }
 """What raises where a value is a name that nothing has."""
-OF_POLICY = ("prefetch", "micro_batches", "contention", "chunks", "rounds", "parts")
+OF_POLICY = ("prefetch", "micro_batches", "contention", "chunks", "rounds", "parts", "weights")
 
 
 def check_parameters(space: Space | Points) -> None:

@@ -27,6 +27,7 @@ from noptoolkit.progress import Countdown, Progress
 from noptoolkit.routing.rules import Routing
 from noptoolkit.stages import LayoutKey, Run
 from noptoolkit.step import Policy, check_computes
+from noptoolkit.step.broadcasts import Weights
 from noptoolkit.study.rewidened import with_best_widths
 from noptoolkit.tables import Column, Missing, Table
 from noptoolkit.trace import ORIGINS
@@ -184,6 +185,7 @@ def compare(
     normalise: str | Callable[[Package], float] | None = None,
     widths: Literal["given", "best"] = "given",
     degree: Degree | None = None,
+    weights: Weights | None = None,
     batch: int | Mapping[str, Any] | Batch | None = None,
     objective: Objective | None = None,
     plan: str | ParallelPlan | None = None,
@@ -205,7 +207,7 @@ def compare(
     metrics
         Names in `noptoolkit.metrics.METRICS`, or `Metric` records; the bound of a metric comes with it. Only
         the stages that they need are computed. The usual ones where ``None``.
-    allocator, routing, policy, degree, batch, objective, plan, tol, rng, progress, report
+    allocator, routing, policy, degree, weights, batch, objective, plan, tol, rng, progress, report
         As `run` takes them.
     normalise
         Total that the links of every package are scaled to, that of the first package: ``beachfront``,
@@ -280,6 +282,7 @@ def compare(
                 routing=routing,
                 policy=policy,
                 degree=degree,
+                weights=weights,
                 objective=objective,
                 plan=plan,
                 tol=tol,

@@ -64,7 +64,15 @@ def spanning_cost(n: int, a: Ints, b: Ints, length: Floats) -> float:
 
 @njit(cache=True, nogil=True)
 def greedy_trees(
-    n: int, a: Ints, b: Ints, capacity: Floats, target: float, goal: float, rounds: int, noise: Floats
+    n: int,
+    a: Ints,
+    b: Ints,
+    capacity: Floats,
+    target: float,
+    goal: float,
+    rounds: int,
+    noise: Floats,
+    known: Ints,
 ) -> tuple[Ints, float]:
     """Return trees with load / capacity per tree of at most ``target * (1 + goal)``, if rounds allow.
 
@@ -76,6 +84,9 @@ def greedy_trees(
         1 / strength, or another lower bound.
     noise
         Numbers in [0, 1) that order edges that tie, [any number >= edges].
+    known
+        The first trees of the same packing, found before; they are not grown again,
+        [trees, vertices - 1].
 
     Returns
     -------
@@ -88,10 +99,12 @@ def greedy_trees(
     union = np.empty(n, np.int64)
     time = np.inf
     for r in range(rounds):
-        for e in range(m):
-            key[e] = load[e] / capacity[e] + slight * noise[(e + 7919 * r) % len(noise)]
-        order = np.argsort(key)
-        _kruskal(n, a, b, order, union, trees[r])
+        if r < len(known):
+            trees[r] = known[r]
+        else:
+            for e in range(m):
+                key[e] = load[e] / capacity[e] + slight * noise[(e + 7919 * r) % len(noise)]
+            _kruskal(n, a, b, np.argsort(key), union, trees[r])
         worst = 0.0
         for e in trees[r]:
             load[e] += 1.0

@@ -27,6 +27,8 @@ STRENGTH = 300  # vertices up to which capacities of all sorts are parted exactl
 EXACT_TREES = 64  # vertices up to which trees are packed exactly, whatever it takes
 MATROID_ELEMENTS = {True: 70_000, False: 20_000}  # edges of all trees, up to and beyond that
 MATROID_WORK = 600_000_000
+FIRST = 400  # trees of a greedy packing that suggest a partition
+MOST_TREES = 4000
 
 GREEDY = "spanning trees packed greedily"
 
@@ -56,11 +58,13 @@ def all_reduce_by_strength(network: FlowNetwork, request: Request, tol: float) -
     a, b, capacity = place[graph.tail[keep]], place[graph.head[keep]], graph.capacity[keep]
     n = len(nodes)
     wide = graph.bandwidth[keep]
+    known = np.empty((0, n - 1), np.int64)
     if n <= STRENGTH or len(np.unique(capacity)) == 1:
         ratio, parts = strength_partition(n, a, b, capacity)
         count, multiple = _multiples(ratio.numerator, ratio.denominator, capacity)
     else:
-        parts = _threshold_partition(n, a, b, wide)
+        known = _grown(n, a, b, wide, 0.0, 0.0, FIRST, known)
+        parts = _threshold_partition(n, a, b, wide, known)
         count, multiple = 0, capacity
     labels = np.full(graph.num_vertices, -1)
     labels[touched] = parts
@@ -78,11 +82,8 @@ def all_reduce_by_strength(network: FlowNetwork, request: Request, tol: float) -
             trees = np.array([np.flatnonzero(row) for row in holds], np.int64)
             method = "spanning trees packed by matroid union"
     if trees is None:
-        from noptoolkit.collectives.kinds.compiled_spanning import greedy_trees
-
         target = cut.time / request.size if request.size else 1.0
-        noise = generator_from(0).random(997)
-        trees, _ = greedy_trees(n, a, b, wide, target, 0.9 * tol, 4000, noise)
+        trees = _grown(n, a, b, wide, target, 0.9 * tol, MOST_TREES, known)
         method = GREEDY
     if not count:
         bounds.append(_tree_bound(network, graph, n, a, b, wide, trees, request.size, keep, back))
@@ -106,14 +107,22 @@ def _multiples(p: int, q: int, capacity: Ints) -> tuple[int, Ints]:
     return count, np.array([min(x // divisor, count) for x in scaled], np.int64)
 
 
-def _threshold_partition(n: int, a: Ints, b: Ints, capacity: Floats) -> Ints:
+def _grown(
+    n: int, a: Ints, b: Ints, capacity: Floats, target: float, goal: float, most: int, known: Ints
+) -> Ints:
+    """Return the trees of a greedy packing; its first ones, where known, are not grown again."""
+    from noptoolkit.collectives.kinds.compiled_spanning import greedy_trees
+
+    noise = generator_from(0).random(997)
+    trees: Ints = greedy_trees(n, a, b, capacity, target, goal, most, noise, known)[0]
+    return trees
+
+
+def _threshold_partition(n: int, a: Ints, b: Ints, capacity: Floats, trees: Ints) -> Ints:
     """Return the slowest partition that a greedy packing suggests: components without busy edges."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    from noptoolkit.collectives.kinds.compiled_spanning import greedy_trees
-
-    trees, _ = greedy_trees(n, a, b, capacity, 0.0, 0.0, 400, generator_from(0).random(997))
     load = np.bincount(trees.ravel(), minlength=len(a)) / capacity
     best, parts = (n - 1) / capacity.sum(), np.arange(n)
     around = np.bincount(a, capacity, n) + np.bincount(b, capacity, n)

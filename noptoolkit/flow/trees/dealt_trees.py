@@ -112,7 +112,10 @@ def grown_trees(
 
 
 def dealt_tree_loads(
-    problem: RoutingProblem, trees: Mapping[Root, Sequence[PathsFrom]], shares: Mapping[bool, Floats]
+    problem: RoutingProblem,
+    trees: Mapping[Root, Sequence[PathsFrom]],
+    shares: Mapping[bool, Floats],
+    first: int = 0,
 ) -> TreeLoads:
     """Return the loads of all messages of a problem, each dealt one of its root's trees.
 
@@ -125,6 +128,8 @@ def dealt_tree_loads(
     shares : mapping
         Share of the messages of each direction that follow each tree, adding up to 1, [trees]; messages of a
         direction that is left out are left out.
+    first : int
+        Messages of each root that were dealt before these.
     """
     loads = LoadSum(problem)
     for part in problem.messages:
@@ -133,7 +138,7 @@ def dealt_tree_loads(
         borders = np.cumsum(shares[part.reverse])[:-1]
         for root, rows in zip(*by_root(part), strict=True):
             rows = rows[np.lexsort(part.members[rows].T)]
-            turn = np.searchsorted(borders, (np.arange(len(rows)) + 0.5) * GOLDEN % 1, side="right")
+            turn = np.searchsorted(borders, (first + np.arange(len(rows)) + 0.5) * GOLDEN % 1, side="right")
             for number, paths in enumerate(trees[int(root), part.reverse]):
                 mine = np.sort(rows[turn == number])
                 if len(mine):
