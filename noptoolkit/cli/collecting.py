@@ -9,14 +9,14 @@ import typer
 
 from noptoolkit.cli.options import Bandwidth, Topology, folder_and_file, topology_of
 from noptoolkit.cli.reporting import Report, checked_report, write_page_of
-from noptoolkit.cli.screen import AsJson, errors, print_json, progress, show
+from noptoolkit.cli.screen import AsJson, Verbose, errors, print_json, progress, show
 from noptoolkit.collectives import collective as solve
 from noptoolkit.collectives import compare_algorithms
 from noptoolkit.collectives.exports import as_data
 from noptoolkit.collectives.msccl import as_msccl
 from noptoolkit.collectives.whole_chunks import in_whole_chunks
 from noptoolkit.errors import RoutingError
-from noptoolkit.formats.collective_schedules import save_collective
+from noptoolkit.formats.collective_schedules import check_schedule_name, save_collective
 from noptoolkit.formats.results import save_table
 from noptoolkit.units import format_quantity
 
@@ -77,11 +77,14 @@ def collective(
     bandwidth: Bandwidth = None,
     report: Report = None,
     as_json: AsJson = False,
+    verbose: Verbose = False,
 ) -> None:
     """Print the fastest way to run a collective, its bound and cut, and what algorithms of today reach."""
     folder, file = folder_and_file(out, schedule, "--schedule")
     if folder is not None and file is None:
         file = folder / "schedule.json"
+    if file is not None:
+        check_schedule_name(file)
     checked_report(report)
     package = topology_of(topology, bandwidth)
     members: str | list[str] | None = among
@@ -96,6 +99,7 @@ def collective(
     if whole_chunks is not None and file is None:
         raise RoutingError("--whole-chunks is for a schedule that is written; add --schedule FILE")
     with progress() as tell:
+        tell("the best schedule and its bound")
         best = solve(
             package,
             kind,
@@ -105,9 +109,10 @@ def collective(
             in_network=in_network,
             tol=tol,
             time_limit=time_limit,
-            report=tell,
+            report=tell if verbose else None,
             forwards=forwarding,
         )
+        tell("algorithms of today")
         found = compare_algorithms(best)
         seen = None
         if simulated:

@@ -56,7 +56,7 @@ class AlgorithmComparison(Reported):
                 refused.setdefault(result, []).append(name)
             else:
                 rows.append([name, result.time, ratio(result.time), result.steps, result.bottleneck])
-        reasons = [f"{', '.join(names)}: {reason}" for reason, names in refused.items()]
+        reasons = [f"not shown: {', '.join(names)}: {reason}" for reason, names in refused.items()]
         return Table(columns, rows, title=repr(best), notes=[*best.notes(), *reasons])
 
 
@@ -92,7 +92,7 @@ def compare_algorithms(
                 forwards=_forwarding(optimum),
             )
         except RoutingError as error:
-            others[name] = str(error).partition(";")[0]
+            others[name] = str(error).partition(";")[0].removeprefix(f"{name!r} is ")
     return AlgorithmComparison(optimum, others)
 
 

@@ -14,7 +14,7 @@ from noptoolkit.formats.attributes import parse_json
 from noptoolkit.formats.files import read_text
 from noptoolkit.formats.results import replace_file, write_json
 
-__all__ = ["load_collective", "save_collective"]
+__all__ = ["check_schedule_name", "load_collective", "save_collective"]
 
 ENDINGS = (".json", ".xml")
 
@@ -28,7 +28,7 @@ def save_collective(path: str | Path, content: Mapping[str, Any] | str) -> None:
         If the ending is not that of the content.
     """
     path = Path(path)
-    _check(path)
+    check_schedule_name(path)
     if isinstance(content, str) != (path.suffix == ".xml"):
         raise FormatError(f"{path.name}: a mapping goes into .json, a text into .xml")
     if isinstance(content, str):
@@ -46,11 +46,12 @@ def load_collective(path: str | Path) -> Any:
         If the file cannot be read as that.
     """
     path = Path(path)
-    _check(path)
+    check_schedule_name(path)
     text = read_text(path)
     return text if path.suffix == ".xml" else parse_json(text, path.name)
 
 
-def _check(path: Path) -> None:
+def check_schedule_name(path: Path) -> None:
+    """Raise FormatError unless a file has an ending of schedules."""
     if path.suffix not in ENDINGS:
-        raise FormatError(f"{path.name}: a schedule ends in .json or .xml, not {path.suffix!r}")
+        raise FormatError(f"{path.name}: a schedule is a file that ends in .json or .xml (MSCCL)")

@@ -9,7 +9,7 @@ ring (given order)     the same round the members as they are listed
 two rings              half of the blocks each way round
 halving-doubling       halves exchanged at distance 1, 2, 4, ..: near first; N a power of two
 halving-doubling far   halves exchanged at distance N/2, N/4, ..: far first (Rabenseifner 2004)
-recursive doubling     whole buffers exchanged at distance 1, 2, 4, ..; all-reduce alone
+recursive doubling     no such phase: whole buffers exchanged at distance 1, 2, 4, .. are an all-reduce
 2D rings               rings in all rows, then in all columns of a grid
 direct                 every block straight to its owner, one step
 hierarchical           direct inside every group, rings across groups
@@ -120,7 +120,7 @@ def two_rings(network: FlowNetwork, nodes: Ints, size: float) -> Scatter:
 def _power_of_two(nodes: Ints) -> int:
     n = len(nodes)
     if n & (n - 1):
-        raise RoutingError(f"halving and doubling need a power of two of members, not {n}; use 'ring'")
+        raise RoutingError(f"halving and doubling need 2, 4, 8, ... members, not {n}; use 'ring'")
     return n
 
 
@@ -240,7 +240,9 @@ ALGORITHMS: dict[str, Algorithm] = {
     "two rings": Algorithm(two_rings, summary="two rings on one tour, opposite ways"),
     "halving-doubling": Algorithm(halving_near_first, summary="recursive halving, near first"),
     "halving-doubling far": Algorithm(halving_far_first, summary="recursive halving, far first"),
-    "recursive doubling": Algorithm(doubling, ("all-reduce",), summary="whole buffers, log2 N steps"),
+    "recursive doubling": Algorithm(
+        doubling, ("all-reduce",), summary="whole buffers in log2 N steps, log2 N times the bytes"
+    ),
     "2D rings": Algorithm(rings_in_rows_and_columns, summary="rings in rows, then in columns"),
     "direct": Algorithm(direct, summary="every share straight to its owner"),
     "hierarchical": Algorithm(hierarchical, summary="inside groups, then across"),
@@ -258,7 +260,9 @@ def steps_of(network: FlowNetwork, request: Request, name: str) -> Steps:
     """
     algorithm = ALGORITHMS[name]
     if request.kind not in algorithm.kinds:
-        raise RoutingError(f"{name!r} serves {', '.join(algorithm.kinds)}, not {request.kind}; use 'optimal'")
+        raise RoutingError(
+            f"{name!r} is for {' or '.join(algorithm.kinds)} alone, not for {request.kind}; use 'optimal'"
+        )
     if request.shares is not None and len(set(request.shares)) > 1:
         raise RoutingError(f"{name!r} is for equal shares; use 'optimal'")
     index = network.package.index

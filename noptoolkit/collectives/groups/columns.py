@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from noptoolkit._arrays import Floats, Ints
+from noptoolkit.collectives.groups.rounds import interval_so_far
 from noptoolkit.collectives.prices.pricing import Groups
 from noptoolkit.collectives.prices.symmetry import Symmetry
 from noptoolkit.collectives.values.schedule import CollectiveSchedule, TreeRows, schedule_of_trees
@@ -96,7 +97,7 @@ def generate_columns(
         prices = SMOOTHING * best_share + (1 - SMOOTHING) * dual / sum_of
         if report is not None and turn % 50 == 49:
             widest = network.capacity.max()
-            report(f"round {turn}: {value / widest:.6g} s, bound {best / widest:.6g} s")
+            report(interval_so_far(turn + 1, value / widest, best / widest))
     scale = network.capacity.max()
     return Generated(
         master.schedule(), best / scale, best_any / scale, best_prices / scale, any_prices / scale

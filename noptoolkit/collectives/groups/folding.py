@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from noptoolkit._arrays import Floats
+from noptoolkit.collectives.groups.rounds import interval_so_far
 from noptoolkit.collectives.groups.volume import Averaged
 from noptoolkit.collectives.prices.pricing import Groups
 from noptoolkit.collectives.prices.symmetry import Symmetry
@@ -83,7 +84,7 @@ def mix(
         share = np.maximum(mixed, floor)
         share /= share.sum()
         if report is not None and turn % 50 == 49:
-            report(f"round {turn}: {time:.6g} s, bound {best:.6g} s")
+            report(interval_so_far(turn + 1, time, best))
     use = np.average(uses, axis=0, weights=weights)
     each = use[orbit] / size[orbit]  # resources of an orbit have one capacity
     return Averaged(time, best, (centre / wide)[orbit], each, len(uses))

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from noptoolkit._arrays import Floats
+from noptoolkit.collectives.groups.rounds import interval_so_far
 from noptoolkit.collectives.prices.pricing import Groups
 from noptoolkit.collectives.prices.symmetry import Symmetry
 
@@ -104,7 +105,7 @@ def ascend(
                 weight = max(weight / 2, 2e-3)
             checked = best
             if report is not None:
-                report(f"round {turn}: {time:.6g} s, bound {best:.6g} s")
+                report(interval_so_far(turn + 1, time, best))
     return Averaged(time, best, centre / capacity, average * capacity, turn)
 
 

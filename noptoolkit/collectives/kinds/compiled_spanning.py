@@ -2,7 +2,8 @@
 
 *Greedily* (Thorup, Fully-dynamic min-cut, 2007): every tree is a minimum spanning tree of the relative
 loads of the trees before it. The largest load / capacity, divided by the number of trees, tends to 1 /
-strength.
+strength, as 1 / their number; so the last few per cent are left to exchanges of edges between a tree and the
+rest of the graph.
 
 *Exactly*: K forests grow element by element; an edge that closes a cycle in every forest may still enter one
 if an edge of that cycle moves to another forest, and so on: the shortest chain of such exchanges is an
@@ -18,7 +19,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["greedy_trees", "hang_trees", "matroid_trees", "spanning_cost"]
+__all__ = ["greedy_trees", "hang_trees", "matroid_trees", "mend_trees", "spanning_cost"]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[Any]
@@ -114,6 +115,60 @@ def greedy_trees(
         if time <= target * (1 + goal):
             return trees[: r + 1], time
     return trees, time
+
+
+@njit(cache=True, nogil=True)
+def mend_trees(n: int, a: Ints, b: Ints, capacity: Floats, most: float, trees: Ints, sweeps: int) -> float:
+    """Exchange edges of trees, in place, until load / capacity per tree is at most ``most``; return it.
+
+    An edge with too much load leaves a tree, and the one with least load that joins the two halves enters,
+    if it then has less than the other had. Sweeps over all edges end when nothing is too much, or moves.
+    """
+    count, m = len(trees), len(a)
+    load, place = np.zeros(m), np.full((count, m), -1, np.int32)
+    for t in range(count):
+        for i in range(n - 1):
+            load[trees[t, i]] += 1.0
+            place[t, trees[t, i]] = i
+    union, half = np.empty(n, np.int64), np.empty(n, np.bool_)
+    worst = 0.0
+    for sweep in range(sweeps):
+        moved = False
+        for e in np.argsort(-load / capacity):
+            patience = 16  # trees in a row that cannot do without the edge
+            for step in range(count):
+                if load[e] <= most * count * capacity[e] or patience == 0:
+                    break
+                t = (step + 7919 * sweep + e) % count
+                if place[t, e] < 0:
+                    continue
+                union[:] = -1
+                for other in trees[t]:
+                    if other != e:
+                        x, y = _root(union, a[other]), _root(union, b[other])
+                        if union[x] > union[y]:
+                            x, y = y, x
+                        union[x] += union[y]
+                        union[y] = x
+                side = _root(union, a[e])
+                for v in range(n):
+                    half[v] = _root(union, v) == side
+                patience -= 1
+                best, least = -1, load[e] / capacity[e]
+                for f in range(m):
+                    if half[a[f]] != half[b[f]] and f != e and (load[f] + 1) / capacity[f] < least:
+                        best, least = f, (load[f] + 1) / capacity[f]
+                if best >= 0:
+                    i = place[t, e]
+                    trees[t, i] = best
+                    place[t, best], place[t, e] = i, -1
+                    load[e] -= 1.0
+                    load[best] += 1.0
+                    moved, patience = True, 16
+        worst = (load / capacity).max() / count
+        if worst <= most or not moved:
+            break
+    return worst
 
 
 @njit(cache=True, nogil=True)

@@ -23,14 +23,16 @@ from noptoolkit.network import FlowNetwork
 
 __all__ = ["all_reduce_by_strength"]
 
-STRENGTH = 300  # vertices up to which capacities of all sorts are parted exactly
+STRENGTH = 512  # vertices up to which capacities of all sorts are parted exactly
 EXACT_TREES = 64  # vertices up to which trees are packed exactly, whatever it takes
 MATROID_ELEMENTS = {True: 70_000, False: 20_000}  # edges of all trees, up to and beyond that
 MATROID_WORK = 600_000_000
-FIRST = 400  # trees of a greedy packing that suggest a partition
+COUNTS = (400, 800)  # trees of a greedy packing that suggest a partition and are mended
 MOST_TREES = 4000
 
 GREEDY = "spanning trees packed greedily"
+MENDED = f"{GREEDY}, then edges exchanged"
+SWEEPS, PARTITIONS = 30, 4  # sweeps of exchanges, and partitions that they aim at
 
 
 def all_reduce_by_strength(network: FlowNetwork, request: Request, tol: float) -> Answer | None:
@@ -58,34 +60,38 @@ def all_reduce_by_strength(network: FlowNetwork, request: Request, tol: float) -
     a, b, capacity = place[graph.tail[keep]], place[graph.head[keep]], graph.capacity[keep]
     n = len(nodes)
     wide = graph.bandwidth[keep]
-    known = np.empty((0, n - 1), np.int64)
-    if n <= STRENGTH or len(np.unique(capacity)) == 1:
+    exact = n <= STRENGTH or len(np.unique(capacity)) == 1
+    trees: Ints | None = None
+    count, multiple, method = 0, capacity, MENDED
+    if exact:
         ratio, parts = strength_partition(n, a, b, capacity)
         count, multiple = _multiples(ratio.numerator, ratio.denominator, capacity)
-    else:
-        known = _grown(n, a, b, wide, 0.0, 0.0, FIRST, known)
-        parts = _threshold_partition(n, a, b, wide, known)
-        count, multiple = 0, capacity
-    labels = np.full(graph.num_vertices, -1)
-    labels[touched] = parts
-    cut = partition_cut(graph, labels, request.size, network.names)
-    bounds = [ProvedBound(cut.time, "strength: the slowest partition, exact in integers", cut=cut)]
-    if not count:
-        bounds = [ProvedBound(cut.time, "slowest of some partitions", cut=cut)]
-    trees: Ints | None = None
-    method = ""
-    if count and count * (n - 1) <= MATROID_ELEMENTS[n <= EXACT_TREES]:
+    if exact and count * (n - 1) <= MATROID_ELEMENTS[n <= EXACT_TREES]:
         from noptoolkit.collectives.kinds.compiled_spanning import matroid_trees
 
         success, holds = matroid_trees(n, a, b, multiple, count, MATROID_WORK)
         if success:
             trees = np.array([np.flatnonzero(row) for row in holds], np.int64)
             method = "spanning trees packed by matroid union"
-    if trees is None:
+    known, reached = np.empty((0, n - 1), np.int64), trees is not None
+    if trees is None and n > EXACT_TREES and len(np.unique(capacity)) > 1:
+        for most in COUNTS:
+            known = _grown(n, a, b, wide, 0.0, 0.0, most, known)
+            parts, trees, reached = _mended(n, a, b, wide, 0.9 * tol, known, parts if exact else None)
+            if reached:
+                break
+    labels = np.full(graph.num_vertices, -1)
+    labels[touched] = parts
+    cut = partition_cut(graph, labels, request.size, network.names)
+    bounds = [ProvedBound(cut.time, "strength: the slowest partition, exact in integers", cut=cut)]
+    if not exact:
+        bounds = [ProvedBound(cut.time, "slowest of some partitions", cut=cut)]
+    if trees is None or not reached:
         target = cut.time / request.size if request.size else 1.0
-        trees = _grown(n, a, b, wide, target, 0.9 * tol, MOST_TREES, known)
-        method = GREEDY
-    if not count:
+        grown = _grown(n, a, b, wide, target, 0.9 * tol, MOST_TREES, known)
+        if trees is None or _fullest(grown, wide) < _fullest(trees, wide):
+            trees, method = grown, GREEDY
+    if not exact:
         bounds.append(_tree_bound(network, graph, n, a, b, wide, trees, request.size, keep, back))
     schedule = _up_and_down(network, graph, touched, (a, b), trees, keep, back, request.size)
     if n <= EXACT_TREES and method == GREEDY:
@@ -118,24 +124,42 @@ def _grown(
     return trees
 
 
+def _mended(
+    n: int, a: Ints, b: Ints, capacity: Floats, goal: float, known: Ints, slowest: Ints | None
+) -> tuple[Ints, Ints, bool]:
+    """Return the slowest partition, known trees with edges exchanged, and whether they are as fast.
+
+    Where the slowest partition is not known, trees suggest one, and those that cannot be mended to what it
+    allows, ``goal`` apart, suggest the next.
+    """
+    from noptoolkit.collectives.kinds.compiled_spanning import mend_trees
+
+    trees, best, chosen = known.copy(), 0.0, np.zeros(0, np.int64)
+    for _ in range(PARTITIONS if slowest is None else 1):
+        parts = _threshold_partition(n, a, b, capacity, trees) if slowest is None else slowest
+        least = float(parts.max()) / float(capacity[parts[a] != parts[b]].sum())
+        if least <= best:
+            break
+        best, chosen = least, parts
+        if mend_trees(n, a, b, capacity, best * (1 + goal), trees, SWEEPS) <= best * (1 + goal):
+            return chosen, trees, True
+    return chosen, trees, False
+
+
+def _fullest(trees: Ints, capacity: Floats) -> float:
+    """Return the largest load / capacity per tree."""
+    return float((np.bincount(trees.ravel(), minlength=len(capacity)) / capacity).max()) / len(trees)
+
+
 def _threshold_partition(n: int, a: Ints, b: Ints, capacity: Floats, trees: Ints) -> Ints:
-    """Return the slowest partition that a greedy packing suggests: components without busy edges."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    """Return the slowest partition that a packing suggests: components without busy edges."""
+    from noptoolkit.collectives.kinds.compiled_partitions import slowest_partition
 
     load = np.bincount(trees.ravel(), minlength=len(a)) / capacity
-    best, parts = (n - 1) / capacity.sum(), np.arange(n)
+    parts: Ints = slowest_partition(n, a, b, capacity, np.argsort(load, kind="stable"))
     around = np.bincount(a, capacity, n) + np.bincount(b, capacity, n)
-    if 1 / around.min() > best:
-        best, parts = 1 / around.min(), (np.arange(n) == np.argmin(around)).astype(np.int64)
-    for level in np.unique(np.round(np.quantile(load, np.linspace(0, 1, 200)), 9)):
-        keep = load < level * (1 - 1e-6)
-        count, labels = connected_components(
-            coo_array((np.ones(keep.sum()), (a[keep], b[keep])), shape=(n, n)), directed=False
-        )
-        crossing = labels[a] != labels[b]
-        if count > 1 and (count - 1) / capacity[crossing].sum() > best:
-            best, parts = (count - 1) / capacity[crossing].sum(), labels.astype(np.int64)
+    if 1 / around.min() > parts.max() / capacity[parts[a] != parts[b]].sum():
+        parts = (np.arange(n) == np.argmin(around)).astype(np.int64)
     return parts
 
 

@@ -173,7 +173,8 @@ class Request:
             root = names[0] if root is None else str(root)
             if root not in names:
                 raise WorkloadError(
-                    f"{place}: root {root!r} is not a member of its group; {did_you_mean(root, names)}"
+                    f"{place}: root {root!r} is not among the {len(names)} members: name it there, too "
+                    f"(among=, or --among), or take a member as the root; {did_you_mean(root, names)}"
                 )
         elif root is not None:
             raise WorkloadError(f"{place} has no root; leave root={root!r} out")
