@@ -134,6 +134,13 @@ class Server:
         if not isinstance(self.workload, Workload):
             raise WorkloadError(f"{self.workload!r} is no Workload; load_workload() makes one")
         chosen = {**DEFAULTS, **self.options}
+        policy = chosen.get("policy")
+        weights = chosen.get("weights", getattr(policy, "weights", "each"))
+        if weights != "each":
+            raise ScheduleError(
+                f"weights={weights!r}: on a server each chiplet reads its own weights; schedule(..., "
+                "weights=) has one step in which one reading serves several"
+            )
         plain = Batch(1, 1, 1, "decode", self.workload.batch.bytes_per_value)
         routed = dataclasses.replace(self.workload, routing=self.workload.trace, batch=plain)
         object.__setattr__(self, "workload", routed)

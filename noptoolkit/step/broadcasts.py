@@ -4,8 +4,8 @@ Chiplets share a reading where they want the same weights in the same pass and h
 same shares: hosts that share a stack (attention, router, shared experts, dense layers, head), and holders of
 copies of an expert. A reading is a multicast from each of the stacks. Who copies it is up to `Weights`:
 
-* ``multicast``: nodes that replicate. Where none does on the way, copies leave the stack one by one, and the
-  stack's port and bus carry each;
+* ``multicast``: nodes that replicate. Copies that none of them makes leave the stack one by one, and the
+  stack's port and bus carry each; on a package where nothing replicates each chiplet reads its own;
 * ``broadcast``: the chiplets that want the weights copy, too, as a router does that replicates: what reaches
   one of them goes on from there while it comes in. Chiplets that let nothing pass do not.
 

@@ -9,7 +9,8 @@ length T, resource r is in use for at most T, so that sum of y_r use_r <= T: tra
 window satisfy sum of w <= T. **A price vector is one more resource**, of capacity 1, whose load no routing
 changes. A message to a set costs at least its bytes times the cheapest Steiner arborescence, by the dynamic
 program of Dreyfus and Wagner (Networks 1971) with copies at every node, or, for more than `MOST_ENDS`
-endpoints, times the distance of the farthest member: exact for the prices of a cut.
+endpoints, or `MOST_READERS` chiplets of one reading of weights, times the distance of the farthest member:
+exact for the prices of a cut.
 
 Which prices: the dual prices of the joint flow of each phase (`noptoolkit.step.path_program`), 1 / C of
 single resources that every path of some pair uses, and cuts round each vertex. Rounding cannot break the
@@ -25,6 +26,7 @@ import numpy as np
 
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit.network import FlowNetwork
+from noptoolkit.package import Memory
 from noptoolkit.routing.problem import Messages, membership
 from noptoolkit.step.path_program import PathPool, share_paths
 from noptoolkit.step.phases import Phases
@@ -34,6 +36,9 @@ __all__ = ["PriceCosts", "message_sets", "prices_of", "set_costs"]
 
 MOST_ENDS = 16
 """Endpoints up to which the trees of messages are priced exactly."""
+
+MOST_READERS = 10
+"""Chiplets of one reading of weights up to which its tree is priced exactly: work grows as 3 ** chiplets."""
 
 SMALL = 48
 """Vertices up to which every combination of phases is priced."""
@@ -202,11 +207,12 @@ def set_costs(
     cost = np.zeros((len(distance), len(sets)))
     for bit, end in enumerate(ends):
         np.maximum(cost, np.where(held[:, bit], onto[:, start, end], 0.0), out=cost)
-    if len(endpoints) <= MOST_ENDS and len(sets):
+    most = int(held.sum(axis=1).max(initial=0))
+    reading = len(sets) > 0 and isinstance(network.package.nodes[int(root[0])], Memory)
+    if len(endpoints) <= MOST_ENDS and len(sets) and (most <= MOST_READERS or not reading):
         from noptoolkit.flow.trees.compiled_steiner import tree_costs
 
         mask = held @ (1 << np.arange(len(endpoints)))
-        most = int(held.sum(axis=1).max())
         for k, lengths in enumerate(onto):
             if (
                 len(np.unique(lengths[np.isfinite(lengths)])) > 2

@@ -75,7 +75,9 @@ def _delivered(sent: Transfer) -> dict[tuple[str, str], float]:
 
 def _expert_faults(step: Step, block: Block) -> Iterator[str]:
     """Hold the bytes of experts that chiplets share against those that the layout has them load."""
-    if step.options.weights == "each" or step.resident:
+    copying = any(getattr(node, "replicates", False) for node in step.package.nodes)
+    none = {"each": True, "multicast": not copying, "broadcast": False}[step.options.weights]
+    if none or step.resident:
         return
     assert block.row is not None
     layout, trace = step.allocation.layer(block.row), step.workload.trace.layer(block.row)

@@ -141,11 +141,10 @@ class StepSchedule(Schedule):
         ]
         rows.insert(1 + [row[0] for row in rows].index("overlap"), ("dynamic energy", total, unknown))
         if (weights := self.step.options.weights) != "each":
-            saved = sum(self.step.saved.values())
-            told = f"once for all chiplets of a stack ({weights}), not {format_quantity(saved, 'B')} more"
-            told = told if saved else "no two chiplets of a stack want the same"
-            read = Amount(sum(self.step.loaded.values()), "B")
-            rows.insert(1 + [row[0] for row in rows].index("dynamic energy"), ("weights read", read, told))
+            wanted = sum(self.step.loaded.values()) + sum(self.step.saved.values())
+            told = f"of {format_quantity(wanted, 'B')} that chiplets want: {weights} for those of one stack"
+            read = ("weights read", Amount(self.step.read, "B"), told)
+            rows.insert(1 + [row[0] for row in rows].index("dynamic energy"), read)
         return replace(table, rows=tuple(rows))
 
     def notes(self) -> list[str]:

@@ -122,10 +122,15 @@ class SliceMaker:
         return [tuple(names) for key, names in alike.items() if key and len(names) > 1]
 
     def read_once(self, parts: Sequence[Slice]) -> list[Slice]:
-        """Return slices of the same weights on several chiplets with one load for all, that of the first."""
+        """Return slices of the same weights on several chiplets with one load for all, that of the first.
+
+        Where nothing on the package copies, each keeps its own.
+        """
         first, names = parts[0], [part.chiplet for part in parts]
         sizes = {memory.name: share * first.size for memory, share in self.stacks.shares(first.chiplet)}
         problem = reading_of(self.package, sizes, names, self.options.weights)
+        if not problem.messages:
+            return list(parts)
         load = Transfer(first.load.index, "load", pairs_of(problem), problem)
         rest = [replace(part, load=replace(part.load, pairs={}), reading=first.index) for part in parts[1:]]
         return [replace(first, load=load, reading=first.index), *rest]

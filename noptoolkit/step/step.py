@@ -363,6 +363,17 @@ class Step:
         return self._bytes(lambda part: part.reads)
 
     @cached_property
+    def read(self) -> float:
+        """Bytes of weights that leave the stacks along the routes taken; in training of one pass."""
+        stacks = [self.package.index[memory.name] for memory in self.package.memories]
+        total = 0.0
+        for block in (*(self.blocks[i] for i in self.layers), self.head):
+            for part in block.slices:
+                copies = 0.0 if part.load.trees is None else float(part.load.trees.injected[stacks].sum())
+                total += sum(part.load.pairs.values()) + copies
+        return total
+
+    @cached_property
     def saved(self) -> Mapping[str, float]:
         """Bytes of weights that come to chiplets by a reading for several, beyond the first, by kind."""
         return self._bytes(lambda part: not part.reads)

@@ -89,7 +89,7 @@ def test_a_star_that_copies_carries_every_reading_once(count: int) -> None:
             + sum(plan.step.loaded[kind] for kind in ("attention", "shared")) * (count - 1))  # fmt: skip
 
 
-@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("count", [2, 3, 12])
 def test_on_a_line_members_that_pass_weights_on_leave_each_channel_one_copy(count: int) -> None:
     package = line(count)
     load = workload(count)
@@ -103,6 +103,9 @@ def test_on_a_line_members_that_pass_weights_on_leave_each_channel_one_copy(coun
             assert carried == pytest.approx(copies * heads[0].size / RATE, rel=1e-12)
         port = sum(part.load.ports["hbm"] for part in heads if part.load.ports)
         assert port == pytest.approx((1 if once else count) * heads[0].size / RATE, rel=1e-12)
+        wanted = sum(plan.step.loaded.values()) + sum(plan.step.saved.values())
+        own = plan.step.loaded["expert"]
+        assert plan.step.read == pytest.approx(own + (wanted - own) / (count if once else 1), rel=1e-12)
         assert plan.verify()
 
 
@@ -196,7 +199,7 @@ def test_each_is_the_default_and_changes_nothing() -> None:
     assert not list(readings(plain.step))
     assert "weights read" not in [row[0] for row in plain.table().rows]
     told = {row[0]: row[2] for row in nop.schedule(package, load, layout, weights="broadcast").table().rows}
-    assert "once for all chiplets of a stack (broadcast)" in told["weights read"]
+    assert "that chiplets want: broadcast for those of one stack" in told["weights read"]
 
 
 @pytest.mark.parametrize("routing", ["optimal", "optimal-split", "optimal-alone", "shortest", "ecmp"])
