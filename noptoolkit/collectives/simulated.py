@@ -25,7 +25,10 @@ from noptoolkit.units import format_quantity
 
 __all__ = ["CollectiveCheck", "check_collective"]
 
-MOST_CROSSINGS = 600_000
+CROSSINGS = (600_000, 2_400_000)
+"""Flits times hops that are simulated: of small schedules, and at most; between, `CHUNKS` for each hop."""
+
+CHUNKS = 128
 MOST_CHUNKS = 256
 
 
@@ -150,12 +153,13 @@ def check_collective(
         chunks=chunks or 1,
         waits=waits,
     )
+    most = int(np.clip(CHUNKS * len(schedule.arcs), *CROSSINGS))
     if router is None:
-        router = larger_flits(streams, Router(), MOST_CROSSINGS)
+        router = larger_flits(streams, Router(), most)
     flit = router.flit_bytes(network)
     if chunks is None:
         whole = amount.sum() / flit / len(amount) / router.packet
-        chunks = int(np.clip(min(whole, MOST_CROSSINGS / len(schedule.arcs)), 1, MOST_CHUNKS))
+        chunks = int(np.clip(min(whole, most / len(schedule.arcs)), 1, MOST_CHUNKS))
         streams = replace(streams, chunks=chunks)
     report = None if progress is None else shares(progress)
     run = run_streams(
