@@ -171,7 +171,7 @@ def test_bad_input() -> None:
         collective(package, "all-gather", 5.0, shares=[1.0, 1.0, 1.0, 1.0])
     with pytest.raises(RoutingError, match="tol"):
         collective(package, "all-reduce", 1.0, tol=0.0)
-    with pytest.raises(RoutingError, match="2, 4, 8, ... members, not 5"):
+    with pytest.raises(RoutingError, match=r"2, 4, 8, \.\.\. members, not 5"):
         collective(ring(5), "all-reduce", 1.0, algorithm="halving-doubling")
     with pytest.raises(TopologyError):
         collective("ring", "all-reduce", 1.0)  # type: ignore[arg-type]
