@@ -106,7 +106,8 @@ def check_step(
     """
     step = plan.step
     network = step.options.efficiency.network
-    sent = [part for part in step.transfers() if part.problem is not None and part.time > 0]
+    routed = [part for part in step.transfers() if part.problem is not None and not part.of_memory]
+    sent = [part for part in routed if part.time > 0]
     distinct = sorted({part.index: part for part in sent}.values(), key=lambda part: -part.time)[:most]
     if not distinct:
         raise ScheduleError("the step sends nothing over the network that could be simulated")
