@@ -30,7 +30,7 @@ def any_network(package: Package) -> Package:
     >>> from noptoolkit.topology.attachments import attach_memory
     >>> one = attach_memory(attach_memory(mesh(2), "e0", serves=["e0"]), "e3")
     >>> [memory.name for memory in any_network(attach_memory(one, "e1")).memories]
-    ['hbm0', 'other stacks']
+    ['mem0', 'other stacks']
     """
     hub = Switch("any network", replicates=True, reduces=True)
     nodes: list[Node] = [hub, *(dataclasses.replace(chiplet, position=None) for chiplet in package.chiplets)]
