@@ -154,7 +154,7 @@ class BestPackage:
                 "own_layout", "own layout", unit="s", meaning="chiplet edge, layout of each package's own"
             ),
             Column("all_edge", "all dies", unit="s", meaning="switches pay"),
-            Column("over_all_edge", "of it", form=".2f", meaning="over the bound"),
+            Column("over_all_edge", "of it", form=".2f", shown=False, meaning="over the bound"),
             Column("wire", "wire", unit="s", meaning="bandwidth x length; no more than dies have room for"),
             Column("cost", "cost", unit="s", meaning="no more bandwidth than dies have room for"),
             Column("step", unit="s", meaning="makespan of a step at equal chiplet edge"),

@@ -82,7 +82,7 @@ class WholePorts:
             Column("over", "of it", form=".2f", meaning="over the bound"),
             Column("step", unit="s", meaning="makespan of a step"),
             Column("broken", "breaks", meaning="links too long for UCIe, sides or dies without room"),
-            Column("solves", "solved", meaning="packages that the search solved"),
+            Column("solves", "solved", shown=False, meaning="packages that the search solved"),
         ]
         rows = [
             [
