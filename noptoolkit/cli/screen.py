@@ -35,6 +35,9 @@ __all__ = [
     "warned",
 ]
 
+LEAST_WIDTH = 8
+"""Characters that a column of text keeps where a table is wider than the screen."""
+
 
 class _Screen(Console):
     """A console on which text from files moves no cursor and turns no writing."""
@@ -130,12 +133,16 @@ def table(
     left = [True] * len(head) if words else list(text) or [True] + [False] * (len(head) - 1)
     longest = [max((len(row[i]) for row in rows), default=0) for i in range(len(head))]
     whole = sum(max(len(name), width) + 2 for name, width in zip(head, longest, strict=True))
-    for i, (name, width) in enumerate(zip(head, longest, strict=True)):
+    headings = [name if whole <= output.width else wrap_name(name, longest[i]) for i, name in enumerate(head)]
+    needed = [max(width, *map(len, headings[i].split("\n"))) for i, width in enumerate(longest)]
+    numbers = sum(needed[i] for i in range(len(head)) if not left[i])
+    spare = output.width - numbers - 2 * len(head)
+    narrow = min(max(spare // max(sum(left), 1), LEAST_WIDTH), NAME_WIDTH)
+    for i, width in enumerate(longest):
         if left[i]:
-            grid.add_column(visible(name), overflow="fold", min_width=min(width, NAME_WIDTH))
+            grid.add_column(visible(head[i]), overflow="fold", min_width=min(width, narrow))
         else:  # a heading may wrap, a number may not
-            heading = name if whole <= output.width else wrap_name(name, width)
-            grid.add_column(heading, justify="right", overflow="fold", min_width=width)
+            grid.add_column(headings[i], justify="right", overflow="fold", min_width=needed[i])
     for row in rows:
         grid.add_row(*map(visible, row))
     return grid
