@@ -61,8 +61,8 @@ def run(
     package, workload
         Name of a preset, path of a file, or the value itself.
     allocator
-        Name in ``ALLOCATORS`` or a callable; an `Allocation` is taken as it is. The policy's own allocator
-        where ``None``.
+        Name in ``ALLOCATORS`` or a callable; an `Allocation` is taken as it is. Where ``None``,
+        ``auto`` if an objective is given, else the policy's own allocator.
     routing
         Name in ``ROUTINGS``, or whatever `noptoolkit.congestion` takes: the routing of all traffic, of
         dispatch and combine alone as of the step; or ``optimal-alone`` or ``optimal-split``, see
@@ -120,7 +120,9 @@ def run(
     if weights is not None:
         chosen = dataclasses.replace(chosen, weights=weights)
     check_routing(routing)
-    by = chosen.layout if allocator is None else allocator
+    if allocator is None:
+        allocator = chosen.layout if objective is None else "auto"
+    by = allocator
     if isinstance(by, Allocation):
         by.check_fits(place)
     elif not callable(resolve(by, ALLOCATORS, "allocator")):

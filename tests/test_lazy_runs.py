@@ -200,6 +200,8 @@ def test_a_record_holds_all_that_a_result_came_from() -> None:
     assert nop.run("mesh-4x4", OLMOE, objective="c_t").record()["objective"] == "c_t"
     with pytest.warns(NopWarning, match="has no effect"):
         nop.run("mesh-4x4", OLMOE, allocator="contiguous", objective="c_t")
+    assert nop.run("mesh-4x4", OLMOE, allocator=None, objective="step").record()["allocator"] == "auto"
+    assert nop.run("mesh-4x4", OLMOE, allocator=None).record()["allocator"] == "mozart"
 
 
 def test_a_drawn_seed_is_recorded_and_repeats_the_run() -> None:

@@ -214,8 +214,8 @@ def add_plans(one: Planning, parts: Parts) -> None:
     parts.subtitle = parts.subtitle or f"parallel plans of {one.workload.name}"
     parts.sentences.append(
         f"The best plan is {best.plan}: {_time(best.time)} a step and "
-        f"{format_quantity(best.memory, 'B')} on the fullest rank; {one.certificate}: no plan that was "
-        f"searched takes less than {_time(one.lower_bound)}."
+        f"{format_quantity(best.memory, 'B')} on the fullest rank; {one.certificate}: no plan of the "
+        f"space takes less than {_time(one.lower_bound)}."
     )
     names = [f"{i + 1}: {found.plan}" for i, found in enumerate(one.best)]
     kinds = list(
