@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -42,7 +43,7 @@ def drawn(package: Package) -> tuple[Floats, LayoutKind, list[int]]:
     kind: LayoutKind = "circle"
     below = _below_chiplets(package, core)
     layered = {i: [j for j in others if j not in below] for i, others in core.items() if i not in below}
-    level = _levels(package, layered)
+    level = _hops(layered, (i for i in layered if isinstance(package.nodes[i], Chiplet)))
     if sum(map(len, core.values())) // 2 == len(bearers) - 1:
         kind = "tree"
         hanging = [i for i in neighbours if i not in core and len(neighbours[i]) == 1]
@@ -80,19 +81,6 @@ def _below_chiplets(package: Package, core: dict[int, list[int]]) -> list[int]:
     return [i for i in attention if all(isinstance(package.nodes[j], Chiplet) for j in core[i])]
 
 
-def _levels(package: Package, core: dict[int, list[int]]) -> dict[int, int]:
-    """Return the hops from each node to the nearest chiplet."""
-    level = {i: 0 for i in core if isinstance(package.nodes[i], Chiplet)}
-    queue = deque(level)
-    while queue:
-        i = queue.popleft()
-        for j in core[i]:
-            if j not in level:
-                level[j] = level[i] + 1
-                queue.append(j)
-    return level
-
-
 def _tree_root(package: Package, tree: dict[int, list[int]]) -> int:
     """Return the centre of a tree: what is left when leaves are stripped again and again.
 
@@ -113,9 +101,10 @@ def _tree_root(package: Package, tree: dict[int, list[int]]) -> int:
     return min(left, key=lambda i: (package.nodes[i].name not in attention, i))
 
 
-def _hops(core: dict[int, list[int]], root: int) -> dict[int, int]:
-    depth = {root: 0}
-    queue = deque([root])
+def _hops(core: dict[int, list[int]], roots: Iterable[int]) -> dict[int, int]:
+    """Return the hops from each node to the nearest of some roots."""
+    depth = dict.fromkeys(roots, 0)
+    queue = deque(depth)
     while queue:
         i = queue.popleft()
         for j in core[i]:
@@ -127,7 +116,7 @@ def _hops(core: dict[int, list[int]], root: int) -> dict[int, int]:
 
 def _place_tree(centre: Floats, tree: dict[int, list[int]], root: int) -> None:
     """Leaves side by side, each parent over the middle of its children; as balloons where that is wide."""
-    depth = _hops(tree, root)
+    depth = _hops(tree, [root])
     children = {i: [j for j in tree[i] if depth[j] > depth[i]] for i in tree}
     order: list[int] = []
     stack = [root]

@@ -234,7 +234,7 @@ class BestPackage:
             one = min(fits, key=lambda one: _known(one.times["cost"]))
             ratio = _known(one.times["cost"]) / self.bound("cost")
             lines.append(
-                f"at equal cost, every rule of UCIe kept: the best is {one.name}; no package of these dies "
+                f"at equal cost, links as UCIe allows them: the best is {one.name}; no package of these dies "
                 f"is more than {ratio:.2f} times faster still, whatever it costs: their sides are full"
             )
         if not isinstance(self.step, Missing):

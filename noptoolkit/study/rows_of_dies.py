@@ -6,8 +6,10 @@ the technology. Prices of sides rise where they are full (multiplicative weights
 Comput. 37, 2007); messages take cheap trees under them; the mean of all loads gives the widths, scaled until
 the first side is full. Several numbers of chiplets a row are tried.
 
-No package of these dies beats `room_bound`: a die's sides let no more through than their length, and half its
-area holds its PHYs, wherever it lies and whatever it is linked to.
+No package of these dies whose links are as wide one way as the other beats `room_bound`: a die's sides let no
+more through than their length, and half its area holds its PHYs, wherever it lies and whatever it is linked
+to. Links wider one way could halve one traffic, but not a dispatch and the combine of the same bytes: together
+s / x + s / (room - x) is least where x is half of the room.
 """
 
 from __future__ import annotations
@@ -44,6 +46,8 @@ def room_bound(
     package: Package, traffic: Traffic, technology: str = "ucie-2d", *, roots_alone: bool = False
 ) -> float:
     """Return what a traffic takes at least, in s, on any package of these dies that a technology builds.
+
+    Its links have one bandwidth for both directions.
 
     Parameters
     ----------

@@ -76,10 +76,8 @@ def nop_tree(
     square = _Square(
         per_side * experts_per_group, parts, experts_per_group, _reach(_round_the_core(parts), parts)
     )
-    away = max(
-        (max(parts.stack) - parts.spacing) / 2, 0.0
-    )  # within a stack's length, and moving nothing else
-    away = min(away, square.room - square.inner)
+    # further off than needed, but within a stack's length, and moving nothing else
+    away = min(max((max(parts.stack) - parts.spacing) / 2, 0.0), square.room - square.inner)
     attention_stacks = _round_the_core(parts, away)
     positions: dict[str, Point] = {}
     switches: dict[str, Point] = {}
