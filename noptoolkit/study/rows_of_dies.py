@@ -8,7 +8,7 @@ the first side is full. Several numbers of chiplets a row are tried.
 
 No package of these dies whose links are as wide one way as the other beats `room_bound`: a die's sides let no
 more through than their length, and half its area holds its PHYs, wherever it lies and whatever it is linked
-to. Links wider one way could halve one traffic, but not a dispatch and the combine of the same bytes: together
+to. Links wider one way could halve one traffic, but not a dispatch and the combine of the same bytes:
 s / x + s / (room - x) is least where x is half of the room.
 """
 
