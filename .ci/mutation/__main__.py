@@ -10,8 +10,10 @@ out. Text, messages of errors, tables and annotations are left alone. A first ru
 which of them reach which line; it is kept in ``build/mutants`` and only repeated for files of tests that have
 changed. A mutant is run against those only, the quickest first and no more than ``--effort`` allows, until
 one fails: the tests are collected once, and each mutant is a fork of that process with one function changed
-in memory. Of kernels, no line is seen: the tests that reach a line which mentions them are run, and they
-alone are compiled again, with what contains them. What is not in a function needs a process of its own. A
+in memory. Of compiled kernels, no line is seen. So each test that is over in three seconds where kernels are
+run as Python is run so, too: of what it reaches there, the mutants are tried in the same way. What passes is
+compiled, without what LLVM optimises, it alone with what contains it, and meets the tests that reach a line
+which mentions it. What is not in a function needs a process of its own. A
 mutant on which a test fails, or needs more than five times its CPU time (and 10 s), is caught.
 ``equivalent.toml`` lists those which change nothing, and why: they are not run, and not counted.
 """
@@ -40,11 +42,6 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "physical": ("tests/physical",),
 }
 """Each room and the tests that stand for it; doctests of the room come on top."""
-SMALL: dict[str, tuple[str, ...]] = {
-    "allocation": ("tests/allocation/test_time_kernels.py",),
-    "scheduling": ("tests/scheduling/test_events.py", "tests/scheduling/test_fronts.py"),
-}
-"""Tests whose cases are so small that kernels may be interpreted: mutants of kernels meet them first."""
 KEPT = ROOT / "build" / "mutants"
 
 
@@ -75,7 +72,7 @@ def attack(room: str, given: argparse.Namespace) -> float:
         todo = [i for i in todo if str(sample[i].key) not in outcomes.caught]
     root = copied()
     kept = Map(KEPT / f"{room}.json", root, room)
-    bench = Bench(root, room, kept, given.effort, SMALL.get(room, ()))
+    bench = Bench(root, room, kept, given.effort)
     left = root / "left.json"
 
     def tell(number: int, caught: bool) -> None:
@@ -104,7 +101,7 @@ def attack(room: str, given: argparse.Namespace) -> float:
     if forked(lambda: bench.collect(tests, each), 1e6, log=None):
         sys.exit(f"{room}: its tests fail on the sound code")
     bench.map = Map(KEPT / f"{room}.json", root, room)  # what the fork has learnt
-    bench.reached = bench.map.reached()
+    bench.read_map()
     outcomes = Outcomes(outcomes.path, again=True)
     for number in json.loads(left.read_text()):
         if spent() < 60 * given.minutes:

@@ -32,6 +32,9 @@ WORDS = ("-qq", "-s", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:random
 NOT_THERE = 77
 """Exit code where the function that a mutant changes is not in memory as such."""
 
+QUICK = 3.0
+"""CPU seconds in which a test with interpreted kernels must be over, coverage and all, to be used so."""
+
 
 class Map:
     """Which test reaches which line, and how long it takes: kept on disk, file of tests by file of tests."""
@@ -52,8 +55,8 @@ class Map:
             name for name in names if self.files.get(name, {}).get("digest") != digest_of(self.root / name)
         }
 
-    def add(self, name: str, seconds: dict[str, float], lines: dict[str, dict[str, list[str]]]) -> None:
-        self.files[name] = {"digest": digest_of(self.root / name), "seconds": seconds, "lines": lines}
+    def add(self, name: str, compiled: dict[str, Any], interpreted: dict[str, Any]) -> None:
+        self.files[name] = {"digest": digest_of(self.root / name), "interpreted": interpreted, **compiled}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(json.dumps({"code": self.code, "files": self.files}))
 
@@ -61,11 +64,20 @@ class Map:
     def seconds(self) -> dict[str, float]:
         return {test: took for file in self.files.values() for test, took in file["seconds"].items()}
 
-    def reached(self) -> dict[tuple[str, int], set[str]]:
-        """Return the tests that reach each line."""
+    @property
+    def quick(self) -> dict[str, float]:
+        """Seconds of the tests that are short and pass where kernels are interpreted."""
+        return {
+            test: took
+            for file in self.files.values()
+            for test, took in file["interpreted"]["seconds"].items()
+        }
+
+    def reached(self, *, interpreted: bool = False) -> dict[tuple[str, int], set[str]]:
+        """Return the tests that reach each line: each line of kernels where these are interpreted."""
         found: dict[tuple[str, int], set[str]] = defaultdict(set)
         for file in self.files.values():
-            for name, lines in file["lines"].items():
+            for name, lines in (file["interpreted"] if interpreted else file)["lines"].items():
                 for line, tests in lines.items():
                     found[name, int(line)].update(tests)
         return found
@@ -123,10 +135,19 @@ def compile_again(stale: set[Name]) -> None:
     FunctionCache.save_overload = lambda self, *given: None if is_stale(self) else save(self, *given)
 
 
+def compile_quickly() -> None:
+    """Let numba leave out what LLVM would optimise: most of the time that compiling takes."""
+    from numba.core import config
+
+    config.OPT = config._OptLevel(0)
+
+
 def interpret() -> None:
     """Let all kernels of the house run as Python."""
+    import numpy as np
     from numba.core.dispatcher import Dispatcher
 
+    np.seterr(all="ignore")  # compiled, they do not warn
     for name, module in list(sys.modules.items()):
         if name.startswith(("noptoolkit", "test_")) or ".test_" in name:
             for word, value in list(vars(module).items()):
@@ -185,8 +206,8 @@ def _codes(code: CodeType) -> list[CodeType]:
 class Bench:
     """A plugin of pytest that runs the tests of a room for one mutant after the other."""
 
-    def __init__(self, root: Path, room: str, map: Map, effort: float, small: tuple[str, ...] = ()) -> None:
-        self.root, self.room, self.map, self.effort, self.small = root, room, map, effort, small
+    def __init__(self, root: Path, room: str, map: Map, effort: float) -> None:
+        self.root, self.room, self.map, self.effort = root, room, map, effort
         self.kernels = Kernels(root)
         self.items: dict[str, pytest.Item] = {}
 
@@ -206,32 +227,46 @@ class Bench:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         self.items = {item.nodeid: item for item in session.items}
         self.learn()
-        self.reached = self.map.reached()
-        self.interpreted = [name for name in self.items if name.startswith(self.small)] if self.small else []
-        if self.interpreted and forked(lambda: self._run(self.interpreted, 5.0, kernels=False), 600.0):
-            sys.exit(f"{self.room}: {', '.join(self.small)} fail where kernels are interpreted")
+        self.read_map()
         self.then()
         return True
+
+    def read_map(self) -> None:
+        self.reached, self.reached_quickly = self.map.reached(), self.map.reached(interpreted=True)
 
     def learn(self) -> None:
         """Run the sound code: how long each test takes, and which lines it reaches."""
         by_file: dict[str, list[str]] = defaultdict(list)
         for name in self.items:
             by_file[name.partition("::")[0]].append(name)
+        room, told = self.root / "noptoolkit" / self.room, self.root / "told.json"
+        kernels = [str(path) for path in room.rglob("compil*.py")]
         for file in sorted(self.map.unknown(set(by_file))):
-            told = self.root / "told.json"
-            if forked(lambda: self._reach(by_file[file], told), 1500.0, f"{told}.log"):  # noqa: B023
+            names = by_file[file]
+            if forked(lambda: self._reach(names, told, [f"{room}/*"]), 1500.0, f"{told}.log"):  # noqa: B023
                 print(Path(f"{told}.log").read_text()[-3000:])
                 sys.exit(f"{file}: its tests fail on the sound code")
-            self.map.add(file, **json.loads(told.read_text()))
+            compiled = json.loads(told.read_text())
+            quick: dict[str, dict[str, Any]] = {"seconds": {}, "lines": {}}
+            for name in names if kernels else ():
 
-    def _reach(self, names: list[str], told: Path) -> int:
+                def reach(name: str = name) -> int:
+                    interpret()
+                    return self._reach([name], told, kernels)
+
+                if forked(reach, QUICK) == 0:
+                    found = json.loads(told.read_text())
+                    quick["seconds"] |= found["seconds"]
+                    for path, lines in found["lines"].items():
+                        for line, tests in lines.items():
+                            quick["lines"].setdefault(path, {}).setdefault(line, []).extend(tests)
+            self.map.add(file, compiled, quick)
+
+    def _reach(self, names: list[str], told: Path, include: list[str]) -> int:
         """Run tests and write down what they reach."""
         import coverage
 
-        cover = coverage.Coverage(
-            data_file=None, source=[str(self.root / "noptoolkit" / self.room)], config_file=False
-        )
+        cover = coverage.Coverage(data_file=None, include=include, config_file=False)
         cover.start()
         items, seconds = [self.items[name] for name in names], {}
         for item, after in zip(items, [*items[1:], None], strict=True):
@@ -266,8 +301,12 @@ class Bench:
             tests |= {
                 test for (name, _), some in self.reached.items() if name == mutant.path for test in some
             }
+        return self._within_effort(tests or set(seconds), seconds)
+
+    def _within_effort(self, tests: set[str], seconds: dict[str, float]) -> list[str]:
+        """Return the tests that take least, the quickest first."""
         chosen, total = [], 0.0
-        for test in sorted(tests or seconds, key=lambda test: (seconds.get(test, 0.0), test)):
+        for test in sorted(tests, key=lambda test: (seconds.get(test, 0.0), test)):
             total += seconds.get(test, 0.0)
             if chosen and total > self.effort:
                 break
@@ -291,9 +330,9 @@ class Bench:
         if place.function is None:
             return None
         stale = self.kernels.stale(mutant.path, place.names)
-        kernel = len(stale) > 1 or path.name.startswith("compiled")
-        if kernel and self.interpreted:  # which costs nothing, where compiling takes ten seconds and more
-            code = forked(lambda: self._attempt(path, place, stale, self.interpreted, kernels=False), 600.0)
+        quick = self._within_effort(self.reached_quickly[mutant.path, mutant.line], self.map.quick)
+        if quick:  # kernels as Python cost nothing, where compiling takes ten seconds and more
+            code = forked(lambda: self._attempt(path, place, stale, quick, kernels=False), 600.0)
             if code not in (0, NOT_THERE):
                 return True
         order = self.order(mutant, place, stale)
@@ -314,7 +353,9 @@ class Bench:
 
     def _run(self, order: list[str], grace: float, *, kernels: bool) -> int:
         """Run tests until one fails or takes much too long; the first has time to compile."""
-        if not kernels:
+        if kernels:
+            compile_quickly()
+        else:
             interpret()
         items = [self.items[name] for name in order]
         for item, after in zip(items, [*items[1:], None], strict=True):
