@@ -129,7 +129,8 @@ def compile_again(stale: set[Name]) -> None:
     load, save = FunctionCache.load_overload, FunctionCache.save_overload
 
     def is_stale(cache: Any) -> bool:
-        return (cache._py_func.__module__, cache._py_func.__name__) in stale
+        outermost = cache._py_func.__qualname__.partition(".")[0]  # what a module defines, not what is inside
+        return (cache._py_func.__module__, outermost) in stale
 
     FunctionCache.load_overload = lambda self, *given: None if is_stale(self) else load(self, *given)
     FunctionCache.save_overload = lambda self, *given: None if is_stale(self) else save(self, *given)
@@ -178,19 +179,18 @@ class Place:
             body = inside[0].body
 
     def put(self, path: Path) -> bool:
-        """Change the function where it stands in memory; return whether it was found."""
-        new = [
-            code
-            for code in _codes(compile(self.changed, str(path), "exec"))
-            if code.co_qualname == self.function
-        ]
+        """Change the function, and those inside it, where they stand in memory; say whether it was there."""
+        new: dict[tuple[str, int], list[CodeType]] = defaultdict(list)
+        for code in _codes(compile(self.changed, str(path), "exec")):
+            if f"{code.co_qualname}.".startswith(f"{self.function}."):
+                new[code.co_qualname, code.co_firstlineno].append(code)
         found = False
         for one in gc.get_objects():
             if isinstance(one, FunctionType) and one.__code__.co_filename == str(path):
-                same = [code for code in new if code.co_firstlineno == one.__code__.co_firstlineno]
-                if same and one.__code__.co_qualname == self.function:
+                same = new.get((one.__code__.co_qualname, one.__code__.co_firstlineno), [])
+                if len(same) == 1 and same[0].co_freevars == one.__code__.co_freevars:
                     one.__code__ = same[0]
-                    found = True
+                    found |= same[0].co_qualname == self.function
         return found
 
 
