@@ -164,8 +164,8 @@ def _anneal(
             for other, weight in neighbours[node]
         )
 
-    total = sum(map(cost, range(count))) / 2
-    best, best_cells = total, list(cell_of)
+    total = best = 0.0  # what wires are longer than at the start
+    best_cells = list(cell_of)
     temperature = wide + tall
     cooling = (1e-3) ** (1 / max(moves, 1))
     draws = rng.integers(0, count, moves), rng.integers(0, cells, moves), rng.random(moves)

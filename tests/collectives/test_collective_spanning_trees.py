@@ -10,7 +10,12 @@ import pytest
 from noptoolkit import Package
 from noptoolkit.collectives import collective
 from noptoolkit.collectives.kinds.compiled_partitions import slowest_partition
-from noptoolkit.collectives.kinds.compiled_spanning import greedy_trees, mend_trees
+from noptoolkit.collectives.kinds.compiled_spanning import (
+    greedy_trees,
+    hang_trees,
+    matroid_trees,
+    mend_trees,
+)
 
 
 def graph_of(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -95,6 +100,76 @@ def test_no_partition_along_any_order_is_above_the_strength(seed: int) -> None:
         for _ in range(40)
     ]
     assert max(found) == pytest.approx(top, rel=1e-12), "some order leads to the slowest"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_trees_are_the_cheapest_by_the_load_before(seed: int) -> None:
+    """Without noise to speak of, each tree is a minimum spanning tree of load / capacity."""
+    rng = np.random.default_rng(seed)
+    n = 9
+    a, b, capacity = graph_of(rng, n)
+    capacity += rng.random(len(a))
+    trees, time = greedy_trees(n, a, b, capacity, 0.0, 0.0, 12, np.zeros(97), np.empty((0, n - 1), np.int64))
+    load = np.zeros(len(a))
+    for tree in trees:
+        lengths = load / capacity
+        assert nx.is_tree(nx.Graph(zip(a[tree], b[tree], strict=True)))
+        graph = nx.Graph()
+        graph.add_weighted_edges_from(zip(a.tolist(), b.tolist(), lengths.tolist(), strict=True))
+        assert lengths[tree].sum() == pytest.approx(nx.minimum_spanning_tree(graph).size("weight"))
+        load[tree] += 1.0
+    assert time == pytest.approx((load / capacity).max() / 12)
+    worst = [
+        (np.bincount(trees[: k + 1].ravel(), minlength=len(a)) / capacity).max() / (k + 1) for k in range(12)
+    ]
+    for goal in (0.0, 0.3):  # the first time that they are near enough, they stop
+        enough = next(k for k in range(12) if worst[k] <= worst[6] * (1 + goal))
+        some, at = greedy_trees(
+            n, a, b, capacity, worst[6], goal, 12, np.zeros(97), np.empty((0, n - 1), np.int64)
+        )
+        assert (len(some), at) == (enough + 1, worst[enough])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_as_many_trees_are_packed_as_partitions_allow(seed: int) -> None:
+    """Nash-Williams and Tutte: k trees exist iff every partition is crossed by k (parts - 1) copies."""
+    rng = np.random.default_rng(seed)
+    n = 6
+    a, b, _ = graph_of(rng, n)
+    copies = rng.integers(1, 4, len(a))
+    most = min(
+        int(copies[labels[a] != labels[b]].sum()) // (len(set(labels.tolist())) - 1)
+        for labels in map(np.array, itertools.product(range(n), repeat=n))
+        if len(set(labels.tolist())) > 1
+        and all(x <= len(set(labels[:i].tolist())) for i, x in enumerate(labels))
+    )
+    for count in (most, most + 1):
+        success, holds = matroid_trees(n, a, b, copies, count, 10**9)
+        assert success == (count == most)
+        assert (holds.sum(axis=0) <= copies).all()
+        for forest in holds:
+            graph = nx.Graph(zip(a[forest].tolist(), b[forest].tolist(), strict=True))
+            assert graph.number_of_edges() == 0 or nx.is_forest(graph)
+            assert graph.number_of_edges() == forest.sum() <= n - 1
+    assert not matroid_trees(n, a, b, copies, most, 3)[0]  # gives up
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_trees_hang_from_their_centres(seed: int) -> None:
+    """Half of a longest path is the height; every edge leads on from what the edges before it reached."""
+    n = 5 + 2 * seed
+    a, b, capacity = graph_of(np.random.default_rng(seed), n)
+    trees = packing(a, b, capacity, n, 4)
+    root, order, forth = hang_trees(n, a, b, trees)
+    for t, tree in enumerate(trees):
+        assert sorted(order[t].tolist()) == sorted(tree.tolist())
+        depth = {int(root[t]): 0}
+        for e, ahead in zip(order[t].tolist(), forth[t].tolist(), strict=True):
+            near, far = (a[e], b[e]) if ahead else (b[e], a[e])
+            depth[int(far)] = depth[int(near)] + 1
+        assert len(depth) == n
+        graph = nx.Graph(zip(a[tree].tolist(), b[tree].tolist(), strict=True))
+        assert max(depth.values()) == -(-nx.diameter(graph) // 2)
 
 
 @pytest.mark.parametrize("count", [80, pytest.param(520, marks=pytest.mark.long)])

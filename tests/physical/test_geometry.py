@@ -306,6 +306,8 @@ def test_normalise_refuses() -> None:
         normalise([mesh(3), mesh(2)], by=lambda package: len(package.links))
     with pytest.raises(TopologyError, match=r"'mesh-3x3': its cost is .* even without bandwidth"):
         normalise([mesh(2), mesh(3)], by="cost")
+    with pytest.raises(TopologyError, match="is 4 even without bandwidth, more than the 4 of the first"):
+        normalise([first, mesh(2)], by=lambda p: 4.0 if p is first else 4.0 + 1e-12 * p.links[0].bandwidth)
     with pytest.raises(TopologyError, match="jumps over"):
         normalise([first, mesh(2)], by=lambda p: 5.0 if p is first else 1 + 8 * (p.links[0].bandwidth > 2e11))
     with pytest.raises(TopologyError, match="nothing to scale"):

@@ -6,7 +6,7 @@ import networkx as nx
 import pytest
 
 from noptoolkit import Chiplet, Link, Package
-from noptoolkit.errors import UnknownNameError
+from noptoolkit.errors import TopologyError, UnknownNameError
 from noptoolkit.formats import load_topology
 from noptoolkit.physical import TECHNOLOGIES, Violation, link_power, measured_links, package_cost, profile
 from noptoolkit.physical.profiles import Entry, Profile
@@ -50,6 +50,16 @@ def test_two_dies_by_hand() -> None:
     assert found.entries["bisection"].meaning == "between halves of the chiplets, exact"
     assert any(line.startswith("bisection: proof by ") for line in found.notes())
     assert found["cost"] == package_cost(found.package).total
+
+
+def test_the_fullest_edge_is_that_of_the_shorter_die() -> None:
+    """Sides of 6 mm and 2 mm, of which the link takes 1 mm each."""
+    nodes = [
+        Chiplet(name, position=(x, 0), size=(0.01, height))
+        for name, x, height in (("a", 0, 0.006), ("b", 0.02, 0.002), ("c", 0.04, 0.006))
+    ]
+    found = profile(Package("row", nodes, [Link("a", "b", "112 GB/s"), Link("b", "c", "112 GB/s")]))
+    assert found["fullest edge"] == pytest.approx(1 / 2)
 
 
 def test_a_die_alone() -> None:
@@ -127,6 +137,14 @@ def test_power_is_that_of_all_channels(technology: str) -> None:
     measured = measured_links(package, TECHNOLOGIES[technology])
     assert profile(package, technology)["link power"] == pytest.approx(link_power(measured).sum())
     assert "link power" not in profile(mesh(2), "wires-50um").entries
+
+
+def test_degrees_are_the_fewest_and_the_most() -> None:
+    """On a mesh of 3 x 3, two links at a corner and four in the middle; a name is no package."""
+    found = profile(mesh(3))
+    assert (found["least degree"], found["greatest degree"]) == (2, 4)
+    with pytest.raises(TopologyError, match="'mesh-3x3' is not a Package"):
+        profile("mesh-3x3")  # type: ignore[arg-type]
 
 
 def test_what_is_not_placed_has_no_physics() -> None:
