@@ -1,16 +1,19 @@
 """Allocation on cases so small that the answer is known."""
 
 import random
+from functools import partial
 
+import numpy as np
 import pytest
 from allocation_cases import topical, tree
 
 from noptoolkit import RoutingTrace
-from noptoolkit.allocation import Allocation, allocate
+from noptoolkit.allocation import Allocation, LayoutProblem, allocate
 from noptoolkit.allocation.allocating import layout_problems
+from noptoolkit.allocation.evidence import compare_layouts
 from noptoolkit.allocation.hierarchical import hierarchical_copies
 from noptoolkit.allocation.replication import replicate_by_traffic
-from noptoolkit.errors import WorkloadError
+from noptoolkit.errors import NopWarning, WorkloadError
 
 
 def test_every_layer_is_a_problem_unless_one_layout_is_asked_for() -> None:
@@ -56,3 +59,22 @@ def test_groups_that_differ_are_told_by_their_sizes() -> None:
         layout.check_fits(eight)
     layout.on(other).check_fits(other)
     Allocation(two.experts, [0] * 8).check_fits(two)  # groups of one chiplet say nothing
+
+
+def test_a_layout_says_which_method_made_it() -> None:
+    trace, package = topical(16, 4, tokens=50), tree(2, 2)
+
+    def by_hand(problem: LayoutProblem, rng: np.random.Generator) -> np.ndarray:
+        return np.arange(16) // 4
+
+    assert allocate(trace, package, method="contiguous").method == "contiguous"
+    assert allocate(trace, package, method=by_hand).method == "by_hand"
+    assert allocate(trace, package, method=partial(by_hand)).method == "callable"
+    with pytest.warns(NopWarning, match="not 'by_hand'"):
+        allocate(trace, package, method=by_hand, objective="time")
+
+
+def test_what_is_no_trace_is_refused_by_its_name() -> None:
+    for call in (allocate, partial(compare_layouts, methods=["mozart"])):
+        with pytest.raises(WorkloadError, match="'stdlib-moe' is not a RoutingTrace"):
+            call("stdlib-moe", tree(2, 2))

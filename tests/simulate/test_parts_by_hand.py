@@ -1,0 +1,82 @@
+"""What is computed around the engine, on numbers that a reader can follow."""
+
+import time
+
+import numpy as np
+import pytest
+
+from noptoolkit import Chiplet, Link, Package
+from noptoolkit.simulate import Router, Transfers, simulate
+from noptoolkit.simulate.simulating import _trimmed, _warmup, shares
+
+
+def test_progress_tells_the_time_left_after_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 11.0, 20.0, 20.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    told: list[str] = []
+    tell = shares(told.append)
+    tell(0.5, "50 cycles")
+    tell(0.25, "60 cycles")  # 10 s for a quarter
+    tell(0.0, "0 cycles")
+    assert told == [
+        "50% simulated, 50 cycles",
+        "25% simulated, 60 cycles, 30 s left",
+        "0% simulated, 0 cycles",
+    ]
+
+
+def test_the_warm_up_ends_where_latencies_are_steady() -> None:
+    """Cycle, packets and sum of latencies of each piece: two slow ones, an empty one, then even ones."""
+    slow = [[100, 1, 90, 0], [200, 1, 80, 0]]
+    even = [[300 + 100 * k, 1, 20 + k % 2, 0] for k in range(12)]
+    series = np.array([*slow, [250, 0, 0, 0], *even], float)
+    assert _warmup(series) == 200
+    assert _warmup(series[3:]) == 0
+    assert _warmup(series[:9]) == 0  # too few to say
+    twice = series * [1, 2, 2, 1]
+    assert _warmup(twice) == 200
+
+
+def test_a_histogram_ends_behind_its_last_packet() -> None:
+    assert _trimmed(np.array([0, 2, 0, 1, 0, 0, 0])).tolist() == [0, 2, 0, 1, 0]
+    assert _trimmed(np.zeros(5, int)).tolist() == [0]
+
+
+@pytest.mark.parametrize("slow", [100, 37])
+def test_full_buffers_in_front_of_a_slow_link_are_scheduled_far_ahead(slow: int) -> None:
+    """64 flits may be granted at once: the last of them arrives thousands of cycles later."""
+    flit = 128.0
+    names = ("a", "b", "c")
+    links = [Link("a", "b", 16 * flit * 1e9), Link("b", "c", flit * 1e9 / slow)]
+    moves = Transfers(names)
+    moves.send("a", "c", 80 * flit)
+    router = Router(flit=flit, vcs=8, depth=8, fit_buffers=False)
+    run = simulate(Package("slow", [Chiplet(n) for n in names], links), moves, until="done", router=router)
+    assert 80 * slow <= run.cycles <= 82 * slow
+
+
+def test_each_member_of_a_multicast_goes_on_when_its_own_copy_is_there() -> None:
+    """The copy for c takes 20 cycles a flit more; b answers meanwhile."""
+    flit = 128.0
+    nodes = [Chiplet(name, replicates=True, reduces=True) for name in "abc"]
+    package = Package("chain", nodes, [Link("a", "b", flit * 1e9), Link("b", "c", flit * 1e9 / 20)])
+    router = Router(flit=flit)
+    lone = Transfers("abc")
+    lone.send("b", "a", flit)
+    lone.send("c", "a", flit)
+    there, far = simulate(package, lone, until="done", router=router).finished.tolist()
+    moves = Transfers("abc")
+    copies = moves.multicast("a", ["c", "b"], 10 * flit)
+    near = moves.send("b", "a", flit, after=[(copies, "b")])
+    away = moves.send("c", "a", flit, after=[(copies, "c")])
+    both = moves.send("b", "a", flit, after=[copies])
+    done = simulate(package, moves, until="done", router=router).finished
+    assert done[copies] > 200
+    assert done[near] == pytest.approx(10 + 5 + there, abs=5)
+    assert done[away] == pytest.approx(done[copies] + far, abs=2)
+    assert done[both] == pytest.approx(done[copies] + there, abs=2)
+    sums = Transfers("abc")
+    total = sums.reduce("a", ["c", "b"], 10 * flit)
+    after = [sums.send("b", "a", flit, after=[(total, who)]) for who in (None, "b", "c")]
+    done = simulate(package, sums, until="done", router=router).finished
+    assert done[after] == pytest.approx(done[total] + there, abs=3)
