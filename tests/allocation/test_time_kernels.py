@@ -30,7 +30,7 @@ class Case:
         self.choice_time, self.streaming = rng.uniform(0.2, 2, chiplets), float(rng.uniform(0, 20))
         self.weights = rng.integers(0, 4, (int(rng.integers(0, 3)), experts)).astype(float)
         self.blocks = rng.integers(0, 3, (len(self.weights), chiplets))
-        self.room = rng.integers(0, 4, (len(self.weights), 3)).astype(float)
+        self.room = rng.integers(-1, 4, (len(self.weights), 3)).astype(float)  # a block may be too full
 
     def start(self, places: np.ndarray) -> tuple[np.ndarray, ...]:
         return start_time(

@@ -7,7 +7,9 @@ import pytest
 
 from noptoolkit import Chiplet, Link, Package
 from noptoolkit.simulate import Router, Transfers, simulate
+from noptoolkit.simulate import columns as c
 from noptoolkit.simulate.simulating import _trimmed, _warmup, shares
+from noptoolkit.simulate.trees import Forest
 
 
 def test_progress_tells_the_time_left_after_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,3 +82,27 @@ def test_each_member_of_a_multicast_goes_on_when_its_own_copy_is_there() -> None
     after = [sums.send("b", "a", flit, after=[(total, who)]) for who in (None, "b", "c")]
     done = simulate(package, sums, until="done", router=router).finished
     assert done[after] == pytest.approx(done[total] + there, abs=3)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_group_takes_the_next_class_where_channels_fall_in_rank(reverse: bool) -> None:
+    """Ports 3 and 1 one after the other, of ranks 2 and 1; port 5 leads to a terminal, -1 comes from one."""
+    out, parents = ([5, 1, 3, -1] if reverse else [-1, 3, 1, 5]), [-1, 0, 1, 2]
+    rows = np.zeros((4, 8), np.int64)
+    rows[:, c.G_PARENT] = parents
+    none = np.zeros(0, np.int64)
+    forest = Forest(rows, none, np.array(out), np.full(4, reverse), none, none, none)
+    arc_out = np.array([0, 0, -1, 0, -1, -1])
+    falling = forest.with_classes(np.array([9, 1, 9, 2, 9, 9]), arc_out)
+    any_class = c.ANY_CLASS
+    wanted = [any_class, 1, 0, any_class] if reverse else [any_class, 0, 1, any_class]
+    assert falling.rows[:, c.G_CLASS].tolist() == wanted
+    assert falling.classes == 2
+    assert falling.with_all(2).rows[:, c.G_CLASS].tolist() == [2, *wanted[1:3], 2]
+    ranks = [9, 2, 9, 2, 9, 9]  # the same rank twice falls, too
+    assert forest.with_classes(np.array(ranks), arc_out).classes == 2
+    for rank in (None, np.array([9, 3, 9, 2, 9, 9])):
+        rising = forest.with_classes(rank, arc_out)
+        assert (rising.classes, rising.rows[1:3, c.G_CLASS].tolist()) == (1, [0, 0])
+    holds, asks = forest.pairs()
+    assert sorted(zip(holds.tolist(), asks.tolist(), strict=True)) == [(1, 5), (3, 1)]
