@@ -36,7 +36,7 @@ def collective(
     among: Annotated[
         str | None,
         typer.Option(
-            help="experts, terminals, or names of chiplets with commas between; experts if not given."
+            help="experts, terminals, names of chiplets, with commas between; experts if not given."
         ),
     ] = None,
     root: Annotated[
@@ -65,7 +65,7 @@ def collective(
         typer.Option("--simulate", help="Run the schedule in simulated routers too, beside its fluid time."),
     ] = False,
     chunks: Annotated[
-        int | None, typer.Option(help="Chunks of each tree in a simulation; as many as it can if not given.")
+        int | None, typer.Option(help="Chunks of each tree in a simulation; the best number if not given.")
     ] = None,
     whole_chunks: Annotated[
         int | None,
@@ -88,8 +88,10 @@ def collective(
     checked_report(report)
     package = topology_of(topology, bandwidth)
     members: str | list[str] | None = among
-    if among is not None and among not in ("experts", "terminals"):
-        members = [name.strip() for name in among.split(",")]
+    sets = {"experts": package.experts, "terminals": package.terminals}
+    if among is not None and among not in sets:
+        words = [word.strip() for word in among.split(",")]
+        members = [name for word in words for name in sets.get(word, (word,))]
     forwarding: bool | list[str] = forwards != "none"
     if forwards not in ("all", "none"):
         forwarding = [name.strip() for name in forwards.split(",")]
@@ -98,6 +100,8 @@ def collective(
             raise typer.BadParameter(f"{number} is no number of chunks: give 1 or more", param_hint=name)
     if whole_chunks is not None and file is None:
         raise RoutingError("--whole-chunks is for a schedule that is written; add --schedule FILE")
+    if chunks is not None and not simulated:
+        raise RoutingError("--chunks is for a simulation; add --simulate (a schedule has --whole-chunks)")
     with progress() as tell:
         tell("the best schedule and its bound")
         best = solve(

@@ -41,12 +41,12 @@ PATTERNS = ("uniform", "all-to-all", "transpose", "hotspot")
 def simulate(
     topology: Topology,
     traffic: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help=f"Traffic: {', '.join(PATTERNS)}. uniform: every packet to any chiplet, the sender's own "
-            "included, as in BookSim2; a hotspot is the first chiplet."
+            help=f"Traffic: {', '.join(PATTERNS)}; uniform if not given. uniform: every packet to any "
+            "chiplet, the sender's own included, as in BookSim2; a hotspot is the first chiplet."
         ),
-    ] = "uniform",
+    ] = None,
     rate: Annotated[
         float | None, typer.Option(help="Run at one load, in flits per cycle and source.")
     ] = None,
@@ -86,11 +86,13 @@ def simulate(
     results: list[Any] = []
     models: list[Workload] = []
     router = room.Router(vcs=vcs, depth=depth, packet=packet, flit=flit, speedup=speedup)
-    pattern = _pattern(package, traffic)
-    asked = [rate is not None, sweep, saturate, on is not None]
-    if sum(asked) != 1:
-        raise typer.BadParameter("give one of --rate, --sweep, --saturation or --on", param_hint="--rate")
+    runs = {"--rate": rate is not None, "--sweep": sweep, "--saturation": saturate, "--on": on is not None}
+    asked = [option for option, given in runs.items() if given]
+    if len(asked) != 1:
+        raise typer.BadParameter(f"give one of {', '.join(runs)}", param_hint=" and ".join(asked or runs))
+    pattern = _pattern(package, traffic or "uniform")
     for option, given, needed, useful in (
+        ("--traffic", traffic, "--rate, --sweep or --saturation", on is None),
         ("--allocator", allocator, "--on", on is not None),
         ("--allocation", allocation, "--on", on is not None),
         ("--threads", threads, "--sweep", sweep),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from noptoolkit._arrays import Floats
 from noptoolkit.collectives.chunks import dependences, run_in_chunks
 from noptoolkit.collectives.result import CollectiveResult
 from noptoolkit.errors import RoutingError
@@ -106,7 +107,8 @@ def check_collective(
     result : CollectiveResult
         Of `noptoolkit.collectives.collective`, with a schedule of trees that move at the same time.
     chunks : int, optional
-        Chunks of each tree; where ``None``, as many as whole flits allow, at most 256.
+        Chunks of each tree, at most 256; where ``None``, so many that filling the pipeline and whole flits
+        together cost least.
     router : Router, optional
         The design of the routers; where ``None``, the usual one with flits large enough for a run of seconds.
     rng, allow_deadlock, checked, progress
@@ -158,8 +160,7 @@ def check_collective(
         router = larger_flits(streams, Router(), most)
     flit = router.flit_bytes(network)
     if chunks is None:
-        whole = amount.sum() / flit / len(amount) / router.packet
-        chunks = int(np.clip(min(whole, most / len(schedule.arcs)), 1, MOST_CHUNKS))
+        chunks = _chunks_for(streams, flit, most)
         streams = replace(streams, chunks=chunks)
     report = None if progress is None else shares(progress)
     run = run_streams(
@@ -168,3 +169,33 @@ def check_collective(
     extra = float(streams.flits(flit).sum() * flit / amount.sum() - 1)
     in_chunks = run_in_chunks(schedule, chunks).time
     return CollectiveCheck(result, completed_result(run, result.title), chunks, in_chunks, extra)
+
+
+def _chunks_for(streams: Streams, flit: float, most: int) -> int:
+    """Return how many chunks to simulate: more fill pipelines sooner, but each is of whole flits.
+
+    A chunk is spread over its part of the schedule's time, so a chain of streams that wait for each other is
+    full after one part for each of them.
+    """
+    waiting = np.zeros(len(streams.bytes), np.int64)
+    before, after = streams.waits[:, 0], streams.waits[:, 1]
+    for _ in range(len(waiting)):
+        further = waiting.copy()
+        np.maximum.at(further, after, waiting[before] + 1)
+        if (further == waiting).all():
+            break
+        waiting = further
+    arcs, lengths = np.concatenate(streams.paths), [len(path) for path in streams.paths]
+    capacity = streams.network.arc_capacity
+    longest = int(waiting.max(initial=0))
+
+    def busiest(by_stream: Floats) -> float:
+        return float((np.bincount(arcs, np.repeat(by_stream, lengths), len(capacity)) / capacity).max())
+
+    def estimate(chunks: int) -> float:
+        in_flits = replace(streams, chunks=chunks).flits(flit).sum(axis=1) * flit
+        return (1 + longest / chunks) * busiest(in_flits) / busiest(streams.bytes)
+
+    largest = int(np.clip(most / len(arcs), 1, MOST_CHUNKS))
+    tried = np.unique(np.geomspace(1, largest, 4 * largest.bit_length()).astype(int))
+    return int(min(tried.tolist(), key=estimate))

@@ -42,6 +42,8 @@ def requests_of(
 ) -> tuple[Request, ...]:
     """Return what is asked as requests whose members are nodes of the package; see `collective`."""
     expect_package(package)
+    if root is not None:
+        root = package[root].name
     if groups is not None and among is not None:
         raise WorkloadError("give the members of one group (among) or several groups, not both")
     if groups is None:

@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 
 from noptoolkit._arrays import Floats
+from noptoolkit._names import did_you_mean
+from noptoolkit._numbers import is_whole
 from noptoolkit._seeds import generator_from
 from noptoolkit.bounds import TopologyClass, design
 from noptoolkit.bounds.designs import FoldedClass, demand_of
-from noptoolkit.errors import NopError, TopologyError
+from noptoolkit.errors import NopError, TopologyError, WorkloadError
 from noptoolkit.flow import FlowResult, congestion
 from noptoolkit.package import Package
 from noptoolkit.progress import Progress
@@ -117,9 +119,16 @@ def search(
     >>> found.time, found.status
     (3.0, 'optimal')
     """
-    if solves < 1 or screens < 0:
-        raise NopError(f"solves={solves}, screens={screens}: give at least one graph to solve")
+    if not (is_whole(solves) and is_whole(screens)) or solves < 1 or screens < 0:
+        raise NopError(f"solves={solves!r}, screens={screens!r}: give whole numbers, and at least one solve")
     figure = figure_of(objective)
+    for traffic in figure.traffics if isinstance(figure, TrafficTime) else ():
+        missing = [name for name in traffic.endpoints if name not in within.nodes]
+        if missing:
+            raise WorkloadError(
+                f"traffic {traffic.name!r}: {missing[0]!r} is no node of the class; "
+                f"{did_you_mean(missing[0], within.nodes)}"
+            )
     kept = Kept(within, repr(figure), None if store is None else Path(store))
     tell = progress or (lambda _: None)
     wired = not (within.switches or within.movable or within.technology or within.template)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from noptoolkit._names import did_you_mean, resolve
+from noptoolkit._numbers import is_whole
 from noptoolkit.errors import ScheduleError, raise_collected
 from noptoolkit.scheduling import TaskGraph
 from noptoolkit.step.broadcasts import WEIGHTS, Weights
@@ -136,24 +137,29 @@ class Policy:
         faults = [
             f"prefetch {depth!r} must be a whole number, 0 or more"
             for depth in _as_tuple(self.prefetch)
-            if not isinstance(depth, int) or depth < 0
+            if not is_whole(depth) or depth < 0
         ]
         faults += [
             f"micro_batches {count!r} must be a whole number above 0"
             for count in _as_tuple(self.micro_batches)
-            if count is not None and (not isinstance(count, int) or count < 1)
+            if count is not None and (not is_whole(count) or count < 1)
         ]
         faults += [
             f"parts {count!r} must be a whole number from 1 to {MOST_PARTS}"
             for count in _as_tuple(self.parts)
-            if count is not None and (not isinstance(count, int) or not 0 < count <= MOST_PARTS)
+            if count is not None and (not is_whole(count) or not 0 < count <= MOST_PARTS)
+        ]
+        faults += [
+            f"{name}=() names nothing to try"
+            for name in ("order", "prefetch", "micro_batches", "parts")
+            if getattr(self, name) == ()
         ]
         if self.contention not in CONTENTIONS:
             hint = did_you_mean(self.contention, CONTENTIONS)
             faults.append(f"no contention named {self.contention!r}; {hint}")
-        if not isinstance(self.chunks, int) or not 0 < self.chunks <= MOST_CHUNKS:
+        if not is_whole(self.chunks) or not 0 < self.chunks <= MOST_CHUNKS:
             faults.append(f"chunks {self.chunks!r} must be a whole number from 1 to {MOST_CHUNKS}")
-        if not isinstance(self.rounds, int) or self.rounds < 0:
+        if not is_whole(self.rounds) or self.rounds < 0:
             faults.append(f"rounds {self.rounds!r} must be a whole number, 0 or more")
         if self.weights not in WEIGHTS:
             hint = did_you_mean(str(self.weights), WEIGHTS)

@@ -12,6 +12,7 @@ from typing import Any
 from noptoolkit import physical
 from noptoolkit._digests import digest
 from noptoolkit._names import did_you_mean, resolve
+from noptoolkit._seeds import generator_from
 from noptoolkit.allocation import ALLOCATORS, Allocation
 from noptoolkit.allocation.allocating import objective_of
 from noptoolkit.errors import FormatError, NopError, TopologyError, UnknownNameError, raise_collected
@@ -31,6 +32,7 @@ from noptoolkit.studies.space import Point, Points, Space
 from noptoolkit.topology import BUILDERS
 from noptoolkit.topology.builder_options import Parts
 from noptoolkit.topology.composition import scale_bandwidth
+from noptoolkit.traffic.routed import DEGREES
 from noptoolkit.workload import Workload
 
 __all__ = ["PARAMETERS", "applied", "check_parameters", "content_of_point", "run_of"]
@@ -67,8 +69,11 @@ NAMED: dict[str, Callable[[Any], object]] = {
     "objective": lambda value: objective_of(value, "auto"),
     "routing": check_routing,
     "policy": lambda value: resolve(value, POLICIES, "policy"),
+    "degree": lambda value: resolve(str(value), dict.fromkeys(DEGREES), "degree"),
+    "plan": lambda value: _plan({"plan": value}),
+    "seed": lambda value: generator_from(value, "seed"),
 }
-"""What raises where a value is a name that nothing has."""
+"""What raises where a value is a name that nothing has, or no seed."""
 OF_POLICY = ("prefetch", "micro_batches", "contention", "chunks", "rounds", "parts", "weights")
 
 
@@ -78,9 +83,11 @@ def check_parameters(space: Space | Points) -> None:
     Raises
     ------
     UnknownNameError
-        With the nearest name, for a parameter, or an allocator, objective, routing or policy.
+        With the nearest name, for a parameter, or an allocator, objective, degree, routing or policy.
+    PlanError
+        If a name of a plan is none.
     NopError
-        If both or none of ``package`` and ``builder`` are given, or no workload.
+        If a seed is none, if both or none of ``package`` and ``builder`` are given, or no workload.
     """
     names = space.names
     given = [name for name in ("package", "builder") if name in names]

@@ -174,7 +174,8 @@ class Request:
             if root not in names:
                 raise WorkloadError(
                     f"{place}: root {root!r} is not among the {len(names)} members: name it there, too "
-                    f"(among=, or --among), or take a member as the root; {did_you_mean(root, names)}"
+                    f"(among=, or --among {root},experts), or take a member as the root; "
+                    f"{did_you_mean(root, names)}"
                 )
         elif root is not None:
             raise WorkloadError(f"{place} has no root; leave root={root!r} out")
