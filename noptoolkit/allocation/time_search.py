@@ -133,7 +133,7 @@ def _columns(times: Floats) -> tuple[Ints, Ints, Floats]:
     """Return where each part's entries begin, [parts + 1], and the resource and time of each."""
     part, resource = np.nonzero(times.T)
     begins = np.searchsorted(part, np.arange(times.shape[1] + 1))
-    return begins, resource, times[resource, part]
+    return begins, np.ascontiguousarray(resource), times[resource, part]
 
 
 def _limits(problem: LayoutProblem, slots: Ints) -> Any:

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from noptoolkit._arrays import Floats, Ints
+from noptoolkit._arrays import Floats, Ints, read_only
 from noptoolkit.collectives.values.schedule import CollectiveSchedule
 from noptoolkit.errors import RoutingError
 
@@ -112,10 +112,10 @@ def run_in_chunks(schedule: CollectiveSchedule, chunks: int, *, alpha: float | N
     duration = amount / network.arc_capacity[schedule.arcs]
     time, start = run_chunks(
         int(chunks),
-        schedule.arcs,
+        read_only(schedule.arcs),
         last,
         hop_of,
-        schedule.path_start[:-1],
+        read_only(schedule.path_start[:-1]),
         waits,
         next_start,
         next_hops,

@@ -163,6 +163,8 @@ class BestWidths(Reported):
             f"no use of the budget on these links is faster than {format_quantity(self.time_bound, 's')} "
             f"{over}: gap {self.gap:.2%}, {self.solves} solves",
         ]
+        if self.unit == "B/s":
+            lines.append("each direction of a link counts towards the budget, half duplex once")
         if self.spent < 0.999 * self.budget:
             lines.append(
                 f"{self._amount(self.budget - self.spent)} is left over: "

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from noptoolkit._arrays import Floats, Ints
+from noptoolkit._arrays import Floats, Ints, read_only
 
 if TYPE_CHECKING:
     from noptoolkit.scheduling.task_graph import TaskGraph
@@ -193,7 +193,8 @@ def _front_bound(
     from noptoolkit.scheduling.compiled_paths import critical_chain
 
     owner, resource, work = uses
-    walks = (order, graph.pred_ptr, graph.pred, *graph.successors)
+    before = (read_only(order), read_only(graph.pred_ptr), read_only(graph.pred))
+    walks = (*before, read_only(graph.successors[0]), read_only(graph.successors[1]))
     work_ptr = np.searchsorted(owner, np.arange(len(graph) + 1))
 
     def bound(kept: Ints, after_some: Ints, after_all: Ints, before_some: Ints, before_all: Ints) -> _Proof:
@@ -203,7 +204,7 @@ def _front_bound(
         ends = np.cumsum([0, *map(len, chosen)])
         members = np.concatenate(chosen) if chosen else np.empty(0, np.int64)
         since, until_last, until_first = ways_between_fronts(
-            ends, members, *walks, time, after_all, before_some, head, tail
+            read_only(ends), read_only(members), *walks, time, after_all, before_some, head, tail
         )
         to_first = _stays(uses, after_all, before_all, since, until_first, len(kept))
         to_last = _stays(uses, after_all, before_some, since, until_last, len(kept))
@@ -216,13 +217,13 @@ def _front_bound(
 
     chain = _thinned(critical_chain(order, time, head, tail, *graph.successors))
     sets = [chain[k : k + 1] for k in range(len(chain))]
-    best = bound(*reach_of_chain(chain, *walks))
+    best = bound(*reach_of_chain(read_only(chain), *walks))
     every = tuple(range(len(graph.fronts)))
     for indices in dict.fromkeys((every, *graph.chains)):
         if indices:
             sets = [graph.fronts[k][:MEMBERS] for k in _thinned(np.array(indices))]
             front_ptr = np.cumsum([0, *map(len, sets)])
-            reach = reach_of_fronts(front_ptr, np.concatenate(sets), *walks)
+            reach = reach_of_fronts(read_only(front_ptr), read_only(np.concatenate(sets)), *walks)
             best = max(best, bound(*reach), key=lambda proof: proof[0])
     return best
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from noptoolkit._arrays import Bools, Floats, Ints
+from noptoolkit._arrays import Bools, Floats, Ints, read_only
 from noptoolkit._names import resolve
 from noptoolkit.errors import ScheduleError
 from noptoolkit.scheduling.bounds import LowerBound, lone_times, lower_bound
@@ -159,7 +160,7 @@ def _walked(graph: TaskGraph) -> tuple[Ints, Floats, Floats]:
     from noptoolkit.scheduling.compiled_paths import heads_and_tails, topological_order
 
     succ_ptr, succ = graph.successors
-    order = topological_order(graph.pred_ptr, succ_ptr, succ)
+    order = topological_order(read_only(graph.pred_ptr), succ_ptr, succ)
     if len(order) < len(graph):
         raise ScheduleError(_name_cycle(graph, order))
     return (order, *heads_and_tails(order, lone_times(graph), succ_ptr, succ))
@@ -189,7 +190,7 @@ def _run(graph: TaskGraph, urgency: NDArray[np.floating]) -> tuple[Floats, Float
     by_rank = np.argsort(-urgency, kind="stable")
     rank = np.empty_like(by_rank)
     rank[by_rank] = np.arange(len(by_rank))
-    start, end, done = run_events(
+    given: tuple[Any, ...] = (
         graph.duration,
         graph.need,
         *_need_arrays(graph),
@@ -205,6 +206,7 @@ def _run(graph: TaskGraph, urgency: NDArray[np.floating]) -> tuple[Floats, Float
         graph.use_resource,
         graph.use_time,
     )
+    start, end, done = run_events(*[read_only(array) for array in given])
     return start, end, int(done)
 
 
@@ -213,7 +215,7 @@ def longest_tail(graph: TaskGraph) -> Floats:
     from noptoolkit.scheduling.compiled_paths import heads_and_tails, topological_order
 
     succ_ptr, succ = graph.successors
-    order = topological_order(graph.pred_ptr, succ_ptr, succ)
+    order = topological_order(read_only(graph.pred_ptr), succ_ptr, succ)
     time = lone_times(graph)
     tail: Floats = heads_and_tails(order, time, succ_ptr, succ)[1] + time
     return tail

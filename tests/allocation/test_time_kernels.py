@@ -18,7 +18,7 @@ class Case:
         drawn = {
             tuple(sorted(rng.choice(experts, k, replace=False))) for _ in range(int(rng.integers(2, 20)))
         }
-        self.members = np.array(sorted(drawn))
+        self.members = np.array(sorted(drawn), np.int32)  # as in the search: a kernel is compiled once
         self.weight = rng.integers(1, 9, len(self.members)).astype(float)
         self.places = rng.permutation(np.resize(np.arange(chiplets), experts))
         self.load = rng.integers(0, 9, experts).astype(float)
@@ -106,7 +106,7 @@ def test_the_walk_is_that_of_whole_times(seed: int) -> None:
     for q in range(chiplets):
         near[q, : count[q]] = np.flatnonzero(case.parts[:, q])
     held = [np.flatnonzero((case.members == a).any(axis=1)) for a in range(experts)]
-    starts, sets_of = np.cumsum([0, *map(len, held)]), np.concatenate(held)
+    starts, sets_of = np.cumsum([0, *map(len, held)]), np.concatenate(held).astype(np.int32)
     places, state, found_room = case.places.copy(), case.start(case.places), case.room.copy()
     anneal_time(
         (case.members, case.weight, starts, sets_of, case.load), places, state,

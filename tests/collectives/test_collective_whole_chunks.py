@@ -51,5 +51,5 @@ def test_command_writes_whole_chunks(tmp_path) -> None:  # type: ignore[no-untyp
     found = CliRunner().invoke(app, [*asked, "--schedule", str(file)])
     assert found.exit_code == 0, found.output
     assert file.read_text().startswith("<algo")
-    assert "64 whole chunks take" in found.output
+    assert "64 whole chunks take" in " ".join(found.output.split())
     assert CliRunner().invoke(app, asked).exit_code != 0

@@ -14,6 +14,7 @@ no arc both loses and gains, since a resource at its target takes no more.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -65,8 +66,9 @@ class DetourSearch:
     def __init__(self, program: FlowProgram) -> None:
         self.program = program
         self.first = program.first_arc()
-        self.by_arc = program.on_arcs.T.tocsr()
-        self.by_resource = program.on_arcs.tocsr()
+        by_arc, by_resource = program.on_arcs.T.tocsr(), program.on_arcs.tocsr()
+        self.use = (*_rows(by_arc), by_arc.data)
+        self.users = _rows(by_resource)
 
     def find(self, load: Floats, target: float) -> Detours:
         """Return detours from a load on the arcs towards a time; that it is reached is not certain."""
@@ -79,10 +81,8 @@ class DetourSearch:
         path_first = np.zeros(len(moved) + 1, np.int64)
         path = np.zeros(HOPS_PER_MOVE * len(moved), np.int64)
         graph = (self.first, program.tail, program.head)
-        use = (self.by_arc.indptr, self.by_arc.indices, self.by_arc.data)
-        users = (self.by_resource.indptr, self.by_resource.indices)
         moves = find_detours(
-            *graph, *use, *users, program.capacity, slack, after, moved, amount, path_first, path
+            *graph, *self.use, *self.users, program.capacity, slack, after, moved, amount, path_first, path
         )
         moved, path_first = moved[:moves], path_first[: moves + 1]
         share = amount[:moves] / load[moved]
@@ -104,3 +104,8 @@ class DetourSearch:
                     break
                 target = (target * best) ** 0.5
         return best, of_best
+
+
+def _rows(matrix: Any) -> tuple[Ints, Ints]:
+    """Return where the rows of a sparse matrix begin, and their columns, as 64-bit integers."""
+    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int64)
