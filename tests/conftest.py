@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import seeds
 from hypothesis import settings
 
 from noptoolkit import stages
@@ -42,6 +43,11 @@ TOGETHER: dict[str, tuple[str, ...]] = {
 Kernels are compiled when they are first called, the simulator's for half a minute. Two workers that meet the
 same kernel at the same time would both compile it.
 """
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave seeds out before tests are collected, if only `make long` runs them."""
+    seeds.LONG = config.option.markexpr != "not long"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -157,7 +157,7 @@ def collective(
     Raises
     ------
     UnknownNameError
-        If a member, a kind or an algorithm is unknown.
+        If a member, a root, a kind or an algorithm is unknown.
     WorkloadError
         If a group has fewer than two members or one twice, or sizes make no sense.
     InfeasibleError

@@ -120,7 +120,9 @@ def search(
     (3.0, 'optimal')
     """
     if not (is_whole(solves) and is_whole(screens)) or solves < 1 or screens < 0:
-        raise NopError(f"solves={solves!r}, screens={screens!r}: give whole numbers, and at least one solve")
+        raise NopError(
+            f"solves={solves!r}, screens={screens!r}: whole numbers, and at least one graph to solve"
+        )
     figure = figure_of(objective)
     for traffic in figure.traffics if isinstance(figure, TrafficTime) else ():
         missing = [name for name in traffic.endpoints if name not in within.nodes]

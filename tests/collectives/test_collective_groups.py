@@ -165,7 +165,9 @@ def test_bad_input() -> None:
         collective(package, "all-reduce", float("nan"))
     with pytest.raises(WorkloadError, match="switch 'hub' cannot be a member"):
         collective(star(3), "all-reduce", 1.0, among=["hub", "0"])
-    with pytest.raises(WorkloadError, match="root '9' is not among the 4 members: name it there, too"):
+    with pytest.raises(WorkloadError, match="root '3' is not among the 2 members: name it there, too"):
+        collective(package, "broadcast", 1.0, among=["0", "1"], root="3")
+    with pytest.raises(UnknownNameError, match="no node named '9'"):
         collective(package, "broadcast", 1.0, root="9")
     with pytest.raises(WorkloadError, match="add up to"):
         collective(package, "all-gather", 5.0, shares=[1.0, 1.0, 1.0, 1.0])

@@ -16,7 +16,7 @@ def test_every_graph_of_a_walk_is_certified():
     solver = ChangingLinks(demand)
     graph = nx.random_regular_graph(4, 9, seed=3)
     ruled_out = 0
-    for step in range(6):
+    for step in range(3):
         edges = tuple(sorted((min(e), max(e), 1) for e in graph.edges))
         links = np.array([edge[:2] for edge in edges])
         exact = concurrent_time(9, edges, demand)
@@ -33,7 +33,7 @@ def test_every_graph_of_a_walk_is_certified():
         ruled_out += solver.solves == solves
         assert fast.bound >= 0.9 * exact * (1 - 1e-9)
         nx.double_edge_swap(graph, 1, seed=step)
-    assert ruled_out == 6
+    assert ruled_out == 3
 
 
 def test_what_has_no_path_takes_for_ever_and_faults_are_named():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from seeds import seeds
 
+from noptoolkit._arrays import read_only
 from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder, bounds
 from noptoolkit.scheduling.compiled_fronts import reach_of_chain, reach_of_fronts, ways_between_fronts
 from noptoolkit.scheduling.list_scheduling import bounds_of
@@ -29,7 +30,7 @@ class Order:
             through = self.between[:, [k]] + self.time[k] + self.between[[k], :]
             self.between = np.maximum(self.between, through)
         self.leads = self.between > -np.inf
-        self.walks = (order, *_ragged(direct.T), *_ragged(direct))
+        self.walks = tuple(map(read_only, (order, *_ragged(direct.T), *_ragged(direct))))
         self.order = order
 
     def fronts(self) -> list[list[int]]:
@@ -47,6 +48,11 @@ def _ragged(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.cumsum([0, *matrix.sum(axis=1)]), np.nonzero(matrix)[1]
 
 
+def _ends(sets: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    ends, members = np.cumsum([0, *map(len, sets)]), np.concatenate(sets).astype(np.int64)
+    return read_only(ends), read_only(members)
+
+
 def chain_of(order: Order, fronts: list[list[int]]) -> list[int]:
     """Return the fronts that follow each other, each the first that does."""
     kept = [0]
@@ -61,7 +67,7 @@ def chain_of(order: Order, fronts: list[list[int]]) -> list[int]:
 def test_reaches_are_as_defined(seed: int) -> None:
     order = Order(np.random.default_rng(seed))
     fronts = order.fronts()
-    ends, members = np.cumsum([0, *map(len, fronts)]), np.concatenate(fronts).astype(np.int64)
+    ends, members = _ends(fronts)
     kept, after_some, after_all, before_some, before_all = reach_of_fronts(ends, members, *order.walks)
     assert kept.tolist() == chain_of(order, fronts)
     chain = [fronts[k] for k in kept]
@@ -80,7 +86,7 @@ def check_ways(
     order: Order, chain: list[list[int]], after: np.ndarray, before: np.ndarray, before_all: np.ndarray
 ) -> None:
     """Hold the ways of the tasks between neighbouring fronts against all paths."""
-    ends, members = np.cumsum([0, *map(len, chain)]), np.concatenate(chain).astype(np.int64)
+    ends, members = _ends(chain)
     head = np.maximum(0.0, (order.between + order.time[:, None]).max(axis=0))
     tail = np.maximum(0.0, (order.between + order.time).max(axis=1))
     since, until_last, until_first = ways_between_fronts(
@@ -107,7 +113,9 @@ def test_reaches_of_a_chain_are_as_defined(seed: int) -> None:
     chain = [int(order.rng.integers(order.count))]
     while len(after := np.flatnonzero(order.leads[chain[-1]])):
         chain.append(int(order.rng.choice(after)))
-    kept, after_some, after_all, before_or_in, before = reach_of_chain(np.array(chain), *order.walks)
+    kept, after_some, after_all, before_or_in, before = reach_of_chain(
+        read_only(np.array(chain)), *order.walks
+    )
     assert kept.tolist() == list(range(len(chain)))
     for i in range(order.count):
         reached = [k for k, task in enumerate(chain) if order.leads[task, i]]
@@ -126,12 +134,12 @@ def test_a_front_may_have_64_members() -> None:
         direct = np.zeros((size + 2, size + 2), bool)
         direct[:size, size + 1] = True
         direct[np.delete(np.arange(size), missing), size] = True
-        walks = (np.arange(size + 2), *_ragged(direct.T), *_ragged(direct))
-        ends, members = np.array([0, size]), np.arange(size)
+        walks = tuple(map(read_only, (np.arange(size + 2), *_ragged(direct.T), *_ragged(direct))))
+        ends, members = _ends([list(range(size))])
         _, after_some, after_all, *_ = reach_of_fronts(ends, members, *walks)
         assert after_some[size:].tolist() == [0, 0]
         assert after_all[size:].tolist() == [-1, 0]
-        walks = (np.arange(size + 2)[::-1].copy(), *_ragged(direct), *_ragged(direct.T))
+        walks = tuple(map(read_only, (np.arange(size + 2)[::-1], *_ragged(direct), *_ragged(direct.T))))
         *_, before_some, before_all = reach_of_fronts(ends, members, *walks)
         assert before_some[size:].tolist() == [0, 0]
         assert before_all[size:].tolist() == [1, 0]
