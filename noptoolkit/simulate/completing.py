@@ -22,6 +22,7 @@ from noptoolkit.simulate import columns as c
 from noptoolkit.simulate.checks import check_state, waiting_cycle
 from noptoolkit.simulate.compiled_cycle import run_cycles
 from noptoolkit.simulate.injection import no_list
+from noptoolkit.simulate.kept_trees import kept_trees
 from noptoolkit.simulate.listing import Listing, listing_of, sources_for, transfers_of
 from noptoolkit.simulate.plan import Plan, plan_of
 from noptoolkit.simulate.ports import Ports
@@ -219,7 +220,7 @@ def _trees(
         elif method.paths is not None:
             trees = path_tree_loads(problem, path_walker(problem.network, method.paths)).trees
         elif method.searches:
-            trees = route(method, problem, Effort()).trees.trees
+            trees = kept_trees(problem, route(method, problem, Effort()).trees)
     if trees is None:
         trees = tree_loads(problem, climb_then_descend if routing == "adaptive" else split_equally).trees
     parts = {part.reverse: part for part in problem.messages}
@@ -229,6 +230,7 @@ def _trees(
     for tree in trees:
         part = parts[tree.reverse]
         roots = part.root[tree.messages]
+        _check_ends(problem, part, tree)
         for root in np.unique(roots).tolist():
             mine = roots == root
             kept = Tree(
@@ -242,6 +244,22 @@ def _trees(
             )
             found.append((kept, part, terminal[nodes[root].name]))
     return found
+
+
+def _check_ends(problem: RoutingProblem, part: Messages, tree: Tree) -> None:
+    """Raise where a tree does not come to a member of a message that follows it."""
+    asked = np.bitwise_or.reduce(part.members[tree.messages], axis=0, initial=np.uint64(0))
+    bits = np.arange(len(part.endpoints))
+    member = (asked[bits // 64] >> (bits % 64).astype(np.uint64)) & np.uint64(1) > 0
+    lost = np.setdiff1d(part.endpoints[member & (tree.ends < 0)], part.root[tree.messages])
+    if len(lost):
+        package = problem.network.package
+        root = package.nodes[int(part.root[tree.messages[0]])].name
+        raise RoutingError(
+            f"package {package.name!r}: the routing has no tree between {root!r} and "
+            f"{package.nodes[int(lost[0])].name!r}, which multicasts or reductions ask for; the split of a "
+            "flow leads where its demand goes: choose another, such as 'shortest'"
+        )
 
 
 def _check_packets(problem: RoutingProblem, router: Router) -> None:

@@ -19,9 +19,11 @@ from noptoolkit.flow import congestion
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.network import flow_network
 from noptoolkit.package import Package
+from noptoolkit.routing.problem import routing_problem
 from noptoolkit.routing.rules import Routing, method_of
 from noptoolkit.simulate.completing import complete
 from noptoolkit.simulate.injection import Pattern, key_of, pattern_of
+from noptoolkit.simulate.kept_trees import kept_trees
 from noptoolkit.simulate.result import Simulation
 from noptoolkit.simulate.router import Router
 from noptoolkit.simulate.simulating import completed_result
@@ -147,7 +149,8 @@ def check(
     if not isinstance(flow, FlowResult):
         raise RoutingError(f"{flow!r} is not a FlowResult; congestion() returns one")
     router = router or Router()
-    trees = flow.routed.trees.trees or None
+    problem = routing_problem(flow.package, flow.traffic)
+    trees = kept_trees(problem, flow.routed.trees) if routing is None and problem.messages else None
     follow: str | Routing = routing if routing is not None else flow.routing
     if routing is None:
         try:
@@ -158,8 +161,7 @@ def check(
             follow = flow.forwarding()
     run = complete(
         flow.package, flow.traffic, router, follow, key_of(rng), token_window=token_window, window=0,
-        allow_deadlock=allow_deadlock, checked=False, most_cycles=most_cycles,
-        trees=trees if routing is None else None,
+        allow_deadlock=allow_deadlock, checked=False, most_cycles=most_cycles, trees=trees,
     )  # fmt: skip
     result = completed_result(run, flow.traffic.name)
     chosen, bound = flow.time * flow.efficiency, flow.time_bound * flow.efficiency

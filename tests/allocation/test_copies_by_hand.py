@@ -23,11 +23,12 @@ def test_twins_stay_where_no_other_chiplet_can_take_one() -> None:
 
 def test_an_exchange_relieves_the_hottest_chiplet_most() -> None:
     """8 + 6 beside 1 + 3: 6 for 1, or 8 for 3, leaves 9 and 9; other exchanges leave 11."""
-    holds = np.eye(2, dtype=np.int64).repeat(2, axis=1)
-    share = np.array([8.0, 6.0, 1.0, 3.0])
-    _relieve(holds, share)
-    assert (holds @ share).tolist() == [9.0, 9.0]
-    assert holds.sum(axis=0).tolist() == [1, 1, 1, 1]
+    for unit in (1.0, 2.0**-10):
+        holds = np.eye(2, dtype=np.int64).repeat(2, axis=1)
+        share = unit * np.array([8.0, 6.0, 1.0, 3.0])
+        _relieve(holds, share)
+        assert (holds @ share).tolist() == [9.0 * unit, 9.0 * unit]
+        assert holds.sum(axis=0).tolist() == [1, 1, 1, 1]
     holds = np.array([[1, 1, 0, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 1, 1]])  # 7 for 2, not 5 for 1
     _relieve(holds, np.array([7.0, 5.0, 6.0, 1.0, 2.0]))
     assert (holds @ [7.0, 5.0, 6.0, 1.0, 2.0]).tolist() == [7.0, 7.0, 8.0]
