@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from noptoolkit._names import did_you_mean, resolve
 from noptoolkit._numbers import is_whole
 from noptoolkit._version import __version__
 from noptoolkit.allocation import Allocation
-from noptoolkit.errors import NopError, UnknownNameError
+from noptoolkit.errors import NopError, NopWarning, UnknownNameError
 from noptoolkit.metrics import METRICS, Metric
 from noptoolkit.progress import Countdown, Progress
 from noptoolkit.studies.evaluation import ARTEFACTS, Evaluation, Task, Value, evaluate_chunk
@@ -137,6 +138,14 @@ def sweep(
     kept = store if isinstance(store, Store) else Store(store)
     try:
         kept.add_points(study, points.items())
+        others = kept.studies().get(study, 0) - len(points)
+        if others > 0:
+            warnings.warn(
+                f"{kept!r} holds {others} points of {study!r} that are not in this space: they are kept and "
+                "shown with it; a study that was corrected needs another name",
+                NopWarning,
+                stacklevel=2,
+            )
         sweeping = Sweeping(kept, points, wanted, layout, tuple(artefacts), run, progress)
         sweeping.look(retry=retry)
     except BaseException:

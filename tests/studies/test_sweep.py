@@ -14,7 +14,7 @@ import pytest
 
 import noptoolkit as nop
 from noptoolkit import stages
-from noptoolkit.errors import NopError, UnknownNameError
+from noptoolkit.errors import NopError, NopWarning, UnknownNameError
 from noptoolkit.metrics import METRICS, Metric
 from noptoolkit.studies import Row, Space, Store, study_table, sweep, sweep_all
 from noptoolkit.topology import mesh, nop_tree
@@ -301,6 +301,14 @@ def test_twenty_kills_at_random_moments(tmp_path: Path) -> None:
     rng = random.Random(7)
     for _ in range(20):
         check_kill(tmp_path, rng.uniform(0.0, 0.7))
+
+
+def test_points_that_a_corrected_study_left_behind_are_told(tmp_path: Path) -> None:
+    space = {"builder": "ring", "params.count": [4, 6], "workload": "stdlib-moe"}
+    sweep_all(space, ["links"], store=tmp_path / "a.db")
+    sweep_all(space | {"params.count": [4, 6, 8]}, ["links"], store=tmp_path / "a.db")  # it has grown
+    with pytest.warns(NopWarning, match="holds 2 points of 'study' that are not in this space"):
+        sweep_all(space | {"params.count": [8]}, ["links"], store=tmp_path / "a.db")
 
 
 def test_two_processes_share_a_store(tmp_path: Path) -> None:
