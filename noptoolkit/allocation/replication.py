@@ -258,11 +258,10 @@ def _most_saving(
     for expert_column, chiplet in zip(trace.topk[0].T, chiplets.T, strict=True):
         alone = visits[tokens, chiplet] == 1
         onto = visits > 0
-        onto[tokens, chiplet] = False
         np.add.at(saving, expert_column, onto * alone[:, None])
         np.add.at(moved, expert_column, onto)
     saving[:, room <= 0] = 0
-    for expert, chiplet_index in [*more, *enumerate(layout.chiplet_of_expert[0])]:
+    for expert, chiplet_index in [*more, *enumerate(layout.chiplet_of_expert[0])]:  # it is there already
         saving[expert, chiplet_index] = 0
     if cap is not None:
         load = np.bincount(chiplets.ravel(), minlength=count)
