@@ -331,12 +331,13 @@ class Bench:
         return chosen
 
     def direct(self, stale: set[Name]) -> set[str]:
-        """Return the tests in files that import some of these names themselves."""
+        """Return the tests in files that import some of these names, from their module or its package."""
         found: set[str] = set()
         for file in self.map.files:
             text = (self.root / file).read_text()
             for module, name in stale:
-                if f"from {module} import" in text and re.search(rf"\b{re.escape(name)}\b", text):
+                imported = any(f"from {one} import" in text for one in (module, module.rpartition(".")[0]))
+                if imported and re.search(rf"\b{re.escape(name)}\b", text):
                     found |= {test for test in self.map.seconds if test.startswith(f"{file}::")}
         return found
 
