@@ -208,6 +208,26 @@ def test_a_known_concave_function_is_found_with_its_corners():
     np.testing.assert_allclose(found.corners(), [1.0, 8 / 3, 8.0])
     assert len(asked) <= 9
     assert len(sandwich(ask, 0.0, 100.0, corners=1).x) < len(found.x)
+    assert len(asked) == len({*asked[: len(found.x)]}) + len({*asked[len(found.x) :]})  # none twice
+
+
+def test_a_curve_is_asked_only_as_far_as_its_tolerance():
+    """A root and its tangents: between the points asked, chords are within the tolerance of the tangents."""
+    asked = []
+
+    def ask(x):
+        asked.append(x)
+        return np.sqrt(x), [Line(np.sqrt(x) / 2, 1 / (2 * np.sqrt(x)))]
+
+    found = sandwich(ask, 4.0, 400.0, tol=0.01)
+    assert len(set(asked)) == len(asked) == len(found.x)
+    assert 8 <= len(asked) <= 20
+    everywhere = np.linspace(4.0, 400.0, 5000)
+    upper = np.min([line(everywhere) for line in found.lines], axis=0)
+    chords = np.interp(everywhere, found.x, found.value)
+    assert (chords <= np.sqrt(everywhere) * (1 + 1e-12)).all()
+    assert (upper >= np.sqrt(everywhere) * (1 - 1e-12)).all()
+    assert (upper - chords <= 0.01 * upper * (1 + 1e-9)).all()
 
 
 def test_planted_faults_of_an_upgrade_are_seen():
