@@ -82,7 +82,8 @@ def run(
     objective
         Objective of the allocator ``auto``: ``time`` (where ``None``) of dispatch, experts and combine on
         this package, ``c_t``, or ``step``: the layout by ``time`` or by ``c_t``, whichever gives the tokens
-        that both are fitted to the shorter step.
+        that both are fitted to the shorter step. Where routing is not synthetic, ``time``, too, takes the
+        layout by ``c_t`` if the run's own step is shorter with it.
     plan
         Parallel plan of `Run.parallel_step`, or its name such as ``"TP2 EP8"``.
     tol

@@ -241,7 +241,7 @@ class Run(Reported):
 
         That is the workload (by digest), the seed, the allocator, the slots of every expert chiplet and the
         groups; for ``auto`` with objective ``time``, the whole time model of a layer on this package; and
-        with ``step`` the package, policy and routing, too.
+        with ``step``, or ``time`` of routing that is not synthetic, the package, policy and routing, too.
         Packages that differ in memory alone, say, have one time model; with ``c_t``, all packages of equal
         slots and groups share their layouts.
         """
@@ -252,9 +252,15 @@ class Run(Reported):
             return key
         timed = content_of(self._layer_time()) if self.objective != "c_t" else ""
         key = (*key, self.objective, timed)
-        if self.objective != "step":
+        if not self._scheduled_for_layout:
             return key
         return (*key, self.package.digest(), self.policy, self.degree, self.routing)
+
+    @property
+    def _scheduled_for_layout(self) -> bool:
+        """Whether a step decides between layouts: asked for, or ``time`` of routing that is not synthetic."""
+        timed = self.objective == "time" and self.given.origin != "synthetic"
+        return self.allocator == "auto" and (timed or self.objective == "step")
 
     def record(self) -> dict[str, str | float | int | None]:
         """Return what the results came from: names, options, seed, version and digests.
@@ -353,7 +359,7 @@ class Run(Reported):
         if key not in self.layouts:
             fit, _, rng = self._split()
             self._tell("expert allocation")
-            if self.allocator == "auto" and self.objective == "step":
+            if self._scheduled_for_layout:
                 self.layouts[key] = self._of_shorter_step(fit, rng)
             else:
                 self.layouts[key] = self._fitted(fit, self.objective, rng)
@@ -373,16 +379,23 @@ class Run(Reported):
         )
 
     def _of_shorter_step(self, fit: RoutingTrace, rng: np.random.Generator) -> Allocation:
-        """Return the layout by ``time`` or by ``c_t``: that whose step, of the tokens fitted, is shorter."""
+        """Return the layout by ``time`` or by ``c_t``: that whose step is shorter.
+
+        The step is that of the tokens fitted for the objective ``step``, and the run's own for ``time``.
+        """
         found = [self._fitted(fit, objective, rng) for objective in ("time", "c_t")]
         if np.array_equal(found[0].chiplet_of_expert, found[1].chiplet_of_expert):
             return found[0]
-        seen = dataclasses.replace(self.given, routing=fit)
+        fitted = self.objective == "step"
+        seen = dataclasses.replace(self.given, routing=fit) if fitted else self.workload
         steps = []
         for layout in found:
             self._tell("schedule of one step, for the objective")
-            steps.append(self._schedule_of(seen, layout).makespan)
-        return found[0] if steps[0] <= steps[1] else found[1]
+            steps.append(self._schedule_of(seen, layout))
+        better = 0 if steps[0].makespan <= steps[1].makespan else 1
+        if not fitted:
+            self._done.setdefault("plan", steps[better])
+        return found[better]
 
     def _layer_time(self) -> PackageTime:
         try:
@@ -398,6 +411,7 @@ class Run(Reported):
                 token_bytes=self.given.model.hidden * self.given.batch.bytes_per_value,
                 flops_per_choice=expert_work(self.given.model, 1).flops,
                 degree="in-network" if self.degree == "in-network" else "chiplets",
+                routes="any" if routing_alone(self.routing) == "optimal" else "shortest",
                 streaming=self._streaming(),
             ),
         )

@@ -6,6 +6,7 @@ import dataclasses
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -27,6 +28,9 @@ __all__ = ["OBJECTIVES", "Objective", "allocate", "layout_problems", "objective_
 
 Objective = Literal["c_t", "time", "step"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+
+ENOUGH_DOCUMENTS = 8
+"""Of a trace, for a search on half of them that a quarter each must confirm."""
 
 
 def allocate(
@@ -104,15 +108,16 @@ def allocate(
     expect_package(package)
     expect_trace(trace)
     place = resolve(method, ALLOCATORS, "allocator")
-    problems = layout_problems(
-        trace,
-        package,
+    posed = partial(
+        layout_problems,
+        package=package,
         per_layer=per_layer,
         capacity=capacity,
         expert_sizes=expert_sizes,
         cap_chiplet=cap_chiplet,
         cap_group=cap_group,
     )
+    problems = posed(trace)
     aim = objective_of(objective, method)
     if aim == "step" and method == "auto":
         raise UnknownNameError(
@@ -122,11 +127,17 @@ def allocate(
     if aim == "time" and method == "auto" and layer_time is None:
         layer_time = package_time(package)
     generator = generator_from(rng)
+    parts: list[tuple[LayoutProblem, ...]] = []
+    if aim == "time" and method == "auto" and _documents(trace) >= ENOUGH_DOCUMENTS:
+        apart = map(posed, _by_documents(trace, generator.spawn(1)[0]))
+        for whole, *some in zip(problems, *apart, strict=True):  # the limits are those of all tokens
+            parts.append(tuple(dataclasses.replace(part, limits=whole.limits) for part in some))
     layouts: list[Ints] = []
     winners: Counter[str] = Counter()
-    for problem in problems:
+    for layer, problem in enumerate(problems):
         if method == "auto":
-            places, winner = search_portfolio(problem, generator, layer_time if aim == "time" else None)
+            timed = layer_time if aim == "time" else None
+            places, winner = search_portfolio(problem, generator, timed, parts[layer] if parts else ())
             winners[winner] += 1
         else:
             places = place(problem, generator)
@@ -137,6 +148,17 @@ def allocate(
         share = f" in {count} of {len(layouts)} layers" if len(layouts) > 1 else ""
         name = f"auto: {winner}{share}"
     return Allocation(package.experts, np.stack(layouts), package.expert_groups, name)
+
+
+def _documents(trace: RoutingTrace) -> int:
+    return 0 if trace.document is None else len(np.unique(trace.document))
+
+
+def _by_documents(trace: RoutingTrace, rng: np.random.Generator) -> list[RoutingTrace]:
+    """Return half of the documents to search on, and the rest in two parts."""
+    [(seen, rest)] = trace.split(rng=rng, by="document")
+    [judges] = rest.split(rng=rng, by="document")
+    return [seen, *judges]
 
 
 def objective_of(objective: Objective | None, method: object) -> Objective:

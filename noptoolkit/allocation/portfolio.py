@@ -9,7 +9,8 @@ Experts are first put in an order that does not depend on their ids, so that rel
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 
 import numpy as np
 
@@ -63,11 +64,18 @@ LOAD_SLACKS = (1.1, 1.3)  # caps of the further starts for least time, as multip
 
 
 def search_portfolio(
-    problem: LayoutProblem, rng: np.random.Generator, layer_time: PackageTime | None = None
+    problem: LayoutProblem,
+    rng: np.random.Generator,
+    layer_time: PackageTime | None = None,
+    parts: tuple[LayoutProblem, ...] = (),
 ) -> tuple[Ints, str]:
     """Return the best layout found, [experts], and the name of its start and search.
 
-    The best has least C_T, then least C_G; with ``layer_time``, the least time.
+    The best has least C_T, then least C_G; with ``layer_time``, the least time, unless that gains less than
+    `WORTH` over the layout found without: what a search gains on tokens that it has seen is partly theirs
+    alone. ``parts`` has the same problem for parts of the tokens, such as some documents each: it searches on
+    the first, and must gain on each of the others. It then draws from a copy of the generator, so that the
+    next layer has the same layout of fewest copies.
     """
     order = _canonical_order(problem)
     renamed = _renamed(problem, order)
@@ -80,7 +88,9 @@ def search_portfolio(
         best, name = _searched(renamed, rng)
     best = place_in_groups(renamed, best, rng)
     if layer_time is not None:
-        best, name = _shortened(renamed, best, name, layer_time, rng)
+        seen, *judges = (_renamed(part, order) for part in parts or (problem, problem))
+        draws = deepcopy(rng) if parts else rng
+        best, name = _shortened(seen, judges, best, name, layer_time, draws)
     places = np.empty_like(best)
     places[order] = best
     return places, name
@@ -109,9 +119,32 @@ def _searched(problem: LayoutProblem, rng: np.random.Generator) -> tuple[Ints, s
 
 
 def _shortened(
-    problem: LayoutProblem, fewest: Ints, name: str, layer_time: PackageTime, rng: np.random.Generator
+    problem: LayoutProblem,
+    judges: Sequence[LayoutProblem],
+    fewest: Ints,
+    name: str,
+    layer_time: PackageTime,
+    rng: np.random.Generator,
 ) -> tuple[Ints, str]:
-    """Return the layout of least time that annealing finds from the fewest copies or from balanced load."""
+    """Return the layout of least time that annealing finds from the fewest copies or from balanced load.
+
+    The search has the tokens of ``problem``; what counts is the least gain on those of each of ``judges``.
+    There is no search where `WORTH` cannot be gained, since all copies pass one place.
+    """
+
+    def time(judge: LayoutProblem, places: Ints) -> float:
+        return layout_time(judge, places, layer_time) - layer_time.streaming * judge.tokens
+
+    before = [time(judge, fewest) for judge in judges]
+    copies = [connectivity_of(judge, fewest) for judge in judges]
+    least = layer_time.time_per_copy * (1 + WORTH)
+    if any(now <= least * count for now, count in zip(before, copies, strict=True)):
+        return fewest, name
+
+    def cost(entry: tuple[Ints, str]) -> tuple[bool, float]:
+        ratio = max(time(judge, entry[0]) / now for judge, now in zip(judges, before, strict=True))
+        return not is_kept(problem.limits, entry[0]), ratio
+
     starts = [(fewest, name)]
     for slack in () if _alone(problem) else LOAD_SLACKS:
         capped = dataclasses.replace(problem, limits=problem.limits + limits_of(problem, slack, None))
@@ -125,14 +158,10 @@ def _shortened(
             (search_time(problem, places, layer_time, proposals=proposals, rng=rng), f"{start} + time")
         )
 
-    def cost(entry: tuple[Ints, str]) -> tuple[bool, float]:
-        return not is_kept(problem.limits, entry[0]), layout_time(problem, entry[0], layer_time)
-
     best = min(found, key=cost)
-    kept, time = cost((fewest, name))
-    (also, least), fixed = cost(best), layer_time.streaming * float(problem.counts.sum())
-    if kept == also and time - fixed <= (least - fixed) * (1 + WORTH):
-        return fewest, name  # what is gained by less is of the tokens seen, not of others
+    kept, ratio = cost(best)
+    if kept == cost(starts[0])[0] and ratio * (1 + WORTH) >= 1:
+        return fewest, name
     return best
 
 

@@ -29,6 +29,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from noptoolkit._arrays import Bools
+from noptoolkit.allocation.cuts import cut_uses, has_one_way
 from noptoolkit.allocation.layout import Allocation
 from noptoolkit.allocation.limits import Floats
 from noptoolkit.errors import InfeasibleError, UnknownNameError
@@ -74,6 +75,14 @@ class PackageTime:
     def __repr__(self) -> str:
         return f"PackageTime({self.package.name!r}, {len(self.resources)} resources, {len(self.parts)} parts)"
 
+    @property
+    def time_per_copy(self) -> float:
+        """Seconds that each copy of a token keeps some one resource busy, there and back, at least."""
+        alone = self.out.T[self.parts.sum(axis=1) == 1], self.back.T[self.parts.sum(axis=1) == 1]
+        if len(alone[0]) < self.parts.shape[1]:
+            return 0.0  # tokens of some chiplets are carried together with others'
+        return sum(float(way.min(axis=0).max(initial=0.0)) for way in alone)
+
     def tokens_met(self, allocation: Allocation, trace: RoutingTrace) -> Floats:
         """Return how many tokens meet each part, [layers, parts]."""
         served = allocation.chiplets(trace)
@@ -102,6 +111,7 @@ def package_time(
     token_bytes: Quantity = 1.0,
     flops_per_choice: float = 0.0,
     degree: Literal["chiplets", "in-network"] = "in-network",
+    routes: Literal["shortest", "any"] = "shortest",
     streaming: float = 0.0,
 ) -> PackageTime:
     """Return the time model of a package.
@@ -116,6 +126,9 @@ def package_time(
         Operations of one token in one expert, in FLOP; 0, or a chiplet without ``flops``, leaves compute out.
     degree
         ``in-network`` uses the nodes that replicate and reduce; ``chiplets`` sends a copy to each chiplet.
+    routes
+        ``shortest`` as in the module's text; ``any`` counts, where no node copies and there is more than one
+        way, what no routing can shorten instead of channels (`noptoolkit.allocation.cuts`).
     streaming
         Time to load the weights of one layer, in s per token of the step, which hides as much compute.
 
@@ -139,6 +152,13 @@ def package_time(
         raise UnknownNameError(f"no degree {degree!r} of the time model; known: chiplets, in-network")
     size = parse_quantity(token_bytes, "B", "token_bytes")
     network = flow_network(package)
+    flops = [getattr(package[name], "flops", None) for name in package.experts]
+    choice_time = np.array([flops_per_choice / rate if rate else 0.0 for rate in flops])
+    copying = any(getattr(node, flag, False) for node in package.nodes for flag in ("replicates", "reduces"))
+    if routes == "any" and not (copying and degree == "in-network") and not has_one_way(network):
+        (out, names), (back, _) = (cut_uses(network, backward=backward) for backward in (False, True))
+        own = np.eye(len(package.experts), dtype=np.bool_)
+        return PackageTime(package, own, size * out, size * back, names, choice_time, streaming)
     busy = _busy(network)
     resources_of = busy.tocsc()
     sources = package.with_role("attention") or package.experts
@@ -163,8 +183,6 @@ def package_time(
     for part, column in columns.items():
         parts[column, list(part)] = True
     used = seconds.any(axis=(0, 1))
-    flops = [getattr(package[name], "flops", None) for name in package.experts]
-    choice_time = np.array([flops_per_choice / rate if rate else 0.0 for rate in flops])
     out, back = np.ascontiguousarray(seconds[:, :, used])
     return PackageTime(package, parts[used], out, back, network.names, choice_time, streaming)
 

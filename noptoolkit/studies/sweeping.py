@@ -377,9 +377,9 @@ def _shared_by(found: Evaluation) -> str:
         return ""
     if found.record.get("allocator") != "auto":
         return "own: shared by points of equal slots and groups"
-    if found.record.get("objective") == "time":
+    if found.record.get("objective") == "time" and found.record.get("origin") == "synthetic":
         return "own: shared by points of one time model"
-    if found.record.get("objective") == "step":
+    if found.record.get("objective") in ("time", "step"):
         return "own: shared by points of one package, policy and routing"
     return "own: shared by points of equal slots and groups"
 
