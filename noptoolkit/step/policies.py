@@ -166,6 +166,11 @@ class Policy:
             faults.append(f"weights={self.weights!r}; {hint}")
         raise_collected(ScheduleError, "policy", faults)
 
+    @property
+    def cuts(self) -> bool:
+        """Whether dispatches and combines can be cut into parts: they overlap, and each has its own time."""
+        return self.graph is overlapping and self.contention == "factor"
+
     def parts_of(self, step: Step) -> tuple[int, ...]:
         """Return the numbers of parts to try for a step.
 
@@ -174,7 +179,7 @@ class Policy:
         ScheduleError
             If one number above 1 is asked for, and nothing is cut under this policy.
         """
-        cuts = self.graph is overlapping and self.contention == "factor"
+        cuts = self.cuts
         if self.parts is None:
             several = step.training and len(step.hosts) > 1
             return (1, 2) if cuts and several and is_crowded(step) else (1,)

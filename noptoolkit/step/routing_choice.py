@@ -3,8 +3,9 @@
 The candidates for ``optimal`` are shortest, dor and ecmp paths, where they apply, and routings found for all
 traffic of the step together (`noptoolkit.step.joint_routing`), with trees of shortest paths for messages to
 sets and with trees chosen together with the paths (`noptoolkit.step.joint_trees`), so that the step is never
-longer than with one of the fixed routings. ``optimal-split`` also tries splitting each transfer over several
-paths. Candidates that put the same load on the same resources are scheduled once.
+longer than with one of the fixed routings (of large steps: before they are cut finer,
+`noptoolkit.step.scheduler.RIVALS`). ``optimal-split`` also tries splitting each transfer over several paths.
+Candidates that put the same load on the same resources are scheduled once.
 """
 
 from __future__ import annotations

@@ -26,10 +26,11 @@ from noptoolkit.scheduling.list_scheduling import (
 )
 from noptoolkit.step.costing import unrouted_step
 from noptoolkit.step.energy import energy_of
+from noptoolkit.step.finer import FAR, is_far, ways_to_cut
 from noptoolkit.step.parts import cut_step
 from noptoolkit.step.policies import POLICIES, Policy
 from noptoolkit.step.result import StepSchedule
-from noptoolkit.step.routing_choice import candidate_steps, check_routing
+from noptoolkit.step.routing_choice import FIXED, candidate_steps, check_routing
 from noptoolkit.step.step import ExpertLoads, Step, StepOptions
 from noptoolkit.units import Quantity
 from noptoolkit.workload import Workload
@@ -38,6 +39,9 @@ __all__ = ["results_first", "schedule"]
 
 WORTH_CUTTING = 1e-9
 """Share of the makespan that sending tokens in parts must gain: what is less is rounding."""
+
+RIVALS = 50_000
+"""Tasks up to which steps of fixed routings are cut finer, too, so that none is shorter than the best."""
 
 
 def schedule(
@@ -81,7 +85,9 @@ def schedule(
         ``optimal-split`` if transfers may be split over paths; ``optimal-alone`` for the best routes of each
         transfer alone; or a routing of `noptoolkit.flow.ROUTINGS` or of your own.
     efficiency, slices, optimiser, weights_on_network, hosts, split_head, recompute
-        See `StepOptions`.
+        See `StepOptions`. If the schedule ends more than 0.5 % above the bound of its routes, it is tried cut
+        finer, and the shortest is kept: with two and four times as many slices where ``slices`` is ``None``,
+        in training with dispatches and combines in two parts where the policy names no number.
     experts, number, resident, resident_share, cache, attention
         See `StepOptions`; of prefill and decode.
     energy_per_flop
@@ -116,30 +122,31 @@ def schedule(
     if allocation is None:
         allocation = allocate(workload.trace, package, method=chosen.layout)
     check_routing(routing)
+    options = StepOptions(
+        degree=chosen.degree,
+        slices=slices,
+        routing=routing,
+        efficiency=efficiency or Efficiency(),
+        optimiser=optimiser,
+        weights_on_network=weights_on_network,
+        hosts=hosts,
+        split_head=split_head,
+        recompute=recompute,
+        experts=experts,
+        number=number,
+        resident=resident,
+        resident_share=resident_share,
+        cache=cache,
+        attention=attention,
+        weights=chosen.weights,
+    )
     best: StepSchedule | None = None
+    fixed: dict[str, StepSchedule] = {}  # the shortest of each fixed routing
     steps: dict[int, tuple[Step, ...]] = {}
     for prefetch, order, count in chosen.candidates(workload.batch):
         if count not in steps:
-            options = StepOptions(
-                degree=chosen.degree,
-                micro_batches=count,
-                slices=slices,
-                routing=routing,
-                efficiency=efficiency or Efficiency(),
-                optimiser=optimiser,
-                weights_on_network=weights_on_network,
-                hosts=hosts,
-                split_head=split_head,
-                recompute=recompute,
-                experts=experts,
-                number=number,
-                resident=resident,
-                resident_share=resident_share,
-                cache=cache,
-                attention=attention,
-                weights=chosen.weights,
-            )
-            unrouted = unrouted_step(package, workload, allocation, options)
+            counted = dataclasses.replace(options, micro_batches=count)
+            unrouted = unrouted_step(package, workload, allocation, counted)
             steps[count] = tuple(
                 cut for step in candidate_steps(unrouted, routing) for cut in _cuts(step, chosen)
             )
@@ -152,19 +159,54 @@ def schedule(
         )
         winner, least = None, float("inf")
         for step in steps[count]:
-            graph = tried.graph(step, tried)
-            timeline = _timeline(graph, step, tried, priority)
+            found = _planned(step, tried, priority, energy_per_flop)
             worth = 1 - WORTH_CUTTING if step.parts else 1.0
-            if timeline.makespan < least * worth:
-                winner, least = step, timeline.makespan
-            if best is None or timeline.makespan < best.makespan * worth:
-                energy = energy_of(step, energy_per_flop)
-                times = (timeline.start, timeline.end, timeline.bounds)
-                parts = 1 + max(step.parts.values(), default=0)
-                best = StepSchedule(graph, *times, step, dataclasses.replace(tried, parts=parts), energy)
+            if found.makespan < least * worth:
+                winner, least = step, found.makespan
+            if best is None or found.makespan < best.makespan * worth:
+                best = found
+            if step.routing in FIXED and len(found.graph) <= RIVALS:
+                before = fixed.setdefault(step.routing, found)
+                fixed[step.routing] = found if found.makespan < before.makespan * worth else before
         steps[count] = steps[count] if winner is None else (winner,)  # routing and parts are chosen once
     assert best is not None  # candidates are never empty
+    rivals = [plan for plan in fixed.values() if plan is not best]
+    best = _cut_finer(best, chosen, priority, energy_per_flop)
+    for plan in rivals:
+        if plan.bounds.quick < best.makespan:
+            finer = _cut_finer(plan, chosen, priority, energy_per_flop)
+            best = min(best, finer, key=lambda plan: plan.makespan)
     return best
+
+
+def _planned(
+    step: Step, policy: Policy, priority: str | Priority | None, energy_per_flop: Quantity | None
+) -> StepSchedule:
+    graph = policy.graph(step, policy)
+    timeline = _timeline(graph, step, policy, priority)
+    parts = 1 + max(step.parts.values(), default=0)
+    energy = energy_of(step, energy_per_flop)
+    times = (timeline.start, timeline.end, timeline.bounds)
+    return StepSchedule(graph, *times, step, dataclasses.replace(policy, parts=parts), energy)
+
+
+def _cut_finer(
+    plan: StepSchedule, asked: Policy, priority: str | Priority | None, energy_per_flop: Quantity | None
+) -> StepSchedule:
+    """Return a schedule, or a shorter one of its step cut finer, if it is far from its routes' bound."""
+    for way in ways_to_cut(plan, asked):
+        step = way(plan) if is_far(plan) else None
+        if step is None:
+            continue
+        try:
+            finer = _planned(step, plan.policy, priority, energy_per_flop)
+        except ScheduleError:  # finer slices may block a buffer where larger ones did not
+            continue
+        sliced, gained = step.options.slices != plan.step.options.slices, 1 - finer.makespan / plan.makespan
+        plan = finer if gained > WORTH_CUTTING else plan
+        if sliced and gained < FAR - 1:
+            break  # still finer ones would gain less
+    return plan
 
 
 def results_first(graph: TaskGraph) -> Floats:
