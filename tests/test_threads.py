@@ -2,13 +2,15 @@
 
 import concurrent.futures
 import os
+import threading
 
 import numpy as np
 import pytest
 from flow_cases import random_traffic
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import noptoolkit as nop
-from noptoolkit._threads import num_threads
+from noptoolkit._threads import num_threads, one_blas_thread
 from noptoolkit.errors import NopError
 from noptoolkit.flow.bounds.program import peel
 from noptoolkit.flow.optimal import first_order
@@ -103,3 +105,36 @@ def test_a_pool_is_closed_when_the_solver_fails(monkeypatch):
     assert pool._max_workers == 2
     with pytest.raises(RuntimeError, match="after shutdown"):
         pool.submit(print)
+
+
+def blas_threads():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def test_one_blas_thread_for_a_while_whoever_asks_and_whatever_fails():
+    before, found = blas_threads(), []
+
+    def work():
+        for _ in range(20):
+            with one_blas_thread(), one_blas_thread():
+                found.append(blas_threads())
+
+    others = [threading.Thread(target=work) for _ in range(3)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+    assert found == [{1}] * 60
+    assert blas_threads() == before
+    with pytest.raises(KeyError), one_blas_thread():
+        raise KeyError
+    assert blas_threads() == before
+
+
+def test_layouts_by_eigenvectors_do_not_wait_for_blas_threads(monkeypatch):
+    package, trace = nop.load_topology("mesh-4x4"), nop.load_workload("stdlib-moe").trace
+    found, eigh = [], np.linalg.eigh
+    monkeypatch.setattr("numpy.linalg.eigh", lambda matrix: (found.append(blas_threads()), eigh(matrix))[1])
+    with threadpool_limits(2, user_api="blas"):
+        nop.allocate(trace, package, method="spectral")
+    assert found == [{1}] * trace.num_layers

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from noptoolkit._threads import one_blas_thread
 from noptoolkit.allocation.limits import Floats, Ints
 from noptoolkit.allocation.packing import pack_clusters
 from noptoolkit.allocation.problem import LayoutProblem
@@ -29,7 +30,8 @@ def place_spectrally(problem: LayoutProblem, rng: np.random.Generator) -> Ints:
     """Return balanced k-means of the spectral embedding that keeps most co-activation inside."""
     together = problem.coactivation
     scale = 1 / np.sqrt(np.maximum(together.sum(axis=1), 1e-9))
-    _, vectors = np.linalg.eigh(together * scale[:, None] * scale)
+    with one_blas_thread():
+        _, vectors = np.linalg.eigh(together * scale[:, None] * scale)
     embedded = vectors[:, -min(problem.num_chiplets, problem.num_experts) :]
     embedded = embedded / np.maximum(np.linalg.norm(embedded, axis=1, keepdims=True), 1e-12)
     layouts = [_balanced_k_means(embedded, problem.slots, rng) for _ in range(RESTARTS)]

@@ -23,7 +23,7 @@ __all__ = ["doctor"]
 
 NEEDED = (
     *("numpy", "scipy", "networkx", "igraph", "highspy", "numba", "pydantic", "quantiphy", "matplotlib"),
-    *("typer", "rich", "joblib", "tomli-w", "pyyaml"),
+    *("typer", "rich", "joblib", "tomli-w", "pyyaml", "threadpoolctl"),
 )
 EXTRAS = ("pandas", "pyarrow", "protobuf", "infragraph", "dask", "mtkahypar", "pymetis", "hypothesis")
 VARIABLES = ("NOPTOOLKIT_LIMITS", "NOPTOOLKIT_NUM_THREADS", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "COLUMNS")
