@@ -27,9 +27,9 @@ State = Any  # the tuple that build_state returns; numba infers its type
 @njit(cache=True)
 def change_of_swap(state: State, limits: Array, a: int, b: int) -> Any:
     """Return what swapping a and b adds to connectivity and penalty."""
-    _, _, _, _, places, _, alone, anew, _, _ = state
+    places, alone, anew = state[4], state[6], state[7]
     p, q = places[a], places[b]
-    change = anew[b, p] - alone[a, a] + alone[a, b] + anew[a, q] - alone[b, b] + alone[b, a]
+    change = anew[p, b] - alone[a, a] + alone[a, b] + anew[q, a] - alone[b, b] + alone[b, a]
     weights, blocks, room, price = limits
     for m in range(len(price)):
         x, y = blocks[m, p], blocks[m, q]
@@ -42,11 +42,12 @@ def change_of_swap(state: State, limits: Array, a: int, b: int) -> Any:
 
 
 @njit(cache=True)
-def bound_swaps(places: Array, movable: int, slots: int, count: int) -> tuple[Any, Array]:
-    """Return (residents, sizes, least of all, least of the free, changed), to be filled, and free_from.
+def bound_swaps(places: Array, movable: int, count: int) -> tuple[Any, Array]:
+    """Return (residents, sizes, least of all, least of the free, pairs of both, changed), and free_from.
 
-    ``residents[q, :sizes[q]]`` are the movable experts of chiplet q; least[p, q] is the minimum of f(., q) on
-    chiplet p, over all of them and over those that are not barred; ``changed`` marks rows to compute anew.
+    They are to be filled by `update_bounds`. ``residents[q, :sizes[q]]`` are the movable experts of chiplet
+    q; least[p, q] is the minimum of f(., q) on chiplet p, over all of them and over those that are not
+    barred; the pairs are least[p, q] + least[q, p]; ``changed`` marks rows to compute anew.
     """
     sizes = np.zeros(count, dtype=np.int64)
     for a in range(movable):
@@ -58,7 +59,8 @@ def bound_swaps(places: Array, movable: int, slots: int, count: int) -> tuple[An
         sizes[places[a]] += 1
     least = np.full((count, count), np.inf)
     free_from = np.zeros(movable, dtype=np.int64)
-    return (residents, sizes, least, least.copy(), np.ones(count, dtype=np.bool_)), free_from
+    changed = np.ones(count, dtype=np.bool_)
+    return (residents, sizes, least, least.copy(), least.copy(), least.copy(), changed), free_from
 
 
 @njit(cache=True)
@@ -69,7 +71,7 @@ def update_bounds(state: State, bounds: Any, free_from: Array, turn: int, p: int
     experts that are free again have a new row as well.
     """
     places, alone, anew = state[4], state[6], state[7]
-    residents, sizes, least, least_free, changed = bounds
+    residents, sizes, least, least_free, pairs, pairs_free, changed = bounds
     movable, count = len(free_from), len(sizes)
     for a in range(movable):
         if free_from[a] == turn and turn > 0:
@@ -86,24 +88,30 @@ def update_bounds(state: State, bounds: Any, free_from: Array, turn: int, p: int
                 residents[here, sizes[here]] = a
                 sizes[here] += 1
             for column in (p, q):
-                value = anew[a, column] - alone[a, a]
+                value = anew[column, a] - alone[a, a]
                 least[here, column] = min(least[here, column], value)
                 if free_from[a] <= turn:
                     least_free[here, column] = min(least_free[here, column], value)
     for row in range(count):
         if not changed[row]:
             continue
-        changed[row] = False
         least[row] = np.inf
         least_free[row] = np.inf
         for i in range(sizes[row]):
             a = residents[row, i]
             own, free = alone[a, a], free_from[a] <= turn
             for column in range(count):
-                least[row, column] = min(least[row, column], anew[a, column] - own)
+                least[row, column] = min(least[row, column], anew[column, a] - own)
             if free:
                 for column in range(count):
-                    least_free[row, column] = min(least_free[row, column], anew[a, column] - own)
+                    least_free[row, column] = min(least_free[row, column], anew[column, a] - own)
+    for row in range(count):  # columns p and q are rows that changed, too
+        if changed[row]:
+            changed[row] = False
+            for column in range(count):
+                pairs[row, column] = pairs[column, row] = least[row, column] + least[column, row]
+                free_pair = least_free[row, column] + least_free[column, row]
+                pairs_free[row, column] = pairs_free[column, row] = free_pair
 
 
 @njit(cache=True)
@@ -115,30 +123,31 @@ def best_swap(
     Experts barred beyond ``turn`` are swapped only for a change below ``aspired``.
     """
     _, blocks, room, price = limits
-    _, _, least_of_all, least_of_free, _ = bounds
-    count = len(least_of_all)
+    pairs, pairs_free = bounds[4], bounds[5]
+    count = len(pairs)
     over = np.zeros(count)
     for m in range(len(price)):
         for q in range(count):
             over[q] += price[m] * max(-room[m, blocks[m, q]], 0.0)
-    found = (np.inf, -1, -1)
-    first, first_p, first_q = np.inf, -1, -1
+    listed = np.empty((count * (count - 1) // 2 + 1, 2), dtype=np.int64)  # pairs of chiplets to look at
+    first = np.inf
     for p in range(count):
         for q in range(p):
-            bound = least_of_free[p, q] + least_of_free[q, p] - over[p] - over[q]
+            bound = pairs_free[p, q] - over[p] - over[q]
             if bound < first:
-                first, first_p, first_q = bound, p, q
-    if first_p >= 0:
-        found = _best_between(state, limits, bounds, free_from, turn, aspired, first_p, first_q, found)
+                first = bound
+                listed[0] = p, q
+    found, barring = (np.inf, -1, -1), (free_from, turn, aspired)
+    if first < np.inf:
+        found = _best_between(state, limits, bounds, barring, rounding, over, listed[:1], found)
+    limit, size = found[0] + rounding, 0
     for p in range(count):
         for q in range(p):
-            limit = found[0] + rounding
             relief = over[p] + over[q]
-            if least_of_free[p, q] + least_of_free[q, p] - relief <= limit or (
-                least_of_all[p, q] + least_of_all[q, p] - relief <= min(limit, aspired + rounding)
-            ):
-                found = _best_between(state, limits, bounds, free_from, turn, aspired, p, q, found)
-    return found
+            if pairs_free[p, q] - relief <= limit or pairs[p, q] - relief <= min(limit, aspired + rounding):
+                listed[size] = p, q
+                size += 1
+    return _best_between(state, limits, bounds, barring, rounding, over, listed[:size], found)
 
 
 @njit(cache=True)
@@ -146,27 +155,42 @@ def _best_between(
     state: State,
     limits: Array,
     bounds: Any,
-    free_from: Array,
-    turn: int,
-    aspired: float,
-    p: int,
-    q: int,
+    barring: Any,
+    rounding: float,
+    over: Array,
+    listed: Array,
     found: tuple[float, int, int],
 ) -> tuple[float, int, int]:
-    """Return the best of a swap found and those of chiplets p and q."""
-    residents, sizes = bounds[0], bounds[1]
+    """Return the best of a swap found and those of some pairs of chiplets, which hold ``over`` too much."""
+    residents, sizes, least_of_all, pairs = bounds[0], bounds[1], bounds[2], bounds[4]
+    alone, anew = state[6], state[7]
+    free_from, turn, aspired = barring
     least, least_a, least_b = found
-    for i in range(sizes[p]):
-        for j in range(sizes[q]):
-            a, b = residents[p, i], residents[q, j]
-            if a < b:
-                a, b = b, a
-            change = change_of_swap(state, limits, a, b)
-            if change > least:
+    own = np.empty(len(alone))  # side by side, as the diagonal is not
+    for a in range(len(own)):
+        own[a] = alone[a, a]
+    for pair in range(len(listed)):
+        p, q = listed[pair]
+        relief = over[p] + over[q] + rounding
+        if pairs[p, q] > least + relief:
+            continue
+        for i in range(sizes[p]):
+            one = residents[p, i]
+            there = anew[q, one] - own[one]
+            if there + least_of_all[q, p] > least + relief:
                 continue
-            if change == least and (a > least_a or (a == least_a and b >= least_b)):
-                continue
-            barred = free_from[a] > turn or free_from[b] > turn
-            if not barred or change < aspired:
-                least, least_a, least_b = change, a, b
+            for j in range(sizes[q]):
+                other = residents[q, j]
+                apart = there + anew[p, other] - own[other]  # and more where sets hold both
+                if apart > least + relief or apart + alone[one, other] + alone[other, one] > least + relief:
+                    continue
+                a, b = max(one, other), min(one, other)
+                change = change_of_swap(state, limits, a, b)
+                if change > least:
+                    continue
+                if change == least and (a > least_a or (a == least_a and b >= least_b)):
+                    continue
+                barred = free_from[a] > turn or free_from[b] > turn
+                if not barred or change < aspired:
+                    least, least_a, least_b = change, a, b
     return least, least_a, least_b

@@ -24,100 +24,102 @@ State = Any  # the tuple that build_state returns; numba infers its type
 def build_state(
     members: Array, weight: Array, starts: Array, sets_of: Array, places: Array, count: int, movable: int
 ) -> State:
-    """Return (members, weight, starts, sets_of, places, inside, alone, anew, [connectivity], movable).
+    """Return the state of a search.
 
-    ``inside[q, t]`` counts the experts of set t in block q: what a swap looks at lies in two rows.
+    It is (members, weight, starts, sets_of, places, inside, alone, anew, [connectivity], movable, together).
+    ``inside[q, t]`` counts the experts of set t in block q, ``anew[q, b]`` is A[b, q]: what a swap looks at
+    lies in two rows. ``together[a, b]`` is the weight of the sets that hold both.
     """
     sets, k = members.shape
     slots = len(places)
     inside = np.zeros((count, sets), dtype=np.uint8)
     alone = np.zeros((slots, slots))
-    anew = np.zeros((slots, count))
+    together = np.zeros((slots, slots))
+    anew = np.zeros((count, slots))
     connectivity = np.zeros(1)
     for a in range(slots):
         load = 0.0
         for i in range(starts[a], starts[a + 1]):
             load += weight[sets_of[i]]
-        anew[a] = load
+        anew[:, a] = load
     for t in range(sets):
         for i in range(k):
             q = places[members[t, i]]
             if inside[q, t] == 0:
                 connectivity[0] += weight[t]
                 for j in range(k):
-                    anew[members[t, j], q] -= weight[t]
+                    anew[q, members[t, j]] -= weight[t]
             inside[q, t] += 1
         for i in range(k):
             a = members[t, i]
             if inside[places[a], t] == 1:
                 for j in range(k):
                     alone[a, members[t, j]] += weight[t]
-    return members, weight, starts, sets_of, places.copy(), inside, alone, anew, connectivity, movable
+            for j in range(k):
+                together[a, members[t, j]] += weight[t]
+    here = places.copy()
+    return members, weight, starts, sets_of, here, inside, alone, anew, connectivity, movable, together
 
 
 @njit(cache=True)
-def _move_in_set(state: State, t: int, a: int, p: int, q: int) -> None:
-    """Bring gains and connectivity up to date when a set's expert a moves from block p to block q."""
-    members, weight, _, _, places, inside, alone, anew, connectivity, _ = state
-    w, k = weight[t], members.shape[1]
-    stay, there = inside[p, t] - 1, inside[q, t]  # of the set, beside a
-    if stay == 1 or there == 1 or (stay == 0) != (there == 0):
+def _move(state: State, a: int, b: int, p: int, q: int, first: bool) -> None:
+    """Bring gains and connectivity up to date when a moves from block p to block q and b the other way.
+
+    The sets that hold both are looked at with the ``first`` of the two; `make_swap` has changed A as if no
+    other expert of a set were on the two blocks.
+    """
+    members, weight, starts, sets_of, places, inside, alone, anew, connectivity, _, _ = state
+    k = members.shape[1]
+    for e in range(starts[a], starts[a + 1]):
+        t = sets_of[e]
+        w = weight[t]
+        holds = False
         for i in range(k):
-            c = members[t, i]
-            sign = 0.0
-            if c == a:
-                sign = 1.0 * (there == 0) - 1.0 * (stay == 0)
-            elif places[c] == p and stay == 1:
-                sign = 1.0
-            elif places[c] == q and there == 1:
-                sign = -1.0
-            if sign != 0.0:
-                for j in range(k):
-                    alone[c, members[t, j]] += sign * w
-    if stay == 0:
-        connectivity[0] -= w
-        for i in range(k):
-            anew[members[t, i], p] += w
-    if there == 0:
-        connectivity[0] += w
-        for i in range(k):
-            anew[members[t, i], q] -= w
-    inside[p, t] -= 1
-    inside[q, t] += 1
-
-
-@njit(cache=True)
-def _exchange_in_set(state: State, t: int, a: int, b: int, p: int, q: int) -> None:
-    """Bring gains up to date when a set's experts a and b on blocks p and q change places."""
-    members, weight, _, _, _, inside, alone, _, _, _ = state
-    sign = 1.0 * (inside[q, t] == 1) - 1.0 * (inside[p, t] == 1)
-    if sign != 0.0:
-        for i in range(members.shape[1]):
-            alone[a, members[t, i]] += sign * weight[t]
-            alone[b, members[t, i]] -= sign * weight[t]
-
-
-@njit(cache=True)
-def _holds(members: Array, t: int, a: int) -> bool:
-    found = False
-    for i in range(members.shape[1]):
-        found |= members[t, i] == a
-    return found
+            holds |= members[t, i] == b
+        if holds:
+            sign = w * (1.0 * (inside[q, t] == 1) - 1.0 * (inside[p, t] == 1))
+            if first and sign != 0.0:
+                for i in range(k):
+                    alone[a, members[t, i]] += sign
+                    alone[b, members[t, i]] -= sign
+            continue
+        stay, there = inside[p, t] - 1, inside[q, t]  # of the set, beside a
+        inside[p, t] -= 1
+        inside[q, t] += 1
+        if stay == 0 and there == 0:
+            continue
+        if stay > 0:
+            connectivity[0] += w
+            for i in range(k):
+                anew[p, members[t, i]] -= w
+        if there > 0:
+            connectivity[0] -= w
+            for i in range(k):
+                anew[q, members[t, i]] += w
+        if stay == 0 or there == 0:
+            sign = w if there == 0 else -w
+            for i in range(k):
+                alone[a, members[t, i]] += sign
+        if stay == 1 or there == 1:
+            for i in range(k):
+                c = members[t, i]
+                if c != a and ((stay == 1 and places[c] == p) or (there == 1 and places[c] == q)):
+                    sign = w if places[c] == p else -w
+                    for j in range(k):
+                        alone[c, members[t, j]] += sign
 
 
 @njit(cache=True)
 def make_swap(state: State, limits: Array, a: int, b: int) -> None:
     """Swap a and b and bring gains, connectivity and room up to date."""
-    members, _, starts, sets_of, places, _, _, _, _, _ = state
+    places, anew, together = state[4], state[7], state[10]
     p, q = places[a], places[b]
-    for i in range(starts[a], starts[a + 1]):
-        if _holds(members, sets_of[i], b):
-            _exchange_in_set(state, sets_of[i], a, b, p, q)
-        else:
-            _move_in_set(state, sets_of[i], a, p, q)
-    for i in range(starts[b], starts[b + 1]):
-        if not _holds(members, sets_of[i], a):
-            _move_in_set(state, sets_of[i], b, q, p)
+    for c in range(len(together)):  # sets that hold both cancel
+        more = together[a, c] - together[b, c]
+        anew[p, c] += more
+        anew[q, c] -= more
+    _move(state, a, b, p, q, True)
+    _move(state, b, a, q, p, False)
     places[a], places[b] = q, p
     weights, blocks, room, _ = limits
     for m in range(len(weights)):
@@ -141,7 +143,7 @@ def _excess(limits: Array) -> float:
 def descend_swaps(state: State, limits: Array, rounding: float) -> int:
     """Make the best swap until none gains; return how many were made."""
     places, movable = state[4], state[9]
-    bounds, free_from = bound_swaps(places, movable, state[6].shape[0], state[7].shape[1])
+    bounds, free_from = bound_swaps(places, movable, state[7].shape[0])
     update_bounds(state, bounds, free_from, 0, -1, -1)
     made = 0
     while True:
@@ -170,7 +172,7 @@ def tabu_swaps(state: State, limits: Array, patience: int, tenures: Array, round
     places, connectivity = state[4], state[8]
     price = limits[3]
     first_price = price.copy()
-    bounds, free_from = bound_swaps(places, state[9], state[6].shape[0], state[7].shape[1])
+    bounds, free_from = bound_swaps(places, state[9], state[7].shape[0])
     update_bounds(state, bounds, free_from, 0, -1, -1)
     excess = _excess(limits)
     best_kept = excess <= rounding

@@ -44,18 +44,24 @@ def start_time(
     for a in range(len(places)):
         if places[a] < chiplets:
             busy[places[a]] += load[a] * choice_time[places[a]]
+    begins = np.zeros(chiplets + 1, dtype=np.int64)  # of the parts that hold each chiplet
+    holding = np.empty(parts.sum(), dtype=np.int64)
+    for q in range(chiplets):
+        begins[q + 1] = begins[q]
+        for j in range(count):
+            if parts[j, q]:
+                holding[begins[q + 1]] = j
+                begins[q + 1] += 1
     for t in range(sets):
         for i in range(k):
             q = places[members[t, i]]
             if q < chiplets:
                 if inside[q, t] == 0:
-                    for j in range(count):
-                        met[j, t] += parts[j, q]
+                    for e in range(begins[q], begins[q + 1]):
+                        if met[holding[e], t] == 0:
+                            tokens[holding[e]] += weight[t]
+                        met[holding[e], t] += 1
                 inside[q, t] += 1
-    for j in range(count):
-        for t in range(sets):
-            if met[j, t] > 0:
-                tokens[j] += weight[t]
     for r in range(len(out)):
         for j in range(count):
             busy_out[r] += tokens[j] * out[r, j]

@@ -33,7 +33,7 @@ def test_best_swap_is_the_best_of_all_pairs(seed: int) -> None:
     places = rng.permutation(np.repeat(np.arange(problem.num_chiplets), problem.slots))[: problem.num_experts]
     state, limits = _start(problem, places)
     here, movable, rounding = state[4], state[9], _rounding(problem)
-    bounds, free_from = bound_swaps(here, movable, state[6].shape[0], problem.num_chiplets)
+    bounds, free_from = bound_swaps(here, movable, problem.num_chiplets)
     update_bounds(state, bounds, free_from, 0, -1, -1)
     barred_seen = 0
     for turn in range(40):
