@@ -6,14 +6,21 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from noptoolkit._arrays import Bools, Floats, Ints
 
 __all__ = ["run_events"]
 
+Narrow = NDArray[np.int32]
+"""Tasks and ranks: what is read here and there is half as long, and stays in caches."""
 
-@njit(cache=True)
-def _push(heap: Ints, base: int, size: int, value: int) -> None:
+ENDS, FLOWS, QUEUES = 0, 1, 2
+"""What becomes of a task that is ready."""
+
+
+@njit(cache=True, inline="always")
+def _push(heap: Narrow, base: int, size: int, value: int) -> None:
     """Put a rank on the binary heap at ``heap[base : base + size]``."""
     k = size
     while k > 0:
@@ -25,8 +32,8 @@ def _push(heap: Ints, base: int, size: int, value: int) -> None:
     heap[base + k] = value
 
 
-@njit(cache=True)
-def _pop(heap: Ints, base: int, size: int) -> None:
+@njit(cache=True, inline="always")
+def _pop(heap: Narrow, base: int, size: int) -> None:
     """Take the least rank off the heap."""
     value = heap[base + size - 1]
     last = size - 1
@@ -44,8 +51,8 @@ def _pop(heap: Ints, base: int, size: int) -> None:
     heap[base + k] = value
 
 
-@njit(cache=True)
-def _push_event(times: Floats, tasks: Ints, size: int, time: float, task: int) -> None:
+@njit(cache=True, inline="always")
+def _push_event(times: Floats, tasks: Narrow, size: int, time: float, task: int) -> None:
     k = size
     while k > 0:
         parent = (k - 1) >> 1
@@ -58,8 +65,8 @@ def _push_event(times: Floats, tasks: Ints, size: int, time: float, task: int) -
     tasks[k] = task
 
 
-@njit(cache=True)
-def _pop_event(times: Floats, tasks: Ints, size: int) -> None:
+@njit(cache=True, inline="always")
+def _pop_event(times: Floats, tasks: Narrow, size: int) -> None:
     last = size - 1
     time = times[last]
     task = tasks[last]
@@ -123,8 +130,8 @@ def _share(
                     room[r] = max(room[r] - use_time[e] * rate[a], 0.0)
 
 
-@njit(cache=True)
-def _release(task: int, waiting: Ints, succ_ptr: Ints, succ: Ints, fresh: Ints, count: int) -> int:
+@njit(cache=True, inline="always")
+def _release(task: int, waiting: Narrow, succ_ptr: Narrow, succ: Narrow, fresh: Narrow, count: int) -> int:
     """Count a task's end with its successors; return how many tasks are fresh after those that it frees."""
     for e in range(succ_ptr[task], succ_ptr[task + 1]):
         j = succ[e]
@@ -135,7 +142,7 @@ def _release(task: int, waiting: Ints, succ_ptr: Ints, succ: Ints, fresh: Ints, 
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _wake(what: int, wake_ptr: Ints, wake: Ints, is_touched: Bools, touched: Ints, touches: int) -> int:
     """Touch the queues that wait for a resource or a buffer; return how many are touched now."""
     for w in range(wake_ptr[what], wake_ptr[what + 1]):
@@ -149,7 +156,7 @@ def _wake(what: int, wake_ptr: Ints, wake: Ints, is_touched: Bools, touched: Int
 @njit(cache=True)
 def run_events(
     duration: Floats,
-    need: Ints,
+    need: Narrow,
     need_ptr: Ints,
     need_resource: Ints,
     need_buffer: Ints,
@@ -159,11 +166,11 @@ def run_events(
     capacity: Ints,
     buffer_size: Floats,
     hold: Floats,
-    rank: Ints,
-    by_rank: Ints,
-    pred_ptr: Ints,
-    succ_ptr: Ints,
-    succ: Ints,
+    rank: Narrow,
+    by_rank: Narrow,
+    pred_ptr: Narrow,
+    succ_ptr: Narrow,
+    succ: Narrow,
     flow_size: Floats,
     use_ptr: Ints,
     use_resource: Ints,
@@ -186,7 +193,7 @@ def run_events(
     end = np.full(n, np.nan)
     free = capacity.copy()
     room = buffer_size.copy()
-    heap = np.empty(n, np.int64)
+    heap = np.empty(n, np.int32)
     base = np.zeros(needs + 1, np.int64)
     for i in range(n):
         base[need[i] + 1] += 1
@@ -194,7 +201,7 @@ def run_events(
         base[q + 1] += base[q]
     queued = np.zeros(needs, np.int64)
     times = np.empty(n)
-    tasks = np.empty(n, np.int64)
+    tasks = np.empty(n, np.int32)
     running = 0
     touched = np.empty(needs, np.int64)
     is_touched = np.zeros(needs, np.bool_)
@@ -209,16 +216,22 @@ def run_events(
     flowing = 0
     flow_clock = 0.0
     stale = False
-    fresh = np.empty(n, np.int64)  # tasks whose last predecessor has just ended
+    fresh = np.empty(n, np.int32)  # tasks whose last predecessor has just ended
     count = 0
+    way = np.empty(n, np.uint8)  # what becomes of a task that is ready
     instant = False  # whether a task of no length holds something, or takes room in a buffer
     for i in range(n):
         if waiting[i] == 0:
             fresh[count] = i
             count += 1
         q = need[i]
-        if duration[i] == 0.0 and (need_ptr[q + 1] > need_ptr[q] or hold[i] > 0.0):
+        takes = need_ptr[q + 1] > need_ptr[q] or hold[i] > 0.0
+        if duration[i] == 0.0 and takes:
             instant = True
+        if flow_size[i] > 0.0 and use_ptr[i + 1] > use_ptr[i]:
+            way[i] = FLOWS
+        else:
+            way[i] = ENDS if duration[i] == 0.0 and not takes else QUEUES
     now = 0.0
     done = 0
     while True:
@@ -226,22 +239,16 @@ def run_events(
         while f < count:
             i = fresh[f]
             f += 1
-            q = need[i]
-            if (
-                duration[i] == 0.0
-                and hold[i] <= 0.0
-                and need_ptr[q + 1] == need_ptr[q]
-                and not (flows > 0 and flow_size[i] > 0.0 and use_ptr[i + 1] > use_ptr[i])
-            ):
+            if way[i] == ENDS:
                 start[i] = now
                 end[i] = now
                 done += 1
-                b = need_buffer[q]
+                b = need_buffer[need[i]]
                 if b >= 0 and hold[i] < 0.0:
                     room[b] -= hold[i]
                     touches = _wake(resources + b, wake_ptr, wake, is_touched, touched, touches)
                 count = _release(i, waiting, succ_ptr, succ, fresh, count)
-            elif flows > 0 and flow_size[i] > 0.0 and use_ptr[i + 1] > use_ptr[i]:
+            elif way[i] == FLOWS:
                 for a in range(flowing):
                     share_left[a] -= rate[a] * (now - flow_clock)
                 flow_clock = now
@@ -252,6 +259,7 @@ def run_events(
                 flowing += 1
                 stale = True
             else:
+                q = need[i]
                 _push(heap, base[q], queued[q], rank[i])
                 queued[q] += 1
                 if not is_touched[q]:
@@ -266,13 +274,15 @@ def run_events(
                 q = touched[t]
                 open_ = queued[q] > 0
                 while open_:
-                    i = by_rank[heap[base[q]]]
                     for e in range(need_ptr[q], need_ptr[q + 1]):
                         if free[need_resource[e]] == 0:
                             open_ = False
                             break
+                    if not open_:
+                        break
+                    i = by_rank[heap[base[q]]]
                     b = need_buffer[q]
-                    if open_ and b >= 0 and hold[i] > room[b] * (1.0 + 1e-12):
+                    if b >= 0 and hold[i] > room[b] * (1.0 + 1e-12):
                         open_ = False
                     if not open_ or instant or not alone[q]:
                         break

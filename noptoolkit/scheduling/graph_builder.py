@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, chain, repeat
 from typing import Any
 
 import numpy as np
@@ -45,14 +47,15 @@ class TaskGraphBuilder:
         self._kinds: dict[str, int] = {}
         self._needs: dict[tuple[tuple[int, ...], int], int] = {}
         self._known: dict[Any, int] = {}
-        self._duration, self._hold, self._flow_size = array("d"), array("d"), array("d")
+        self._duration, self._hold = array("d"), array("d")
         self._need, self._kind = array("q"), array("q")
         self._pred_ptr, self._pred = array("q", [0]), array("q")
         self._late_task, self._late_pred = array("q"), array("q")
         self._fronts: list[Ints] = []
         self._chains: list[tuple[int, ...]] = []
         self._label, self._texts = array("q"), dict[str, int]()
-        self._use_ptr, self._use_resource, self._use_time = array("q", [0]), array("q"), array("d")
+        self._flow, self._flow_size, self._flow_ptr = array("q"), array("d"), array("q", [0])
+        self._use_resource, self._use_time = array("q"), array("d")
         for name, capacity in (capacities or {}).items():
             self.resource(name, capacity)
 
@@ -120,9 +123,42 @@ class TaskGraphBuilder:
         self._label.append(self._texts.setdefault(label, len(self._texts)))
         self._pred.extend(after)
         self._pred_ptr.append(len(self._pred))
-        self._flow_size.append(0.0)
-        self._use_ptr.append(len(self._use_time))
         return len(self._duration) - 1
+
+    def add_each(
+        self,
+        durations: Sequence[float],
+        resources: Sequence[str],
+        after: Sequence[Sequence[int]],
+        *,
+        kind: str = "compute",
+        label: str = "",
+    ) -> range:
+        """Add tasks of one kind and one label that each occupy one resource, and return their indices.
+
+        What many calls of `add` would do, faster.
+
+        Parameters
+        ----------
+        durations, resources, after
+            In s, names, and indices of tasks that must end before, one entry for each task.
+        """
+        first, count = len(self), len(durations)
+        if wrong := [time for time in durations if not 0.0 <= time < float("inf")]:
+            raise ScheduleError(f"task {label or first!r}: duration {wrong[0]!r} is not 0 or more seconds")
+        known = self._known
+        for name in resources:
+            if (name, None) not in known:
+                known[name, None] = self._new_need(name, None, label)
+        self._duration.extend(durations)
+        self._need.extend([known[name, None] for name in resources])
+        self._hold.extend(repeat(0.0, count))
+        self._kind.extend(repeat(self._kinds.setdefault(kind, len(self._kinds)), count))
+        self._label.extend(repeat(self._texts.setdefault(label, len(self._texts)), count))
+        begin = len(self._pred)
+        self._pred.extend(chain.from_iterable(after))
+        self._pred_ptr.extend([begin + end for end in accumulate(map(len, after))])
+        return range(first, first + count)
 
     def add_flow(
         self,
@@ -152,14 +188,20 @@ class TaskGraphBuilder:
             if time > 0.0:
                 self._use_resource.append(self.resource(name))
                 self._use_time.append(time)
-        self._flow_size[-1] = size
-        self._use_ptr[-1] = len(self._use_time)
+        self._flow.append(task)
+        self._flow_size.append(size)
+        self._flow_ptr.append(len(self._use_time))
         return task
 
     def wait(self, task: int, for_: int) -> None:
         """Let a task wait for another one too, which may have been added later."""
         self._late_task.append(task)
         self._late_pred.append(for_)
+
+    def wait_each(self, tasks: Ints, for_: Ints) -> None:
+        """Let each of some tasks wait for another one too, as `wait` does; both [tasks]."""
+        _extend(self._late_task, tasks)
+        _extend(self._late_pred, for_)
 
     def front(self, tasks: Iterable[int]) -> int:
         """Name tasks that together mark a stage of the graph, and return its index.
@@ -193,7 +235,7 @@ class TaskGraphBuilder:
             A word of their labels, and the word that stands for it in the copies.
         """
         shift = len(self) - first
-        for floats in (self._duration, self._hold, self._flow_size):
+        for floats in (self._duration, self._hold):
             floats.extend(floats[first:last])
         for ints in (self._need, self._kind):
             ints.extend(ints[first:last])
@@ -209,12 +251,13 @@ class TaskGraphBuilder:
         ):
             raise ScheduleError("a task to repeat waits for one that nothing stands for")
         pred[outside] = stand_in[place]
-        late = np.array(self._pred_ptr[first + 1 : last + 1], np.int64) - begin + len(self._pred)
-        self._pred.frombytes(pred.tobytes())
-        self._pred_ptr.frombytes(late.tobytes())
-        begin, end = self._use_ptr[first], self._use_ptr[last]
-        late = np.array(self._use_ptr[first + 1 : last + 1], np.int64) - begin + len(self._use_time)
-        self._use_ptr.frombytes(late.tobytes())
+        _extend(self._pred_ptr, np.array(self._pred_ptr[first + 1 : last + 1]) - begin + len(self._pred))
+        _extend(self._pred, pred)
+        lo, hi = bisect_left(self._flow, first), bisect_left(self._flow, last)
+        begin, end = self._flow_ptr[lo], self._flow_ptr[hi]
+        _extend(self._flow, np.array(self._flow[lo:hi], np.int64) + shift)
+        _extend(self._flow_ptr, np.array(self._flow_ptr[lo + 1 : hi + 1]) - begin + len(self._use_time))
+        self._flow_size.extend(self._flow_size[lo:hi])
         self._use_resource.extend(self._use_resource[begin:end])
         self._use_time.extend(self._use_time[begin:end])
         used, place = np.unique(np.array(self._label[first:last], np.int64), return_inverse=True)
@@ -222,7 +265,7 @@ class TaskGraphBuilder:
         for k in used.tolist():
             text = " ".join(renamed[1] if word == renamed[0] else word for word in texts[k].split(" "))
             fresh.append(self._texts.setdefault(text, len(self._texts)))
-        self._label.frombytes(np.array(fresh, np.int64)[place].astype(np.int64).tobytes())
+        _extend(self._label, np.array(fresh, np.int64)[place])
         return shift
 
     def build(self) -> TaskGraph:
@@ -234,6 +277,10 @@ class TaskGraphBuilder:
             If a task waits for one that does not exist.
         """
         pred_ptr, pred = self._precedences()
+        flow, flow_size = np.array(self._flow, np.int64), np.zeros(len(self))
+        flow_size[flow] = self._flow_size
+        uses = np.zeros(len(self) + 1, np.int64)
+        uses[flow + 1] = np.diff(self._flow_ptr)
         graph = TaskGraph(
             resources=tuple(self._resources),
             capacity=frozen(self._capacity, np.int64),
@@ -249,8 +296,8 @@ class TaskGraphBuilder:
             kinds=tuple(self._kinds),
             label=frozen(self._label, np.int64),
             texts=tuple(self._texts),
-            flow_size=frozen(self._flow_size, np.float64),
-            use_ptr=frozen(self._use_ptr, np.int64),
+            flow_size=frozen(flow_size, np.float64),
+            use_ptr=frozen(np.cumsum(uses), np.int64),
             use_resource=frozen(self._use_resource, np.int64),
             use_time=frozen(self._use_time, np.float64),
             fronts=tuple(self._fronts),
@@ -296,3 +343,7 @@ class TaskGraphBuilder:
             f"task {label or len(self)!r}: takes {hold:g} B of buffer {buffer!r}, which has {size:g} B; "
             "cut it into smaller tasks"
         )
+
+
+def _extend(numbers: array[int], more: Ints) -> None:
+    numbers.frombytes(more.astype(np.int64).tobytes())

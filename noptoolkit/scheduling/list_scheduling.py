@@ -186,21 +186,22 @@ def _improved(
 def _run(graph: TaskGraph, urgency: NDArray[np.floating]) -> tuple[Floats, Floats, int]:
     """Return starts and ends of all tasks, and how many could be run."""
     from noptoolkit.scheduling.compiled_events import run_events
+    from noptoolkit.scheduling.compiled_ranks import falling_order
 
-    by_rank = np.argsort(-urgency, kind="stable")
-    rank = np.empty_like(by_rank)
-    rank[by_rank] = np.arange(len(by_rank))
+    succ_ptr, succ = graph.successors
+    rank, by_rank = falling_order(read_only(np.ascontiguousarray(urgency, dtype=np.float64)))
     given: tuple[Any, ...] = (
         graph.duration,
-        graph.need,
+        graph.need.astype(np.int32),
         *_need_arrays(graph),
         graph.capacity,
         graph.buffer_size,
         graph.hold,
         rank,
         by_rank,
-        graph.pred_ptr,
-        *graph.successors,
+        graph.pred_ptr.astype(np.int32),
+        succ_ptr.astype(np.int32),
+        succ.astype(np.int32),
         graph.flow_size,
         graph.use_ptr,
         graph.use_resource,

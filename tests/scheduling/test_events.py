@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from seeds import seeds
 
+from noptoolkit.errors import ScheduleError
 from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder
+from noptoolkit.scheduling.compiled_ranks import falling_order
 from noptoolkit.scheduling.list_scheduling import _run
 
 
@@ -162,3 +164,33 @@ def test_what_a_task_of_no_length_frees_is_ready_at_once(machine: str | None, bu
     start, _, done = _run(tasks.build(), np.array([3.0, 2.0, 1.0]))
     assert done == 3
     assert start.tolist() == [0, 0, 2]
+
+
+@pytest.mark.parametrize("seed", seeds(20, 200))
+def test_ranks_are_those_of_a_stable_sort(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    count = int(rng.integers(0, 400))
+    urgency = rng.choice([rng.normal(size=count), rng.integers(-3, 4, count).astype(float)])
+    urgency = urgency * 10.0 ** rng.integers(-300, 300, count) if rng.random() < 0.3 else urgency
+    urgency = np.where(rng.random(count) < 0.1, rng.choice([0.0, -0.0, math.inf, -math.inf]), urgency)
+    rank, order = falling_order(urgency)
+    assert order.tolist() == np.argsort(-urgency, kind="stable").tolist()
+    assert rank[order].tolist() == list(range(count))
+
+
+def test_tasks_added_together_are_those_added_one_by_one() -> None:
+    one, other = TaskGraphBuilder(), TaskGraphBuilder()
+    for tasks in (one, other):
+        tasks.add(1.0, "y")
+        tasks.add_flow(1.0, {"x": 2.0})
+    times, machines, gates = [0.0, 2.0, 3.0], ["x", "z", "y"], [[0, 1], [], (1,)]
+    for time, machine, gate in zip(times, machines, gates, strict=True):
+        one.add(time, machine, gate, kind="load", label="some")
+    assert other.add_each(times, machines, gates, kind="load", label="some") == range(2, 5)
+    for task, earlier in ((4, 3), (2, 0)):
+        one.wait(task, earlier)
+    other.wait_each(np.array([4, 2]), np.array([3, 0]))
+    for first, second in zip(vars(one.build()).values(), vars(other.build()).values(), strict=True):
+        assert np.array_equal(first, second) if isinstance(first, np.ndarray) else first == second
+    with pytest.raises(ScheduleError, match="'some': duration -1"):
+        other.add_each([1.0, -1.0], ["x", "x"], [(), ()], label="some")
