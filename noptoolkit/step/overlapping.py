@@ -30,7 +30,7 @@ from noptoolkit.package import Chiplet
 from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder
 from noptoolkit.step.step import Block, Slice, Step
 from noptoolkit.step.transfers import Lane, Transfer
-from noptoolkit.step.visits import Entry, Visit, Written, name_chains, waiting_alike
+from noptoolkit.step.visits import Ring, Visit, Written, name_chains, waiting_alike
 
 __all__ = ["CONTENTIONS", "overlapped_graph"]
 
@@ -72,7 +72,7 @@ class _Writer:
         self.tasks = TaskGraphBuilder(buffers=self.sram)
         self.ready: list[Ids] = [()] * step.micro_batches  # what micro-batch b waits for
         self.released: dict[str, list[int]] = {}  # by chiplet: when it was done with each block
-        self.ring: dict[str, list[Entry]] = {}  # by chiplet: slices in the order of entry
+        self.ring: dict[str, Ring] = {}  # by chiplet
         self.queue: dict[str, Ids] = {}  # by port: its latest load of experts, where an order is given
         self.groups: dict[int, list[tuple[Sequence[str], Sequence[str]]]] = {}  # by transfer: who waits alike
         self.written: dict[tuple[int, bool], Written] = {}  # by block and direction
@@ -108,7 +108,10 @@ class _Writer:
                 len(self.tasks),
                 inputs,
                 list(self.ready),
-                {name: ring[places.get(name, 0) :] for name, ring in self.ring.items()},
+                {
+                    name: (slice(places.get(name, 0), len(ring)), ring.loaded)
+                    for name, ring in self.ring.items()
+                },
                 {part.chiplet: self.released[part.chiplet][-1] for part in block.slices},
                 dict(self.queue),
                 self.marked,
@@ -120,7 +123,7 @@ class _Writer:
         """Return the tasks that a visit to a block may wait for, in a fixed order."""
         chiplets = list(dict.fromkeys(part.chiplet for part in block.slices))
         gates = [tuple(self.gate(chiplet)) for chiplet in chiplets]
-        latest = [tuple(ring[-1].loaded) if (ring := self.ring.get(c)) else () for c in chiplets]
+        latest = [self.ring[name].loaded if name in self.ring else () for name in chiplets]
         queues = [self.queue[port] for port in sorted(self.queue)]
         return (*self.ready, *gates, *latest, *queues)
 
@@ -139,8 +142,8 @@ class _Writer:
             return [i + shift if i >= before.first else replaced[i] for i in ids]
 
         self.ready = [moved(ids) for ids in before.ready]
-        for chiplet, entries in before.entries.items():
-            self.ring[chiplet] += [entry.moved(shift) for entry in entries]
+        for chiplet, (part, loaded) in before.entries.items():
+            self.ring[chiplet].repeat(part, loaded, shift)
         for chiplet, task in before.released.items():
             self.released[chiplet].append(task + shift)
         self.queue |= {port: moved(ids) for port, ids in before.queue.items()}
@@ -233,8 +236,9 @@ class _Writer:
             visit.done.setdefault(part.index, []).append(task)
             finished[part.chiplet].append(task)
         gates: dict[str, Ids] = {}
+        lanes_back = back.parts.keys()
         together = {
-            name: self.shared(ids, len(self.step.feeds[name] & back.parts.keys()), f"experts {label}")
+            name: self.shared(ids, len(self.step.feeds[name] & lanes_back), f"experts {label}")
             for name, ids in finished.items()
         }
         for lanes, names in self.grouped(back, back.parts, finished, self.step.fed_by):
@@ -262,21 +266,20 @@ class _Writer:
     def send(self, sent: Transfer, after: Mapping[str, Ids], label: str) -> dict[str, int]:
         """Add a transfer; return the task that ends its use of each lane."""
         kind, text = sent.kind, f"{sent.kind} {label}"
-        add = self.tasks.add
         if self.contention == "relaxed":
             return {name: self.relaxed(lane, after[name], kind, text) for name, lane in sent.parts.items()}
         if self.contention == "factor":
-            return {
-                name: add(time, r, after[name], kind=kind, label=text)
-                for name, lane in sent.parts.items()
-                for r, time in lane.uses.items()
-            }
+            tasks = [(name, *use) for name, lane in sent.parts.items() for use in lane.uses.items()]
+            gates = [after[name] for name, _, _ in tasks]
+            times, resources = [time for _, _, time in tasks], [resource for _, resource, _ in tasks]
+            added = self.tasks.add_each(times, resources, gates, kind=kind, label=text)
+            return {name: task for (name, _, _), task in zip(tasks, added, strict=True)}
         gate: Ids = list(dict.fromkeys(task for r in sent.uses for task in after[r]))
         if self.contention == "fluid":
             task = self.tasks.add_flow(sent.size, sent.uses, gate, kind=kind, label=text)
             return dict.fromkeys(sent.uses, task)
         for _ in range(self.chunks):
-            gate = (add(sent.time / self.chunks, tuple(sent.uses), gate, kind=kind, label=text),)
+            gate = (self.tasks.add(sent.time / self.chunks, tuple(sent.uses), gate, kind=kind, label=text),)
         return dict.fromkeys(sent.uses, gate[0]) if sent.uses else {}
 
     def relaxed(self, lane: Lane, after: Ids, kind: str, text: str) -> int:
@@ -301,8 +304,8 @@ class _Writer:
             together = (part,) if part.reading is None else visit.block.readings[part.reading]
             gates: dict[str, list[int]] = {}
             for one in together:
-                ring = self.ring.setdefault(one.chiplet, [])
-                gates[one.chiplet] = [*self.gate(one.chiplet), *(ring[-1].loaded if ring else ())]
+                ring = self.ring.setdefault(one.chiplet, Ring())
+                gates[one.chiplet] = [*self.gate(one.chiplet), *ring.loaded]
                 visit.place[one.index] = len(ring)
             used = np.any([one.forward > 0 for one in together], axis=0)
             routers = routed[int(np.argmax(used))] if routed else ()
@@ -315,7 +318,7 @@ class _Writer:
             else:
                 loaded = self.shared(loads, len(together) * (1 + self.step.micro_batches), text)
             for one in together:
-                self.ring[one.chiplet].append(Entry(one.room, loads, loaded))
+                self.ring[one.chiplet].enter(one.room, loads, loaded)
             visit.loaded |= dict.fromkeys([one.index for one in together], loaded)
 
     def load_together(
@@ -371,7 +374,8 @@ class _Writer:
             return []
         if self.contention == "fluid":
             return [self.tasks.add_flow(sent.size, sent.uses, after, kind=kind, label=text)]
-        return [self.tasks.add(time, r, after, kind=kind, label=text) for r, time in sent.uses.items()]
+        uses, gates = sent.uses, [after] * len(sent.uses)
+        return [*self.tasks.add_each([*uses.values()], [*uses], gates, kind=kind, label=text)]
 
     def update(self, visit: Visit) -> None:
         """Add exchange of gradients, update and write-back of a block's weights."""
@@ -398,22 +402,15 @@ class _Writer:
             after = visit.done[part.index]
             task = self.tasks.add(0.0, None, after, kind="join", label=text, buffer=buffer, hold=hold)
             by_chiplet.setdefault(part.chiplet, []).append(task)
-            self.ring[part.chiplet][visit.place[part.index]].release = task
+            self.ring[part.chiplet].releases[visit.place[part.index]] = task
         for chiplet, ids in by_chiplet.items():
             self.released.setdefault(chiplet, []).append(self.join(ids, visit.name)[0])
 
     def close_rings(self) -> None:
         """Let each load wait for the release of the slices that it could not stand beside."""
         for chiplet, size in self.sram.items():
-            oldest, used = 0, 0.0
-            ring = self.ring.get(chiplet, [])
-            for entry in ring:
-                used += entry.size
-                while used > size * (1 + 1e-12):
-                    for load in entry.loads:
-                        self.tasks.wait(load, ring[oldest].release)
-                    used -= ring[oldest].size
-                    oldest += 1
+            if chiplet in self.ring:
+                self.tasks.wait_each(*self.ring[chiplet].waits(size))
 
     def ordered(self, experts: Sequence[Slice]) -> Sequence[Slice]:
         return experts if self.order is None else self.order(experts)

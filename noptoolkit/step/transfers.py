@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -118,7 +119,7 @@ class Transfer:
         """Time that it occupies each port and each resource of the network, in s, by name."""
         return {**self.ports, **self.uses}
 
-    @property
+    @cached_property
     def parts(self) -> Mapping[str, Lane]:
         """Its lanes."""
         if self.lanes is not None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from noptoolkit._arrays import Ints
 from noptoolkit.scheduling import TaskGraphBuilder
 from noptoolkit.step.step import Block
 
-__all__ = ["Entry", "Ids", "Visit", "Written", "name_chains", "waiting_alike"]
+__all__ = ["Ids", "Ring", "Visit", "Written", "name_chains", "waiting_alike"]
 
 Ids = Sequence[int]
+
+NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(eq=False)
@@ -25,19 +30,54 @@ class Visit:
     done: dict[int, list[int]] = field(default_factory=dict)  # by slice: its work, then what follows it
 
 
-@dataclass
-class Entry:
-    """A slice in a chiplet's ring: its bytes, its loads, what ends them, and what gives its room back."""
+@dataclass(eq=False)
+class Ring:
+    """The slices that enter and leave a chiplet's SRAM, in the order of entry.
 
-    size: float
-    loads: range
-    loaded: Ids
-    release: int = -1
+    Of each its bytes, its loads (the first, and the one behind the last), and what gives its room back; of
+    the latest what ends its loads.
+    """
 
-    def moved(self, shift: int) -> Entry:
-        """Return the slice's copy, all of whose tasks come so much later."""
-        loads = range(self.loads.start + shift, self.loads.stop + shift)
-        return Entry(self.size, loads, [task + shift for task in self.loaded], self.release + shift)
+    sizes: list[float] = field(default_factory=list)
+    begins: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    releases: list[int] = field(default_factory=list)
+    loaded: Ids = ()
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def enter(self, size: float, loads: range, loaded: Ids) -> None:
+        """Add a slice."""
+        self.sizes.append(size)
+        self.begins.append(loads.start)
+        self.ends.append(loads.stop)
+        self.releases.append(-1)
+        self.loaded = loaded
+
+    def repeat(self, part: slice, loaded: Ids, shift: int) -> None:
+        """Add copies of some slices, all of whose tasks come so much later, as those that end the loads."""
+        self.sizes += self.sizes[part]
+        for tasks in (self.begins, self.ends, self.releases):
+            tasks += [task + shift for task in tasks[part]]
+        self.loaded = [task + shift for task in loaded]
+
+    def waits(self, room: float) -> tuple[Ints, Ints]:
+        """Return the loads that wait until an earlier slice leaves some bytes of room, and its release."""
+        entered: list[int] = []
+        left: list[int] = []
+        used = 0.0
+        for i, size in enumerate(self.sizes):
+            used += size
+            while used > room * (1 + 1e-12):
+                used -= self.sizes[len(left)]
+                entered.append(i)
+                left.append(len(left))
+        begins = np.array(self.begins, np.int64)[entered]
+        counts = np.array(self.ends, np.int64)[entered] - begins
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        releases = np.array(self.releases, np.int64)[left]
+        return np.repeat(begins, counts) + within, np.repeat(releases, counts)
 
 
 @dataclass
@@ -49,7 +89,7 @@ class Written:
     last: int
     inputs: tuple[Ids, ...]
     ready: list[Ids]
-    entries: dict[str, list[Entry]]
+    entries: dict[str, tuple[slice, Ids]]
     released: dict[str, int]
     queue: dict[str, Ids]
     fronts: dict[str, list[int]]
@@ -60,8 +100,13 @@ def waiting_alike(
 ) -> list[tuple[Sequence[str], Sequence[str]]]:
     """Return groups of names, and with each the others that lead to all of its members."""
     groups: dict[tuple[str, ...], list[str]] = {}
+    known: dict[frozenset[str], tuple[str, ...]] = {}  # many have the same
+    others = list(those)
     for name in these:
-        groups.setdefault(tuple(other for other in those if other in lead.get(name, ())), []).append(name)
+        leads = lead.get(name, NOBODY)
+        if leads not in known:
+            known[leads] = tuple(other for other in others if other in leads)
+        groups.setdefault(known[leads], []).append(name)
     return [(names, others) for others, names in groups.items()]
 
 
