@@ -260,12 +260,14 @@ class TaskGraphBuilder:
         self._flow_size.extend(self._flow_size[lo:hi])
         self._use_resource.extend(self._use_resource[begin:end])
         self._use_time.extend(self._use_time[begin:end])
-        used, place = np.unique(np.array(self._label[first:last], np.int64), return_inverse=True)
-        texts, fresh = list(self._texts), []
-        for k in used.tolist():
+        label = np.array(self._label[first:last], np.int64)
+        used = np.zeros(len(self._texts), np.bool_)
+        used[label] = True
+        texts, fresh = list(self._texts), np.zeros(len(used), np.int64)
+        for k in np.flatnonzero(used).tolist():
             text = " ".join(renamed[1] if word == renamed[0] else word for word in texts[k].split(" "))
-            fresh.append(self._texts.setdefault(text, len(self._texts)))
-        _extend(self._label, np.array(fresh, np.int64)[place])
+            fresh[k] = self._texts.setdefault(text, len(self._texts))
+        _extend(self._label, fresh[label])
         return shift
 
     def build(self) -> TaskGraph:
@@ -318,12 +320,9 @@ class TaskGraphBuilder:
         if not self._late_task:
             return pred_ptr, pred
         by_task = np.argsort(np.array(self._late_task, np.int64), kind="stable")
-        task = np.array(self._late_task, np.int64)[by_task]
-        more = np.cumsum(np.bincount(task, minlength=len(self)))  # late ones of each task and those before
-        counts = np.diff(pred_ptr)
-        merged = np.empty(len(pred) + len(task), np.int64)
-        merged[np.arange(len(pred)) + np.repeat(np.r_[0, more[:-1]], counts)] = pred
-        merged[np.arange(len(task)) + pred_ptr[1:][task]] = np.array(self._late_pred, np.int64)[by_task]
+        late = np.array(self._late_task, np.int64)[by_task]
+        merged = np.insert(pred, pred_ptr[1:][late], np.array(self._late_pred, np.int64)[by_task])
+        more = np.cumsum(np.bincount(late, minlength=len(self)))
         return frozen(pred_ptr + np.r_[0, more], np.int64), frozen(merged, np.int64)
 
     def _new_need(self, resource: str | tuple[str, ...] | None, buffer: str | None, label: str) -> int:

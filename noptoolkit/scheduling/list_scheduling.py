@@ -189,7 +189,7 @@ def _run(graph: TaskGraph, urgency: NDArray[np.floating]) -> tuple[Floats, Float
     from noptoolkit.scheduling.compiled_ranks import falling_order
 
     succ_ptr, succ = graph.successors
-    rank, by_rank = falling_order(read_only(np.ascontiguousarray(urgency, dtype=np.float64)))
+    rank, by_rank = falling_order(read_only(np.asarray(urgency, np.float64)))
     given: tuple[Any, ...] = (
         graph.duration,
         graph.need.astype(np.int32),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from seeds import seeds
 
+from noptoolkit._arrays import read_only
 from noptoolkit.errors import ScheduleError
 from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder
 from noptoolkit.scheduling.compiled_ranks import falling_order
@@ -173,7 +174,7 @@ def test_ranks_are_those_of_a_stable_sort(seed: int) -> None:
     urgency = rng.choice([rng.normal(size=count), rng.integers(-3, 4, count).astype(float)])
     urgency = urgency * 10.0 ** rng.integers(-300, 300, count) if rng.random() < 0.3 else urgency
     urgency = np.where(rng.random(count) < 0.1, rng.choice([0.0, -0.0, math.inf, -math.inf]), urgency)
-    rank, order = falling_order(urgency)
+    rank, order = falling_order(read_only(urgency))
     assert order.tolist() == np.argsort(-urgency, kind="stable").tolist()
     assert rank[order].tolist() == list(range(count))
 
