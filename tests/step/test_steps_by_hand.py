@@ -8,6 +8,7 @@ from small_steps import small_package, small_step, small_workload
 
 import noptoolkit as nop
 from noptoolkit.errors import NopError, ScheduleError
+from noptoolkit.nodes import OPTIMISERS, Efficiency
 from noptoolkit.step import Policy
 from noptoolkit.step.holdings import _caches
 from noptoolkit.step.hosts import check_computes, hosts_of
@@ -119,3 +120,75 @@ def test_keys_and_values_are_two_vectors_for_each_token_and_layer(mode: str) -> 
         prompt = dataclasses.replace(work.batch, prompt_tokens=8, cached=4)
         more = _caches(dataclasses.replace(work, batch=prompt)) - _caches(work)
         assert more == 12 * each
+
+
+@pytest.mark.parametrize("on_network", [False, True])
+def test_stacks_that_take_a_while_to_answer_are_verified(on_network: bool) -> None:
+    """Every movement of a stack takes its latency longer, and the checks count it again."""
+    rng = np.random.default_rng(1)
+    package = small_package(rng)
+    late = package.replace(
+        nodes=[
+            dataclasses.replace(node, latency=1e-5) if isinstance(node, nop.Memory) else node
+            for node in package.nodes
+        ]
+    )
+    work = small_workload(rng, package)
+    layout = nop.allocate(work.trace, package, method="contiguous")
+    plain, slow = (
+        nop.schedule(one, work, layout, routing="shortest", weights_on_network=on_network)
+        for one in (package, late)
+    )
+    assert slow.verify()
+    assert slow.makespan > plain.makespan
+
+
+@pytest.mark.parametrize("on_network", [False, True])
+def test_steps_of_less_than_full_speed_are_verified(on_network: bool) -> None:
+    """Half the speed everywhere is twice the time of all tasks."""
+    rng = np.random.default_rng(1)
+    package = small_package(rng)
+    work = small_workload(rng, package)
+    layout = nop.allocate(work.trace, package, method="contiguous")
+    plain, mixed, half = (
+        nop.schedule(
+            package, work, layout, routing="shortest", weights_on_network=on_network,
+            efficiency=Efficiency(*speeds),
+        )
+        for speeds in ((1.0, 1.0, 1.0), (0.5, 0.8, 0.7), (0.5, 0.5, 0.5))
+    )  # fmt: skip
+    assert mixed.verify()
+    assert half.verify()
+    assert half.makespan == pytest.approx(2 * plain.makespan)
+    assert plain.makespan < mixed.makespan < half.makespan
+
+
+def test_computing_again_is_a_third_pass_and_more_energy() -> None:
+    rng = np.random.default_rng(1)
+    package = small_package(rng)
+    work = small_workload(rng, package)
+    layout = nop.allocate(work.trace, package, method="contiguous")
+    kept, again = (
+        nop.schedule(
+            package, work, layout, routing="shortest", recompute=recompute, energy_per_flop="1 pJ"
+        )
+        for recompute in (False, True)
+    )  # fmt: skip
+    assert (kept.step.backward_factor, again.step.backward_factor) == (2.0, 3.0)
+    assert kept.energy.compute < again.energy.compute < 4 / 3 * kept.energy.compute
+    assert kept.energy.memory == again.energy.memory
+    for plan in (kept, again):
+        assert plan.verify()
+
+
+@pytest.mark.parametrize("optimiser", sorted(OPTIMISERS))
+@pytest.mark.parametrize("on_network", [False, True])
+def test_stacks_that_are_read_and_written_at_once_are_verified(optimiser: str, on_network: bool) -> None:
+    rng = np.random.default_rng(2)
+    package = small_package(rng)
+    work = small_workload(rng, package)
+    layout = nop.allocate(work.trace, package, method="contiguous")
+    plan = nop.schedule(
+        package, work, layout, routing="shortest", optimiser=optimiser, weights_on_network=on_network
+    )
+    assert plan.verify()
