@@ -22,10 +22,10 @@ from noptoolkit.step.result import StepSchedule
 from noptoolkit.step.routing_choice import FIXED, candidate_steps
 from noptoolkit.step.step import MOST_SLICES, Step
 
-__all__ = ["FAR", "is_far", "ways_to_cut"]
+__all__ = ["is_far", "ways_to_cut"]
 
 FAR = 1.005
-"""Makespan over the bound of its routes above which there is something to gain, and what must be gained."""
+"""Makespan over the bound of its routes above which there is something to gain."""
 
 TIMES = (2, 4)
 """As many slices as SRAM asks for that are tried."""

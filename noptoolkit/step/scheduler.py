@@ -26,7 +26,7 @@ from noptoolkit.scheduling.list_scheduling import (
 )
 from noptoolkit.step.costing import unrouted_step
 from noptoolkit.step.energy import energy_of
-from noptoolkit.step.finer import FAR, is_far, ways_to_cut
+from noptoolkit.step.finer import is_far, ways_to_cut
 from noptoolkit.step.parts import cut_step
 from noptoolkit.step.policies import POLICIES, Policy
 from noptoolkit.step.result import StepSchedule
@@ -39,6 +39,9 @@ __all__ = ["results_first", "schedule"]
 
 WORTH_CUTTING = 1e-9
 """Share of the makespan that sending tokens in parts must gain: what is less is rounding."""
+
+WORTH_SLICING = 1e-3
+"""Share of the makespan that twice as many slices must gain for four times as many to be tried."""
 
 RIVALS = 50_000
 """Tasks up to which steps of fixed routings are cut finer, too, so that none is shorter than the best."""
@@ -204,7 +207,7 @@ def _cut_finer(
             continue
         sliced, gained = step.options.slices != plan.step.options.slices, 1 - finer.makespan / plan.makespan
         plan = finer if gained > WORTH_CUTTING else plan
-        if sliced and gained < FAR - 1:
+        if sliced and gained < WORTH_SLICING:
             break  # still finer ones would gain less
     return plan
 
