@@ -115,7 +115,7 @@ class Policy:
         Into how many parts by chiplet dispatches and combines are cut (`noptoolkit.step.parts`); 1 sends them
         as a whole. A tuple is tried, as far as the step can be cut, and the best kept. ``None`` is 1, or
         (1, 2) in training where tokens live on several chiplets and SRAM has no room for all experts of a
-        block.
+        block, or the schedule stays away from its bound (`noptoolkit.step.finer`).
     weights
         Who reads weights that several chiplets want: ``each``, or one for all by ``multicast`` or
         ``broadcast``, see `noptoolkit.step.broadcasts`.

@@ -81,9 +81,10 @@ class StepOptions:
         Parts of the batch; as the workload says where ``None``.
     slices
         Into how many slices a chiplet's experts of one block are cut; as few as let two of them fit in its
-        SRAM where ``None``. ``stream``: one for each operation of a block on a chiplet, which passes through
-        at most half of the SRAM; work starts when all of it is loaded, a little later than it could. A step
-        of few large slices is scheduled many times faster.
+        SRAM where ``None`` (and more where `schedule` finds that they make the step shorter). ``stream``: one
+        for each operation of a block on a chiplet, which passes through at most half of the SRAM; work starts
+        when all of it is loaded, a little later than it could. A step of few large slices is scheduled many
+        times faster.
     routing
         Routing of everything that crosses the network: tokens, weights, gradients, caches; a name in
         `noptoolkit.flow.ROUTINGS` or such a routing. ``optimal`` and ``optimal-split`` route all traffic
