@@ -233,13 +233,16 @@ def _stays(
 ) -> Floats:
     """Return by how much each front must follow the one before, for the tasks between, [fronts + 1]."""
     from noptoolkit.scheduling.compiled_bounds import longest_stays
+    from noptoolkit.scheduling.compiled_ranks import falling_order, grouped
 
     owner, resource, work = uses
     between = np.flatnonzero(after[owner] == before[owner] - 1)
     task, place, load = owner[between], resource[between], work[between]
     longest = np.full(fronts + 1, -np.inf)
+    resources = int(place.max(initial=0)) + 1
+    group = before[task] * resources + place
     for first, last in ((since[task], until[task]), (until[task], since[task])):
-        rank = np.lexsort((-first, place, before[task]))
+        rank = grouped(falling_order(read_only(first))[1], read_only(group), (fronts + 1) * resources)
         args = (before[task][rank], place[rank], first[rank], load[rank], last[rank])
         longest = np.maximum(longest, longest_stays(*args, fronts + 1))
     return longest

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from noptoolkit._arrays import Floats
+from noptoolkit._arrays import Floats, Ints
 
-__all__ = ["falling_order"]
+__all__ = ["falling_order", "grouped"]
 
 BITS = 11  # of a digit; six of them make up a float
 DIGITS = 6
@@ -60,3 +60,27 @@ def falling_order(urgency: Floats) -> Any:
     for k in range(n):
         rank[order[k]] = k
     return rank, order
+
+
+@njit(cache=True)
+def grouped(order: Any, group: Ints, groups: int) -> Any:
+    """Return an order with items of one group side by side, groups ascending, each in the order given.
+
+    Parameters
+    ----------
+    order
+        Items, each once, [items].
+    group, groups
+        Group of each item, [items], and how many there are.
+    """
+    place = np.zeros(groups, np.int64)
+    for i in range(len(group)):
+        place[group[i]] += 1
+    total = 0
+    for g in range(groups):
+        total, place[g] = total + place[g], total
+    found = np.empty_like(order)
+    for k in range(len(order)):
+        found[place[group[order[k]]]] = order[k]
+        place[group[order[k]]] += 1
+    return found

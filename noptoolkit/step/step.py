@@ -30,7 +30,7 @@ updated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, get_args
@@ -273,11 +273,24 @@ class Block:
                 together.setdefault(part.reading, []).append(part)
         return {number: tuple(parts) for number, parts in together.items()}
 
+    def transfers(self) -> Iterator[Transfer]:
+        """Yield each transfer, in the order of `with_transfers`."""
+        for part in self.slices:
+            yield part.load
+            yield part.store
+        yield from (*self.dispatch, *self.combine, *self.exchange.values())
+        yield from (sent for sent in (self.cache_read, self.cache_written) if sent is not None)
+        yield from (*self.gather, *self.scatter)
+
     def with_transfers(self, change: Callable[[Transfer], Transfer]) -> Block:
         """Return the block with each transfer changed, in a fixed order."""
 
         def slices(parts: tuple[Slice, ...]) -> tuple[Slice, ...]:
-            return tuple(replace(part, load=change(part.load), store=change(part.store)) for part in parts)
+            changed = [(part, change(part.load), change(part.store)) for part in parts]
+            return tuple(
+                part if load is part.load and store is part.store else replace(part, load=load, store=store)
+                for part, load, store in changed
+            )
 
         return Block(
             slices(self.before),
@@ -398,14 +411,7 @@ class Step:
 
     def transfers(self) -> list[Transfer]:
         """Return all transfers, each once, in a fixed order."""
-        found: list[Transfer] = []
-
-        def keep(sent: Transfer) -> Transfer:
-            found.append(sent)
-            return sent
-
-        self.with_transfers(keep)
-        return found
+        return [sent for block in (*self.blocks, self.head) for sent in block.transfers()]
 
     @cached_property
     def waits(self) -> Mapping[str, frozenset[str]]:

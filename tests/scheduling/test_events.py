@@ -9,7 +9,7 @@ from seeds import seeds
 from noptoolkit._arrays import read_only
 from noptoolkit.errors import ScheduleError
 from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder
-from noptoolkit.scheduling.compiled_ranks import falling_order
+from noptoolkit.scheduling.compiled_ranks import falling_order, grouped
 from noptoolkit.scheduling.list_scheduling import _run
 
 
@@ -177,6 +177,9 @@ def test_ranks_are_those_of_a_stable_sort(seed: int) -> None:
     rank, order = falling_order(read_only(urgency))
     assert order.tolist() == np.argsort(-urgency, kind="stable").tolist()
     assert rank[order].tolist() == list(range(count))
+    group = rng.integers(0, 5, count)
+    together = grouped(order, read_only(group), 6)
+    assert together.tolist() == np.lexsort((-urgency, group)).tolist()
 
 
 def test_tasks_added_together_are_those_added_one_by_one() -> None:

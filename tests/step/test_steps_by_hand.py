@@ -192,3 +192,17 @@ def test_stacks_that_are_read_and_written_at_once_are_verified(optimiser: str, o
         package, work, layout, routing="shortest", optimiser=optimiser, weights_on_network=on_network
     )
     assert plan.verify()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_transfers_are_those_that_a_change_meets_in_the_same_order(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    package = small_package(rng)
+    work = small_workload(rng, package)
+    step = nop.schedule(package, work, policy="all-to-all", routing="shortest").step
+    met = []
+    kept = step.with_transfers(lambda sent: (met.append(sent), sent)[1])
+    assert len(met) > 2
+    assert list(map(id, met)) == list(map(id, step.transfers())) == list(map(id, kept.transfers()))
+    other = step.with_transfers(lambda sent: dataclasses.replace(sent, index=sent.index + 1))
+    assert [sent.index for sent in other.transfers()] == [sent.index + 1 for sent in met]
