@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from noptoolkit import Chiplet, Link, Package
-from noptoolkit.simulate import Router, Transfers, simulate
+from noptoolkit.simulate import Pattern, Router, Transfers, simulate
 from noptoolkit.simulate import columns as c
+from noptoolkit.simulate.injection import _destinations, key_of, loads_of
 from noptoolkit.simulate.simulating import _trimmed, _warmup, shares
 from noptoolkit.simulate.trees import Forest
 
@@ -106,3 +107,53 @@ def test_a_group_takes_the_next_class_where_channels_fall_in_rank(reverse: bool)
         assert (rising.classes, rising.rows[1:3, c.G_CLASS].tolist()) == (1, [0, 0])
     holds, asks = forest.pairs()
     assert sorted(zip(holds.tolist(), asks.tolist(), strict=True)) == [(1, 5), (3, 1)]
+
+
+def test_destinations_are_drawn_alike_or_fixed_or_by_a_table_of_shares() -> None:
+    """A word of 32 bits below a limit goes to the first endpoint whose limit it is below."""
+    whole = 1 << 32
+
+    def drawn(weight: list[list[float]]) -> tuple[int, list[int], list[int], list[list[int]]]:
+        names = tuple(f"n{i}" for i in range(len(weight)))
+        to, dest, row_of, limit = _destinations(Pattern(names, np.array(weight)))
+        return to, dest.tolist(), row_of.tolist(), limit.tolist()
+
+    assert drawn([[2.0, 2.0], [2.0, 2.0]])[0] == c.UNIFORM
+    assert drawn([[0, 3.0, 0], [0, 0, 1.0], [0, 0, 0]])[:2] == (c.FIXED, [1, 2, 0])
+    to, _, row_of, limit = drawn([[1.0, 3.0, 0], [0, 1.0, 1.0], [1.0, 3.0, 0]])
+    assert to == c.TABLE
+    assert [limit[row] for row in row_of] == [
+        [whole // 4, whole, whole],
+        [0, whole // 2, whole],
+        [whole // 4, whole, whole],
+    ]
+    assert len(limit) == 2  # rows alike stand once
+    third = drawn([[1.0, 1.0, 1.0, 0], [1.0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1.0]])
+    assert third[0] == c.TABLE
+    assert third[3][third[2][0]] == [-(-whole // 3), -(-2 * whole // 3), whole, whole]
+    assert third[3][third[2][2]] == [0, 0, 0, 0]  # nobody, and it sends nothing
+
+
+def test_seeds_below_1024_are_the_highest_ten_bits_of_a_key() -> None:
+    assert [int(key_of(seed)) for seed in (0, 1, 1023)] == [0, 1 << 54, 1023 << 54]
+    others = {int(key_of(seed, turn)) for seed in (1, 1024, 10**9) for turn in (0, 1)}
+    assert len(others) == 6
+
+
+def test_loads_are_the_rate_in_the_mean_of_those_that_send() -> None:
+    pattern = Pattern(("a", "b", "c"), np.array([[0, 1.0, 2.0], [1.0, 0, 0], [0, 0, 0]]))
+    assert loads_of(pattern, 0.5) == pytest.approx([0.75, 0.25, 0.0])
+
+
+def test_deep_buffers_behind_a_long_link_are_scheduled_far_ahead_too() -> None:
+    """VCs hold a round trip of 1000 cycles each way; a flit a cycle is granted, a quarter of one leaves."""
+    flit, flits = 128.0, 900
+    names = ("a", "b", "c")
+    links = [Link("a", "b", 16 * flit * 1e9), Link("b", "c", flit * 1e9 / 4, latency=1e-6)]
+    moves = Transfers(names)
+    moves.send("a", "c", flits * flit)
+    run = simulate(
+        Package("long", [Chiplet(n) for n in names], links), moves, until="done",
+        router=Router(flit=flit, vcs=8, depth=8),
+    )  # fmt: skip
+    assert 4 * flits + 1000 <= run.cycles <= 4 * flits + 1100

@@ -177,6 +177,7 @@ def test_computing_again_is_a_third_pass_and_more_energy() -> None:
     assert (kept.step.backward_factor, again.step.backward_factor) == (2.0, 3.0)
     assert kept.energy.compute < again.energy.compute < 4 / 3 * kept.energy.compute
     assert kept.energy.memory == again.energy.memory
+    assert kept.energy.per_flop == pytest.approx(1e-12)
     for plan in (kept, again):
         assert plan.verify()
 
@@ -206,3 +207,22 @@ def test_transfers_are_those_that_a_change_meets_in_the_same_order(seed: int) ->
     assert list(map(id, met)) == list(map(id, step.transfers())) == list(map(id, kept.transfers()))
     other = step.with_transfers(lambda sent: dataclasses.replace(sent, index=sent.index + 1))
     assert [sent.index for sent in other.transfers()] == [sent.index + 1 for sent in met]
+
+
+def test_activations_lie_in_sram_as_far_as_the_ring_of_weights_leaves_room() -> None:
+    rng = np.random.default_rng(1)
+    package = small_package(rng)
+    roomy = package.replace(
+        nodes=[dataclasses.replace(n, sram=1e9) if n.name in package.experts else n for n in package.nodes]
+    )
+    work = small_workload(rng, package)
+    layout = nop.allocate(work.trace, package, method="contiguous")
+    ledgers = [nop.schedule(one, work, layout, routing="shortest").step.ledger for one in (package, roomy)]
+    for one, ledger in zip((package, roomy), ledgers, strict=True):
+        assert all(held.size >= 0 for held in ledger.holdings)
+        for name in one.experts:
+            assert ledger.used(name) <= one[name].sram * (1 + 1e-12)  # type: ignore[union-attr]
+    inside = [held for held in ledgers[1].holdings if held.place in roomy.experts and held.size > 0]
+    assert {held.kind for held in inside} == {"weights", "activations"}
+    total = [sum(h.size for h in ledger.holdings if h.kind == "activations") for ledger in ledgers]
+    assert total[0] == pytest.approx(total[1])
