@@ -27,7 +27,7 @@ from noptoolkit.plans.plan_names import plan_of
 from noptoolkit.progress import Progress
 from noptoolkit.routing.rules import Routing
 from noptoolkit.stages import Run, halves
-from noptoolkit.step import POLICIES, Policy, StepSchedule
+from noptoolkit.step import POLICIES, Policy, StepOptions, StepSchedule
 from noptoolkit.step.broadcasts import Weights
 from noptoolkit.step.routing_choice import check_routing
 from noptoolkit.traffic import Traffic
@@ -35,6 +35,14 @@ from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Batch, Workload
 
 __all__ = ["Progress", "Run", "dispatch_of_step", "halves", "plan_step", "run"]
+
+
+OPTIONS = tuple(
+    one.name
+    for one in dataclasses.fields(StepOptions)
+    if one.name not in ("degree", "micro_batches", "routing", "weights")  # of the run, or of the policy
+)
+"""Options of a step beside those that a run has of its own."""
 
 
 def run(
@@ -48,6 +56,7 @@ def run(
     weights: Weights | None = None,
     batch: int | Mapping[str, Any] | Batch | None = None,
     objective: Objective | None = None,
+    step: Mapping[str, Any] | None = None,
     plan: str | ParallelPlan | None = None,
     tol: float = 0.01,
     rng: int | np.random.Generator | None = 0,
@@ -84,6 +93,9 @@ def run(
         this package, ``c_t``, or ``step``: the layout by ``time`` or by ``c_t``, whichever gives the tokens
         that both are fitted to the shorter step. Where routing is not synthetic, ``time``, too, takes the
         layout by ``c_t`` if the run's own step is shorter with it.
+    step
+        Further options of the step, by name: ``slices``, ``recompute``, ``split_head``, ``hosts``,
+        ``optimiser``, ``efficiency`` and others of `noptoolkit.step.StepOptions`.
     plan
         Parallel plan of `Run.parallel_step`, or its name such as ``"TP2 EP8"``.
     tol
@@ -140,6 +152,11 @@ def run(
     spread = plan_of(plan) if isinstance(plan, str) else plan
     if spread is not None and not isinstance(spread, ParallelPlan):
         raise NopError(f"plan {plan!r} is none: give a ParallelPlan, or its name such as 'TP2 EP8'")
+    further = dict(step or {})
+    for option in further:
+        if option not in OPTIONS:
+            raise UnknownNameError(f"no option {option!r} of a step; {did_you_mean(option, OPTIONS)}")
+    StepOptions(**further)
     slots_of(place, load.model.experts)
     return Run(
         package=place,
@@ -152,6 +169,7 @@ def run(
         objective=aim,
         tol=float(tol),
         seed=_seed(rng),
+        step_options=further,
         parallel_plan=spread,
         progress=progress,
         report=report,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any, TypeVar, cast
@@ -86,6 +86,8 @@ class Run(Reported):
         Relative gap between a congestion time and its bound at which the optimal routing may stop.
     seed
         Seed of the trace's split and of the allocator.
+    step_options
+        Further options of the step's schedule, such as ``recompute``.
     parallel_plan
         How the model is spread over the package in `parallel_step`; ``None`` where that is not asked.
     normalised
@@ -110,6 +112,7 @@ class Run(Reported):
     objective: Objective
     tol: float
     seed: int
+    step_options: Mapping[str, Any] = field(default_factory=dict)
     parallel_plan: ParallelPlan | None = None
     normalised: tuple[str, float] | None = None
     layouts: MutableMapping[LayoutKey, Allocation] = field(default_factory=dict)
@@ -254,7 +257,8 @@ class Run(Reported):
         key = (*key, self.objective, timed)
         if not self._scheduled_for_layout:
             return key
-        return (*key, self.package.digest(), self.policy, self.degree, self.routing)
+        options = repr(sorted(self.step_options.items()))
+        return (*key, self.package.digest(), self.policy, self.degree, self.routing, options)
 
     @property
     def _scheduled_for_layout(self) -> bool:
@@ -288,6 +292,7 @@ class Run(Reported):
             "workload_digest": self.given.digest(),
             "allocation_digest": None if placed is None else placed.digest(),
             **({} if self.policy.weights == "each" else {"weights": self.policy.weights}),
+            **{name: str(value) for name, value in self.step_options.items()},
             **({} if self.parallel_plan is None else {"plan": str(self.parallel_plan)}),
         }
 
@@ -461,7 +466,13 @@ class Run(Reported):
 
     def _schedule_of(self, workload: Workload, layout: Allocation) -> StepSchedule:
         return schedule(
-            self.package, workload, layout, policy=self.policy, degree=self.degree, routing=self.routing
+            self.package,
+            workload,
+            layout,
+            policy=self.policy,
+            degree=self.degree,
+            routing=self.routing,
+            **self.step_options,
         )
 
 

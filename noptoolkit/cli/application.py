@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -33,6 +33,7 @@ from noptoolkit.cli import (
     structuring,
     sweeping,
 )
+from noptoolkit.cli.command import Command
 from noptoolkit.cli.screen import errors, output, warned
 from noptoolkit.errors import NopError
 
@@ -62,27 +63,31 @@ def about(
     """A network-on-package as a typed graph, and what a mixture-of-experts workload does to it."""
 
 
-app.command("list")(listing.list_presets)
-app.command("show")(listing.show)
-app.command("compare")(comparing.compare)
-app.command("plot")(plotting.plot)
-app.command("allocate")(allocating.allocate)
-app.command("schedule")(scheduling.schedule)
-app.command("serve")(serving.serve)
-app.command("collective")(collecting.collective)
-app.command("resilience")(degrading.resilience)
-app.command("what-if")(changing.what_if)
-app.command("simulate")(simulating.simulate)
-app.command("plan")(planning.plan)
-app.command("search")(structuring.search)
-app.command("sweep")(sweeping.sweep)
-app.command("results")(reading.results)
-app.command("report")(reporting.report)
-app.command("optimise")(searching.optimise)
-app.command("sensitivity")(searching.sensitivity)
-app.command("convert")(converting.convert)
-app.command("reproduce")(reproducing.reproduce)
-app.command("doctor")(doctoring.doctor)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "list": listing.list_presets,
+    "show": listing.show,
+    "compare": comparing.compare,
+    "plot": plotting.plot,
+    "allocate": allocating.allocate,
+    "schedule": scheduling.schedule,
+    "serve": serving.serve,
+    "collective": collecting.collective,
+    "resilience": degrading.resilience,
+    "what-if": changing.what_if,
+    "simulate": simulating.simulate,
+    "plan": planning.plan,
+    "search": structuring.search,
+    "sweep": sweeping.sweep,
+    "results": reading.results,
+    "report": reporting.report,
+    "optimise": searching.optimise,
+    "sensitivity": searching.sensitivity,
+    "convert": converting.convert,
+    "reproduce": reproducing.reproduce,
+    "doctor": doctoring.doctor,
+}
+for name, function in COMMANDS.items():
+    app.command(name, cls=Command)(function)
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -52,6 +52,20 @@ def schedule(
     allocator: AllocatorName = None,
     allocation: AllocationFile = None,
     objective: ObjectiveName = None,
+    slices: Annotated[
+        int | None,
+        typer.Option(help="Slices of each chiplet's experts in a block; as many as pay if not given."),
+    ] = None,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Keep a block's input and compute the block again backward.")
+    ] = False,
+    split_head: Annotated[
+        bool, typer.Option("--split-head", help="Spread the head over the experts' chiplets.")
+    ] = False,
+    hosts: Annotated[
+        str | None,
+        typer.Option(help="Chiplets that tokens live on: experts, all, or names with commas between."),
+    ] = None,
     seed: Seed = 0,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Folder for the Gantt chart and the Perfetto trace.")
@@ -72,6 +86,11 @@ def schedule(
     chosen: str | Policy = policy
     if micro_batches is not None:
         chosen = replace(POLICIES[policy], micro_batches=micro_batches)
+    options: dict[str, Any] = {"recompute": recompute, "split_head": split_head}
+    if slices is not None:
+        options["slices"] = slices
+    if hosts is not None:
+        options["hosts"] = hosts if hosts in ("experts", "all") else tuple(hosts.split(","))
     with progress() as tell:
         one = run(
             package,
@@ -81,6 +100,7 @@ def schedule(
             routing=routing,
             weights=weights,
             objective=objective,
+            step=options,
             rng=seed,
             progress=tell,
             report=tell if verbose else None,

@@ -9,8 +9,9 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,15 @@ from noptoolkit._shown import harmless_cell
 from noptoolkit.errors import FormatError
 from noptoolkit.tables import Table
 
-__all__ = ["file_in_place_of", "made_folder", "replace_file", "save_table", "write_csv", "write_json"]
+__all__ = [
+    "file_in_place_of",
+    "files_kept",
+    "made_folder",
+    "replace_file",
+    "save_table",
+    "write_csv",
+    "write_json",
+]
 
 
 def write_csv(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -57,6 +66,19 @@ def save_table(stem: str | Path, table: Table) -> tuple[str, str]:
     return files[0].name, files[1].name
 
 
+_kept: ContextVar[frozenset[Path]] = ContextVar("noptoolkit_files_kept", default=frozenset())
+
+
+@contextmanager
+def files_kept(paths: Iterable[Path]) -> Iterator[None]:
+    """Let nothing inside a ``with`` block write over some files: those that a command reads."""
+    before = _kept.set(frozenset(Path(os.path.realpath(path)) for path in paths))
+    try:
+        yield
+    finally:
+        _kept.reset(before)
+
+
 def replace_file(path: str | Path, content: str | bytes) -> None:
     """Write a file, which is either whole and new or left as it was; folders are not made.
 
@@ -88,6 +110,8 @@ def file_in_place_of(path: str | Path) -> Iterator[Path]:
             yield target
             return
         target = Path(os.path.realpath(target))
+        if target in _kept.get():
+            raise FormatError(f"{path}: this command reads that file; give another name for what it writes")
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
         _remove_left_overs(target.parent)
         handle, name = tempfile.mkstemp(

@@ -12,7 +12,7 @@ from noptoolkit.network import flow_network
 from noptoolkit.package import Package
 from noptoolkit.scheduling import Schedule
 from noptoolkit.step.energy import StepEnergy
-from noptoolkit.step.policies import Policy
+from noptoolkit.step.policies import Policy, overlapping, serial
 from noptoolkit.step.routing_bound import RoutingBound, bound_of_routings, has_one_routing
 from noptoolkit.step.step import Step
 from noptoolkit.step.verification import StepVerification, verify_step
@@ -51,10 +51,21 @@ class StepSchedule(Schedule):
 
     @property
     def lower_bound(self) -> float:
-        """Lower bound on the makespan under any routing and any order of the same work, in s."""
+        """Lower bound on the makespan under any routing and any order of the same work, in s.
+
+        The policy ``serial`` is part of the work: one stage comes after another, in any of its schedules.
+        """
         if self._one_routing:
             return max(self.any_routing.value, self.bounds.value)
         return self.any_routing.value
+
+    @property
+    def orders(self) -> str:
+        """Over which orders the bounds range, in words."""
+        graph = self.policy.graph
+        if graph is serial:
+            return "one stage after another"
+        return "any order" if graph is overlapping else f"any order that {graph.__name__} allows"
 
     @cached_property
     def _one_routing(self) -> bool:
@@ -71,7 +82,8 @@ class StepSchedule(Schedule):
 
     def __repr__(self) -> str:
         what = f"{self.workload.name!r} on {self.package.name!r}, {format_quantity(self.makespan, 's')}"
-        within = f"within {100 * self.gap:.2g} % of the bound"
+        gap = 100 * self.gap
+        within = f"within {gap:{'.2g' if gap < 99.5 else '.0f'}} % of the bound"
         return f"Schedule({what}, {len(self.graph)} tasks, {within})"
 
     @property
@@ -135,9 +147,13 @@ class StepSchedule(Schedule):
             (
                 "lower bound",
                 Amount(self.lower_bound, "s"),
-                f"any routing, any order: {self.any_routing.method}",
+                f"any routing, {self.orders}: {self.any_routing.method}",
             ),
-            ("bound of these routes", Amount(self.bound_of_routes, "s"), f"any order: {self.bounds.method}"),
+            (
+                "bound of these routes",
+                Amount(self.bound_of_routes, "s"),
+                f"{self.orders}: {self.bounds.method}",
+            ),
         ]
         rows.insert(1 + [row[0] for row in rows].index("overlap"), ("dynamic energy", total, unknown))
         if (weights := self.step.options.weights) != "each":
@@ -154,6 +170,7 @@ class StepSchedule(Schedule):
             f"Policy: {self.policy.graph.__name__}, {self.policy}.",
             f"Network routing: {self.routing}.",
         ]
+        lines += filter(None, [self.any_routing.price_in_words()])
         if self.step.parts:
             lines.append(
                 f"Dispatches and combines are sent in {self.policy.parts} parts, by expert chiplet: some "
@@ -165,7 +182,7 @@ class StepSchedule(Schedule):
             longest = max(head.values())
             computing = sum(node.flops is not None for node in self.package.chiplets)
             split = self.step.options.split_head
-            spread = "" if split else "; split_head=True spreads it over the experts' own"
+            spread = "" if split else "; split_head=True (--split-head) spreads it over the experts' own"
             share = f"{longest / self.makespan:.1%} of the makespan"
             lines.append(
                 f"The head takes {format_quantity(longest, 's')}, {share}, on {len(head)} of {computing} "

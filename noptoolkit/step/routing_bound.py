@@ -7,6 +7,7 @@ and the stages between which the load must fit; `noptoolkit.step.verification` c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -63,6 +64,19 @@ class RoutingBound:
     def method(self) -> str:
         """Argument that gives the bound."""
         return self.bounds.method
+
+    def price_in_words(self, most: int = 4) -> str:
+        """Return what the price that the method names is of; empty where it names none."""
+        named = re.search(r"price (\d+)", self.method)
+        if named is None:
+            return ""
+        network = flow_network(self.step.package)
+        share = self.prices[int(named[1])] * network.capacity  # 1 in all
+        order = np.argsort(-share, kind="stable")[: int((share > 0.005).sum())].tolist()
+        told = ", ".join(f"{network.names[r]} {share[r]:.0%}" for r in order[:most])
+        more = f" and {len(order) - most} more" if len(order) > most else ""
+        what = "is a mean over the load of resources that no routing lowers"
+        return f"{named[0].capitalize()} {what}: {told}{more}."
 
 
 def bound_of_routings(

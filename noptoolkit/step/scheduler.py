@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -117,9 +118,10 @@ def schedule(
         )
     if priority is not None:
         priority_of(priority)
-    known = [field.name for field in dataclasses.fields(Policy)]
+    fields = [field.name for field in dataclasses.fields(Policy)]
     for key in changes:
-        if key not in known:
+        if key not in fields:
+            known = (*inspect.signature(schedule).parameters, *fields)
             raise UnknownNameError(f"schedule has no option {key!r}; {did_you_mean(key, known)}")
     chosen = dataclasses.replace(chosen, **changes)
     if allocation is None:
@@ -129,7 +131,7 @@ def schedule(
         degree=chosen.degree,
         slices=slices,
         routing=routing,
-        efficiency=efficiency or Efficiency(),
+        efficiency=Efficiency() if efficiency is None else efficiency,
         optimiser=optimiser,
         weights_on_network=weights_on_network,
         hosts=hosts,

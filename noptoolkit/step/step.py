@@ -39,6 +39,7 @@ import numpy as np
 
 from noptoolkit._arrays import Floats
 from noptoolkit._names import did_you_mean
+from noptoolkit._numbers import is_whole
 from noptoolkit.allocation import Allocation
 from noptoolkit.errors import ScheduleError
 from noptoolkit.nodes import Efficiency
@@ -151,10 +152,15 @@ class StepOptions:
                 raise ScheduleError(f"{name}={value!r}; {did_you_mean(str(value), known)}")
         if not 0 <= self.resident_share < 1:
             raise ScheduleError(f"resident_share={self.resident_share!r}: give a share of SRAM below 1")
-        if not isinstance(self.number, int) or self.number < 0:
+        for name in ("weights_on_network", "split_head", "recompute"):
+            if not isinstance(getattr(self, name), bool):
+                raise ScheduleError(f"{name}={getattr(self, name)!r}: give True or False")
+        if not is_whole(self.number) or self.number < 0:
             raise ScheduleError(f"number={self.number!r}: give a whole number, 0 or more")
         if self.slices not in (None, "stream") and (
-            not isinstance(self.slices, int) or not 0 < self.slices <= MOST_SLICES
+            not isinstance(self.slices, int)
+            or isinstance(self.slices, bool)
+            or not 0 < self.slices <= MOST_SLICES
         ):
             raise ScheduleError(
                 f"slices={self.slices!r}: give a whole number from 1 to {MOST_SLICES}, or 'stream'"

@@ -87,7 +87,7 @@ class Store:
             self._base = self._connected()
         try:
             with self._told():
-                self._open()
+                self._open(create=create and not read_only)
         except BaseException:
             self._base.close()
             raise
@@ -284,13 +284,15 @@ class Store:
             base = _connect(f"{place}&immutable=1", uri=True)
         return base
 
-    def _open(self) -> None:
+    def _open(self, *, create: bool) -> None:
         base = self._base
         [(application,)] = base.execute("PRAGMA application_id").fetchall()
         [(version,)] = base.execute("PRAGMA user_version").fetchall()
         [(tables,)] = base.execute("SELECT count(*) FROM sqlite_master").fetchall()
         if tables and application != APPLICATION:
             raise StoreError(f"{self.path}: an SQLite file, but no store of studies")
+        if not tables and not create:
+            raise StoreError(f"{self.path}: empty, and no store of studies")
         if version > VERSION:
             raise StoreError(
                 f"{self.path}: of version {version} of the tables, this toolkit knows {VERSION}; update it"

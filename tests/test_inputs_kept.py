@@ -1,0 +1,65 @@
+"""No command writes over a file that it reads, and reading a store makes none."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from noptoolkit.cli.application import app
+from noptoolkit.errors import FormatError
+from noptoolkit.formats.results import files_kept, replace_file
+
+
+@pytest.fixture
+def topology(tmp_path: Path) -> Path:
+    path = tmp_path / "ring.toml"
+    path.write_text('schema = 1\nname = "ring"\nbuilder = "ring"\n[params]\ncount = 4\nflops = "1 TFLOP/s"\n')
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("convert", "{file}", "{file}"),
+        ("convert", "{file}", "{link}"),
+        ("compare", "{file}", "--on", "stdlib-moe", "--metric", "links", "--report", "{file}"),
+        ("plot", "topology", "{file}", "--picture", "{file}"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_file_that_is_read_is_not_written(words: tuple[str, ...], topology: Path, tmp_path: Path) -> None:
+    before, link = topology.read_bytes(), tmp_path / "link.toml"
+    link.symlink_to(topology)
+    given = [word.format(file=topology, link=link) for word in words]
+    found = CliRunner().invoke(app, given)
+    assert isinstance(found.exception, FormatError)
+    assert "is read by this command" in str(found.exception)
+    assert topology.read_bytes() == before
+
+
+def test_what_a_folder_is_given_spares_the_files_that_are_read(tmp_path: Path) -> None:
+    read, other = tmp_path / "read.csv", tmp_path / "other.csv"
+    read.write_text("1")
+    with files_kept([read]):
+        replace_file(other, "2")
+        with pytest.raises(FormatError, match="reads that file"):
+            replace_file(read, "2")
+    assert (read.read_text(), other.read_text()) == ("1", "2")
+    replace_file(read, "2")
+
+
+def test_a_file_that_exists_and_is_not_read_is_replaced(topology: Path, tmp_path: Path) -> None:
+    target = tmp_path / "old.json"
+    target.write_text("old")
+    found = CliRunner().invoke(app, ["convert", str(topology), str(target)])
+    assert found.exception is None
+    assert "ring" in target.read_text()
+
+
+@pytest.mark.parametrize("words", [("results",), ("report",)], ids=lambda words: words[0])
+def test_reading_an_empty_store_makes_none(words: tuple[str, ...], tmp_path: Path) -> None:
+    store = tmp_path / "empty.db"
+    store.touch()
+    found = CliRunner().invoke(app, [*words, str(store)])
+    assert "empty, and no store of studies" in str(found.exception)
+    assert store.read_bytes() == b""
