@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import noptoolkit as nop
 from noptoolkit.cli.application import app
 from noptoolkit.errors import FormatError
+from noptoolkit.formats.allocations import save_allocation
 from noptoolkit.formats.results import files_kept, replace_file
 
 
@@ -63,3 +65,13 @@ def test_reading_an_empty_store_makes_none(words: tuple[str, ...], tmp_path: Pat
     found = CliRunner().invoke(app, [*words, str(store)])
     assert "empty, and no store of studies" in str(found.exception)
     assert store.read_bytes() == b""
+
+
+def test_a_layout_of_another_package_is_told_by_its_file(tmp_path: Path) -> None:
+    layout = tmp_path / "of the mesh.json"
+    trace = nop.load_workload("stdlib-moe").trace
+    save_allocation(layout, nop.allocate(trace, nop.load_topology("mesh-4x4"), method="contiguous"))
+    for command in ("schedule", "compare"):
+        further = ["hexamesh-19", "--on", "stdlib-moe", "--allocation", str(layout)]
+        found = CliRunner().invoke(app, [command, *further])
+        assert "of the mesh.json: the allocation is for 16 chiplets" in str(found.exception)

@@ -118,7 +118,7 @@ def what_if(
             one = run(
                 package,
                 workload_of(on, settings, mode, sequences, length, micro_batches),
-                allocator=placement(allocator, allocation) or "auto",
+                allocator=placement(allocator, allocation, package) or "auto",
                 routing=routing,
                 policy=policy,
                 rng=seed,

@@ -81,11 +81,12 @@ def compare(
     """Compare topologies on workloads: one table per workload, and pictures with -o."""
     batch = (mode, sequences, length, micro_batches)
     checked_report(report)
-    placed = placement(allocator, allocation)
+    packages = [topology_of(topology, bandwidth) for topology in topologies]
+    placed = placement(allocator, allocation, *packages)
     folder = None if out is None else made_folder(out)
     with progress() as tell:
         result = study.compare(
-            [topology_of(topology, bandwidth) for topology in topologies],
+            packages,
             [workload_of(reference, settings, *batch) for reference in on],
             allocator=placed or "auto",
             routing=routing,

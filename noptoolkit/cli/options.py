@@ -14,7 +14,7 @@ import typer
 from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import ALLOCATORS, Allocation
 from noptoolkit.allocation.allocating import Objective
-from noptoolkit.errors import NopWarning, UnknownNameError
+from noptoolkit.errors import NopWarning, UnknownNameError, WorkloadError
 from noptoolkit.flow import ROUTINGS
 from noptoolkit.formats import list_topologies, list_workloads, load_topology, load_workload
 from noptoolkit.formats.allocations import load_allocation
@@ -236,10 +236,22 @@ def _assigned(setting: str) -> tuple[str, Any]:
         return field, value
 
 
-def placement(allocator: str | None, layout: Path | None) -> str | Allocation | None:
-    """Return what places the experts: the name of an allocator, or a layout from its file."""
+def placement(allocator: str | None, layout: Path | None, *packages: Package) -> str | Allocation | None:
+    """Return what places the experts: the name of an allocator, or a layout from its file.
+
+    Raises
+    ------
+    WorkloadError
+        If the layout does not fit one of the packages.
+    """
     if layout is None:
         return allocator
     if allocator is not None:
         raise typer.BadParameter("give an allocator or a layout, not both", param_hint="--allocation")
-    return load_allocation(layout)
+    found = load_allocation(layout)
+    try:
+        for package in packages:
+            found.check_fits(package)
+    except WorkloadError as error:
+        raise WorkloadError(f"{layout}: {error}") from None
+    return found

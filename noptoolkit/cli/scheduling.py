@@ -77,11 +77,11 @@ def schedule(
 ) -> None:
     """Schedule one step: makespan against its bound, what is exposed, what is busy, energy."""
     checked_report(report)
-    placed = placement(allocator, allocation)
     package, workload = (
         topology_of(topology, bandwidth),
         workload_of(on, settings, mode, sequences, length, micro_batches),
     )
+    placed = placement(allocator, allocation, package)
     folder = None if out is None else made_folder(out)
     chosen: str | Policy = policy
     if micro_batches is not None:

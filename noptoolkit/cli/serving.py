@@ -145,7 +145,7 @@ def _layout(
 ) -> Allocation | None:
     from noptoolkit.allocation import allocate
 
-    placed = placement(allocator, file)
+    placed = placement(allocator, file, package)
     if isinstance(placed, str):
         return allocate(workload.trace, package, method=placed)
     return placed

@@ -110,7 +110,7 @@ def simulate(
     }
     with progress() as tell:
         if on is not None:
-            placed = placement(allocator, allocation) or "auto"
+            placed = placement(allocator, allocation, package) or "auto"
             stages = run_stages(package, workload_of(on), allocator=placed, rng=seed, progress=tell)
             models.append(stages.given)
             for step in (stages.dispatch_traffic, stages.combine_traffic):
