@@ -1,13 +1,16 @@
 """Algorithms of today: they compute what they should, take the published times, and never beat the bound."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from collective_cases import complete, grid, hypercube, ring, star
 
-from noptoolkit import Package, topology
+from noptoolkit import Chiplet, Link, Package, Switch, topology
 from noptoolkit.collectives import ALGORITHMS, Request, collective, compare_algorithms
 from noptoolkit.collectives.algorithms.classic import steps_of
 from noptoolkit.collectives.chunks import run_in_chunks
+from noptoolkit.collectives.kinds.steiner import all_reduce_at_switches
 from noptoolkit.collectives.latency import crossover, with_latency
 from noptoolkit.errors import RoutingError
 from noptoolkit.network import flow_network
@@ -98,6 +101,20 @@ def test_relays_that_add(package: Package, time: float) -> None:
     assert result.status == "exact"
     assert result.computing
     assert result.verify()
+
+
+def test_relays_do_not_add_where_channels_differ_by_direction_or_chiplets_have_ports() -> None:
+    """Either alone is a reason, which is said; without both the hub adds."""
+    ends = [Chiplet(name) for name in "abc"]
+    limited = [dataclasses.replace(node, injection_bandwidth=0.5) for node in ends]
+    both = [Link("hub", name, 1.0) for name in "abc"]
+    slow_back = [Link("hub", name, 1.0, 0.5) for name in "abc"]
+    for nodes, links, said in ((ends, both, ""), (ends, slow_back, "another"), (limited, both, "another")):
+        network = flow_network(Package("star", [*nodes, Switch("hub")], links))
+        request = Request("all-reduce", 1.0, tuple("abc"))
+        answer, why = all_reduce_at_switches(network, request, np.array([3]), 1e-3)
+        assert (answer is None) == bool(said)
+        assert said in why
 
 
 def test_chunks_fill_the_trees() -> None:

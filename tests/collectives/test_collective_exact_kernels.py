@@ -10,6 +10,7 @@ from seeds import seeds
 from noptoolkit.collectives.exact.compiled_flow import link_arcs, max_flow, passing_targets
 from noptoolkit.collectives.exact.compiled_splitting import pack_arborescences, split_off
 from noptoolkit.collectives.exact.compiled_strength import truncate
+from noptoolkit.collectives.exact.integer_graph import whole_numbers
 
 MANY = 10**9
 
@@ -202,3 +203,18 @@ def test_truncation_finds_the_best_partition(seed: int) -> None:
         if all(x <= max(labels[:i], default=-1) + 1 for i, x in enumerate(labels))
     )
     assert value(truncate(n, a, b, weight, q)) == min(map(value, every))
+
+
+def test_whole_numbers_are_exact_as_far_as_floats_are() -> None:
+    """Up to 2^53, and down to steps of 2^-24; beyond, and where too large without a divisor, rounded."""
+    for values, whole, unit in (
+        ([2.0**52, 2.0**51, 0.0], [2, 1, 0], 2.0**51),
+        ([3 * 2.0**-24, 2.0**-24], [3, 1], 2.0**-24),
+        ([0.0625, 0.5], [1, 8], 0.0625),
+        ([0.0, 0.0], [0, 0], 1.0),
+    ):
+        found = whole_numbers(np.array(values), 8)
+        assert (found[0].tolist(), found[1:]) == (whole, (unit, True))
+    whole, unit, exact = whole_numbers(np.array([2.0**-25, 9.0, 2.25]), 8)
+    assert (whole.tolist(), unit, exact) == ([1, 8, 2], 9 / 8, False)
+    assert whole_numbers(np.array([9.0, 2.0]), 8)[2] is False

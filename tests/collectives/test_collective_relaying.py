@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from seeds import seeds
 
+from noptoolkit import Chiplet, Link, Package, Switch
+from noptoolkit.collectives import collective
+from noptoolkit.collectives.chunks import arc_latency, run_in_chunks
 from noptoolkit.collectives.compiled_chunks import run_chunks
 from noptoolkit.collectives.groups.compiled_relaying import grow_order, relay_spreading
 
@@ -159,3 +162,27 @@ def test_no_channel_is_idle_or_used_twice(seed: int) -> None:
             assert begun - since == pytest.approx(0) or (
                 len(busy) and np.allclose(np.diff([*busy, begun]), duration[a])
             )
+
+
+def test_a_channel_takes_the_latency_of_its_link_and_of_what_it_enters() -> None:
+    """Of parallel links the slower counts: 5 + 3 into the hub; then 2 + 0.25 into the chiplet behind it."""
+    nodes = [Chiplet("a", latency=0.125), Switch("hub", latency=3.0), Chiplet("b", latency=0.25)]
+    links = [
+        Link("a", "hub", 1.0, latency=1.0),
+        Link("a", "hub", 1.0, latency=5.0),
+        Link("hub", "b", 1.0, latency=2.0),
+    ]
+    schedule = collective(Package("row", nodes, links), "broadcast", 6.0).schedule
+    assert schedule is not None
+    network = schedule.network
+    said = dict(
+        zip(
+            (c.name for c in network.package.channels),
+            arc_latency(schedule, None)[network.arc_of_channel],
+            strict=True,
+        )
+    )
+    assert {said["a->hub"], said["hub->a"], said["hub->b"], said["b->hub"]} == {8.0, 5.125, 2.25, 5.0}
+    assert (said["a->hub"], said["hub->b"]) == (8.0, 2.25)
+    assert run_in_chunks(schedule, 1).time == 6 / 2 + 8.0 + 6.0 + 2.25
+    assert run_in_chunks(schedule, 1, alpha=0.5).time == 6 / 2 + 0.5 + 6.0 + 0.5
