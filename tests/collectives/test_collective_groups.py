@@ -179,6 +179,12 @@ def test_bad_input() -> None:
         collective("ring", "all-reduce", 1.0)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("wrong", ["ab", []])
+def test_groups_that_are_no_list(wrong: object) -> None:
+    with pytest.raises(WorkloadError, match="give a list of groups, each a list of names"):
+        collective(topology.mesh(2), "all-gather", 1.0, groups=wrong)  # type: ignore[arg-type]
+
+
 def test_no_terminals_and_unreachable_members() -> None:
     with pytest.raises(TopologyError, match="no chiplet"):
         Package("switches", [Switch("a"), Switch("b")], [Link("a", "b", 1.0)])

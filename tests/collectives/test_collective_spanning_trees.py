@@ -15,6 +15,7 @@ from noptoolkit.collectives.kinds.compiled_spanning import (
     hang_trees,
     matroid_trees,
     mend_trees,
+    spanning_cost,
 )
 
 
@@ -128,6 +129,14 @@ def test_trees_are_the_cheapest_by_the_load_before(seed: int) -> None:
             n, a, b, capacity, worst[6], goal, 12, np.zeros(97), np.empty((0, n - 1), np.int64)
         )
         assert (len(some), at) == (enough + 1, worst[enough])
+
+
+def test_the_cost_that_lengths_prove_is_that_of_a_minimum_spanning_tree() -> None:
+    for seed in range(4):
+        a, b, length = graph_of(np.random.default_rng(seed), 15)
+        graph = nx.Graph()
+        graph.add_weighted_edges_from(zip(a.tolist(), b.tolist(), length.tolist(), strict=True))
+        assert spanning_cost(15, a, b, length) == nx.minimum_spanning_tree(graph).size("weight")
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -7,7 +7,7 @@ from flow_cases import from_graph, random_package, random_traffic
 from message_cases import capable, messages
 
 from noptoolkit import Chiplet, Link, Package, topology
-from noptoolkit.flow import bisecting, congestion
+from noptoolkit.flow import best_widths, bisecting, congestion
 from noptoolkit.flow.bisecting import proved_bisection
 from noptoolkit.flow.bounds.certificate import node_cut_bounds
 from noptoolkit.flow.bounds.program import peel
@@ -194,3 +194,17 @@ def test_members_are_raised_in_the_orders_of_knuths_generator():
         other = (state >> 33) % (k + 1)
         expected[k], expected[other] = expected[other], expected[k]
     assert ends.tolist() == expected
+
+
+def test_two_traffics_on_two_links_share_a_budget_as_is_best():
+    """4 B and 2 B on a link each, 5 B/s to share: 1.2 s both, or (2 + sqrt(2))^2 / 5 in sum (Cauchy)."""
+    package = Package("row", [Chiplet(n) for n in "abc"], [Link("a", "b", 1.0), Link("b", "c", 1.0)])
+    pair = [
+        from_matrix(package, [[0, 4.0, 0], [0, 0, 0], [0, 0, 0]]),
+        from_matrix(package, [[0, 0, 0], [0, 0, 2.0], [0, 0, 0]]),
+    ]
+    for worst, time in ((True, 1.2), (False, (2 + 2**0.5) ** 2 / 5)):
+        found = best_widths(package, pair, 3.0, directions="each", worst=worst)
+        assert found.time == pytest.approx(time, rel=2e-3)
+        assert found.outer.bound == pytest.approx(time, rel=2e-3)  # as it is proved, not cut off at the time
+        assert found.outer.bound <= time * (1 + 1e-6)
