@@ -1,15 +1,23 @@
 """What is computed around the engine, on numbers that a reader can follow."""
 
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from noptoolkit import Chiplet, Link, Package
-from noptoolkit.simulate import Pattern, Router, Transfers, simulate
+from noptoolkit import Chiplet, Link, Package, Switch, topology
+from noptoolkit.network import flow_network
+from noptoolkit.simulate import Pattern, Router, Transfers, simulate, write_booksim
 from noptoolkit.simulate import columns as c
+from noptoolkit.simulate.booksim_traffic import _shares
+from noptoolkit.simulate.classes import classes_for
+from noptoolkit.simulate.compiled_words import mix
 from noptoolkit.simulate.injection import _destinations, key_of, loads_of
-from noptoolkit.simulate.simulating import _trimmed, _warmup, shares
+from noptoolkit.simulate.ports import ports_of
+from noptoolkit.simulate.simulating import _trimmed, _warmup, result_of, shares
+from noptoolkit.simulate.streams import Streams, run_streams
 from noptoolkit.simulate.trees import Forest
 
 
@@ -157,3 +165,81 @@ def test_deep_buffers_behind_a_long_link_are_scheduled_far_ahead_too() -> None:
         router=Router(flit=flit, vcs=8, depth=8),
     )  # fmt: skip
     assert 4 * flits + 1000 <= run.cycles <= 4 * flits + 1100
+
+
+def test_words_are_those_of_splitmix64() -> None:
+    """The first three of the generator from state 0, whose state grows by the same number each time."""
+    as_python = getattr(mix, "py_func", mix)  # compiled, it is for the engine alone
+    golden = 0x9E3779B97F4A7C15
+    known = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
+    with np.errstate(over="ignore"):
+        assert [int(as_python(np.uint64(k * golden % 2**64))) for k in range(3)] == known
+
+
+@pytest.mark.parametrize("iterations", [1, 2])
+def test_an_output_that_a_copy_takes_is_given_to_nobody_else_in_that_cycle(iterations: int) -> None:
+    """Two flits a cycle come to a hub for d, for n cycles, and one may leave: n^2 cycles of waiting."""
+    flit, many = 128.0, 48
+    hub = Switch("hub", replicates=True, reduces=True)
+    nodes = [hub, *(Chiplet(name, replicates=True, reduces=True) for name in "abcd")]
+    package = Package("star", nodes, [Link("hub", name, flit * 1e9) for name in "abcd"])
+    moves = Transfers("abcd")
+    moves.multicast("a", ["c", "d"], many * flit)
+    moves.send("b", "d", many * flit)
+    router = Router(flit=flit, depth=64, iterations=iterations, speedup=1.0)
+    run = simulate(package, moves, until="done", router=router, checked=True)
+    into = [k for k, channel in enumerate(package.channels) if channel.head == "hub"]
+    assert run.occupancy[into].sum() * run.cycles >= many**2
+    assert 2 * many <= run.cycles <= 2.5 * many
+    lone = Transfers("abcd")
+    lone.multicast("a", ["c", "d"], many * flit)
+    assert many <= simulate(package, lone, until="done", router=router).cycles <= 1.5 * many
+
+
+def test_paths_that_wait_in_a_circle_get_an_order_and_count_their_classes_themselves() -> None:
+    ring = topology.ring(3)
+    ports = ports_of(flow_network(ring), Router(), ring.terminals)
+    none = np.zeros(0, np.int64)
+    holds, asks = np.array([0, 1, 2]), np.array([1, 2, 0])
+    for pairs, in_order in ((holds, asks), True), ((holds[:2], asks[:2]), False):
+        found = classes_for(ports, None, (none, none), pairs, name="paths", vcs=1)
+        assert (found.count, found.rank is not None) == (1, in_order)
+
+
+def test_booksim2_is_told_of_each_chiplet_as_a_router_and_of_no_pipeline(tmp_path: Path) -> None:
+    nodes = [Switch("hub"), *(Chiplet(name) for name in "abc")]
+    package = Package("star", nodes, [Link("hub", name, "128 GB/s") for name in "abc"])
+    pattern = Pattern(tuple("abc"), np.ones((3, 3)), "all")
+    plain = write_booksim(package, pattern, 0.1, tmp_path)
+    piped = write_booksim(package, pattern, 0.1, tmp_path, router=Router(pipeline=3))
+    assert [note for note in piped if note not in plain] == [
+        "3 cycles of pipeline: BookSim2's delays above one are not pipelined"
+    ]
+    assert not any("pipeline" in note for note in plain)
+    routers = {line.split()[1] for line in (tmp_path / "network.anynet").read_text().splitlines() if line}
+    assert len(routers) == 4
+
+
+def test_weights_are_whole_numbers_only_where_all_of_them_are_small_ratios() -> None:
+    assert _shares(np.array([1.0, 0.5, 1 / 3])) == [6, 3, 2]
+    assert _shares(np.array([1.0, 0.5, np.pi / 4])) == []
+
+
+def test_chunks_begin_evenly_over_the_time_of_their_stream() -> None:
+    """Four chunks of two packets in 400 cycles, which are more than the link needs."""
+    flit = 128.0
+    package = Package("pair", [Chiplet("a"), Chiplet("b")], [Link("a", "b", flit * 1e9)])
+    network = flow_network(package)
+    ends = np.array([0]), np.array([1])
+    arc = np.flatnonzero((network.tail == 0) & (network.head == 1))
+    streams = Streams(
+        network, "one", *ends, [arc], np.array([8 * flit]), 400e-9, 4, np.zeros((0, 2), np.int64)
+    )
+    run = run_streams(streams, Router(flit=flit, packet=1), key_of(0))
+    begun = [0, 50, 100, 150, 200, 250, 300, 350]
+    assert run.listing.packets[:, c.L_TIME].tolist() == begun
+    took = run.rows[:, c.L_DONE] - begun
+    assert took.min() == took.max() < 20
+    brief = replace(run.measured, since=int(run.measured.state.cnt[c.T]) - 1)
+    seen = result_of(run.plan, brief, "the last cycle alone", 0.0)
+    assert sorted(seen.utilisation.tolist()) == [0.0, 8.0]
