@@ -1,0 +1,402 @@
+"""Slices, stages, paths and prices of a step, each with an answer that a reader can give."""
+
+import dataclasses
+import math
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pytest
+from small_steps import small_package, small_workload
+
+import noptoolkit as nop
+from noptoolkit import Chiplet, Link, Memory, Package, Switch
+from noptoolkit.errors import ScheduleError
+from noptoolkit.network import FlowNetwork, flow_network
+from noptoolkit.nodes import OPTIMISERS
+from noptoolkit.step import Policy, Step, StepOptions, StepSchedule
+from noptoolkit.step.caches import tensor_parameters
+from noptoolkit.step.costing import unrouted_step
+from noptoolkit.step.finer import MOST_TASKS, is_far, ways_to_cut
+from noptoolkit.step.joint_trees import _parts
+from noptoolkit.step.path_program import PathPool, share_paths
+from noptoolkit.step.price_checks import PriceCheck, cheapest_trees
+from noptoolkit.step.prices import set_costs
+from noptoolkit.step.reading_checks import reading_faults
+from noptoolkit.step.relaxation import _Alone
+from noptoolkit.step.transfers import Lane
+from noptoolkit.step.visits import Ring, waiting_alike
+from noptoolkit.step.work_checks import _received
+
+pytestmark = pytest.mark.filterwarnings("ignore::noptoolkit.errors.NopWarning")
+
+RATE = 1e9
+
+
+def star(sram: float | None = None, *, experts: int = 3) -> Package:
+    """Return a host and experts round a switch that copies, with one stack for all."""
+    nodes = [
+        Switch("hub", replicates=True, reduces=True),
+        Chiplet("a", role="attention", flops=1e12, sram=sram),
+        *(Chiplet(f"e{i}", role="expert", flops=1e12, sram=sram) for i in range(experts)),
+        Memory("hbm", bandwidth=RATE),
+    ]
+    return Package("star", nodes, [Link("hub", node.name, RATE) for node in nodes[1:]])
+
+
+def step_of(package: Package, *, copies: bool = False, mode: str = "training", **options: object) -> Step:
+    """Return a step of a small model, of which every chiplet holds two experts, or all."""
+    work = small_workload(np.random.default_rng(0), package, mode)
+    layout = nop.allocate(work.trace, package, method="contiguous")
+    if copies:
+        first = layout.chiplet_of_expert[0].tolist()
+        chiplets = range(len(layout.experts))
+        rest = [(expert, i) for expert, one in enumerate(first) for i in chiplets if i != one]
+        layout = nop.Allocation(layout.experts, first, replicas=[rest])
+    return unrouted_step(package, work, layout, StepOptions(**options))  # type: ignore[arg-type]
+
+
+def expert_bytes(step: Step) -> float:
+    return float(step.workload.model.expert_parameters * step.workload.batch.bytes_per_value)
+
+
+@pytest.mark.parametrize("weights", ["each", "multicast", "broadcast"])
+@pytest.mark.parametrize("copies", [False, True])
+@pytest.mark.parametrize("part", [None, 5.0, 3.0, 1.5, 0.7])
+def test_slices_are_all_the_weights_and_two_fit_in_sram(
+    part: float | None, copies: bool, weights: str
+) -> None:
+    """``part`` is what SRAM holds, in experts: two slices of two, one, and of parts of one fit there."""
+    size = expert_bytes(step_of(star()))
+    sram = None if part is None else part * size
+    step = step_of(star(sram), copies=copies, weights=weights)
+    held = 6 if copies else 2
+    at_once = held if part is None else int(part / 2)
+    count = math.ceil(held / at_once) if at_once else held * math.ceil(2 / part)  # type: ignore[operator]
+    for block in step.blocks:
+        for name in step.package.experts:
+            mine = [one.size for one in block.experts if one.chiplet == name]
+            assert sum(mine) == pytest.approx(held * size)
+            assert len(mine) == count
+        hosted = [one.size for one in block.before]
+        whole = sum(hosted)
+        assert len(hosted) == (1 if sram is None else math.ceil(2 * whole / sram * (1 - 1e-12)))
+        assert sram is None or all(2 * one.size <= sram * (1 + 1e-9) for one in block.slices)
+
+
+@pytest.mark.parametrize("degree", ["copies", "in-network"])
+@pytest.mark.parametrize("hosts", ["a", "experts"])
+def test_a_split_head_sends_every_token_to_every_expert_chiplet(hosts: str, degree: str) -> None:
+    """Each chiplet gets the tokens of all hosts but itself, and gives as much back."""
+    step = step_of(star(), split_head=True, degree=degree, hosts=(hosts,) if hosts == "a" else hosts)
+    batch, model = step.workload.batch, step.workload.model
+    size = model.hidden * batch.bytes_per_value * batch.tokens / step.micro_batches
+    each = size if hosts == "a" else size * 2 / 3
+    for sent in step.head.dispatch:
+        found = {name: size for name, size in _received(sent).items() if size}
+        assert found == pytest.approx(dict.fromkeys(step.package.experts, each))
+    for sent in step.head.combine:
+        assert sum(_received(sent).values()) == pytest.approx(3 * each)
+
+
+def test_state_of_the_optimiser_lies_on_stacks_in_training_alone() -> None:
+    """The optimiser's bytes are in proportion to the weights that stacks hold, in training only."""
+    kept = {}
+    for mode in ("training", "prefill", "decode"):
+        ledger = step_of(star(), mode=mode, optimiser="adam").ledger
+        kept[mode] = {held.kind: held.size for held in ledger.holdings if held.place == "hbm"}
+    assert "optimiser" not in kept["prefill"]
+    assert "optimiser" not in kept["decode"]
+    assert kept["training"]["weights"] == pytest.approx(kept["prefill"]["weights"])
+    state = OPTIMISERS["adam"].state_bytes
+    assert kept["training"]["optimiser"] == pytest.approx(kept["training"]["weights"] / 2 * state)
+
+
+def test_stages_of_a_step_are_chains() -> None:
+    """Loads, then the head, then the backward passes; and all the loads with the head between."""
+    package = star()
+    work = small_workload(np.random.default_rng(0), package)
+    model = dataclasses.replace(work.model, layers=3)
+    layout = nop.allocate(work.trace, package, method="contiguous")
+    for mode, longest in (("training", 7), ("prefill", 4)):
+        one = dataclasses.replace(work, model=model, batch=dataclasses.replace(work.batch, mode=mode))
+        graph = nop.schedule(package, one, layout, policy="all-to-all", routing="shortest").graph
+        lengths = sorted(map(len, graph.chains))
+        assert lengths[-1] == longest, lengths
+        if mode == "training":
+            assert 5 in lengths
+
+
+@pytest.mark.parametrize("on_network", [False, True])
+def test_parts_of_readings_join_those_of_tokens_where_they_cross_the_network(on_network: bool) -> None:
+    step = step_of(
+        star(), copies=True, weights="multicast", degree="in-network", weights_on_network=on_network
+    )
+    stack = step.package.index["hbm"]
+    assert any(sent.of_memory and sent.problem is not None for sent in step.transfers())
+    roots = {root for root, _, _ in _parts(step)}
+    assert step.package.index["a"] in roots
+    assert (stack in roots) == on_network
+
+
+@pytest.mark.parametrize("weights", ["multicast", "broadcast"])
+def test_a_reading_of_too_few_experts_is_seen(weights: str) -> None:
+    step = step_of(star(), copies=True, weights=weights)
+    assert list(reading_faults(step)) == []
+    first = step.blocks[0]
+    readers = {one.reading for one in first.experts}
+    assert None not in readers
+    dropped = min(number for number in readers if number is not None)
+    fewer = tuple(one for one in first.experts if one.reading != dropped)
+    forged = dataclasses.replace(step, blocks=(dataclasses.replace(first, experts=fewer), *step.blocks[1:]))
+    assert any("are read for all of them, the layout has" in line for line in reading_faults(forged))
+
+
+def test_two_ways_share_the_bytes_as_their_rates() -> None:
+    """3 GB between corners of a square of which one way carries 2 GB/s and the other 1 GB/s: 1 s."""
+    nodes = [Chiplet(name, flops=1e12) for name in "abcd"]
+    links = [Link("a", "b", 2e9), Link("b", "d", 2e9), Link("a", "c", 1e9), Link("c", "d", 1e9)]
+    network = flow_network(Package("square", nodes, links))
+    pool = PathPool(network, (("a", "d"),))
+    none = np.zeros(network.num_resources)
+    found = share_paths(pool, [np.array([3e9])], [none])
+    assert found.times == pytest.approx((1.0,))
+    assert sorted(found.shares[0]) == pytest.approx([1 / 3, 2 / 3])
+    assert found.prices[0] @ network.capacity == pytest.approx(1.0)
+    busy = none.copy()
+    ends = network.tail == network.origin[0], network.head == network.destination[1]
+    (arc,) = np.flatnonzero(ends[0] & ends[1])
+    busy[network.own[arc]] = 3e9  # from a to b, 2 GB/s: 3 + x there, 3 - x on the other way
+    assert share_paths(pool, [np.array([3e9])], [busy]).times == pytest.approx((2.0,))
+
+
+def _distances(rng: np.random.Generator, size: int) -> np.ndarray:
+    """Return the distances of a random graph that is not symmetric."""
+    found = rng.uniform(0.2, 1.0, (size, size))
+    np.fill_diagonal(found, 0.0)
+    for k in range(size):
+        found = np.minimum(found, found[:, k, None] + found[k])
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cheapest_trees_part_at_the_best_vertices(seed: int) -> None:
+    """To three members a tree parts at one vertex into one member and the way to where the others part."""
+    size = 7
+    d = _distances(np.random.default_rng(seed), size)
+    ends, at = np.array([1, 2, 3]), np.array([0, 0, 0, 5])
+    held = np.array([[1, 1, 1], [1, 1, 0], [0, 0, 1], [1, 1, 1]], bool)
+
+    def two(start: int, x: int, y: int) -> float:
+        return min(d[start, v] + d[v, x] + d[v, y] for v in range(size))
+
+    def three(start: int) -> float:
+        orders = ((1, 2, 3), (2, 1, 3), (3, 1, 2))
+        return min(d[start, v] + d[v, x] + two(v, y, z) for v in range(size) for x, y, z in orders)
+
+    found = cheapest_trees(d[None], ends, at, held)[0]
+    assert found == pytest.approx([three(0), two(0, 1, 2), d[0, 3], three(5)])
+
+
+def lengths_of(network: FlowNetwork, arcs: np.ndarray) -> np.ndarray:
+    """Return the distances between all vertices, with arcs of some lengths."""
+    size = network.num_vertices
+    d = np.full((size, size), np.inf)
+    np.fill_diagonal(d, 0.0)
+    d[network.tail, network.head] = arcs
+    for k in range(size):
+        d = np.minimum(d, d[:, k, None] + d[k])
+    return d
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_message_round_a_hub_costs_one_way_there_and_one_to_each_member(reverse: bool) -> None:
+    package = star(experts=4)
+    network = flow_network(package)
+    y = np.random.default_rng(1).uniform(0.5, 1.5, network.num_resources)
+    arcs = network.on_arcs.T @ y
+    hub = network.origin[package.index["hub"]]
+    d = lengths_of(network, arcs)
+    members = np.array([package.index[f"e{i}"] for i in range(4)])
+    sets = np.array([[package.index["a"], *row] for row in ([1, 1, 1, 1], [1, 0, 1, 0], [0, 0, 0, 1])])
+    none = np.zeros((1, len(package.nodes)))
+    found = set_costs(network, d[None], none, none, sets, members, reverse)[0]
+    on = d.T if reverse else d
+    root = network.origin[package.index["a"]]
+    legs = np.array([on[hub, network.origin[i]] for i in members])
+    assert found == pytest.approx(on[root, hub] + sets[:, 1:] @ legs)
+    port = none.copy()
+    port[0, package.index["a"]] = 10.0
+    dearer = set_costs(network, d[None], *((none, port) if reverse else (port, none)), sets, members, reverse)
+    assert dearer[0] == pytest.approx(found + 10.0)
+
+
+def test_loads_wait_until_what_they_cannot_stand_beside_has_left() -> None:
+    """Slices of 2, 2, 3, 1 B in 5 B: the third enters when the first has left, the last beside it."""
+    ring = Ring()
+    for number, size in enumerate((2.0, 2.0, 3.0, 1.0)):
+        ring.enter(size, range(10 * number, 10 * number + 2), (10 * number + 1,))
+        ring.releases[number] = 10 * number + 5
+    loads, releases = ring.waits(5.0)
+    assert list(zip(loads.tolist(), releases.tolist(), strict=True)) == [(20, 5), (21, 5), (30, 15), (31, 15)]
+    assert [len(one) for one in ring.waits(8.0)] == [0, 0]
+    ring.repeat(slice(2, 4), (31,), 20)
+    assert (len(ring), ring.loaded, ring.releases[4:]) == (6, [51], [45, 55])
+
+
+def test_those_who_wait_alike_are_one_group() -> None:
+    lead = {"x": frozenset("ab"), "y": frozenset("ba"), "z": frozenset("c")}
+    found = waiting_alike("xyzw", "cba", lead)
+    assert found == [(["x", "y"], ("b", "a")), (["z"], ("c",)), (["w"], ())]
+
+
+@pytest.mark.parametrize("contention", ["factor", "fluid"])
+def test_a_check_says_what_other_contentions_leave(contention: str) -> None:
+    rng = np.random.default_rng(1)
+    package = small_package(rng)
+    work = small_workload(rng, package)
+    layout = nop.allocate(work.trace, package, method="contiguous")
+    plan = nop.schedule(package, work, layout, routing="shortest", contention=contention)
+    found = plan.verify()
+    said = any("is checked by rates only" in text for text in found.unchecked)
+    assert said == (contention != "factor")
+    other = plan.step.with_transfers(
+        lambda sent: dataclasses.replace(sent, ports={name: 2 * time for name, time in sent.ports.items()})
+    )
+    with pytest.raises(ScheduleError):
+        dataclasses.replace(plan, step=other).verify()
+
+
+@pytest.mark.parametrize("optimiser", ["adam", "sgd"])
+def test_weights_come_from_the_stack_and_go_back_with_what_the_optimiser_keeps(optimiser: str) -> None:
+    step = step_of(star(), optimiser=optimiser)
+    state = OPTIMISERS[optimiser].state_bytes
+    for part in step.blocks[0].slices:
+        own = part.size / step.workload.batch.bytes_per_value * state
+        assert part.load.pairs == {("hbm", part.chiplet): part.size}
+        back = {("hbm", part.chiplet): own, (part.chiplet, "hbm"): part.size + own}
+        assert part.store.pairs == pytest.approx({ends: size for ends, size in back.items() if size})
+
+
+def test_the_hosts_read_attention_its_two_norms_and_the_router() -> None:
+    step = step_of(star())
+    model = step.workload.model
+    parts = [part.size for part in step.blocks[0].before if part.kind == "attention"]
+    each = step.workload.batch.bytes_per_value
+    assert sum(parts) == pytest.approx(
+        (model.attention_parameters + (2 + model.experts) * model.hidden) * each
+    )
+
+
+def test_weights_that_stream_take_half_of_sram_at_most() -> None:
+    size = expert_bytes(step_of(star()))
+    for sram in (0.5 * size, 3 * size, 5 * size, None):
+        step = step_of(star(sram), slices="stream")
+        for part in step.blocks[0].experts:
+            assert part.size == 2 * size
+            assert part.room == min(2 * size, math.inf if sram is None else sram / 2)
+
+
+def test_heads_of_tensor_parallel_attention_are_dealt_and_rounded_up() -> None:
+    """Of 7 heads one of 3 hosts has 3, with keys and values; of all other weights it has a third."""
+    model = nop.MoEModel("odd", 64, 1, 7, 7, 16, 200, expert_width=32, experts=4, top_k=2)
+    copied = 2 * 64 * 7 * 16
+    rest = model.attention_parameters - copied
+    assert rest >= copied
+    assert rest % 3
+    assert tensor_parameters(model, 3) == rest // 3 + 1 + 3 * copied // 7
+    assert tensor_parameters(model, 1) == model.attention_parameters
+
+
+@pytest.mark.parametrize("ratio", [1.0, 3.0, 1e4])
+def test_a_byte_alone_takes_all_ways_at_once(ratio: float) -> None:
+    nodes = [Chiplet(name, flops=1e12) for name in "abcd"]
+    wide, narrow = ratio * 1e9, 1e9
+    links = [Link("a", "b", wide), Link("b", "d", wide), Link("a", "c", narrow), Link("c", "d", narrow)]
+    alone = _Alone(flow_network(Package("square", nodes, links)), 0.5)
+    assert alone.time(("a", "d")) == pytest.approx(2 / (wide + narrow), rel=1e-3)
+    assert alone.time(("a", "d")) <= 2 / (wide + narrow)
+    assert alone.time(("b", "b")) == 0.0
+
+
+def test_what_is_half_a_percent_over_its_bound_is_far() -> None:
+    def plan(makespan: float, quick: float, routes: float, tasks: int = 10) -> StepSchedule:
+        found = SimpleNamespace(
+            graph=range(tasks), makespan=makespan, bounds=SimpleNamespace(quick=quick), bound_of_routes=routes
+        )
+        return cast(StepSchedule, found)
+
+    assert is_far(plan(1.01, 0.5, 1.0))
+    assert not is_far(plan(1.004, 0.5, 1.0))
+    assert not is_far(plan(1.004, 1.0, 0.5))
+    assert is_far(plan(1.01, 1.0, 1.0))
+    assert is_far(plan(2.0, 0.5, 0.9, MOST_TASKS))
+    assert not is_far(plan(2.0, 0.5, 0.9, MOST_TASKS + 1))
+
+
+def test_a_reading_of_more_than_ten_is_priced_by_the_farthest() -> None:
+    """Trees from a stack to more are not computed; from a chiplet they are."""
+    package = star(experts=11)
+    network = flow_network(package)
+    arcs = np.random.default_rng(2).uniform(0.5, 1.5, network.num_arcs)
+    d = lengths_of(network, arcs)
+    members = np.array([package.index[f"e{i}"] for i in range(11)])
+    none = np.zeros((1, len(package.nodes)))
+    hub = network.origin[package.index["hub"]]
+    legs = np.array([d[hub, network.destination[i]] for i in members])
+    for root, count, found in (("hbm", 11, legs.max()), ("hbm", 10, legs[:10].sum()), ("a", 11, legs.sum())):
+        sets = np.array([[package.index[root], *([1] * count + [0] * (11 - count))]])
+        cost = set_costs(network, d[None], none, none, sets, members, False)
+        assert cost[0, 0] == pytest.approx(d[network.origin[package.index[root]], hub] + found)
+
+
+def test_claims_a_little_over_what_is_proved_are_seen() -> None:
+    """Under one price of several alone, and alone on the network by a thousandth."""
+    step = step_of(star(), weights="multicast")
+    network = flow_network(step.package)
+    y = np.random.default_rng(3).random((3, network.num_resources))
+    y /= (y @ network.capacity)[:, None]
+    bare = step.with_transfers(lambda sent: dataclasses.replace(sent, uses={}, ports={}, lanes={}))
+    assert list(PriceCheck(step, bare, y).faults()) == []
+
+    def faults(index: int, **claims: object) -> list[str]:
+        forged = bare.with_transfers(
+            lambda sent: dataclasses.replace(sent, **claims) if sent.index == index else sent  # type: ignore[arg-type]
+        )
+        return list(PriceCheck(step, forged, y).faults())
+
+    check = PriceCheck(step, bare, y)
+    load = step.blocks[0].experts[0].load
+    ((ends, size),) = load.pairs.items()
+    cost = size * check.cost(ends)
+    exact = {f"price {k}": float(c) for k, c in enumerate(cost)}
+    assert faults(load.index, uses=exact) == []
+    for k in range(3):
+        over = exact | {f"price {k}": 1.001 * float(cost[k])}
+        assert any("costs more under the prices" in line for line in faults(load.index, uses=over))
+    sent = step.blocks[0].dispatch[0]
+    assert sent.problem is not None
+    name, size = max(_received(sent).items(), key=lambda item: item[1])
+    for factor, said in ((1.0, False), (1 + 1e-5, True)):
+        lanes = {f"to {name}": Lane({}, factor * size / RATE)}
+        told = faults(sent.index, lanes=lanes)
+        assert any("takes longer alone" in line for line in told) == said
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_step_in_finer_slices_keeps_its_parts(parts: int) -> None:
+    rng = np.random.default_rng(1)
+    package = small_package(rng)
+    work = small_workload(rng, package)
+    layout = nop.allocate(work.trace, package, method="contiguous")
+    asked = Policy(parts=parts)
+    plan = nop.schedule(package, work, layout, policy=asked, routing="shortest", degree="chiplets")
+    assert plan.policy.parts == parts
+    step = dataclasses.replace(plan.step, options=dataclasses.replace(plan.step.options, slices=None))
+    ways = ways_to_cut(dataclasses.replace(plan, step=step), asked)
+    assert ways
+    for way in ways:
+        finer = way(plan)
+        assert finer is not None
+        assert len(finer.blocks[0].experts) > len(step.blocks[0].experts)
+        assert len({*finer.parts.values()}) == (0 if parts == 1 else 2)
