@@ -1,6 +1,7 @@
 """Slices, stages, paths and prices of a step, each with an answer that a reader can give."""
 
 import dataclasses
+import itertools
 import math
 from types import SimpleNamespace
 from typing import cast
@@ -14,16 +15,20 @@ from noptoolkit import Chiplet, Link, Memory, Package, Switch
 from noptoolkit.errors import ScheduleError
 from noptoolkit.network import FlowNetwork, flow_network
 from noptoolkit.nodes import OPTIMISERS
-from noptoolkit.step import Policy, Step, StepOptions, StepSchedule
+from noptoolkit.scheduling import TaskGraph
+from noptoolkit.step import Policy, Step, StepOptions, StepSchedule, scheduler
 from noptoolkit.step.caches import tensor_parameters
 from noptoolkit.step.costing import unrouted_step
 from noptoolkit.step.finer import MOST_TASKS, is_far, ways_to_cut
-from noptoolkit.step.joint_trees import _parts
-from noptoolkit.step.path_program import PathPool, share_paths
+from noptoolkit.step.joint_trees import _parts, _shortest
+from noptoolkit.step.overlapping import overlapped_graph
+from noptoolkit.step.path_program import PathPool, choose_paths, share_paths
+from noptoolkit.step.policies import overlapping
 from noptoolkit.step.price_checks import PriceCheck, cheapest_trees
 from noptoolkit.step.prices import set_costs
 from noptoolkit.step.reading_checks import reading_faults
 from noptoolkit.step.relaxation import _Alone
+from noptoolkit.step.routes import named_routing, routed_step
 from noptoolkit.step.transfers import Lane
 from noptoolkit.step.visits import Ring, waiting_alike
 from noptoolkit.step.work_checks import _received
@@ -400,3 +405,104 @@ def test_a_step_in_finer_slices_keeps_its_parts(parts: int) -> None:
         assert finer is not None
         assert len(finer.blocks[0].experts) > len(step.blocks[0].experts)
         assert len({*finer.parts.values()}) == (0 if parts == 1 else 2)
+
+
+def test_one_path_is_chosen_among_those_of_the_pool() -> None:
+    """3 GB alone take the way of 2 GB/s; beside 2 GB into it, the other; a port may be what limits both."""
+    nodes = [
+        Chiplet("a", flops=1e12, injection_bandwidth=1e9),
+        *(Chiplet(name, flops=1e12) for name in "bcd"),
+    ]
+    links = [Link("a", "b", 2e9), Link("b", "d", 2e9), Link("a", "c", 1e9), Link("c", "d", 1e9)]
+    network = flow_network(Package("square", nodes, links))
+    pool = PathPool(network, (("a", "d"),))
+    none = np.zeros(network.num_resources)
+    found = share_paths(pool, [np.array([3e9])], [none])
+    assert found.times == pytest.approx((3.0,))  # 3 GB out of a at 1 GB/s
+
+    def way(path: np.ndarray) -> str:
+        return "".join(network.package.nodes[i].name for i in network.head[path] if i < 4)
+
+    open_nodes = [dataclasses.replace(node, injection_bandwidth=None) for node in nodes]
+    network = flow_network(Package("square", open_nodes, links))
+    pool = PathPool(network, (("a", "d"),))
+    share_paths(pool, [np.array([3e9])], [np.zeros(network.num_resources)])
+    assert len(pool.paths[0]) == 2
+    base = np.zeros(network.num_resources)
+    ends = network.tail == network.origin[0], network.head == network.destination[1]
+    (arc,) = np.flatnonzero(ends[0] & ends[1])
+    for use, expected in ((0.0, "bd"), (6e9, "cd")):
+        base[network.own[arc]] = use
+        chosen = choose_paths(pool, [np.array([3e9])], [base])
+        assert chosen is not None
+        assert [way(path) for path in chosen] == [expected]
+
+
+@pytest.mark.parametrize(("makespan", "kept"), [(0.9, True), (0.9999, True), (1.0, False), (1.1, False)])
+def test_a_finer_schedule_is_kept_where_it_gains(
+    makespan: float, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plan(makespan: float) -> StepSchedule:
+        step = SimpleNamespace(options=SimpleNamespace(slices=None))
+        return cast(StepSchedule, SimpleNamespace(step=step, policy=Policy(), makespan=makespan))
+
+    whole, finer = plan(1.0), plan(makespan)
+    monkeypatch.setattr(scheduler, "is_far", lambda plan: True)
+    monkeypatch.setattr(scheduler, "ways_to_cut", lambda plan, asked: [lambda plan: plan.step])
+    monkeypatch.setattr(scheduler, "_planned", lambda *given: finer)
+    assert scheduler._cut_finer(whole, Policy(), None, None) is (finer if kept else whole)
+
+
+def test_a_policy_that_forgets_half_of_each_transfer_is_seen() -> None:
+    """Its graph is the one that it makes of the step; that the tasks are too short, only their sums say."""
+
+    def half(step: Step, policy: Policy) -> TaskGraph:
+        graph = overlapping(step, policy)
+        moved = np.array([graph.kinds[kind] in ("dispatch", "combine") for kind in graph.kind])
+        return dataclasses.replace(graph, duration=np.where(moved, 0.5, 1.0) * graph.duration)
+
+    rng = np.random.default_rng(1)
+    package = small_package(rng)
+    work = small_workload(rng, package)
+    layout = nop.allocate(work.trace, package, method="contiguous")
+    plan = nop.schedule(package, work, layout, policy=Policy(half, parts=1), routing="shortest")
+    with pytest.raises(ScheduleError, match=r"dispatch on .*: the tasks take"):
+        plan.verify()
+    whole = nop.schedule(package, work, layout, policy=Policy(overlapping, parts=1), routing="shortest")
+    assert whole.verify()
+
+
+def test_shortest_trees_go_from_root_to_members_and_sums_from_members_to_root() -> None:
+    nodes = [Chiplet("a", role="attention", flops=1e12, replicates=True, reduces=True)]
+    nodes += [Chiplet(f"e{i}", role="expert", flops=1e12, replicates=True, reduces=True) for i in range(3)]
+    names = [node.name for node in nodes]
+    package = Package("line", nodes, [Link(x, y, RATE) for x, y in itertools.pairwise(names)])
+    step = step_of(package, degree="in-network")
+    network = flow_network(package)
+    parts = _parts(step)
+    assert {reverse for _, reverse, _ in parts} == {False, True}
+    for (root, reverse, _), part in parts.items():
+        hops = np.ones(network.num_arcs)
+        for paths in _shortest(network, part, root, hops):
+            assert len(paths) == 3
+            for member, path in paths.items():
+                way = [*network.tail[path].tolist(), int(network.head[path[-1]])]
+                assert way == [int(network.tail[path[0]]), *network.head[path].tolist()]
+                ends = (member, root) if reverse else (root, member)
+                assert (way[0], way[-1]) == (network.origin[ends[0]], network.destination[ends[1]])
+                assert len(path) == abs(names.index(package.nodes[member].name))
+
+
+def test_a_stage_of_loads_ends_with_what_both_stacks_bring() -> None:
+    package = star()
+    nodes = [*package.nodes, Memory("other", bandwidth=RATE)]
+    package = Package("two", nodes, [*package.links, Link("hub", "other", RATE)])
+    step = routed_step(step_of(package, weights_on_network=False), named_routing(package, "shortest"))
+    graph = overlapped_graph(step)
+    first = max(graph.chains, key=len)[0]
+    tasks = graph.fronts[first].tolist()
+    assert len(tasks) == len(package.experts)
+    for task in tasks:
+        before = graph.pred[graph.pred_ptr[task] : graph.pred_ptr[task + 1]].tolist()
+        used = {graph.resources[r] for one in before for r in graph.needs[graph.need[one]][0]}
+        assert used == {"hbm", "other"}
