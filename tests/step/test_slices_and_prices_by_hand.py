@@ -12,13 +12,15 @@ from small_steps import small_package, small_workload
 
 import noptoolkit as nop
 from noptoolkit import Chiplet, Link, Memory, Package, Switch
-from noptoolkit.errors import ScheduleError
+from noptoolkit.errors import ScheduleError, WorkloadError
 from noptoolkit.network import FlowNetwork, flow_network
 from noptoolkit.nodes import OPTIMISERS
+from noptoolkit.nodes.operations import step_flops
 from noptoolkit.scheduling import TaskGraph
 from noptoolkit.step import Policy, Step, StepOptions, StepSchedule, scheduler
 from noptoolkit.step.caches import tensor_parameters
 from noptoolkit.step.costing import unrouted_step
+from noptoolkit.step.energy import energy_of
 from noptoolkit.step.finer import MOST_TASKS, is_far, ways_to_cut
 from noptoolkit.step.joint_trees import _parts, _shortest
 from noptoolkit.step.overlapping import overlapped_graph
@@ -28,6 +30,7 @@ from noptoolkit.step.price_checks import PriceCheck, cheapest_trees
 from noptoolkit.step.prices import set_costs
 from noptoolkit.step.reading_checks import reading_faults
 from noptoolkit.step.relaxation import _Alone
+from noptoolkit.step.route_checks import resource_times
 from noptoolkit.step.routes import named_routing, routed_step
 from noptoolkit.step.transfers import Lane
 from noptoolkit.step.visits import Ring, waiting_alike
@@ -506,3 +509,92 @@ def test_a_stage_of_loads_ends_with_what_both_stacks_bring() -> None:
         before = graph.pred[graph.pred_ptr[task] : graph.pred_ptr[task + 1]].tolist()
         used = {graph.resources[r] for one in before for r in graph.needs[graph.need[one]][0]}
         assert used == {"hbm", "other"}
+
+
+def test_a_step_is_not_made_of_a_layout_in_other_groups() -> None:
+    """Of the same chiplets: their names fit, and nothing after would notice."""
+    package = star(experts=4)
+    work = small_workload(np.random.default_rng(0), package)
+    first = np.arange(8) // 2
+    grouped = nop.Allocation(package.experts, first, groups=((0, 1), (2, 3)))
+    with pytest.raises(WorkloadError, match=r"for groups of 2, 2 chiplets, .* in groups of 1, 1, 1, 1"):
+        unrouted_step(package, work, grouped, StepOptions())
+    assert unrouted_step(package, work, nop.Allocation(package.experts, first), StepOptions()).blocks
+
+
+def test_a_stack_is_busy_with_what_it_sends_and_receives() -> None:
+    """3 GB out and 1 GB in, at 1 GB/s of a port and of a link each way."""
+    package = star()
+    load = np.zeros(len(package.channels))
+    for i, channel in enumerate(package.channels):
+        load[i] = {("hbm", "hub"): 3e9, ("hub", "hbm"): 1e9}.get((channel.tail, channel.head), 0.0)
+    found = resource_times(package, load, {"hbm": 3e9}, {"hbm": 1e9})
+    assert found == pytest.approx({"hbm->hub": 3.0, "hub->hbm": 1.0, "hbm port": 4.0})
+
+
+def test_energy_of_a_flop_is_kept_where_it_is_given() -> None:
+    package = star()
+    step = routed_step(step_of(package), named_routing(package, "shortest"))
+    given, unknown = energy_of(step, "2 pJ"), energy_of(step, None)
+    assert given.per_flop == pytest.approx(2e-12)
+    assert unknown.per_flop is None
+    assert "compute" in unknown.unknown
+    assert "compute" not in given.unknown
+    work = step.workload
+    assert given.compute == pytest.approx(2e-12 * step_flops(work.model, work.batch))
+
+
+def test_experts_that_stay_in_sram_leave_less_room_for_the_rest() -> None:
+    """Of six experts a layer two in all stay in the SRAM of four; two more fit beside them, and move."""
+    size = expert_bytes(step_of(star()))
+    step = step_of(
+        star(4 * size), copies=True, mode="decode", experts="all", resident="pinned", resident_share=0.5
+    )
+    assert step.resident == pytest.approx(dict.fromkeys(step.package.experts, 2 * size))
+    for name in step.package.experts:
+        blocks = [step.blocks[kind] for kind in step.layers]
+        mine = [part.size for block in blocks for part in block.experts if part.chiplet == name]
+        assert {*mine} == {0.0, size}
+        assert sum(mine) == pytest.approx((6 * len(blocks) - 2) * size)
+
+
+@pytest.mark.parametrize("weights", ["each", "multicast", "broadcast"])
+def test_each_slice_takes_its_room_once_and_gives_it_back(weights: str) -> None:
+    """Also of those for which another chiplet's load brings the weights; alone, a load waits for no join."""
+    package = star(5 * expert_bytes(step_of(star())))
+    step = step_of(package, copies=True, weights=weights)
+    graph = overlapped_graph(routed_step(step, named_routing(package, "shortest")))
+    buffer = np.array([graph.needs[need][1] for need in graph.need.tolist()])
+    visits = [step.blocks[kind] for kind in step.layers] * 2 + [step.head]
+    for index, name in enumerate(graph.buffers):
+        held = graph.hold[buffer == index]
+        rooms = [part.room for block in visits for part in block.slices if part.chiplet == name]
+        assert sorted(held[held > 0]) == pytest.approx(sorted(rooms))
+        assert sorted(-held[held < 0]) == pytest.approx(sorted(rooms))
+    taking = graph.hold > 0
+    joins = np.array([graph.kinds[kind] == "join" for kind in graph.kind])
+    assert (taking & joins).any() == (weights != "each")
+
+
+def test_of_too_dear_trees_four_of_each_kind_are_named() -> None:
+    step = step_of(star(), weights="multicast")
+    network = flow_network(step.package)
+    y = np.random.default_rng(3).random((3, network.num_resources))
+    y /= (y @ network.capacity)[:, None]
+    bare = step.with_transfers(lambda sent: dataclasses.replace(sent, uses={}, ports={}, lanes={}))
+    check = PriceCheck(step, bare, y)
+    for sets in check.sets.values():
+        sets.claimed[:] = 2 * sets.claimed + 1.0
+    told = [line for line in check.faults() if "its tree" in line]
+    assert max(sets.claimed.size for sets in check.sets.values()) > 4
+    assert len(told) == sum(min(4, sets.claimed.size) for sets in check.sets.values())
+
+
+@pytest.mark.parametrize("resident", ["none", "pinned"])
+@pytest.mark.parametrize("weights", ["each", "multicast", "broadcast"])
+def test_readings_of_sound_steps_have_no_fault(weights: str, resident: str) -> None:
+    """Whoever reads its own, or keeps some in SRAM, is not asked for readings of all copies together."""
+    package = star(4 * expert_bytes(step_of(star())))
+    step = step_of(package, copies=True, mode="decode", experts="all", weights=weights, resident=resident)
+    assert bool(step.resident) == (resident == "pinned")
+    assert list(reading_faults(step)) == []
