@@ -139,7 +139,7 @@ def _rapidchiplet(path: Path) -> object:
         (folder / "design.json").write_bytes(path.read_bytes())
         return import_topology(folder)
     for name, content in parts.items() if isinstance(parts, dict) else ():
-        if re.fullmatch(r"[a-z_]+\.json", name):
+        if re.fullmatch(r"[a-z_]{1,100}\.json", name):
             (folder / name).write_text(json.dumps(content))
     return import_topology(folder)
 
