@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from noptoolkit import Chiplet, Link, Package, Switch, topology
 from noptoolkit.network import flow_network
-from noptoolkit.simulate import Pattern, Router, Transfers, simulate, write_booksim
+from noptoolkit.simulate import Pattern, Router, Sampling, Transfers, simulate, write_booksim
 from noptoolkit.simulate import columns as c
 from noptoolkit.simulate.booksim_traffic import _shares
 from noptoolkit.simulate.classes import classes_for
@@ -243,3 +244,19 @@ def test_chunks_begin_evenly_over_the_time_of_their_stream() -> None:
     brief = replace(run.measured, since=int(run.measured.state.cnt[c.T]) - 1)
     seen = result_of(run.plan, brief, "the last cycle alone", 0.0)
     assert sorted(seen.utilisation.tolist()) == [0.0, 8.0]
+
+
+def test_the_mean_latency_of_each_source_is_its_own() -> None:
+    """One hop and two on links that nobody else uses: 2 cycles, and 4 for each router on the way."""
+    flit, names = 128.0, tuple("abcde")
+    links = [Link(x, y, flit * 1e9) for x, y in pairwise(names)]
+    weight = np.zeros((5, 5))
+    weight[0, 1] = weight[2, 4] = 1.0
+    run = simulate(
+        Package("chain", [Chiplet(name) for name in names], links), Pattern(names, weight), rate=0.2,
+        router=Router(flit=flit, packet=1, speedup=1.0, injection=1.0, ejection=1.0),
+        sampling=Sampling(period=400),
+    )  # fmt: skip
+    assert run.latency_by_source == pytest.approx([10, np.nan, 14, np.nan, np.nan], nan_ok=True)
+    assert run.sent_by_source[[0, 2]] == pytest.approx([0.2, 0.2], rel=0.2)
+    assert not run.sent_by_source[[1, 3, 4]].any()
