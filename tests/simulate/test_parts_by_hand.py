@@ -154,18 +154,24 @@ def test_loads_are_the_rate_in_the_mean_of_those_that_send() -> None:
     assert loads_of(pattern, 0.5) == pytest.approx([0.75, 0.25, 0.0])
 
 
-def test_deep_buffers_behind_a_long_link_are_scheduled_far_ahead_too() -> None:
-    """VCs hold a round trip of 1000 cycles each way; a flit a cycle is granted, a quarter of one leaves."""
+@pytest.mark.parametrize(("wide", "slow", "latency"), [(16, 4, 1000), (2, 2, 1100)])
+def test_deep_buffers_behind_a_long_link_are_scheduled_far_ahead_too(
+    wide: int, slow: int, latency: int
+) -> None:
+    """VCs hold a round trip of 2000 cycles; a flit a cycle is granted, half of one or less goes on."""
     flit, flits = 128.0, 900
     names = ("a", "b", "c")
-    links = [Link("a", "b", 16 * flit * 1e9), Link("b", "c", flit * 1e9 / 4, latency=1e-6)]
+    links = [
+        Link("a", "b", wide * flit * 1e9),
+        Link("b", "c", flit * 1e9 / slow, latency=latency * 1e-9),
+    ]
     moves = Transfers(names)
     moves.send("a", "c", flits * flit)
     run = simulate(
         Package("long", [Chiplet(n) for n in names], links), moves, until="done",
         router=Router(flit=flit, vcs=8, depth=8),
     )  # fmt: skip
-    assert 4 * flits + 1000 <= run.cycles <= 4 * flits + 1100
+    assert slow * flits + latency <= run.cycles <= slow * flits + latency + 100
 
 
 def test_words_are_those_of_splitmix64() -> None:
