@@ -4,13 +4,15 @@ import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from noptoolkit import Chiplet, Link, Package, Switch, topology
+from noptoolkit.errors import RoutingError
 from noptoolkit.network import flow_network
-from noptoolkit.simulate import Pattern, Router, Sampling, Transfers, simulate, write_booksim
+from noptoolkit.simulate import Pattern, Router, Sampling, Transfers, saturation, simulate, write_booksim
 from noptoolkit.simulate import columns as c
 from noptoolkit.simulate.booksim_traffic import _shares
 from noptoolkit.simulate.classes import classes_for
@@ -266,3 +268,16 @@ def test_the_mean_latency_of_each_source_is_its_own() -> None:
     assert run.latency_by_source == pytest.approx([10, np.nan, 14, np.nan, np.nan], nan_ok=True)
     assert run.sent_by_source[[0, 2]] == pytest.approx([0.2, 0.2], rel=0.2)
     assert not run.sent_by_source[[1, 3, 4]].any()
+
+
+def test_saturation_is_not_looked_for_where_routes_can_deadlock_unless_that_is_allowed() -> None:
+    ring = topology.ring(6)
+    few: dict[str, Any] = {
+        "router": Router(vcs=1),
+        "sampling": Sampling(period=400),
+        "step": 0.5,
+        "highest": 0.1,
+    }
+    with pytest.raises(RoutingError, match="can deadlock"):
+        saturation(ring, "uniform", **few)
+    assert saturation(ring, "uniform", allow_deadlock=True, **few).stable == 0.1
