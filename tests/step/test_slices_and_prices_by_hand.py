@@ -22,9 +22,11 @@ from noptoolkit.step.caches import tensor_parameters
 from noptoolkit.step.costing import unrouted_step
 from noptoolkit.step.energy import energy_of
 from noptoolkit.step.finer import MOST_TASKS, is_far, ways_to_cut
+from noptoolkit.step.joint_routing import joint_routings
 from noptoolkit.step.joint_trees import _parts, _shortest
 from noptoolkit.step.overlapping import overlapped_graph
 from noptoolkit.step.path_program import PathPool, choose_paths, share_paths
+from noptoolkit.step.phases import phases_of
 from noptoolkit.step.policies import overlapping
 from noptoolkit.step.price_checks import PriceCheck, cheapest_trees
 from noptoolkit.step.prices import set_costs
@@ -598,3 +600,22 @@ def test_readings_of_sound_steps_have_no_fault(weights: str, resident: str) -> N
     step = step_of(package, copies=True, mode="decode", experts="all", weights=weights, resident=resident)
     assert bool(step.resident) == (resident == "pinned")
     assert list(reading_faults(step)) == []
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_joint_routings_are_tables_turns_and_shares(split: bool) -> None:
+    """On a square, with ways round both sides: one path a pair of two programs, the turns, and the shares."""
+    nodes = [Chiplet("a", role="attention", flops=1e12)]
+    nodes += [Chiplet(f"e{i}", role="expert", flops=1e12) for i in range(3)]
+    ring = ["a", "e0", "e1", "e2", "a"]
+    package = Package("square", nodes, [Link(x, y, RATE) for x, y in itertools.pairwise(ring)])
+    phases = phases_of(routed_step(step_of(package), named_routing(package, "shortest")))
+    pool = PathPool(flow_network(package), phases.pairs)
+    found = {one.name: one for one in joint_routings(pool, phases, None, split=split)}
+    names = ["joint", "joint, by transfer", "joint, split", "joint, 7 phases"]
+    assert list(found) == [name for name in names if split or name != "joint, split"]
+    sent = step_of(package).transfers()[0]
+    for name in ("joint", "joint, 7 phases"):
+        for ends, known in zip(pool.pairs, pool.paths, strict=True):
+            arcs = np.flatnonzero(found[name].pair(sent, ends, 1.0)).tolist()
+            assert arcs in [sorted(path.tolist()) for path in known]
