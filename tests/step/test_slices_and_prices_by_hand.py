@@ -11,7 +11,7 @@ import pytest
 from small_steps import small_package, small_workload
 
 import noptoolkit as nop
-from noptoolkit import Chiplet, Link, Memory, Package, Switch
+from noptoolkit import Chiplet, Link, Memory, Package, RoutingTrace, Switch
 from noptoolkit.errors import ScheduleError, WorkloadError
 from noptoolkit.network import FlowNetwork, flow_network
 from noptoolkit.nodes import OPTIMISERS
@@ -362,7 +362,12 @@ def test_a_reading_of_more_than_ten_is_priced_by_the_farthest() -> None:
 
 def test_claims_a_little_over_what_is_proved_are_seen() -> None:
     """Under one price of several alone, and alone on the network by a thousandth."""
-    step = step_of(star(), weights="multicast")
+    package = star()
+    work = small_workload(np.random.default_rng(0), package)
+    apart = RoutingTrace([[0, 2], [2, 4], [1, 5], [0, 3]] * 4, num_experts=6)  # no token on one chiplet alone
+    layout = nop.Allocation(package.experts, np.arange(6) // 2)
+    step = unrouted_step(package, nop.Workload("apart", work.model, work.batch, apart), layout, StepOptions())
+    assert not any(step.blocks[0].dispatch[0].pairs.values())
     network = flow_network(step.package)
     y = np.random.default_rng(3).random((3, network.num_resources))
     y /= (y @ network.capacity)[:, None]
@@ -514,9 +519,11 @@ def test_a_stage_of_loads_ends_with_what_both_stacks_bring() -> None:
 
 
 def test_a_step_is_not_made_of_a_layout_in_other_groups() -> None:
-    """Of the same chiplets: their names fit, and nothing after would notice."""
+    """Not of a model without experts either, which no dispatch would hold against the layout."""
     package = star(experts=4)
     work = small_workload(np.random.default_rng(0), package)
+    dense = dataclasses.replace(work.model, dense_layers=work.model.layers, dense_width=64)
+    work = nop.Workload("dense", dense, work.batch, work.trace)
     first = np.arange(8) // 2
     grouped = nop.Allocation(package.experts, first, groups=((0, 1), (2, 3)))
     with pytest.raises(WorkloadError, match=r"for groups of 2, 2 chiplets, .* in groups of 1, 1, 1, 1"):
@@ -619,3 +626,29 @@ def test_joint_routings_are_tables_turns_and_shares(split: bool) -> None:
         for ends, known in zip(pool.pairs, pool.paths, strict=True):
             arcs = np.flatnonzero(found[name].pair(sent, ends, 1.0)).tolist()
             assert arcs in [sorted(path.tolist()) for path in known]
+
+
+@pytest.mark.parametrize(("recompute", "factor"), [(False, 2.0), (True, 3.0)])
+def test_a_backward_pass_is_twice_a_forward_one_and_once_more_to_compute_again(
+    recompute: bool, factor: float
+) -> None:
+    package = star()
+    step = routed_step(step_of(package, recompute=recompute), named_routing(package, "shortest"))
+    assert step.backward_factor == factor
+    graph = overlapped_graph(step)
+    experts = np.array([graph.kinds[kind] == "expert" for kind in graph.kind])
+    once = sum(float(part.forward.sum()) for kind in step.layers for part in step.blocks[kind].experts)
+    assert graph.duration[experts].sum() == pytest.approx((1 + factor) * once)
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_energy_counts_what_is_computed_again(recompute: bool) -> None:
+    """A forward pass more, without the head: at most a third of the three passes of all that has weights."""
+    package = star()
+    step = routed_step(step_of(package, recompute=recompute), named_routing(package, "shortest"))
+    work, spent = step.workload, energy_of(step, "1 pJ").compute / 1e-12
+    once = step_flops(work.model, work.batch)
+    more = step_flops(work.model, dataclasses.replace(work.batch, mode="prefill"))
+    more -= 2 * work.batch.sequences * work.model.vocab * work.model.hidden
+    assert 0 < more < once / 3
+    assert spent == pytest.approx(once + (more if recompute else 0.0))
