@@ -281,3 +281,27 @@ def test_saturation_is_not_looked_for_where_routes_can_deadlock_unless_that_is_a
     with pytest.raises(RoutingError, match="can deadlock"):
         saturation(ring, "uniform", **few)
     assert saturation(ring, "uniform", allow_deadlock=True, **few).stable == 0.1
+
+
+@pytest.mark.parametrize("delay", [0, 10])
+def test_zero_load_latency_knows_of_buffers_that_a_packet_does_not_fit_into(delay: int) -> None:
+    """Twelve flits through VCs of four: the fifth and the ninth wait for a credit from the other side."""
+    flit, names = 128.0, tuple("abc")
+    links = [Link(x, y, flit * 1e9, latency=delay * 1e-9) for x, y in pairwise(names)]
+    moves = Transfers(names)
+    moves.send("a", "c", 12 * flit)
+    found = {}
+    for depth in (4, 16):
+        router = Router(flit=flit, packet=12, depth=depth, fit_buffers=False)
+        run = simulate(
+            Package("chain", [Chiplet(n) for n in names], links), moves, until="done", router=router
+        )
+        assert run.zero_load == run.latency
+        found[depth] = run.latency
+    assert found[4] - found[16] > 3 * delay
+
+
+def test_the_series_has_ten_rows_a_period() -> None:
+    run = simulate(topology.mesh(2), "uniform", rate=0.2, sampling=Sampling(period=400))
+    assert run.series[:10, 0].tolist() == [40 * (k + 1) for k in range(10)]
+    assert run.series[10:30, 0].tolist() == [400 + 40 * (k + 1) for k in range(20)]
