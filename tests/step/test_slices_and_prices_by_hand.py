@@ -17,7 +17,7 @@ from noptoolkit.network import FlowNetwork, flow_network
 from noptoolkit.nodes import OPTIMISERS
 from noptoolkit.nodes.operations import step_flops
 from noptoolkit.scheduling import TaskGraph
-from noptoolkit.step import Policy, Step, StepOptions, StepSchedule, scheduler
+from noptoolkit.step import Policy, Step, StepOptions, StepSchedule, price_checks, scheduler
 from noptoolkit.step.caches import tensor_parameters
 from noptoolkit.step.costing import unrouted_step
 from noptoolkit.step.energy import energy_of
@@ -35,6 +35,7 @@ from noptoolkit.step.relaxation import _Alone
 from noptoolkit.step.route_checks import resource_times
 from noptoolkit.step.routes import named_routing, routed_step
 from noptoolkit.step.transfers import Lane
+from noptoolkit.step.verification import _bound_faults
 from noptoolkit.step.visits import Ring, waiting_alike
 from noptoolkit.step.work_checks import _received
 
@@ -652,3 +653,106 @@ def test_energy_counts_what_is_computed_again(recompute: bool) -> None:
     more -= 2 * work.batch.sequences * work.model.vocab * work.model.hidden
     assert 0 < more < once / 3
     assert spent == pytest.approx(once + (more if recompute else 0.0))
+
+
+@pytest.mark.parametrize(
+    ("every", "cheap", "sample", "found"),
+    [
+        (True, 0.0, 2, [0, 1, 2, 3, 4]),
+        (None, 1e6, 2, [0, 1, 2, 3, 4]),
+        (None, 0.0, 2, [0, 4]),
+        (False, 1e6, 2, [0, 4]),
+        (False, 0.0, 5, [0, 1, 2, 3, 4]),
+        (False, 0.0, 3, [0, 2, 4]),
+    ],
+)
+def test_trees_of_all_sets_are_computed_where_asked_cheap_or_few(
+    every: bool | None, cheap: float, sample: int, found: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(price_checks, "CHEAP", cheap)
+    monkeypatch.setattr(price_checks, "SAMPLE", sample)
+    step = step_of(star())
+    check = PriceCheck(step, step, np.zeros((0, flow_network(step.package).num_resources)), every)
+    held = np.zeros((6, price_checks.MOST_MEMBERS + 1), bool)
+    held[:5, :3] = True
+    held[5] = True  # of too many members
+    assert check._chosen(held, np.arange(6)).tolist() == found
+
+
+def test_bounds_up_to_the_makespan_and_no_bound_of_one_routing_are_sound() -> None:
+    nodes = [Chiplet(name, role="expert", flops=1e12) for name in "abc"]
+    ring = Package("ring", nodes, [Link("a", "b", RATE), Link("b", "c", RATE), Link("c", "a", RATE)])
+    line = Package("line", nodes, [Link("a", "b", RATE), Link("b", "c", RATE)])
+
+    def faults(package: Package, lower: float, routes: float, any_routing: float) -> list[str]:
+        step = routed_step(step_of(package), named_routing(package, "shortest"))
+        plan = SimpleNamespace(
+            makespan=100.0, lower_bound=lower, bound_of_routes=routes, step=step,
+            any_routing=SimpleNamespace(value=any_routing),
+        )  # fmt: skip
+        return _bound_faults(cast(StepSchedule, plan), 1e-9)
+
+    assert faults(ring, 100.0, 100.0, 100.0) == []
+    assert "the lower bound is 101 s" in faults(ring, 101.0, 100.0, 101.0)[0]
+    assert "the bound of the routes is 101 s" in faults(ring, 100.0, 101.0, 100.0)[0]
+    assert "but there are others" in faults(ring, 100.0, 100.0, 99.0)[0]
+    assert faults(line, 100.0, 100.0, 99.0) == []
+
+
+def test_slices_that_are_alike_are_routed_once() -> None:
+    package = star(expert_bytes(step_of(star())))
+    step = routed_step(step_of(package), named_routing(package, "shortest"))
+    first, second = (part.load for part in step.blocks[0].experts[:2])
+    assert first.pairs == second.pairs
+    assert first.uses is second.uses
+    assert first.index != second.index
+
+
+def test_verification_of_a_step_looks_at_its_readings() -> None:
+    package = star()
+    work = small_workload(np.random.default_rng(0), package)
+    plan = nop.schedule(package, work, routing="shortest", weights="multicast", hosts="experts")
+    assert plan.verify()
+    block = plan.step.blocks[0]
+    shared = next(part for part in block.before if part.reading not in (None, part.index))
+    less = tuple(dataclasses.replace(p, size=0.5 * p.size) if p is shared else p for p in block.before)
+    blocks = tuple(dataclasses.replace(b, before=less) if b is block else b for b in plan.step.blocks)
+    forged = dataclasses.replace(plan, step=dataclasses.replace(plan.step, blocks=blocks))
+    with pytest.raises(ScheduleError, match=f"slice {shared.index} has other weights"):
+        forged.verify()
+
+
+def test_a_tree_too_dear_under_one_of_two_prices_is_seen() -> None:
+    """Under the other only the host's link has a price: a tree costs what its farthest member does."""
+    step = step_of(star())
+    network = flow_network(step.package)
+    y = np.zeros((2, network.num_resources))
+    y[0] = np.random.default_rng(3).random(network.num_resources)
+    root = network.origin[step.package.index["a"]]
+    y[1, network.own[network.tail == root]] = 1.0
+    y /= (y @ network.capacity)[:, None]
+    bare = step.with_transfers(lambda sent: dataclasses.replace(sent, uses={}, ports={}, lanes={}))
+    check = PriceCheck(step, bare, y)
+    assert list(check.faults()) == []
+    for sets in check.sets.values():
+        sets.claimed[0, int(np.argmax(sets.claimed[0]))] *= 1.01
+    assert len(list(check._tree_faults())) == len(check.sets)
+
+
+def test_trees_that_cost_nothing_under_a_price_are_no_fault() -> None:
+    """Two pairs of experts; one price is of the links of one pair alone."""
+    package = star(experts=4)
+    work = small_workload(np.random.default_rng(0), package)
+    pairs = RoutingTrace([[0, 2], [4, 6]] * 8, num_experts=8)
+    layout = nop.Allocation(package.experts, np.arange(8) // 2)
+    step = unrouted_step(package, nop.Workload("pairs", work.model, work.batch, pairs), layout, StepOptions())
+    network = flow_network(package)
+    y = np.ones((2, network.num_resources))
+    ends = [network.origin[package.index[name]] for name in ("e0", "e1")]
+    y[1] = 0.0
+    y[1, network.own[np.isin(network.head, ends) | np.isin(network.tail, ends)]] = 1.0
+    y /= (y @ network.capacity)[:, None]
+    bare = step.with_transfers(lambda sent: dataclasses.replace(sent, uses={}, ports={}, lanes={}))
+    check = PriceCheck(step, bare, y)
+    assert any((sets.claimed[1] == 0).any() and (sets.claimed[1] > 0).any() for sets in check.sets.values())
+    assert list(check.faults()) == []
