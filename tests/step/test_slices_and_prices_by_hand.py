@@ -23,7 +23,8 @@ from noptoolkit.step.costing import unrouted_step
 from noptoolkit.step.energy import energy_of
 from noptoolkit.step.finer import MOST_TASKS, is_far, ways_to_cut
 from noptoolkit.step.joint_routing import joint_routings
-from noptoolkit.step.joint_trees import _parts, _shortest
+from noptoolkit.step.joint_trees import _parts, _shortest, _turns
+from noptoolkit.step.ledger import activation_values
 from noptoolkit.step.overlapping import overlapped_graph
 from noptoolkit.step.path_program import PathPool, choose_paths, share_paths
 from noptoolkit.step.phases import phases_of
@@ -661,6 +662,8 @@ def test_energy_counts_what_is_computed_again(recompute: bool) -> None:
         (True, 0.0, 2, [0, 1, 2, 3, 4]),
         (None, 1e6, 2, [0, 1, 2, 3, 4]),
         (None, 0.0, 2, [0, 4]),
+        (None, 67.0, 2, [0, 4]),  # five sets of three members: 5 x 27 / 2 unions
+        (None, 68.0, 2, [0, 1, 2, 3, 4]),
         (False, 1e6, 2, [0, 4]),
         (False, 0.0, 5, [0, 1, 2, 3, 4]),
         (False, 0.0, 3, [0, 2, 4]),
@@ -756,3 +759,69 @@ def test_trees_that_cost_nothing_under_a_price_are_no_fault() -> None:
     check = PriceCheck(step, bare, y)
     assert any((sets.claimed[1] == 0).any() and (sets.claimed[1] > 0).any() for sets in check.sets.values())
     assert list(check.faults()) == []
+
+
+def test_readings_of_the_same_chiplets_take_turns() -> None:
+    step = step_of(star(2 * expert_bytes(step_of(star()))), copies=True, weights="multicast")
+    turns = _turns(step)
+    shared = [part for block in step.blocks for part in block.experts if part.reading == part.index]
+    assert len(shared) > 2
+    assert [turns[part.load.index] for part in shared] == list(range(len(shared)))
+
+
+def test_what_a_token_leaves_behind_in_each_part_of_a_layer() -> None:
+    """Gate, up and their product of each shared expert; two vectors and queries, keys, values, results."""
+    model = nop.MoEModel(
+        "odd", 64, 2, 7, 7, 16, 200, expert_width=32, experts=4, top_k=2, shared_experts=2, shared_width=48,
+        dense_layers=1, dense_width=80,
+    )  # fmt: skip
+    kept = activation_values(model)
+    assert kept["shared"] == 3 * 2 * 48
+    assert kept["dense"] == 3 * 80
+    assert kept["expert"] == 64 + 3 * 32
+    assert kept["attention"] == 2 * 64 + 4 * 7 * 16
+    plain = dataclasses.replace(model, shared_width=0)
+    assert activation_values(plain)["shared"] == 3 * 2 * 32
+
+
+@pytest.mark.parametrize("mode", ["training", "prefill", "decode"])
+@pytest.mark.parametrize("experts", ["used", "all", "routed"])
+def test_loads_wait_for_the_router_where_asked_to_and_nothing_trains(mode: str, experts: str) -> None:
+    step = step_of(star(), mode=mode, experts=experts)
+    assert step.loads_as_routed == (mode != "training" and experts == "routed")
+
+
+def test_a_split_head_of_more_than_64_chiplets_reaches_all() -> None:
+    step = step_of(star(experts=66), split_head=True, degree="in-network")
+    found = _received(step.head.dispatch[0])
+    assert len({found[name] for name in step.package.experts}) == 1
+    assert found["e0"] > 0
+
+
+def test_a_step_names_how_many_chiplets_do_not_say_how_fast_they_compute() -> None:
+    package = star()
+    work = small_workload(np.random.default_rng(0), package)
+    layout = nop.allocate(work.trace, package, method="contiguous")
+    silent = [dataclasses.replace(n, flops=None) if n.name in ("e0", "e2") else n for n in package.nodes]  # type: ignore[call-arg]
+    with pytest.raises(ScheduleError, match="2 chiplets, such as 'e0', do not say"):
+        unrouted_step(package.replace(nodes=silent), work, layout, StepOptions())
+
+
+def test_results_leave_a_chiplet_when_its_experts_have_worked() -> None:
+    """In a star every result crosses the link of its chiplet: that task comes after the work there."""
+    package = star(2 * expert_bytes(step_of(star())))
+    step = routed_step(step_of(package, degree="chiplets"), named_routing(package, "shortest"))
+    graph = overlapped_graph(step)
+    kinds = [graph.kinds[kind] for kind in graph.kind.tolist()]
+    places = [[graph.resources[r] for r in graph.needs[need][0]] for need in graph.need.tolist()]
+    done: list[set[int]] = []
+    for task in range(len(kinds)):
+        before = graph.pred[graph.pred_ptr[task] : graph.pred_ptr[task + 1]].tolist()
+        done.append(set(before).union(*(done[one] for one in before if one < task)))
+    for name in package.experts:
+        work = [i for i, kind in enumerate(kinds) if kind == "expert" and places[i] == [name]]
+        leaving = [i for i, kind in enumerate(kinds) if kind == "combine" and places[i] == [f"{name}->hub"]]
+        assert len(work) == len(leaving) * len([p for p in step.blocks[0].experts if p.chiplet == name])
+        each = len(work) // len(leaving)
+        for number, task in enumerate(leaving):
+            assert {*work[number * each : (number + 1) * each]} <= done[task]
