@@ -123,6 +123,12 @@ def test_bounds_in_trees_have_their_own_prices() -> None:
         assert found.verify()
         assert found.prices_trees is not None
         assert float(found.prices_trees @ found.network.capacity) == pytest.approx(1.0)
+    apart = collective(topology.mesh(3, 3, link_bandwidth=1.0), "all-reduce", 1.0, among=["e0", "e4", "e5"])
+    assert apart.verify()
+    assert apart.time_bound_trees > 1.1 * apart.time_bound
+    even = 1 / (apart.network.capacity * len(apart.network.capacity))  # worth as much, and proves less
+    with pytest.raises(RoutingError, match="does not hold"):
+        changed(apart, prices_trees=even).verify()
 
 
 def test_a_tree_with_a_memory_stack_first() -> None:
