@@ -146,3 +146,16 @@ def test_latency_takes_shallow_trees_for_small_messages() -> None:
     below = with_latency(collective(mesh, "broadcast", 0.5 * size), alpha="20 ns")
     above = with_latency(collective(mesh, "broadcast", 2 * size), alpha="20 ns")
     assert (below.trees, above.trees) == ("shallow", "optimal")
+
+
+def test_relays_that_could_add_and_copy_but_are_left_out_are_told() -> None:
+    """Switches in the middle of half-duplex links add nothing here; one at the side could add nothing."""
+    switch, members = Switch("s", replicates=True, reduces=True), [Chiplet(f"c{i}") for i in range(3)]
+    spokes = [Link("s", f"c{i}", 1.0, half_duplex=True) for i in range(3)]
+    star_of_three = collective(Package("star", [switch, *members], spokes), "all-reduce", 1.0)
+    left_out = "some relays add and copy, which time and bound leave out"
+    assert f"{left_out}: half-duplex links" in star_of_three.notes()
+    sides = [Link("c0", "c1", 1.0), Link("c1", "c2", 1.0), Link("c2", "c0", 1.0)]
+    aside = Package("aside", [switch, *members], [*sides, Link("s", "c0", 1.0)])
+    result = collective(aside, "all-reduce", 1.0)
+    assert not any(left_out in note for note in result.notes())
