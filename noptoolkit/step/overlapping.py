@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
+from noptoolkit.errors import ScheduleError
 from noptoolkit.package import Chiplet
 from noptoolkit.scheduling import TaskGraph, TaskGraphBuilder
 from noptoolkit.step.step import Block, Slice, Step
@@ -331,9 +332,13 @@ class _Writer:
             hold = part.room if buffer else 0.0
             gate = [*gates[part.chiplet], *routers]
             self.tasks.add(0.0, None, gate, kind="join", label=text, buffer=buffer, hold=hold)
-        (reader,) = (part for part in parts if part.reads)
+        readers = [part for part in parts if part.reads]
+        if len(readers) != 1:
+            raise ScheduleError(
+                f"{text}: {len(readers)} slices read what {len(parts)} chiplets want, not one"
+            )
         rooms = range(first, len(self.tasks))
-        return range(first, self.load_slice(reader, rooms, text, held=True).stop)
+        return range(first, self.load_slice(readers[0], rooms, text, held=True).stop)
 
     def load_slice(self, part: Slice, gate: Ids, text: str, *, held: bool = False) -> range:
         """Add the load of a slice, behind earlier ones of its port where an order is given.

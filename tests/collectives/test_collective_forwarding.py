@@ -141,14 +141,18 @@ def test_random_packages_by_all_trees(seed: int) -> None:
     assert result.verify()
 
 
-def test_groups_and_large_packages() -> None:
+def test_groups_of_a_tree() -> None:
     tree = topology.nop_tree(4, 4, link_bandwidth=1.0)
     groups = [tree.experts[i : i + 4] for i in range(0, 16, 4)]
     both = [Request("all-reduce", 1.0, group) for group in groups] + [Request("all-to-all", 1.0, groups[0])]
     result = collective(tree, groups=both, forwards=["attn"])
     assert result.time == pytest.approx(1.5 + 0.75, rel=0.01)
     assert result.verify()
-    wide = star(84)  # more vertices than column generation takes
+
+
+@pytest.mark.long
+def test_more_vertices_than_column_generation_takes() -> None:
+    wide = star(84)
     many = collective(wide, "all-gather", 84.0, forwards=False)
     assert many.time == pytest.approx(83.0, rel=0.01)
     assert many.status in ("exact", "certified")

@@ -375,7 +375,14 @@ def hurries(part: Slice) -> Slice:
     return dataclasses.replace(part, load=dataclasses.replace(part.load, ports=ports))
 
 
-@pytest.mark.parametrize("fault", [leaves_one_out, reads_twice, reads_nothing, takes_half, hurries])
+def loses_its_reader(part: Slice) -> Slice:
+    return dataclasses.replace(part, reading=part.index + 1000) if part.reads else part
+
+
+FAULTS = [leaves_one_out, reads_twice, reads_nothing, takes_half, hurries, loses_its_reader]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 def test_planted_faults_are_seen(shared_plan: StepSchedule, fault: object) -> None:
     assert shared_plan.verify()
     with pytest.raises(ScheduleError):
