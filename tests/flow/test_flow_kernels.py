@@ -13,6 +13,7 @@ from noptoolkit.flow.optimal.compiled_detours import find_detours, take_detours
 from noptoolkit.flow.optimal.compiled_paths import greedy_round, trace_paths
 from noptoolkit.flow.trees.compiled_ascent import ascend, best_of_orders, cover_sets
 from noptoolkit.flow.trees.compiled_planes import strip_paths
+from noptoolkit.flow.verification.trees import cuts_cost
 
 
 def digraph(seed, n=7, more=9):
@@ -494,3 +495,11 @@ def test_an_arc_that_uses_twice_as_much_is_twice_as_long():
     assert load[1] + 2 * load[2] == pytest.approx(4.0)
     assert moves >= 1
     assert load[0] > 2.0
+
+
+@pytest.mark.parametrize(("weight", "proved"), [(1.0, 1.0), (5.0, -1.0)])
+def test_cuts_prove_no_more_than_a_hop_from_the_root_costs(weight: float, proved: float) -> None:
+    """One hop of length 1 leads from a root that copies nothing to the only member."""
+    inside, distance = np.array([[False, True]]), np.array([[0.0, 1.0], [1.0, 0.0]])
+    helps, members = np.zeros(2, bool), np.array([1])
+    assert cuts_cost(inside, np.array([weight]), distance, helps, 0, members, 0.0) == proved
