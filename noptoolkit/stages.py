@@ -396,7 +396,7 @@ class Run(Reported):
         steps = []
         for layout in found:
             self._tell("schedule of one step, for the objective")
-            steps.append(self._schedule_of(seen, layout))
+            steps.append(self.schedule_on(self.package, seen, layout))
         better = 0 if steps[0].makespan <= steps[1].makespan else 1
         if not fitted:
             self._done.setdefault("plan", steps[better])
@@ -462,11 +462,12 @@ class Run(Reported):
     def _schedule(self) -> StepSchedule:
         layout = self.allocation
         self._tell("schedule of one step")
-        return self._schedule_of(self.workload, layout)
+        return self.schedule_on(self.package, self.workload, layout)
 
-    def _schedule_of(self, workload: Workload, layout: Allocation) -> StepSchedule:
+    def schedule_on(self, package: Package, workload: Workload, layout: Allocation) -> StepSchedule:
+        """Return the step of another package, workload or layout, scheduled as this run's is."""
         return schedule(
-            self.package,
+            package,
             workload,
             layout,
             policy=self.policy,

@@ -18,7 +18,6 @@ from noptoolkit.serving import server
 from noptoolkit.step import StepSchedule
 from noptoolkit.study import calibration, mozart
 from noptoolkit.trace import RoutingTrace
-from noptoolkit.whatif import step_parts
 from noptoolkit.workload import Workload
 
 # The gate draws the same examples every time: what fails there fails again. `make long` draws new ones.
@@ -145,6 +144,6 @@ def steps_found_once(request: pytest.FixtureRequest) -> Iterator[None]:
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (stages, server, calibration, mozart, step_parts):
+        for module in (stages, server, calibration, mozart):
             patch.setattr(module, "schedule", schedule_once)
         yield

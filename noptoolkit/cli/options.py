@@ -236,6 +236,13 @@ def _assigned(setting: str) -> tuple[str, Any]:
         return field, value
 
 
+def hosts_of(given: str | None) -> str | tuple[str, ...] | None:
+    """Return the hosts that ``--hosts`` names: a set of chiplets, or chiplets by name."""
+    if given is None or given in ("experts", "all"):
+        return given
+    return tuple(name.strip() for name in given.split(","))
+
+
 def placement(allocator: str | None, layout: Path | None, *packages: Package) -> str | Allocation | None:
     """Return what places the experts: the name of an allocator, or a layout from its file.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -24,6 +24,7 @@ from noptoolkit.cli.options import (
     Topology,
     WeightsName,
     WorkloadName,
+    hosts_of,
     placement,
     topology_of,
     workload_of,
@@ -86,11 +87,12 @@ def schedule(
     chosen: str | Policy = policy
     if micro_batches is not None:
         chosen = replace(POLICIES[policy], micro_batches=micro_batches)
-    options: dict[str, Any] = {"recompute": recompute, "split_head": split_head}
-    if slices is not None:
-        options["slices"] = slices
-    if hosts is not None:
-        options["hosts"] = hosts if hosts in ("experts", "all") else tuple(hosts.split(","))
+    options = {
+        "slices": slices,
+        "recompute": recompute or None,
+        "split_head": split_head or None,
+        "hosts": hosts_of(hosts),
+    }
     with progress() as tell:
         one = run(
             package,
@@ -100,7 +102,7 @@ def schedule(
             routing=routing,
             weights=weights,
             objective=objective,
-            step=options,
+            step={name: value for name, value in options.items() if value is not None},
             rng=seed,
             progress=tell,
             report=tell if verbose else None,

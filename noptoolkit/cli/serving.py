@@ -14,6 +14,7 @@ from noptoolkit.cli.options import (
     Settings,
     Topology,
     WorkloadName,
+    hosts_of,
     placement,
     workload_of,
 )
@@ -105,7 +106,7 @@ def serve(
     pieces = min(512, workload.model.context or 512) if chunk is None else chunk
     layout = _layout(package, workload, allocator, allocation)
     folder = None if out is None else made_folder(out)
-    chosen: Any = hosts if hosts is None or hosts in ("experts", "all") else tuple(hosts.split(","))
+    chosen: Any = hosts_of(hosts)
     with progress() as tell:
         curve = room.serve(
             package,

@@ -71,8 +71,9 @@ def page_of(
     sections.append(reproduce(command, parts.runs, list(dict.fromkeys(parts.packages))))
     names = ", ".join(dict.fromkeys(one.name for one in parts.packages))
     loads = ", ".join(dict.fromkeys(one.name for one in parts.workloads))
-    rooms = [type(one).__module__.split(".")[1:2] for one in several]
-    about = next((f"{word}: " for room, word in ABOUT.items() if [room] in rooms), "")
+    about = next(
+        (f"{word}: " for word, kinds in ABOUT.items() if any(isinstance(one, kinds) for one in several)), ""
+    )
     shown = title or about + (" on ".join(part for part in (loads, names) if part) or "Results")
     return Page(shown, parts.subtitle, sections, data, (*stamps(parts.workloads), *notes))
 
@@ -180,5 +181,10 @@ PAGES: dict[Any, Callable[[Any, Parts], None]] = {
 }
 """What each type of result brings to a page; types not listed bring their table."""
 
-ABOUT = {"whatif": "What if", "serving": "Serving", "plans": "Parallel plans", "simulate": "Simulation"}
-"""What the title of a page begins with, where a result is of this room."""
+ABOUT: dict[str, tuple[type, ...]] = {
+    "What if": (StepLimits, StepUpgrade),
+    "Serving": (ServingCurve, Stream),
+    "Parallel plans": (Planning, PlanStep),
+    "Simulation": (Check, LatencyCurve, Saturation, Simulation),
+}
+"""What the title of a page begins with, and the results that it is of."""

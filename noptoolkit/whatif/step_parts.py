@@ -12,7 +12,7 @@ from noptoolkit.errors import NopError, UnknownNameError
 from noptoolkit.package import Chiplet, LinkKind, Package, Switch
 from noptoolkit.package.elements import Node
 from noptoolkit.stages import Run
-from noptoolkit.step import StepSchedule, schedule
+from noptoolkit.step import StepSchedule
 from noptoolkit.tables import Column, Table
 from noptoolkit.topology.composition import scale_bandwidth
 from noptoolkit.units import format_quantity
@@ -142,8 +142,7 @@ def faster(package: Package, part: str, factor: float) -> Package | None:
 
 def schedule_on(run: Run, package: Package) -> StepSchedule:
     """Return the step of a run scheduled on another package with the same chiplets and layout."""
-    layout = run.allocation.on(package)
-    return schedule(package, run.workload, layout, policy=run.policy, degree=run.degree, routing=run.routing)
+    return run.schedule_on(package, run.workload, run.allocation.on(package))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

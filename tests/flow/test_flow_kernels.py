@@ -453,44 +453,13 @@ def test_an_arc_that_uses_twice_as_much_is_twice_as_long():
         np.zeros(10, np.int64),
         np.empty(9, np.int64),
     )
-    moves = find_detours(
-        first,
-        tail,
-        head,
-        user_first,
-        used,
-        part,
-        arc_first,
-        arc,
-        capacity,
-        slack,
-        load,
-        moved,
-        amount,
-        begins,
-        path,
-    )
+    network = (first, tail, head, user_first, used, part, arc_first, arc, capacity)
+    moves = find_detours(*network, slack, load, moved, amount, begins, path)
     assert (moves, amount[0], path[:2].tolist()) == (1, 2.0, [3, 1])
     assert slack.tolist() == [0.0, 2.0, 7.0, 9.0]
     load, slack = np.array([9.0, 0.0, 0.0, 0.0, 0.0]), np.array([-7.0, 4.0, 9.0, 9.0])
     begins[:] = 0
-    moves = find_detours(
-        first,
-        tail,
-        head,
-        user_first,
-        used,
-        part,
-        arc_first,
-        arc,
-        capacity,
-        slack,
-        load,
-        moved,
-        amount,
-        begins,
-        path,
-    )
+    find_detours(*network, slack, load, moved, amount, begins, path)
     assert slack[1] == pytest.approx(0.0, abs=1e-6)  # and then there is no way on
     assert load[1] + 2 * load[2] == pytest.approx(4.0)
     assert moves >= 1

@@ -10,6 +10,8 @@ import noptoolkit as nop
 from noptoolkit.cli.application import app
 from noptoolkit.errors import ScheduleError, UnknownNameError
 from noptoolkit.network import flow_network
+from noptoolkit.report import page_of
+from noptoolkit.whatif import upgrade_step
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +84,13 @@ def test_a_price_is_told_by_its_resources(mesh: nop.Package, small: nop.Workload
     most = int(np.argmax(share))
     told = f"Price {named[1]} is a mean over the load of resources that no routing lowers: "
     assert f"{told}{flow_network(mesh).names[most]} {share[most]:.0%}, " in " ".join(plan.notes())
+
+
+def test_a_part_that_is_faster_is_scheduled_with_the_options_of_the_run(
+    mesh: nop.Package, small: nop.Workload
+) -> None:
+    one = nop.run(mesh, small, allocator="contiguous", routing="shortest", step={"recompute": True})
+    found = upgrade_step(one, "stacks", 2)
+    assert found.after.step.options.recompute
+    assert found.after.makespan <= found.before.makespan
+    assert page_of([found, one]).title == "What if: stdlib-moe on mesh-4x4"
