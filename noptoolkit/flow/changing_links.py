@@ -112,7 +112,7 @@ class ChangingLinks:
         keys = tail * self.size + head
         at = np.minimum(np.searchsorted(before, keys), len(before) - 1)
         stays = before[at] == keys
-        price = np.where(stays, old_price[at], 0.0)
+        price = old_price[at]
         if not stays.all():
             shape = (self.size, self.size)
             graph = csr_array((old_price, (before // self.size, before % self.size)), shape=shape)

@@ -11,11 +11,12 @@ from seeds import seeds
 from noptoolkit import Package
 from noptoolkit.flow import congestion
 from noptoolkit.flow.bounds.certificate import program_bound
-from noptoolkit.flow.bounds.cuts import CUT, program_cut
+from noptoolkit.flow.bounds.cuts import CUT, _Graph, _orders_by_position, _Sides, program_cut
 from noptoolkit.flow.bounds.program import peel
 from noptoolkit.flow.optimal import portfolio
 from noptoolkit.flow.optimal.linear_program import solve_linear_program
 from noptoolkit.flow.trees.multicast import tree_loads
+from noptoolkit.network import flow_network
 from noptoolkit.routing.forwarding import take_first
 from noptoolkit.routing.problem import routing_problem
 from noptoolkit.topology import BUILDERS, mesh, nop_tree, ring, torus
@@ -100,6 +101,43 @@ def test_half_duplex_links_are_counted_both_ways():
     assert flow.time == pytest.approx(32)
     assert flow.cut.time == pytest.approx(32)
     assert len(flow.cut.channels) == 8
+
+
+@pytest.mark.parametrize("seed", seeds(3, 8))
+def test_a_sweep_finds_the_slowest_cut_of_an_order(seed):
+    """The first vertices against the rest, out or in; both ways together, half duplex counts once."""
+    package = random_package(seed, nodes=8).without("m0")
+    package = package.replace(
+        nodes=[dataclasses.replace(node, crossbar_bandwidth=None) for node in package.nodes]
+    )
+    traffic = random_traffic(package, seed)
+    network = flow_network(package)
+    assert network.num_vertices == len(package.nodes)
+    graph = _Graph(network.num_vertices, network.tail, network.head, network.own, network.arc_capacity)
+    demand = np.zeros((network.num_vertices, network.num_vertices))
+    at = [network.origin[[node.name for node in package.nodes].index(name)] for name in traffic.endpoints]
+    demand[np.ix_(at, at)] = traffic.demand
+    order = np.random.default_rng(seed).permutation(network.num_vertices)
+    names = [network.node_of_vertex(int(vertex)) for vertex in order]
+    for both_ways in (False, True):
+        found, mask = _Sides.of(graph, demand, both_ways).sweep(order)
+        cuts = [set(side) for k in range(1, len(names)) for side in (names[:k], names[k:])]
+        times = [crossing_time(package, traffic, inside, both_ways=both_ways) for inside in cuts]
+        assert found == pytest.approx(max(times))
+        inside = {network.node_of_vertex(int(vertex)) for vertex in np.flatnonzero(mask)}
+        assert crossing_time(package, traffic, inside, both_ways=both_ways) == pytest.approx(found)
+
+
+def test_orders_by_position_go_along_both_axes():
+    package = mesh(2, 3)
+    network = flow_network(package)
+    where = {node.name: node.position for node in package.nodes}
+    along_x, along_y = (
+        [where[network.node_of_vertex(int(vertex))] for vertex in order]
+        for order in _orders_by_position(network)
+    )
+    assert along_x == sorted(where.values())
+    assert along_y == sorted(where.values(), key=lambda position: position[::-1])
 
 
 @pytest.mark.parametrize("seed", range(4))

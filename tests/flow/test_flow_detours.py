@@ -9,7 +9,7 @@ from noptoolkit import Chiplet, Link, Package
 from noptoolkit.flow import congestion
 from noptoolkit.flow.bounds.certificate import net_inflow, repair
 from noptoolkit.flow.bounds.program import peel
-from noptoolkit.flow.optimal.detours import DetourSearch
+from noptoolkit.flow.optimal.detours import Detours, DetourSearch
 from noptoolkit.flow.optimal.linear_program import solve_linear_program
 from noptoolkit.flow.trees.multicast import tree_loads
 from noptoolkit.routing.forwarding import take_first
@@ -52,6 +52,28 @@ def test_a_flow_stays_one_and_nothing_new_is_overfull(seed):
     time, target = search.reach(before.sum(axis=0), optimum)
     assert time <= start.max() * (1 + 1e-12)
     assert np.isinf(target) or search.find(before.sum(axis=0), target).time == time
+
+
+def test_a_target_missed_is_raised_until_one_is_reached(monkeypatch):
+    """From 104 s towards 100 s, the next target midway to the best yet; none after one that is met."""
+    package = torus(3, 3, link_bandwidth=1.0)
+    program = program_of(package, random_traffic(package, 1))
+    load = np.ones(len(program.tail))
+    search = DetourSearch(program)
+    monkeypatch.setattr(type(program), "time", lambda self, load: 104.0)
+    nothing = np.zeros(0, np.int64)
+    for times, told in (
+        ([103.0, 101.0], (101.0, 103.0**0.5 * 10)),
+        ([100.0, 99.0], (100.0, 100.0)),
+        ([105.0, 105.0, 103.0, 103.0], (103.0, 100.0 * 1.04**0.75)),
+    ):
+        asked = iter(times)
+        monkeypatch.setattr(
+            search,
+            "find",
+            lambda load, target, asked=asked: Detours(next(asked), nothing, nothing, nothing, nothing),
+        )
+        assert search.reach(load, 100.0) == pytest.approx(told)
 
 
 def test_two_ways_share_what_one_cannot_carry():

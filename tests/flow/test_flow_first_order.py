@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from seeds import examples
 
+from noptoolkit.flow.bounds.certificate import without_zeros
 from noptoolkit.flow.bounds.program import peel
 from noptoolkit.flow.optimal.first_order import Kernels, _project, _stiffness, _sum_at_vertices
 from noptoolkit.flow.trees.multicast import tree_loads
@@ -50,6 +51,7 @@ def test_steps_are_as_long_as_the_incidence_allows(graph):
     spread = _sum_at_vertices(program, scale)
     stiffness = _stiffness(program, scale, spread)
     assert stiffness <= 2
+    most = 0.0
     for commodity, end in enumerate(program.ends):
         mine = scale[0, :, commodity].astype(float)
         incidence = np.zeros((program.num_vertices, len(program.tail)))
@@ -58,7 +60,25 @@ def test_steps_are_as_long_as_the_incidence_allows(graph):
         incidence[program.tail, arcs] -= 1
         scaled = incidence * np.sqrt(mine[program.tail])
         np.testing.assert_allclose(spread[0, :, commodity], np.sum(scaled**2, axis=1), rtol=1e-5)
-        scaled = np.delete(scaled, end, axis=0) / np.sqrt(np.delete(spread[0, :, commodity], end))[:, None]
-        longest = np.linalg.norm(scaled, 2) ** 2
+        scaled /= np.sqrt(spread[0, :, commodity])[:, None]
+        most = max(most, np.linalg.norm(scaled, 2) ** 2)
+        longest = np.linalg.norm(np.delete(scaled, end, axis=0), 2) ** 2
         assert longest <= 2 + 1e-9
         assert 0.98 * longest <= stiffness
+    assert stiffness <= 1.021 * most  # no more than it has to be: steps are as long as that allows
+
+
+@pytest.mark.parametrize("worth", [0.0, 1e-9, 1.0, 1e6])
+def test_no_price_is_zero(worth):
+    """Every resource is worth the same share at least; otherwise prices are as they were."""
+    capacity = np.array([1e-6, 1.0, 2.0, 1e6])
+    prices = worth * np.array([-1.0, 1.0, 0.0, 3e-6])
+    found = without_zeros(prices, capacity, share=1e-3)
+    assert found @ capacity == pytest.approx(1)
+    assert (found > 0).all()
+    if worth >= 1e-2:
+        assert found * capacity == pytest.approx(
+            np.array([0.25e-3, 0.25 + 0.25e-3, 0.25e-3, 0.75 + 0.25e-3]) / 1.001
+        )
+    else:
+        assert found[0] * capacity[0] >= 1e-7

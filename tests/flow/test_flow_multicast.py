@@ -10,7 +10,7 @@ from message_cases import all_tree_packing_time, capable, members_of, messages, 
 
 from noptoolkit import Chiplet, Link, Package, Switch
 from noptoolkit.errors import RoutingError, WorkloadError
-from noptoolkit.flow import congestion
+from noptoolkit.flow import congestion, verification
 from noptoolkit.traffic import Traffic
 
 
@@ -126,6 +126,21 @@ def test_dropped_branch_is_rejected():
     )
     changed = dataclasses.replace(trees, branches=(broken, *trees.branches[1:]))
     with pytest.raises(RoutingError, match=r"lacks copies|do not add up"):
+        dataclasses.replace(flow, routed=dataclasses.replace(flow.routed, trees=changed)).verify()
+
+
+def test_verify_follows_many_messages_in_parts(monkeypatch):
+    """A few at a time, as memory allows: every part is counted, and a fault in the last is found."""
+    package = capable(random_package(5, nodes=9, rich=False), {"n1", "n2", "n5"})
+    flow = congestion(package, messages(package, random_sets(9, 25, 4, seed=5)))
+    assert flow.routed.trees.branches
+    monkeypatch.setattr(verification.messages, "CHUNK", 60)
+    assert flow.verify()
+    trees = flow.routed.trees
+    ways = trees.branches[-1]
+    lost = dataclasses.replace(ways, shares=np.r_[ways.shares[:-1], 0.9 * ways.shares[-1]])
+    changed = dataclasses.replace(trees, branches=(*trees.branches[:-1], lost))
+    with pytest.raises(RoutingError, match=r"of a message of .* is routed"):
         dataclasses.replace(flow, routed=dataclasses.replace(flow.routed, trees=changed)).verify()
 
 

@@ -4,7 +4,7 @@ import networkx as nx
 import numpy as np
 import pytest
 from flow_cases import from_graph, random_package, random_traffic
-from message_cases import capable, messages
+from message_cases import capable, messages, random_sets
 
 from noptoolkit import Chiplet, Link, Package, topology
 from noptoolkit.flow import best_widths, bisecting, congestion
@@ -14,6 +14,8 @@ from noptoolkit.flow.bounds.program import peel
 from noptoolkit.flow.optimal import scaled_program
 from noptoolkit.flow.optimal.path_columns import PathSearch
 from noptoolkit.flow.optimal.scaled_program import is_wide
+from noptoolkit.flow.trees import packing
+from noptoolkit.flow.trees.blocks import partition
 from noptoolkit.flow.trees.compiled_ascent import best_of_orders
 from noptoolkit.flow.trees.dealt_trees import dealt_tree_loads, grown_trees
 from noptoolkit.flow.trees.multicast import tree_loads
@@ -122,6 +124,33 @@ def test_messages_are_dealt_evenly_to_trees(reverse):
         assert dealt == pytest.approx(np.full(len(dealt), share * count), abs=2)
         assert loads.arc_load.sum() == pytest.approx(4 * count)
         assert near[used[0]].any()
+
+
+def test_messages_are_dealt_on_where_the_last_were():
+    """80 messages dealt 30 and 50 at a time go on the same trees as all at once."""
+    package = capable(topology.ring(5, link_bandwidth=1.0))
+
+    def loads(count, first=0):
+        sets = DestinationSets(
+            np.zeros(count, np.int64), np.full((count, 1), 0b11110, np.uint64), np.ones(count)
+        )
+        problem = routing_problem(package, messages(package, sets))
+        trees = grown_trees(problem.network, problem.messages[0], 0, np.ones(problem.network.num_arcs), 2)
+        return dealt_tree_loads(problem, {(0, False): trees}, {False: np.array([0.3, 0.7])}, first).arc_load
+
+    assert loads(30) + loads(50, first=30) == pytest.approx(loads(80))
+
+
+def test_the_master_program_shares_out_each_block_once():
+    """Fixed use (here a port) counts whole beside what is mixed: shares of half a block would hide it."""
+    package = capable(topology.mesh(3, link_bandwidth=1.0))
+    sets = random_sets(9, 40, 4, seed=3)
+    search = packing._Search(partition(routing_problem(package, messages(package, sets))), 1e-3, np.inf)
+    assert search.start()
+    shares, prices = search._master({"solver": "simplex"}, np.inf)
+    blocks = np.array([column.block for column in search.columns])
+    assert np.bincount(blocks, shares) == pytest.approx(np.ones(len(search.parts.blocks)))
+    assert (prices >= 0).all()
 
 
 def test_a_lane_left_out_keeps_a_sliver():

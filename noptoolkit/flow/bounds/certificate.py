@@ -36,6 +36,7 @@ __all__ = [
     "program_bound",
     "repair",
     "shortest_distances",
+    "without_zeros",
 ]
 
 
@@ -168,6 +169,23 @@ def program_bound(program: FlowProgram, prices: Floats) -> float:
     distance, _ = shortest_distances(program.num_vertices, program.tail, program.head, length, program.ends)
     cost = np.sum(program.demand * np.where(program.demand > 0, distance, 0.0)) + program.base @ prices
     return float(cost) / scale
+
+
+def without_zeros(prices: Floats, capacity: Floats, *, share: float = 1e-6) -> Floats:
+    """Return prices above 0, scaled so that prices @ capacity = 1: hops of zero length would cost no time.
+
+    Parameters
+    ----------
+    prices
+        What is below 0 counts as 0, [resources].
+    capacity
+        In any unit, [resources].
+    share
+        Of the worth of all resources, how much is spread over them evenly.
+    """
+    prices = np.maximum(prices, 0.0)
+    prices = prices + share * max(float(np.sum(prices * capacity)), 1e-3) / (len(prices) * capacity)
+    return np.asarray(prices / np.sum(prices * capacity))
 
 
 def repair(program: FlowProgram, length: Floats, flow: Floats) -> Floats:

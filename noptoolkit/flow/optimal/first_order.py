@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit._threads import thread_pool
+from noptoolkit.flow.bounds.certificate import without_zeros
 from noptoolkit.flow.bounds.cuts import CUT, program_cut
 from noptoolkit.flow.bounds.program import FlowProgram
 from noptoolkit.flow.optimal.detours import DetourSearch
@@ -206,7 +207,7 @@ def _solve(
     weight = _row_weights(on_arcs, passing)  # makes the resources' operator no longer than 1
 
     def certify(prices: Floats, distances: Singles = EMPTY_SINGLES) -> tuple[Floats, float, Floats, Floats]:
-        prices = _strictly_positive(prices, capacity)
+        prices = without_zeros(prices, capacity)
         length = prices_to_length @ prices
         load, cost = kernels.certify(length, flow, distances)
         return load, cost + _dot(base, prices), length, prices
@@ -347,13 +348,6 @@ def _row_weights(on_arcs: Any, passing: Floats) -> Floats:
     per_arc = np.asarray(on_arcs.sum(axis=0)).ravel()
     worst = on_arcs.multiply(per_arc[None, :]).tocsr().max(axis=1).toarray().ravel()
     return np.asarray(on_arcs @ passing * worst, dtype=float)
-
-
-def _strictly_positive(prices: Floats, capacity: Floats) -> Floats:
-    """Return prices without zeros, scaled so that capacity @ prices = 1; ties of zero length cost time."""
-    prices = np.maximum(prices, 0.0)
-    prices = prices + 1e-6 * max(_dot(capacity, prices), 1e-3) / (len(prices) * capacity)
-    return np.asarray(prices / _dot(capacity, prices))
 
 
 def _project(y: Floats, capacity: Floats, weight: Floats) -> Floats:

@@ -17,7 +17,7 @@ import numpy as np
 
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit._highs import run_highs
-from noptoolkit.flow.bounds.certificate import program_bound, repair
+from noptoolkit.flow.bounds.certificate import program_bound, repair, without_zeros
 from noptoolkit.flow.bounds.program import FlowProgram
 from noptoolkit.flow.optimal.solution import Solution
 
@@ -68,8 +68,8 @@ def solve_linear_program(
     flow = np.zeros(commodities * arcs)
     flow[kept] = columns[:-1]
     prices = np.maximum(-rows[-resources:], 0.0)
-    smallest = 1e-9 * max(float(prices @ program.capacity), 1e-3) / program.capacity
-    flow = repair(program, program.on_arcs.T @ (prices + smallest), flow.reshape(commodities, arcs))
+    length = program.on_arcs.T @ without_zeros(prices, program.capacity, share=1e-9)
+    flow = repair(program, length, flow.reshape(commodities, arcs))
     bound = program_bound(program, prices)
     return Solution(
         flow, program.time(flow.sum(axis=0)), prices, bound, "linear program (HiGHS interior point)"

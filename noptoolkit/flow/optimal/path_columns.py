@@ -21,6 +21,7 @@ from scipy.sparse import csc_array, csr_array
 
 from noptoolkit._arrays import Bools, Floats, Ints
 from noptoolkit._highs import run_highs
+from noptoolkit.flow.bounds.certificate import without_zeros
 from noptoolkit.flow.bounds.program import FlowProgram
 from noptoolkit.flow.optimal.solution import Solution
 
@@ -80,7 +81,7 @@ def solve_path_columns(
         answer = _master(program, search, pool, accuracy, tol, left)
         if answer is None and not accuracy:
             break
-        gap = np.inf
+        proves = False
         if answer is not None:
             shares, y = answer
             sums = np.bincount(pool.pair, shares, len(search.amount))
@@ -94,12 +95,12 @@ def solve_path_columns(
                 y = y / (program.capacity @ y)
                 for near in (0.0, 0.5, 0.8):  # prices between the master's and the best known oscillate less
                     bound, tried = search.bound(near * centre + (1 - near) * y)
-                    gap = min(gap, now / bound - 1)
+                    proves |= bound > 0
                     if bound > best_bound:
                         best_bound, prices = bound, tried
                 if not stalled:
                     pool = pool.kept(shares > 1e-3)
-        if not np.isfinite(gap):
+        if not proves:
             accuracy = 0.0  # too degenerate for a first-order master: interior point from now on
             continue
         stalled = gap_now() > 0.9 * before
@@ -184,11 +185,7 @@ class PathSearch:
     def bound(self, prices: Floats) -> tuple[float, Floats]:
         """Return what prices prove, and the prices without zeros; remember the shortest paths."""
         program = self.program
-        prices = np.maximum(prices, 0.0)
-        prices = prices + 1e-6 * max(float(program.capacity @ prices), 1e-3) / (
-            len(prices) * program.capacity
-        )
-        prices = prices / (program.capacity @ prices)
+        prices = without_zeros(prices, program.capacity)
         length = program.on_arcs.T @ prices
         hops = np.zeros(len(self.amount), np.int64)
         distances = np.zeros(len(self.amount))

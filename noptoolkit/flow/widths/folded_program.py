@@ -18,7 +18,7 @@ from scipy.sparse import bmat, csc_array, csr_array, kron
 
 from noptoolkit._arrays import Floats, Ints
 from noptoolkit._highs import run_highs
-from noptoolkit.flow.bounds.certificate import repair
+from noptoolkit.flow.bounds.certificate import repair, without_zeros
 from noptoolkit.flow.bounds.program import FlowProgram, Peeled, peel
 from noptoolkit.flow.optimal.linear_program import conservation_rows
 from noptoolkit.flow.optimal.symmetry import fold
@@ -110,8 +110,7 @@ class WidthProgram:
         prices[outside] = row_prices[rows_in:]
         flow = np.zeros(len(program.ends) * len(program.tail))
         flow[kept] = columns[: len(kept)]
-        smallest = 1e-9 * max(float(row_prices.max(initial=0.0)), 1e-9)
-        length = program.on_arcs.T @ (row_prices[:rows_in] + smallest)
+        length = program.on_arcs.T @ without_zeros(row_prices[:rows_in], program.capacity, share=1e-9)
         mended = repair(program, length, flow.reshape(len(program.ends), -1))
         folded_use = program.on_arcs @ mended.sum(axis=0) + program.base
         total = self.forced.copy()
