@@ -9,9 +9,9 @@ same after a quarter turn, and not in a mirror: of graphs that keep reflections 
 
 import noptoolkit as nop
 from noptoolkit import plot
-from noptoolkit.bounds import grid_class
+from noptoolkit.bounds import grid_class, room_bound
 from noptoolkit.search import search
-from noptoolkit.study.rows_of_dies import package_in_rows, room_bound
+from noptoolkit.study.rows_of_dies import package_in_rows
 
 within = grid_class(4, ports=4, reach=2, bandwidth="1 GB/s", links="single")
 demand = nop.traffic.all_to_all(nop.topology.mesh(4), "1 GB")

@@ -5,6 +5,7 @@ Each result names its theorem and the class of packages that it ranges over, and
 """
 
 from noptoolkit.bounds.designs import Design, design, design_bound
+from noptoolkit.bounds.dies import room_bound
 from noptoolkit.bounds.edges import edge_bound
 from noptoolkit.bounds.matched import matched_bound
 from noptoolkit.bounds.moore import moore_sum
@@ -39,5 +40,6 @@ __all__ = [
     "moore_sum",
     "ports_bound",
     "ports_of",
+    "room_bound",
     "wire_bound",
 ]

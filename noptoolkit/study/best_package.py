@@ -20,6 +20,7 @@ import numpy as np
 from noptoolkit._names import resolve
 from noptoolkit.allocation import c_t_bound
 from noptoolkit.bounds import TopologyBound, any_package
+from noptoolkit.bounds.dies import room_bound
 from noptoolkit.bounds.needs import needs_of
 from noptoolkit.errors import NopError, NopWarning, TopologyError
 from noptoolkit.flow import FlowResult, congestion
@@ -32,7 +33,6 @@ from noptoolkit.progress import Progress
 from noptoolkit.stages import Run
 from noptoolkit.study.any_network import step_on_any_network
 from noptoolkit.study.contenders import CONTENDERS, ROWS, Candidate
-from noptoolkit.study.rows_of_dies import room_bound
 from noptoolkit.study.whole_ports import WholePorts, whole_ports
 from noptoolkit.tables import Column, Missing, Table
 from noptoolkit.topology.composition import scale_bandwidth
