@@ -67,6 +67,15 @@ def test_against_an_independent_linear_program(seed):
         assert found.verify()
 
 
+@pytest.mark.parametrize("seed", [1, 2])
+def test_one_traffic_takes_one_program_and_one_more_solve(seed):
+    """Flows and widths are one linear program there: nothing is searched."""
+    package = random_package(seed, nodes=8, rich=False)
+    found = best_widths(package, all_to_all(package), 5.0)
+    assert found.time == pytest.approx(found.time_bound, rel=1e-4)
+    assert found.solves == 2
+
+
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_no_use_of_a_grid_beats_it(seed):
     """Every way to hand out five equal parts of the budget over four links, solved one by one."""

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import noptoolkit as nop
 from noptoolkit import congestion
-from noptoolkit.bounds import any_package
+from noptoolkit.bounds import any_package, room_bound
 from noptoolkit.cli.application import app
 from noptoolkit.errors import NopError
 from noptoolkit.package import Chiplet, Link, Memory, Package
@@ -17,7 +17,7 @@ from noptoolkit.study import best_package
 from noptoolkit.study.any_network import step_on_any_network
 from noptoolkit.study.compiled_rows import tree_loads
 from noptoolkit.study.contenders import chain_package, chain_time, hub_package, with_one_trunk_width
-from noptoolkit.study.rows_of_dies import package_in_rows, room_bound
+from noptoolkit.study.rows_of_dies import package_in_rows
 from noptoolkit.study.whole_ports import whole_ports
 from noptoolkit.tables import Missing
 from noptoolkit.topology.composition import scale_bandwidth

@@ -8,6 +8,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from noptoolkit import (
+    Allocation,
     Batch,
     Chiplet,
     Link,
@@ -22,10 +23,13 @@ from noptoolkit import (
 from noptoolkit._arrays import Floats
 from noptoolkit.network import flow_network
 from noptoolkit.scheduling import TaskGraph
-from noptoolkit.step import Step
+from noptoolkit.step import Step, StepOptions
 from noptoolkit.step.costing import unrouted_step
 from noptoolkit.step.routes import StepRouting, routed_step
 from noptoolkit.step.transfers import Pair
+
+RATE = 1e9
+"""Of every link and stack of `star`, in B/s."""
 
 
 def small_package(rng: np.random.Generator, *, tree: bool = False) -> Package:
@@ -144,3 +148,30 @@ def best_makespan(graph: TaskGraph, limit: float) -> float:
     status = solver.solve(model)
     assert status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
     return solver.objective_value * unit
+
+
+def star(sram: float | None = None, *, experts: int = 3) -> Package:
+    """Return a host and experts round a switch that copies, with one stack for all."""
+    nodes = [
+        Switch("hub", replicates=True, reduces=True),
+        Chiplet("a", role="attention", flops=1e12, sram=sram),
+        *(Chiplet(f"e{i}", role="expert", flops=1e12, sram=sram) for i in range(experts)),
+        Memory("hbm", bandwidth=RATE),
+    ]
+    return Package("star", nodes, [Link("hub", node.name, RATE) for node in nodes[1:]])
+
+
+def step_of(package: Package, *, copies: bool = False, mode: str = "training", **options: object) -> Step:
+    """Return a step of a small model, of which every chiplet holds two experts, or all."""
+    work = small_workload(np.random.default_rng(0), package, mode)
+    layout = allocate(work.trace, package, method="contiguous")
+    if copies:
+        first = layout.chiplet_of_expert[0].tolist()
+        chiplets = range(len(layout.experts))
+        rest = [(expert, i) for expert, one in enumerate(first) for i in chiplets if i != one]
+        layout = Allocation(layout.experts, first, replicas=[rest])
+    return unrouted_step(package, work, layout, StepOptions(**options))  # type: ignore[arg-type]
+
+
+def expert_bytes(step: Step) -> float:
+    return float(step.workload.model.expert_parameters * step.workload.batch.bytes_per_value)
