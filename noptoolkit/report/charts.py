@@ -22,7 +22,9 @@ from noptoolkit.units import format_quantity, parse_quantity
 __all__ = ["bars", "curves", "figure", "front_of", "item_of", "matrix", "points", "scaled"]
 
 MOST_CELLS = 64  # rows of a matrix up to which each cell is a thing of its own
-WIDE_NAMES = 90  # letters of all names under a row of bars beyond which they stand upright
+WIDE_NAMES = 90  # letters of all names under a row of bars beyond which these lie, with names beside them
+OTHERS = "all others"  # what is left where there are more parts of a bar than colours
+MANY_NAMES = 60  # bars beyond which none is named
 MOST_PAIRS = 400  # pairs that the table behind a matrix lists
 PALETTE = list(OKABE_ITO.values())
 
@@ -226,32 +228,45 @@ def front_of(x: Floats, y: Floats, better_x: str, better_y: str) -> list[bool]:
 def bars(
     key: str, title: str, words: str, names: Sequence[str], parts: dict[str, Any], *, y: Column, table: Table
 ) -> Chart:
-    """Return stacked bars, one for each name."""
+    """Return stacked bars, one for each name; where there are more parts than colours, the least are one."""
     from bokeh.models import HoverTool
 
+    if len(parts) > len(PALETTE):
+        large = sorted(parts, key=lambda part: -float(np.sum(parts[part])))[: len(PALETTE) - 1]
+        rest = np.sum(
+            [np.asarray(values, float) for part, values in parts.items() if part not in large], axis=0
+        )
+        parts = {part: values for part, values in parts.items() if part in large} | {OTHERS: rest}
     total = np.sum([np.asarray(part, float) for part in parts.values()], axis=0)
     to, unit = scaled(total, y.unit)
     shown = [visible(name) for name in names]
-    made = figure(height=260, x="", y=_with(y.heading, unit), x_range=shown)
     data: dict[str, Any] = {"name": shown}
     keys = [f"part{i}" for i in range(len(parts))]
     data |= {key: to * np.asarray(values, float) for key, values in zip(keys, parts.values(), strict=True)}
-    labels = {"legend_label": [visible(part) for part in parts]} if len(parts) > 1 else {}
-    made.vbar_stack(keys, x="name", width=0.8, source=data, color=PALETTE[: len(keys)], **labels)
-    made.y_range.start = 0
-    made.xgrid.grid_line_color = None
-    if sum(len(name) + 3 for name in shown) > WIDE_NAMES:
-        made.xaxis.major_label_orientation = 1.57
-    if labels:  # beside the bars, not on them
+    given: dict[str, Any] = {"source": data, "color": PALETTE[: len(keys)]}
+    if len(parts) > 1:
+        given["legend_label"] = [visible(part) for part in parts]
+    heading = _with(y.heading, unit)
+    if sum(len(name) + 3 for name in shown) <= WIDE_NAMES or len(names) > MANY_NAMES:
+        height = 260
+        made = figure(height=height, x="", y=heading, x_range=shown)
+        made.vbar_stack(keys, x="name", width=0.8, **given)
+        made.y_range.start, made.xgrid.grid_line_color = 0, None
+        if len(names) > MANY_NAMES:
+            made.xaxis.major_label_text_font_size = "0px"
+    else:  # long names read well beside bars that lie
+        height = 100 + 24 * len(names)
+        made = figure(height=height, x=heading, y="", y_range=shown[::-1])
+        made.hbar_stack(keys, y="name", height=0.8, **given)
+        made.x_range.start, made.ygrid.grid_line_color = 0, None
+    if len(parts) > 1:  # beside the bars, not on them
         made.add_layout(made.legend[0], "right")
-    if len(names) > 60:
-        made.xaxis.major_label_text_font_size = "0px"
     tips = [
         ("", "@name"),
         *((visible(part), f"@{key}{{0.[000]}} {unit}") for key, part in zip(keys, parts, strict=True)),
     ]
     made.add_tools(HoverTool(tooltips=tips))
-    return Chart(key, title, words, item_of(made, key), table, 260)
+    return Chart(key, title, words, item_of(made, key), table, height)
 
 
 def matrix(key: str, title: str, words: str, names: Sequence[str], values: Floats, *, unit: str) -> Chart:

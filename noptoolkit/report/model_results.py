@@ -221,7 +221,7 @@ def add_plans(one: Planning, parts: Parts) -> None:
     kinds = list(
         dict.fromkeys(name for found in one.best for name, value in found.parts.items() if value > 0)
     )
-    stack = {kind: [found.parts.get(kind, 0.0) for found in one.best] for kind in kinds[:7]}
+    stack = {kind: [found.parts.get(kind, 0.0) for found in one.best] for kind in kinds}
     if stack:
         parts.charts.append(
             bars(

@@ -12,9 +12,10 @@ from hostile_report import HOSTILE, hostile_page
 import noptoolkit as nop
 from noptoolkit.flow.carried import carried
 from noptoolkit.report import page_of, write_report
+from noptoolkit.report.charts import bars
 from noptoolkit.report.escaping import visible
 from noptoolkit.study import Comparison
-from noptoolkit.tables import Table
+from noptoolkit.tables import Column, Table
 from noptoolkit.units import format_quantity
 
 
@@ -169,6 +170,25 @@ def test_an_upgrade_shows_both_packages_on_one_scale() -> None:
     half = len(line["x"]) // 2
     straight = line["y"][0] + (line["y"][-1] - line["y"][0]) * half / (len(line["x"]) - 1)
     assert line["y"][half] < 0.8 * straight  # 1 / time is what is linear
+
+
+@pytest.mark.parametrize("names", [("one", "two"), ("a long name " * 5, "a longer name " * 5)])
+def test_bars_leave_nothing_out(names: tuple[str, str]) -> None:
+    """More parts than colours: the least are one; long names stand beside bars that lie."""
+    from bokeh.document import Document
+    from bokeh.models import ColumnDataSource, FactorRange
+
+    parts = {f"part {i}": [i + 1.0, 10.0 - i] for i in range(10)}
+    chart = bars("key", "", "", names, parts, y=Column("time"), table=Table(["a"], []))
+    document = Document.from_json(chart.item["doc"])
+    (names_of,) = document.select({"type": FactorRange})
+    assert sorted(names_of.factors) == sorted(names)
+    stacks = {tuple(sorted(one.data)): one.data for one in document.select({"type": ColumnDataSource})}
+    (stack,) = stacks.values()
+    values = [value for key, value in stack.items() if key != "name"]
+    assert len(values) == 7
+    assert np.sum(values, axis=0) == pytest.approx([55.0, 55.0])
+    assert chart.height == 260 if names == ("one", "two") else chart.height > 60
 
 
 def test_a_plan_tells_each_chiplet_its_rank() -> None:
