@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 
 from noptoolkit.report.escaping import visible
 from noptoolkit.tables import Amount, Cell, Column, Table, cell_text
@@ -37,6 +38,15 @@ def table_html(table: Table, label: str = "") -> object:
     return Markup("\n".join(_part(part, label) for part in table.parts()))
 
 
+def _caption(title: str) -> str:
+    """Return a title in words where it is what Python shows of a result: ``FlowResult(...)``."""
+    shown = re.fullmatch(r"([A-Z]\w*)\((.*)\)", title, re.DOTALL)
+    if shown is None:
+        return title
+    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", shown[1]).capitalize()
+    return f"{kind}: {shown[2]}"
+
+
 def _part(table: Table, label: str) -> str:
     shown = [(i, column) for i, column in enumerate(table.columns) if column.shown]
     shown = [
@@ -51,7 +61,7 @@ def _part(table: Table, label: str) -> str:
             'placeholder="text, or latency &lt; 5 ms" autocomplete="off"></label> '
             f'<output class="count">{len(table.rows):,} rows</output></p>'
         )
-    name = _text(table.title or label or "table")
+    name = _text(_caption(table.title) or label or "table")
     turned = len(shown) > COLUMNS and 0 < len(table.rows) <= ROWS
     kind = " turned" if turned else " wide" if len(shown) > WIDE else ""
     lines.append(

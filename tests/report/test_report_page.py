@@ -14,6 +14,7 @@ from noptoolkit.flow.carried import carried
 from noptoolkit.report import page_of, write_report
 from noptoolkit.report.charts import bars
 from noptoolkit.report.escaping import visible
+from noptoolkit.report.table_html import table_html
 from noptoolkit.study import Comparison
 from noptoolkit.tables import Column, Table
 from noptoolkit.units import format_quantity
@@ -170,6 +171,18 @@ def test_an_upgrade_shows_both_packages_on_one_scale() -> None:
     half = len(line["x"]) // 2
     straight = line["y"][0] + (line["y"][-1] - line["y"][0]) * half / (len(line["x"]) - 1)
     assert line["y"][half] < 0.8 * straight  # 1 / time is what is linear
+
+
+@pytest.mark.parametrize(
+    ("title", "caption"),
+    [
+        ("FlowResult(all-to-all on 'ring': 3 us)", "Flow result: all-to-all on &#x27;ring&#x27;: 3 us"),
+        ("Planning(a (b))", "Planning: a (b)"),
+        ("loads (of links)", "loads (of links)"),
+    ],
+)
+def test_captions_are_words(title: str, caption: str) -> None:
+    assert f"<caption>{caption}</caption>" in str(table_html(Table(["a"], [[1]], title=title)))
 
 
 @pytest.mark.parametrize("names", [("one", "two"), ("a long name " * 5, "a longer name " * 5)])
