@@ -25,7 +25,7 @@ from noptoolkit.network import flow_network
 from noptoolkit.routing.forwarding import take_first
 from noptoolkit.routing.problem import routing_problem
 from noptoolkit.structure.bisection_bandwidth import bisection
-from noptoolkit.traffic import DestinationSets, from_matrix
+from noptoolkit.traffic import DestinationSets, Traffic, from_matrix
 
 
 def peeled(package, traffic):
@@ -126,14 +126,35 @@ def test_messages_are_dealt_evenly_to_trees(reverse):
         assert near[used[0]].any()
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_grown_trees_lead_from_where_messages_start_to_where_they_end(reverse):
+    """A memory stack sends from one vertex and receives at another: nothing goes through it."""
+    package = capable(random_package(3, nodes=9))
+    names = (*package.terminals, "m0")
+    everyone = DestinationSets(
+        np.zeros(1, np.int64), np.array([[2 ** len(names) - 2]], np.uint64), np.ones(1)
+    )
+    asked = {"reduction" if reverse else "multicast": everyone}
+    problem = routing_problem(package, Traffic(names, np.zeros((len(names), len(names))), **asked))
+    (part,), network = problem.messages, problem.network
+    length = np.ones(network.num_arcs)
+    ends = part.endpoints.tolist()
+    for root, tree in [(root, tree) for root in ends for tree in grown_trees(network, part, root, length, 2)]:
+        assert {root, *tree} == set(ends)
+        for node, way in tree.items():
+            first, last = (node, root) if reverse else (root, node)
+            passed = [int(network.origin[first]), *network.head[way].tolist()]
+            assert passed[:-1] == network.tail[way].tolist()
+            assert passed[-1] == network.destination[last]
+
+
 def test_messages_are_dealt_on_where_the_last_were():
     """80 messages dealt 30 and 50 at a time go on the same trees as all at once."""
     package = capable(topology.ring(5, link_bandwidth=1.0))
 
     def loads(count, first=0):
-        sets = DestinationSets(
-            np.zeros(count, np.int64), np.full((count, 1), 0b11110, np.uint64), np.ones(count)
-        )
+        size = 1.0 + np.arange(first, first + count)  # no two alike: each has to take its own tree
+        sets = DestinationSets(np.zeros(count, np.int64), np.full((count, 1), 0b11110, np.uint64), size)
         problem = routing_problem(package, messages(package, sets))
         trees = grown_trees(problem.network, problem.messages[0], 0, np.ones(problem.network.num_arcs), 2)
         return dealt_tree_loads(problem, {(0, False): trees}, {False: np.array([0.3, 0.7])}, first).arc_load
