@@ -140,7 +140,8 @@ def _place_tree(centre: Floats, tree: dict[int, list[int]], root: int) -> None:
 def _place_balloons(centre: Floats, children: dict[int, list[int]], order: list[int]) -> None:
     """Children on a circle round their parent, each with the room that its own children need.
 
-    A child without children has as much of the circle as the others, and stands as near as that allows.
+    Where half of the children or more have children, one without has as much of the circle as the others,
+    and stands as near as that allows.
     """
     reach = dict.fromkeys(order, 0.5)  # radius of the disc that holds a subtree
     wide: dict[int, float] = {}  # half of the arc that a child has
@@ -148,7 +149,8 @@ def _place_balloons(centre: Floats, children: dict[int, list[int]], order: list[
     for i in reversed(order):
         if children[i]:
             widest = max(reach[j] for j in children[i])
-            wide |= {j: reach[j] if children[j] else widest for j in children[i]}
+            spread = 2 * sum(bool(children[j]) for j in children[i]) >= len(children[i])
+            wide |= {j: widest if spread and not children[j] else reach[j] for j in children[i]}
             room = sum(2.0 * wide[j] for j in children[i]) + (0.0 if i == order[0] else 1.0)
             ring[i] = max(1.02 * room / (2 * np.pi), 0.7 + widest)
             reach[i] = ring[i] + widest

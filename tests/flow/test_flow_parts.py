@@ -139,7 +139,8 @@ def test_grown_trees_lead_from_where_messages_start_to_where_they_end(reverse):
     (part,), network = problem.messages, problem.network
     length = np.ones(network.num_arcs)
     ends = part.endpoints.tolist()
-    for root, tree in [(root, tree) for root in ends for tree in grown_trees(network, part, root, length, 2)]:
+    grown = [(root, tree) for root in ends for tree in grown_trees(network, part, root, length, 2)]
+    for root, tree in grown:
         assert {root, *tree} == set(ends)
         for node, way in tree.items():
             first, last = (node, root) if reverse else (root, node)

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection, PatchCollection, PolyCollecti
 from packages_to_draw import grid
 
 import noptoolkit as nop
-from noptoolkit import Chiplet, Link, Package, Switch, plot
+from noptoolkit import Chiplet, Link, Memory, Package, Switch, plot
 from noptoolkit.drawing.layout import place
 from noptoolkit.drawing.ribbons import (
     ROOMY,
@@ -261,6 +261,18 @@ def test_links_bend_round_chiplets_and_given_positions_are_kept() -> None:
     slow, fast, _ = link_widths(package, layout, 1.0)[:3]
     assert fast / slow == pytest.approx(2**0.5)
     assert "schematic" in arrange(nop.topology.fat_tree(4))[0].remark
+
+
+def test_one_branch_among_many_leaves_stands_no_farther() -> None:
+    """A hub with sixteen leaves, and a chiplet with two stacks of its own."""
+    leaves = [Chiplet(f"e{i}", role="expert") for i in range(16)]
+    stacks = [Memory(f"m{i}", bandwidth="1 TB/s") for i in range(2)]
+    links = [Link("hub", one.name, "1 GB/s") for one in leaves] + [Link("hub", "attn", "1 GB/s")]
+    links += [Link("attn", one.name, "1 GB/s") for one in stacks]
+    hub = Package("hub", [Switch("hub"), Chiplet("attn", role="attention"), *leaves, *stacks], links)
+    where = dict(zip((node.name for node in hub.nodes), arrange(hub)[0].centre, strict=True))
+    lengths = [np.linalg.norm(where[link.a] - where[link.b]) for link in links]
+    assert max(lengths) < 1.5 * np.median(lengths)
 
 
 def test_a_circle_keeps_what_hangs_on_it_off_other_links() -> None:
