@@ -35,6 +35,7 @@ def test_steps_compute_the_collective(name: str, package: Package) -> None:
             steps = steps_of(network, request, name)
         except RoutingError:
             continue
+        assert all(((step.blocks >= 0) & (step.blocks < steps.blocks)).all() for step in steps.steps)
         count = len(request.members)
         values = np.random.default_rng(0).random((count, steps.blocks))
         total = values.sum(axis=0)

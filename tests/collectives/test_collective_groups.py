@@ -1,12 +1,13 @@
 """Groups at once: published interior-point optima, compact linear programs of their own, bad input."""
 
+import networkx as nx
 import numpy as np
 import pytest
 from collective_cases import grid, path, random_package, ring, star
 from seeds import seeds
 
 from noptoolkit import Chiplet, Link, Memory, Package, Switch, topology
-from noptoolkit.collectives import Request, collective
+from noptoolkit.collectives import CollectiveResult, Request, collective
 from noptoolkit.errors import (
     InfeasibleError,
     NopError,
@@ -282,3 +283,21 @@ def test_schedules_of_many_groups_reach_the_bound() -> None:
         assert result.schedule is not None
         assert result.gap < 0.01
         assert result.verify()
+
+
+def test_what_a_deadline_leaves_is_called_so_beyond_the_gap_alone() -> None:
+    """The first loads of a large package: an interval, within ``tol`` or not, and no schedule."""
+    large = Package.from_networkx(nx.random_regular_graph(4, 90, seed=8), bandwidth=1.0, name="large")
+    groups = [large.terminals[:6], large.terminals[6:12]]
+
+    def within(tol: float) -> CollectiveResult:
+        found = collective(large, "all-gather", 1.0, groups=groups, tol=tol, time_limit=1e-9)
+        assert found.schedule is None
+        assert found.verify().bound == "prices"
+        return found
+
+    first = within(0.01)
+    gap = first.time / first.time_bound_trees - 1
+    assert first.status == "time limit"
+    assert within(gap - 0.3).status == "time limit"
+    assert within(first.gap * 1.01).status == "certified"

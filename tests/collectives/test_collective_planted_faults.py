@@ -9,7 +9,11 @@ from collective_cases import grid, path, ring, star
 
 from noptoolkit import Chiplet, Link, Memory, Package, Switch, topology
 from noptoolkit.collectives import CollectiveResult, Request, collective
+from noptoolkit.collectives.solving import assemble
+from noptoolkit.collectives.values.answers import Answer, ProvedBound
+from noptoolkit.collectives.verification.claim_checks import claim_faults
 from noptoolkit.errors import RoutingError
+from noptoolkit.network import flow_network
 
 MESH = grid(2, 3).experts
 CASES = {
@@ -175,3 +179,30 @@ def test_which_chiplets_forward_is_part_of_the_bound() -> None:
     assert set(result.non_forwarding) == {"0", "2", "3"}
     with pytest.raises(RoutingError, match="does not hold"):
         changed(result, non_forwarding=()).verify()
+
+
+@pytest.mark.parametrize(
+    ("proved", "in_trees", "limited", "algorithm", "status"),
+    [
+        (1.0, 1.0, False, "optimal", "exact"),
+        (0.92, 0.95, False, "optimal", "certified"),  # 1 / 1.1 = 0.909
+        (0.5, 0.92, False, "optimal", "certified in trees"),
+        (0.5, 0.9, False, "optimal", "bounded"),
+        (0.5, 0.9, True, "optimal", "time limit"),
+        (0.92, 0.92, False, "ring", "fixed algorithm"),
+    ],
+)
+def test_a_status_follows_from_time_and_bounds(
+    proved: float, in_trees: float, limited: bool, algorithm: str, status: str
+) -> None:
+    """What is assembled from an answer of 1 s and bounds, within 10 %; and no other status is let pass."""
+    request, network = Request("broadcast", 1.0, ["0", "1"]), flow_network(path(2))
+    bounds = (ProvedBound(proved, "any"), ProvedBound(in_trees, "in trees", trees_only=True))
+    answer = Answer(network.capacity, "by hand", bounds, None, "", limited=limited)
+    found = assemble(network, (request,), answer, algorithm=algorithm, tol=0.1, seconds=0.0)
+    assert (found.time, found.time_bound, found.time_bound_trees) == (1.0, proved, in_trees)
+    assert found.status == status
+    same = {"bounded", "time limit"}  # the deadline is not kept
+    for other in ("exact", "certified", "certified in trees", "bounded", "time limit", "fixed algorithm"):
+        faults = [fault for fault in claim_faults(changed(found, status=other), 1e-7) if "status" in fault]
+        assert bool(faults) == (other != status and not {other, status} <= same)

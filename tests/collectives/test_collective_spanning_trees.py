@@ -50,6 +50,24 @@ def test_edges_are_exchanged_between_trees_that_stay_spanning_trees(seed: int) -
     assert worst <= before.max()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_mending_ends_where_no_exchange_helps(seed: int) -> None:
+    """So few trees that all are asked: an edge stays if each that could enter would have as much load."""
+    n = 12
+    a, b, capacity = graph_of(np.random.default_rng(seed), n)
+    trees = np.repeat(packing(a, b, capacity, n, 1), 12, axis=0)  # all alike: much to exchange
+    worst = mend_trees(n, a, b, capacity, 0.0, trees, 1000)
+    load = np.bincount(trees.ravel(), minlength=len(a))
+    assert worst == pytest.approx((load / capacity).max() / 12)
+    for tree in trees:
+        for e in tree:
+            rest = nx.Graph([(a[x], b[x]) for x in tree if x != e])
+            rest.add_nodes_from(range(n))
+            half = nx.node_connected_component(rest, int(a[e]))
+            enter = [f for f in range(len(a)) if f != e and (int(a[f]) in half) != (int(b[f]) in half)]
+            assert min((load[f] + 1) / capacity[f] for f in enter) >= load[e] / capacity[e]
+
+
 def test_mending_stops_where_nothing_is_too_much() -> None:
     a, b, capacity = graph_of(np.random.default_rng(1), 20)
     trees = packing(a, b, capacity, 20, 30)
@@ -129,6 +147,21 @@ def test_trees_are_the_cheapest_by_the_load_before(seed: int) -> None:
             n, a, b, capacity, worst[6], goal, 12, np.zeros(97), np.empty((0, n - 1), np.int64)
         )
         assert (len(some), at) == (enough + 1, worst[enough])
+
+
+def test_noise_orders_edges_that_tie_and_no_others() -> None:
+    """It is less than a thousandth of what the widest edge takes for one tree."""
+    n = 9
+    a, b, capacity = graph_of(np.random.default_rng(7), n)
+    noise = np.random.default_rng(0).random(97)
+    trees, _ = greedy_trees(n, a, b, 1e4 * capacity, 0.0, 0.0, 12, noise, np.empty((0, n - 1), np.int64))
+    load = np.zeros(len(a))
+    for tree in trees:
+        graph = nx.Graph()
+        graph.add_weighted_edges_from(zip(a.tolist(), b.tolist(), (load / capacity).tolist(), strict=True))
+        least = nx.minimum_spanning_tree(graph).size("weight")
+        assert (load / capacity)[tree].sum() <= least + (n - 1) * (1e-3 / capacity.max() + 1e-5)
+        load[tree] += 1.0
 
 
 def test_the_cost_that_lengths_prove_is_that_of_a_minimum_spanning_tree() -> None:
