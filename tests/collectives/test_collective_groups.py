@@ -301,3 +301,24 @@ def test_what_a_deadline_leaves_is_called_so_beyond_the_gap_alone() -> None:
     assert first.status == "time limit"
     assert within(gap - 0.3).status == "time limit"
     assert within(first.gap * 1.01).status == "certified"
+
+
+def test_groups_close_their_gap_where_bandwidths_are_twelve_powers_of_ten_apart() -> None:
+    links = [Link("a", "b", 1e3), Link("b", "c", 1e15), Link("c", "d", 2e9)]
+    package = Package("far apart", [Chiplet(name) for name in "abcd"], links)
+    slow = Request("broadcast", 1e6, ["a", "b", "c"], root="a")
+    result = collective(package, groups=[slow, Request("all-gather", 3e6, ["b", "c", "d"])], tol=1e-4)
+    assert result.time == pytest.approx(1e3, rel=1e-9)
+    assert result.status == "exact"
+    assert result.verify()
+
+
+def test_capacities_too_far_apart_for_whole_numbers_close_their_gap() -> None:
+    links = [Link("a", "b", 1e5), Link("a", "c", 2.5e5), Link("c", "b", 1e15)]
+    package = Package("rounded", [Chiplet(name) for name in "abc"], links)
+    for kind in ("broadcast", "reduce", "scatter"):
+        result = collective(
+            package, kind, 3.5e5, among=["a", "b"], shares=[0, 3.5e5] if kind == "scatter" else None
+        )
+        assert result.time == pytest.approx(1.0, rel=1e-6), kind
+        assert result.verify()

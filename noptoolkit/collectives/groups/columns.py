@@ -4,6 +4,9 @@ A master linear program divides every commodity (a share, a sender's messages, t
 over the trees found so far and minimises the largest use / capacity; the prices of its capacities, drawn
 half-way to the best prices so far, ask `noptoolkit.collectives.prices.pricing` for cheaper trees and for a
 bound. It ends when the bound meets the time.
+
+Solvers drop coefficients below 1e-9 and refuse large ones, and capacities may differ by 1e12: rows are in
+shares of what a resource can do in the time of the first trees, and no column has a coefficient above 1.
 """
 
 from __future__ import annotations
@@ -85,8 +88,7 @@ def generate_columns(
             best_any, any_prices = least / worth, prices
         if value <= best * (1 + tol) or (turn and clock.perf_counter() > deadline):
             break
-        for column in columns:
-            master.add(column)
+        master.add(columns)
         value, dual = master.solve()
         if symmetry.reversible:
             dual = symmetry.mean(dual * capacity) / capacity
@@ -114,7 +116,7 @@ class _Master:
         self.capacity = capacity
         self.columns: list[_Column] = []
         self.amounts = _amounts(groups)
-        self.scale = max(float(self.amounts.max(initial=0.0)), 1e-300)
+        self.time = 0.0  # of the first columns, one for each commodity
         solver: Any = highspy.Highs.__base__  # the class itself prints a banner when it is made
         self.highs = solver()
         self.highs.setOptionValue("output_flag", False)
@@ -124,25 +126,33 @@ class _Master:
         self.highs.changeColCost(0, 1.0)
         for _ in self.amounts:
             self.highs.addRow(1.0, 1.0, 0, *nothing)
-        for c in capacity.tolist():
-            self.highs.addRow(-infinite, 0.0, 1, np.array([0], np.int32), np.array([-c]))
+        for _ in capacity:
+            self.highs.addRow(-infinite, 0.0, 1, np.array([0], np.int32), np.array([-1.0]))
         self.infinite = infinite
+        self.unit: list[float] = []  # share of its commodity that a column's variable counts in
         self.shares = np.zeros(0)
 
-    def add(self, column: _Column) -> None:
-        used = np.flatnonzero(column.use)
-        rows = np.r_[column.commodity, len(self.amounts) + used].astype(np.int32)
-        values = np.r_[1.0, self.amounts[column.commodity] / self.scale * column.use[used]]
-        self.highs.addCol(0.0, 0.0, self.infinite, len(rows), rows, values)
-        self.columns.append(column)
+    def add(self, columns: list[_Column]) -> None:
+        """Add columns; the first call has one for each commodity."""
+        needed = [self.amounts[column.commodity] * column.use / self.capacity for column in columns]
+        if not self.time:
+            self.time = max(float(np.sum(needed, axis=0).max(initial=0.0)), 1e-300)
+        for column, each in zip(columns, needed, strict=True):
+            used = np.flatnonzero(each)
+            share = each[used] / self.time
+            unit = 1.0 / max(float(share.max(initial=0.0)), 1.0)
+            rows = np.r_[column.commodity, len(self.amounts) + used].astype(np.int32)
+            self.highs.addCol(0.0, 0.0, self.infinite, len(rows), rows, np.r_[unit, share * unit])
+            self.columns.append(column)
+            self.unit.append(unit)
 
     def solve(self) -> tuple[float, Floats]:
         self.highs.run()
         solution = self.highs.getSolution()
         values = np.array(solution.col_value)
-        self.shares = values[1:]
-        prices = np.maximum(-np.array(solution.row_dual)[len(self.amounts) :], 0.0)
-        return float(values[0]) * self.scale, prices
+        self.shares = values[1:] * self.unit
+        prices = np.maximum(-np.array(solution.row_dual)[len(self.amounts) :], 0.0) / self.capacity
+        return float(values[0]) * self.time, prices
 
     def schedule(self) -> CollectiveSchedule:
         """Return the columns in use as trees; shares are made to add up exactly."""

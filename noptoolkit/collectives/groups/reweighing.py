@@ -44,16 +44,16 @@ def reweigh(schedule: CollectiveSchedule, *, time_limit: float = 60.0) -> Collec
     received = csr_array((hops, (node_of[schedule.receivers], tree_of)), shape=(nodes, trees))
     use = network.on_arcs @ loads + network.on_injected @ sent + network.on_ejected @ received
     gather = csr_array((np.ones(trees), (np.arange(trees), column)), shape=(trees, len(columns)))
-    scale = float(network.capacity.max())
-    amount = float(owed.max())
+    each = network.capacity * float((schedule.use() / network.capacity).max())  # capacities may be far apart
     weighed: Any = csr_array(use @ gather) @ csr_array(
-        (owed[commodity] / amount, (np.arange(len(columns)), np.arange(len(columns))))
+        (owed[commodity], (np.arange(len(columns)), np.arange(len(columns))))
     )
+    weighed = weighed.multiply(1.0 / each[:, None])
     member = csr_array((np.ones(len(columns)), (commodity, np.arange(len(columns)))))
     matrix = vstack(
         [
             hstack([member, csr_array((len(owed), 1))]),
-            hstack([weighed, csr_array(-network.capacity[:, None] / scale)]),
+            hstack([weighed, csr_array(-np.ones((resources, 1)))]),
         ],
         format="csc",
     )
