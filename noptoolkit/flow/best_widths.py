@@ -14,7 +14,7 @@ from noptoolkit.errors import RoutingError, raise_collected
 from noptoolkit.flow.evaluation import congestion
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.flow.solving_again import TOL, evidence_for, solver_of
-from noptoolkit.flow.widths.choices import Choices, Directions, choices_of
+from noptoolkit.flow.widths.choices import SLIVER, Choices, Directions, choices_of
 from noptoolkit.flow.widths.evidence import Evidence
 from noptoolkit.flow.widths.masters import Outer, proved_time
 from noptoolkit.flow.widths.search import Answer, WidthSearch
@@ -213,8 +213,9 @@ class BestWidths(Reported):
                 faults.append("the traffic that was solved again is another one")
         spent, extra = float(self.choices.price @ self.extra), self.extra
         lanes = (self.choices.start + self.choices.lanes @ extra).reshape(-1, 2)
-        there = self.choices.package.link_bandwidths > 0
-        lanes = np.where(there & (lanes <= 0), self.package.link_bandwidths, lanes)  # a sliver keeps the link
+        shared = np.array([link.half_duplex for link in self.choices.package.links], dtype=bool)
+        lanes[shared, 1] = lanes[shared, 0]  # both directions of such a link are one bandwidth
+        lanes = np.maximum(lanes, SLIVER * self.choices.package.link_bandwidths)  # which keeps the links
         faults += widening_faults(self.choices.package, self.package, lanes)
         if not spent <= self.budget * (1 + 1e-7) or (extra < 0).any():
             faults.append(f"the widths cost {spent:g}, more than the budget of {self.budget:g}")

@@ -282,6 +282,9 @@ def ladder(
             end = max(2 * start, today)
             ask(end)
         at = min(answers, key=lambda b: abs(b - end))
+        if abs(at - end) > EXACT * end:  # budgets are far apart, and the corner was placed without asking
+            at = end
+            ask(at)
         answer = answers[at]
         worst = max(worst, answer.time * line(at) - 1.0)
         grown = answer.extra - before > 1e-6 * max(float(answer.extra.max(initial=0.0)), 1e-300)

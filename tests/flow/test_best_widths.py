@@ -247,3 +247,42 @@ def test_rungs_are_the_best_use_of_what_they_cost(seed):
             assert straight == pytest.approx(independent(package, matrix, middle), rel=1e-4)
     with pytest.raises(RoutingError, match="whole number"):
         congestion(package, demand).ladder(0)
+
+
+def test_a_half_duplex_link_that_is_widened_is_verified() -> None:
+    package = Package(
+        "shared",
+        [Chiplet(name) for name in "abc"],
+        [Link("a", "b", 1e9, half_duplex=True), Link("b", "c", 2e9)],
+    )
+    flow = congestion(package, from_matrix(package, [[0, 1e9, 1e9], [0, 0, 0], [0, 0, 0]]))
+    found = flow.spend(1e9)
+    assert found.time == pytest.approx(1.0)
+    assert found.verify()
+    assert flow.ladder().verify()
+
+
+def test_widths_of_links_twelve_powers_of_ten_apart() -> None:
+    """The slow link needs 3 kB/s more; those beside it, and the budget, are far larger."""
+    names = [Chiplet(name) for name in "abcd"]
+    links = [Link("a", "b", 1e3), Link("b", "c", 4e3), Link("c", "d", 1e15)]
+    package = Package("far apart", names, links)
+    flow = congestion(package, from_matrix(package, [[0, 0, 8e3, 0], [0] * 4, [0] * 4, [0] * 4]))
+    found = flow.spend(6e3)
+    assert found.time == pytest.approx(2.0, rel=1e-6)
+    assert found.package.links[1:] == package.links[1:]
+    assert found.verify()
+    rung = flow.ladder(1).rungs[0]
+    assert (rung.time, rung.time_after, rung.end) == pytest.approx((8.0, 2.0, 6e3), rel=1e-4)
+    assert rung.extra[0] == pytest.approx(3e3, rel=1e-4)
+    assert flow.ladder().verify()
+
+
+def test_links_keep_a_sliver_of_their_own_bandwidth() -> None:
+    """A share of the mean would be more than a slow link has, and nobody paid for it."""
+    links = [Link("a", "b", 1e3), Link("b", "c", 1e15)]
+    package = Package("far apart", [Chiplet(name) for name in "abc"], links)
+    flow = congestion(package, from_matrix(package, [[0, 1e3, 1e3], [0] * 3, [0] * 3]))
+    found = flow.spend(0.0)
+    assert found.time == flow.time == 2.0
+    assert found.package.links == package.links

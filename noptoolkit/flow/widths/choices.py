@@ -61,12 +61,12 @@ class Choices:
     def widened(self, extra: Floats) -> Package:
         """Return the package with some bandwidth more than at the start, in B/s, [choices].
 
-        A lane that would have none keeps a sliver, 1e-9 of the mean, so that the links stay the same.
+        A lane that would have none keeps a sliver, 1e-9 of today's, so that the links stay the same.
         """
-        today = self.package.link_bandwidths.ravel()
         lanes = self.start + self.lanes @ np.maximum(extra, 0.0)
-        lanes = np.where(today > 0, np.maximum(lanes, SLIVER * today[today > 0].mean()), lanes)
-        return with_lane_bandwidths(self.package, lanes)
+        return with_lane_bandwidths(
+            self.package, np.maximum(lanes, SLIVER * self.package.link_bandwidths.ravel())
+        )
 
 
 def choices_of(

@@ -37,6 +37,9 @@ CLOSE = 3e-7
 
 ROUNDS = 60
 
+LEAST, MOST = 1e-7, 1e7
+"""Shares of the budget that the unit of a choice costs: HiGHS drops what is below 1e-9, and refuses 1e15."""
+
 
 @dataclass(frozen=True, eq=False)
 class Outer:
@@ -102,7 +105,7 @@ def outer_widths(
     slopes = np.array([plane.prices / plane.cost for one in evidence for plane in one.planes])
     room = slopes @ capacity
     today = evidence[0].problem.network.capacity
-    rate, unit = float((slopes @ today).mean()), float(today.mean())
+    rate, unit = float((slopes @ today).mean()), _units(choices, today, budget)
     gain = csr_array((slopes @ choices.on_resources) * (unit / rate))
     column = 0 * owners if worst else owners
     number = csr_array((np.ones(len(owners)), (np.arange(len(owners)), column)))
@@ -168,33 +171,43 @@ def inner_widths(
 ) -> Inner:
     """Return the best widening for the flows that are known, mixed as is best."""
     traffics, resources = len(evidence), len(capacity)
-    unit = float(evidence[0].problem.network.capacity.mean())
-    loads: Any = csr_array(block_diag([np.array(one.uses).T for one in evidence], format="csr"))
-    size = float(loads.max()) or 1.0
+    today = evidence[0].problem.network.capacity
+    unit = _units(choices, today, budget)
+    needed = [np.array(one.uses) / today for one in evidence]
+    time = max(float(each.max(axis=1).min()) for each in needed) or 1.0  # of the flows as they are
+    loads: Any = csr_array(block_diag([each.T for each in needed], format="csr"))
     share = block_diag([np.ones((1, len(one.uses))) for one in evidence], format="csr")
-    gain = bmat([[choices.on_resources]] * traffics, format="csr")
+    gain = bmat([[choices.on_resources.multiply(unit[None, :] / today[:, None])]] * traffics, format="csr")
     spent, most = _budget_row(choices, budget, unit)
     matrix = bmat(
         [
-            [None, -gain, loads * (1 / size)],
+            [None, -gain, loads * (1 / time)],
             [None, spent, None],
             [-csr_array(np.ones((traffics, 1)) if worst else np.eye(traffics)), None, share],
         ],
         format="csc",
     )
     lower = np.r_[np.full(resources * traffics + 1, -np.inf), np.zeros(traffics)]
-    upper = np.r_[np.tile(capacity, traffics) / unit, most, np.zeros(traffics)]
+    upper = np.r_[np.tile(capacity / today, traffics), most, np.zeros(traffics)]
     values, duals, _ = _least_sum(matrix, lower, upper, np.ones(1) if worst else weights)
     rates = 1 if worst else traffics
     extra = np.maximum(values[rates : rates + len(choices.names)] * unit, 0.0)
-    prices = np.maximum(-duals[: traffics * resources], 0.0).reshape(traffics, resources)
-    times: Floats = np.broadcast_to(size / unit / values[:rates], (traffics,))
+    prices = np.maximum(-duals[: traffics * resources], 0.0).reshape(traffics, resources) / today
+    times: Floats = np.broadcast_to(time / values[:rates], (traffics,))
     return Inner(extra, times, prices)
 
 
-def _budget_row(choices: Choices, budget: float, unit: float) -> tuple[Any, float]:
-    mean = float(choices.price.mean())
-    return csr_array((choices.price / mean)[None, :]), budget / mean / unit
+def _units(choices: Choices, today: Floats, budget: float) -> Floats:
+    """Return what each choice is counted in, in B/s: what its narrowest resource has, for they differ."""
+    on: Any = csr_array(choices.on_resources.multiply(1.0 / today[:, None]))
+    narrowest: Floats = np.asarray(1.0 / on.max(axis=0).todense()).ravel()
+    most = budget / choices.price
+    return np.clip(narrowest, LEAST * most, MOST * most) if budget else narrowest
+
+
+def _budget_row(choices: Choices, budget: float, unit: Floats) -> tuple[Any, float]:
+    cost = choices.price * unit / budget if budget else np.ones(len(unit))
+    return csr_array(cost[None, :]), float(budget > 0)
 
 
 def _shares(values: Floats) -> Floats:
