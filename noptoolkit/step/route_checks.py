@@ -73,7 +73,9 @@ def _path_faults(step: Step, sent: Transfer, name: str) -> Iterator[str]:
             yield f"{name}: the flow from {pair[0]!r} to {pair[1]!r} is not conserved"
     if sent.trees is not None:
         assert sent.problem is not None
-        flow = congestion(_copying(step, sent), sent.problem.traffic, routing="shortest")
+        method = ROUTINGS.get(step.routing)
+        like = "valiant" if method is not None and method.relayed else "shortest"
+        flow = congestion(_copying(step, sent), sent.problem.traffic, routing=like)
         for fault in message_faults(flow, sent.trees, tolerance=1e-6):
             yield f"{name}: {fault}"
         load += sent.trees.arc_load

@@ -202,7 +202,7 @@ def test_each_is_the_default_and_changes_nothing() -> None:
     assert "that chiplets want: broadcast for those of one stack" in told["weights read"]
 
 
-@pytest.mark.parametrize("routing", ["optimal", "optimal-split", "optimal-alone", "shortest", "ecmp"])
+@pytest.mark.parametrize("routing", ["optimal", "optimal-split", "optimal-alone", "shortest", "valiant"])
 @pytest.mark.parametrize("weights", ["multicast", "broadcast"])
 def test_every_routing_is_verified(routing: str, weights: Weights) -> None:
     rng = np.random.default_rng(7)

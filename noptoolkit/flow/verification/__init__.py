@@ -107,13 +107,14 @@ def message_faults(result: FlowResult, trees: TreeLoads, *, tolerance: float = 1
     Parameters
     ----------
     result : FlowResult
-        Result whose package, network and traffic are meant.
+        Result whose package, network and traffic are meant; where it is via random nodes, so are the trees.
     trees : TreeLoads
         Trees, and what they put on the network.
     tolerance : float
         Relative difference that is not a fault.
     """
-    routed = dataclasses.replace(result.routed, trees=trees, proof=None)
+    proof = result.routed.proof if isinstance(result.routed.proof, TwoTrips) else None
+    routed = dataclasses.replace(result.routed, trees=trees, proof=proof)
     given = Given(dataclasses.replace(result, routed=routed), tolerance)
     check = _Check(given)
     check.sent, check.received = dict.fromkeys(check.sent, 0.0), dict.fromkeys(check.received, 0.0)
