@@ -48,6 +48,9 @@ Kibi, Mebi, Gibi = 2.0**10, 2.0**20, 2.0**30
 Quantity = float | str
 """What public arguments take: a float in the base unit, or text with a unit."""
 
+SMALLEST, LARGEST = 1e-60, 1e60
+"""Range of a quantity that is not 0, in its base unit: products of five are finite, and none becomes 0."""
+
 if TYPE_CHECKING:
     # A field takes a float or text and holds a float: only a descriptor can say so to a type checker.
     class Measured:
@@ -116,7 +119,8 @@ def parse_quantity(value: Quantity, unit: str, what: str = "value") -> float:
     Raises
     ------
     FormatError
-        If the text is no number, has no unit or another unit, or is NaN or infinite.
+        If the text is no number, has no unit or another unit, is NaN or infinite, or if its amount is not 0
+        and beyond `SMALLEST` or `LARGEST`.
 
     Examples
     --------
@@ -141,7 +145,15 @@ def parse_quantity(value: Quantity, unit: str, what: str = "value") -> float:
         number = math.inf
     if not math.isfinite(number):
         raise FormatError(f"{what} {shown(value)} is not finite; {way_out}")
+    if number and not _is_usual(number):
+        size = "small" if abs(number) < SMALLEST else "large"
+        allowed = f"give 0, or between {SMALLEST:g} and {LARGEST:g} {unit}"
+        raise FormatError(f"{what} {shown(value)} is too {size} to compute with: {allowed}")
     return number
+
+
+def _is_usual(number: float) -> bool:
+    return SMALLEST <= number <= LARGEST or SMALLEST <= -number <= LARGEST
 
 
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)\b", re.IGNORECASE)
@@ -227,7 +239,7 @@ def convert_fields(instance: Any, place: Callable[[], str]) -> None:
     """
     for name, unit, optional in _units_of(type(instance)):
         value = getattr(instance, name)
-        if (type(value) is float and -math.inf < value < math.inf) or (value is None and optional):
+        if (type(value) is float and (value == 0 or _is_usual(value))) or (value is None and optional):
             continue
         number = parse_quantity(value, unit, f"{place()}: {name}")
         object.__setattr__(instance, name, number)

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from noptoolkit import Chiplet
 from noptoolkit.errors import FormatError
 from noptoolkit.units import format_quantity, parse_quantity
 
@@ -67,6 +68,11 @@ def test_parse(text: str | float, unit: str, value: float) -> None:
         (float("nan"), "B/s", "not finite"),
         (float("inf"), "B/s", "not finite"),
         ("inf", "B/s", "no unit|not finite"),
+        (1e61, "B/s", "too large to compute with"),
+        ("1e200 B/s", "B/s", "too large to compute with"),
+        (-1e308, "B/s", "too large to compute with"),
+        (5e-324, "B/s", "too small to compute with: give 0"),
+        ("1e-300 B/s", "B/s", "too small to compute with"),
         (True, "B/s", "not a quantity"),
         (None, "B/s", "not a quantity"),
         ([1.0], "B/s", "not a quantity"),
@@ -76,7 +82,13 @@ def test_parse_refuses(text: object, unit: str, says: str) -> None:
     with pytest.raises(FormatError, match=says) as caught:
         parse_quantity(text, unit, "bandwidth")  # type: ignore[arg-type]
     assert "bandwidth" in str(caught.value)
-    assert "write it like" in str(caught.value)
+    assert "write it like" in str(caught.value) or "1e-60 and 1e+60 B/s" in str(caught.value)
+
+
+def test_a_field_of_a_package_is_in_the_range_of_quantities() -> None:
+    with pytest.raises(FormatError, match="chiplet 'a': latency 1e\\+308 is too large"):
+        Chiplet("a", latency=1e308)
+    assert Chiplet("a", latency=0.0).latency == 0
 
 
 @given(st.floats(min_value=1e-15, max_value=1e18))

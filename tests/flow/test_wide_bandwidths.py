@@ -53,7 +53,7 @@ def test_a_link_too_fast_to_add_to_a_distance_still_carries_its_load() -> None:
     assert flow.verify()
 
 
-@pytest.mark.parametrize("width", [1e-13, 1e37, 1e308, 5e-324])
+@pytest.mark.parametrize("width", [1e-13, 1e37, 1e59, 1e-59])
 def test_bandwidths_out_of_range_are_named(width: float) -> None:
     with pytest.raises(TopologyError, match=r"is not from 1e-12 to 1e\+36"):
         Package("p", [Chiplet("a"), Chiplet("b")], [Link("a", "b", width)])
