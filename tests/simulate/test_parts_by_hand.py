@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from noptoolkit import Chiplet, Link, Package, Switch, topology
-from noptoolkit.errors import RoutingError
+from noptoolkit import Chiplet, Link, Package, Switch, Traffic, topology
+from noptoolkit.errors import RoutingError, TopologyError
 from noptoolkit.network import flow_network
 from noptoolkit.simulate import Pattern, Router, Sampling, Transfers, saturation, simulate, write_booksim
 from noptoolkit.simulate import columns as c
@@ -18,10 +19,13 @@ from noptoolkit.simulate.booksim_traffic import _shares
 from noptoolkit.simulate.classes import classes_for
 from noptoolkit.simulate.compiled_words import mix
 from noptoolkit.simulate.injection import _destinations, key_of, loads_of
+from noptoolkit.simulate.kept_trees import _Growth
+from noptoolkit.simulate.listing import transfers_of
 from noptoolkit.simulate.ports import ports_of
 from noptoolkit.simulate.simulating import _trimmed, _warmup, result_of, shares
 from noptoolkit.simulate.streams import Streams, run_streams
 from noptoolkit.simulate.trees import Forest
+from noptoolkit.traffic import DestinationSets
 
 
 def test_progress_tells_the_time_left_after_two_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,3 +309,63 @@ def test_the_series_has_ten_rows_a_period() -> None:
     run = simulate(topology.mesh(2), "uniform", rate=0.2, sampling=Sampling(period=400))
     assert run.series[:10, 0].tolist() == [40 * (k + 1) for k in range(10)]
     assert run.series[10:30, 0].tolist() == [400 + 40 * (k + 1) for k in range(20)]
+
+
+def test_rates_are_ratios_from_a_4096th_of_a_flit_to_32_flits_a_cycle() -> None:
+    router = Router(clock=1e9)
+    for rate in (Fraction(1, 4096), Fraction(1, 3), Fraction(7, 2), Fraction(32)):
+        assert router.rate(float(rate) * 128e9, 128.0, "link") == rate
+    for rate, why in ((1 / 4097, "is below 1/4096"), (33.0, "is above 32"), (0.123456789, "is not a ratio")):
+        with pytest.raises(TopologyError, match=f"link: .* flits per cycle of 128 B at 1 GHz, which {why}"):
+            router.rate(rate * 128e9, 128.0, "link")
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("vcs", 62), ("depth", 1 << 16), ("packet", 1 << 16), ("iterations", 4), ("sums", 1 << 30)],
+)
+def test_numbers_of_a_router_are_whole_and_within_their_range(name: str, most: int) -> None:
+    for good in (1, most):
+        assert getattr(Router().with_(**{name: good}), name) == good
+    for wrong in (0, most + 1, 1.5, True):
+        with pytest.raises(TopologyError, match=f"{name}={wrong} is out of range; .* from 1 to {most}"):
+            Router().with_(**{name: wrong})
+
+
+def test_a_percentile_in_the_last_bin_is_the_highest_latency() -> None:
+    """Latencies of 1, 2, 2 and of 3 or more, which was 9."""
+    run = simulate(topology.mesh(2), "uniform", rate=0.1, sampling=Sampling(period=100))
+    four = replace(run, histogram=np.array([0, 1, 2, 1]), highest=9)
+    assert [four.percentile(share) for share in (25, 26, 50, 75, 76, 100)] == [1, 2, 2, 2, 9, 9]
+    assert replace(run, histogram=np.zeros(3, int)).percentile(50) == 0
+
+
+def test_progress_of_saturation_counts_the_halves_down_to_the_step() -> None:
+    """All of the range, a half, a quarter: that is less than 0.3."""
+    told: list[str] = []
+    few: dict[str, Any] = {"step": 0.3, "sampling": Sampling(period=500), "progress": told.append}
+    found = saturation(topology.ring(8), "uniform", routing="up-down", **few)
+    assert [line[: len("load 2 of 3")] for line in told] == ["load 2 of 3", "load 3 of 3", "load 3 of 3"]
+    assert found.unstable - found.stable == pytest.approx(found.runs[0].offered / 4, rel=0.1)
+
+
+def test_a_growth_has_nothing_left_where_all_channels_and_members_are_served() -> None:
+    grown = _Growth(0, np.array([1, 2]), np.ones(3, bool))
+    assert not grown.is_left()
+    grown.leaving[0], grown.leaving[1] = [0], []
+    assert grown.is_left()
+    grown.leaving.clear()
+    grown.waiting[2], grown.waiting[1] = [], [4]
+    assert grown.is_left()
+    grown.waiting.clear()
+    grown.held[1] = [], []
+    assert grown.is_left()
+
+
+def test_sets_of_no_bytes_or_of_nobody_else_send_nothing() -> None:
+    members = np.array([[6], [6], [1]], np.uint64)  # b and c, b and c, the root itself
+    sets = DestinationSets(np.zeros(3, np.int64), members, np.array([8.0, 0.0, 8.0]))
+    items = transfers_of(Traffic(("a", "b", "c"), np.zeros((3, 3)), multicast=sets)).items
+    assert [(item.kind, item.root, item.members, item.bytes) for item in items] == [
+        ("multicast", 0, (1, 2), 8.0)
+    ]
