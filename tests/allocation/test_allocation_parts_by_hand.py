@@ -9,7 +9,7 @@ import pytest
 from allocation_cases import problem_of, topical, tree
 
 from noptoolkit import Chiplet, Link, Package, RoutingTrace, Switch
-from noptoolkit.allocation import Allocation, portfolio
+from noptoolkit.allocation import Allocation, allocate, allocating, portfolio
 from noptoolkit.allocation.caps import _nearest, limits_of
 from noptoolkit.allocation.compiled_swaps import descend_swaps
 from noptoolkit.allocation.cuts import _passable
@@ -134,3 +134,23 @@ def test_a_report_without_a_seed_is_that_of_seed_0() -> None:
     halves = [trace.split(rng=np.random.default_rng(seed), by="token")[0][1] for seed in (0, 1)]
     assert halves[0].topk.tolist() != halves[1].topk.tolist()
     assert plain.rows[0].held_out == plain.rows[0].allocation.c_t(halves[0])
+
+
+@pytest.mark.parametrize(("documents", "objective", "parts"), [(8, "time", 3), (7, "time", 0), (8, "c_t", 0)])
+def test_documents_of_their_own_judge_a_search_by_time(
+    documents: int, objective: Any, parts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One half is searched on, the rest judges in two parts; of few documents, all are searched on."""
+    drawn = topical(16, 4, tokens=40)
+    trace = dataclasses.replace(drawn, document=np.arange(40) % documents)
+    asked: list[tuple[Any, ...]] = []
+
+    def search(problem: Any, rng: Any, layer_time: Any, some: tuple[Any, ...]) -> tuple[np.ndarray, str]:
+        asked.append((layer_time is not None, [part.tokens for part in some]))
+        return np.arange(16) // 4, "by hand"
+
+    monkeypatch.setattr(allocating, "search_portfolio", search)
+    allocate(trace, tree(2, 2), objective=objective)
+    ((timed, tokens),) = asked
+    assert timed == (objective == "time")
+    assert tokens == [20, 10, 10][:parts]
