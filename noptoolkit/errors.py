@@ -7,7 +7,9 @@ A file's or a package's faults are collected and raised once, one per line.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from noptoolkit._shown import visible
 
@@ -25,7 +27,11 @@ __all__ = [
     "UnknownNameError",
     "WorkloadError",
     "raise_collected",
+    "raises_where_malformed",
 ]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 MOST_SHOWN = 20
@@ -125,3 +131,38 @@ def raise_collected(error: type[NopError], place: str, faults: Sequence[str]) ->
         shown.append(f"  - and {len(faults) - MOST_SHOWN} more")
     count = f"{MOST_COUNTED} faults or more" if len(faults) >= MOST_COUNTED else f"{len(faults)} faults"
     raise error(f"{place}: {count}\n" + "\n".join(shown))
+
+
+def raises_where_malformed(error: type[NopError]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Return a decorator for a check of a result: one whose arrays do not fit together does not hold.
+
+    A check follows indices and compares arrays of a result that anybody may have made; where they are of
+    another length, or point nowhere, that is a fault of the result, with one error.
+
+    Examples
+    --------
+    >>> @raises_where_malformed(RoutingError)
+    ... def verify(loads):
+    ...     return loads[3] >= 0
+    >>> verify([1.0])
+    Traceback (most recent call last):
+    noptoolkit.errors.RoutingError: list does not hold: its parts do not fit together (IndexError...
+    """
+
+    def decorate(check: Callable[P, R]) -> Callable[P, R]:
+        @wraps(check)
+        def checked(*given: P.args, **options: P.kwargs) -> R:
+            try:
+                return check(*given, **options)
+            except NopError:
+                raise
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as fault:
+                result: Any = given[0]
+                what = f"{type(fault).__name__}: {fault}"
+                raise error(
+                    f"{type(result).__name__} does not hold: its parts do not fit together ({what})"
+                ) from fault
+
+        return checked
+
+    return decorate

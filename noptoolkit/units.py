@@ -36,6 +36,7 @@ __all__ = [
     "Tera",
     "convert_fields",
     "format_quantity",
+    "is_in_range",
     "measured",
     "measured_pair",
     "parse_quantity",
@@ -145,15 +146,22 @@ def parse_quantity(value: Quantity, unit: str, what: str = "value") -> float:
         number = math.inf
     if not math.isfinite(number):
         raise FormatError(f"{what} {shown(value)} is not finite; {way_out}")
-    if number and not _is_usual(number):
+    if not is_in_range(number):
         size = "small" if abs(number) < SMALLEST else "large"
         allowed = f"give 0, or between {SMALLEST:g} and {LARGEST:g} {unit}"
         raise FormatError(f"{what} {shown(value)} is too {size} to compute with: {allowed}")
     return number
 
 
-def _is_usual(number: float) -> bool:
-    return SMALLEST <= number <= LARGEST or SMALLEST <= -number <= LARGEST
+def is_in_range(number: float) -> bool:
+    """Return whether a number is 0, or between `SMALLEST` and `LARGEST` on either side of it.
+
+    Examples
+    --------
+    >>> is_in_range(0.0), is_in_range(-1e-12), is_in_range(1e-320), is_in_range(math.nan)
+    (True, True, False, False)
+    """
+    return number == 0 or SMALLEST <= number <= LARGEST or SMALLEST <= -number <= LARGEST
 
 
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)\b", re.IGNORECASE)
@@ -239,7 +247,7 @@ def convert_fields(instance: Any, place: Callable[[], str]) -> None:
     """
     for name, unit, optional in _units_of(type(instance)):
         value = getattr(instance, name)
-        if (type(value) is float and (value == 0 or _is_usual(value))) or (value is None and optional):
+        if (type(value) is float and is_in_range(value)) or (value is None and optional):
             continue
         number = parse_quantity(value, unit, f"{place()}: {name}")
         object.__setattr__(instance, name, number)

@@ -15,6 +15,8 @@ from __future__ import annotations
 import numpy as np
 
 from noptoolkit._arrays import Floats, Ints
+from noptoolkit._numbers import is_whole
+from noptoolkit.errors import TopologyError
 
 __all__ = ["hops_of_row", "levels", "moore_sum"]
 
@@ -70,13 +72,20 @@ def hops_of_row(row: Floats, near: Ints) -> float:
 
 
 def moore_sum(nodes: int, ports: int) -> float:
-    """Return the least sum of distances from one node to all others, in hops.
+    """Return the least sum of distances from one node to all others, in hops; infinite where one is cut off.
+
+    Raises
+    ------
+    TopologyError
+        If the numbers are not whole, or below 1.
 
     Examples
     --------
     >>> [moore_sum(16, p) for p in (3, 4, 5, 6)], [moore_sum(64, p) for p in (3, 4, 5, 6)]
     ([33.0, 26.0, 25.0, 24.0], [237.0, 180.0, 159.0, 147.0])
     """
+    if not (is_whole(nodes) and is_whole(ports) and nodes >= 1 and ports >= 1):
+        raise TopologyError(f"{nodes!r} nodes of {ports!r} ports: give whole numbers from 1 up")
     near = levels(ports, np.full(nodes - 1, ports))
     if int(near[-1]) < nodes - 1:
         return float("inf")

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from noptoolkit._names import did_you_mean
+from noptoolkit._numbers import is_whole
 from noptoolkit.bounds.result import TopologyBound
 from noptoolkit.bounds.with_switches import all_to_all_bound
 from noptoolkit.errors import TopologyError, UnknownNameError
@@ -98,6 +99,8 @@ def collective_bound(
     if kind not in ROOTED + SHARED:
         raise UnknownNameError(f"no collective {kind!r}; {did_you_mean(kind, ROOTED + SHARED)}")
     rate, amount = parse_quantity(bandwidth, "B/s", "bandwidth"), parse_quantity(size, "B", "size")
+    if not (is_whole(chiplets) and is_whole(ports)):
+        raise TopologyError(f"{chiplets!r} chiplets of {ports!r} ports: give whole numbers")
     if kind == "all-to-all":
         return all_to_all_bound(chiplets, ports, rate, amount / max(chiplets, 1))
     if chiplets < 2 or ports < 1 or chiplets * ports // 2 < chiplets - 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Protocol
 
-from noptoolkit.errors import RoutingError
+from noptoolkit.errors import RoutingError, raises_where_malformed
 from noptoolkit.tables import Column, Table
 from noptoolkit.units import format_quantity
 
@@ -61,6 +61,7 @@ class TopologyBound:
         """Return the bound as a table of one row."""
         return bound_table([self])
 
+    @raises_where_malformed(RoutingError)
     def verify(self) -> bool:
         """Count the bound again from its certificate, by code that shares nothing with what found it.
 
@@ -71,10 +72,10 @@ class TopologyBound:
         Raises
         ------
         RoutingError
-            If the certificate proves less, or one of the two is no finite time.
+            If the certificate proves less, or one of the two is no finite time, or below 0.
         """
         found = self.certificate.recount()
-        if not (isfinite(self.time) and isfinite(found)):
+        if not (self.time >= 0 and isfinite(self.time) and isfinite(found)):
             raise RoutingError(f"{self!r} does not hold: {self.time:g} s, its certificate proves {found:g} s")
         if not found >= self.time * (1 - CLOSE):
             raise RoutingError(f"{self!r} does not hold: its certificate proves {found:g} s")

@@ -12,6 +12,7 @@ from noptoolkit._pictures import Reported, picture_of
 from noptoolkit.collectives.values.answers import CollectiveCut
 from noptoolkit.collectives.values.requests import Request
 from noptoolkit.collectives.values.schedule import CollectiveSchedule
+from noptoolkit.errors import RoutingError, raises_where_malformed
 from noptoolkit.network import FlowNetwork
 from noptoolkit.package import Package
 from noptoolkit.routing.busiest import busiest_resources
@@ -167,6 +168,7 @@ class CollectiveResult(Reported):
             lines.append(str(self.cut))
         return [*lines, *([self.theorem] if self.theorem else []), *self.remarks]
 
+    @raises_where_malformed(RoutingError)
     def verify(self) -> CollectiveVerification:
         """Check the result by code that shares nothing with the solvers; return what was checked.
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from noptoolkit._arrays import Floats
+from noptoolkit._numbers import is_number, is_whole
 from noptoolkit._pictures import Reported
-from noptoolkit.errors import RoutingError, raise_collected
+from noptoolkit.errors import RoutingError, raise_collected, raises_where_malformed
 from noptoolkit.flow.evaluation import congestion
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.flow.solving_again import TOL, evidence_for, solver_of
@@ -25,7 +26,7 @@ from noptoolkit.routing.rules import Routing
 from noptoolkit.routing.solution import Status, gap_between
 from noptoolkit.tables import Column, Table
 from noptoolkit.traffic import Traffic
-from noptoolkit.units import Quantity, format_quantity, parse_quantity
+from noptoolkit.units import LARGEST, Quantity, format_quantity, parse_quantity
 
 if TYPE_CHECKING:
     from noptoolkit.flow.verification import Verification
@@ -172,6 +173,7 @@ class BestWidths(Reported):
             )
         return lines
 
+    @raises_where_malformed(RoutingError)
     def verify(self) -> Verification:
         """Check flows, prices and the bound over all uses by code that shares nothing with the solvers.
 
@@ -309,6 +311,8 @@ def best_widths(
     >>> round(found.today, 6), round(found.time, 6), found.status, bool(found.verify())
     (4.0, 2.5, 'exact', True)
     """
+    if not (is_number(tol) and tol > 0 and all(is_whole(n) and n >= 0 for n in (most, ascent))):
+        raise RoutingError(f"tol={tol!r} must be above 0; most={most!r} and ascent={ascent!r} whole numbers")
     traffics = [traffic] if isinstance(traffic, Traffic) else list(traffic)
     flows = tuple(
         congestion(package, one, routing=routing, tol=solve_tol, efficiency=efficiency) for one in traffics
@@ -355,7 +359,7 @@ def search_of(
         if not flow.time > 0:
             raise RoutingError(f"{flow!r} carries nothing: no bandwidth makes it faster")
     weighed = np.ones(len(flows)) if weights is None else np.asarray(list(weights), dtype=float)
-    if len(weighed) != len(flows) or not (weighed > 0).all():
+    if len(weighed) != len(flows) or not ((weighed > 0) & (weighed <= LARGEST)).all():
         raise RoutingError(f"weights={weights!r}: give a number above 0 for each of {len(flows)} traffics")
     solvers = [solver_of(flow, routing, tol=solve_tol) for flow in flows]
     evidence = [evidence_for(flow, routing, choices) for flow in flows]

@@ -14,7 +14,7 @@ import numpy as np
 
 from noptoolkit._arrays import Floats
 from noptoolkit._pictures import Reported
-from noptoolkit.errors import RoutingError
+from noptoolkit.errors import RoutingError, raises_where_malformed
 from noptoolkit.flow.bandwidth_curves import binding, named
 from noptoolkit.flow.best_widths import search_of
 from noptoolkit.flow.result import FlowResult
@@ -178,6 +178,7 @@ class Ladder(Reported):
             lines.append("from the last step on the same links limit whatever is spent")
         return lines
 
+    @raises_where_malformed(RoutingError)
     def verify(self) -> bool:
         """Solve the end of every rung again and compare; return whether all of it was checked.
 

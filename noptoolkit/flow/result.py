@@ -10,7 +10,7 @@ import numpy as np
 
 from noptoolkit._arrays import Floats
 from noptoolkit._pictures import Reported, picture_of
-from noptoolkit.errors import RoutingError
+from noptoolkit.errors import RoutingError, raises_where_malformed
 from noptoolkit.flow.bounds.cuts import Cut, slowest_cut
 from noptoolkit.network import FlowNetwork
 from noptoolkit.package import Package
@@ -170,6 +170,7 @@ class FlowResult(Reported):
         share = self.use / (self.network.capacity * self.time) if self.time > 0 else 0.0 * self.use
         return {name: float(x) for name, x in zip(self.network.names[first:], share[first:], strict=True)}
 
+    @raises_where_malformed(RoutingError)
     def verify(self) -> Verification:
         """Check the result by code that shares nothing with the solvers.
 

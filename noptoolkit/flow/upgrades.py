@@ -13,7 +13,7 @@ import numpy as np
 
 from noptoolkit._arrays import Floats
 from noptoolkit._pictures import Reported
-from noptoolkit.errors import RoutingError, TopologyError, raise_collected
+from noptoolkit.errors import RoutingError, TopologyError, raise_collected, raises_where_malformed
 from noptoolkit.flow.bandwidth_curves import CLOSE, NEAR, BandwidthCurve, Ray, named
 from noptoolkit.flow.result import FlowResult
 from noptoolkit.flow.widths.choices import choices_of
@@ -86,6 +86,7 @@ class Upgrade(Reported):
         """Return forecast, range and truth as a table of one row."""
         return upgrade_table([self])
 
+    @raises_where_malformed(RoutingError)
     def verify(self) -> bool:
         """Check both results by code that shares nothing with the solvers; return whether all was checked.
 

@@ -14,7 +14,7 @@ from noptoolkit._numbers import type_faults
 from noptoolkit.errors import ScheduleError, raise_collected
 from noptoolkit.nodes.operations import Work
 from noptoolkit.package import Chiplet, Memory
-from noptoolkit.units import Quantity, parse_quantity
+from noptoolkit.units import Quantity, is_in_range, parse_quantity
 
 __all__ = ["Efficiency", "RooflinePoint", "array_flops", "compute_time", "memory_time", "roofline"]
 
@@ -40,7 +40,7 @@ class Efficiency:
         faults = type_faults(self) or [
             f"{name} {getattr(self, name)!r} must be above 0; 1 is the peak rate"
             for name in ("compute", "memory", "network")
-            if not getattr(self, name) > 0
+            if not (getattr(self, name) > 0 and is_in_range(getattr(self, name)))
         ]
         raise_collected(ScheduleError, "efficiency", faults)
 

@@ -129,6 +129,8 @@ def _add_node_faults(
             if pair is not None and not all(map(math.isfinite, pair)):
                 faults.append(f"{place}: position and size must be finite")
         if isinstance(node, Memory):
+            if node.energy_per_bit is not None and node.energy_per_bit < 0:
+                faults.append(f"{place}: energy_per_bit {node.energy_per_bit:g} is negative")
             for served in node.serves:
                 if served not in known:
                     faults.append(f"{place}: serves no node named {served!r}{_hint(served, known, faults)}")

@@ -25,7 +25,7 @@ from noptoolkit.package import Package
 from noptoolkit.physical.geometry import DIE_TO_DIE, expect_placed, is_of
 from noptoolkit.physical.technology import TECHNOLOGIES, Technology
 from noptoolkit.topology.composition import extent
-from noptoolkit.units import Measured, measured
+from noptoolkit.units import LARGEST, SMALLEST, Measured, is_in_range, measured
 
 __all__ = [
     "Cost",
@@ -71,10 +71,10 @@ class Process:
 
     def __post_init__(self) -> None:
         for name in ("wafer_radius", "wafer_cost", "clustering"):
-            if not (0 < getattr(self, name) < math.inf):
+            if not (getattr(self, name) > 0 and is_in_range(getattr(self, name))):
                 raise TopologyError(f"process: {name} {getattr(self, name)} must be above 0 and finite")
         for name in ("defect_density", "test_cost"):
-            if not (0 <= getattr(self, name) < math.inf):
+            if not (getattr(self, name) >= 0 and is_in_range(getattr(self, name))):
                 raise TopologyError(f"process: {name} {getattr(self, name)} must be finite and not negative")
 
 
@@ -178,7 +178,7 @@ def gross_dies(width: float, height: float, wafer_radius: float) -> float:
         _in_range(f"{what} of a die" if what != "wafer radius" else what, value)
     if math.hypot(width, height) > 2 * wafer_radius:
         return 0.0
-    if not width * height > 0:
+    if not min(width, height) >= SMALLEST:
         raise TopologyError(f"a die of {width:g} m x {height:g} m is too small to count")
     edge = 2 * math.pi * wafer_radius / math.sqrt(2 * width * height)
     return max(math.pi * wafer_radius**2 / (width * height) - edge, 1.0)
@@ -296,6 +296,8 @@ def package_cost(
     except TopologyError as error:
         raise TopologyError(f"package {package.name!r}: {error}") from None
     _in_range("assembly_cost_per_die", assembly_cost_per_die, 0)
+    if not is_in_range(assembly_cost_per_die):
+        raise TopologyError(f"assembly_cost_per_die {assembly_cost_per_die:g} is beyond {LARGEST:g}")
     assembly = assembly_cost_per_die * len(package.nodes)
     share = assembly_yield ** len(package.nodes)
     if not share > 0:

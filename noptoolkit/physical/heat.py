@@ -23,7 +23,7 @@ from noptoolkit._arrays import Floats
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.topology.composition import extent
-from noptoolkit.units import Quantity, parse_quantity
+from noptoolkit.units import LARGEST, Quantity, parse_quantity
 
 __all__ = ["Temperature", "link_power", "temperature"]
 
@@ -83,7 +83,7 @@ def link_power(package: Package, utilisation: ArrayLike = 1.0) -> Floats:
                 f"link {link.a!r}-{link.b!r} has no energy_per_bit; use physical.measured_links"
             )
     share = np.broadcast_to(np.asarray(utilisation, dtype=float), len(package.channels))
-    if not np.isfinite(share).all() or (share < 0).any():
+    if not ((share >= 0) & (share <= LARGEST)).all():
         raise TopologyError("utilisation must be finite and not negative")
     energy = np.array([package.links[channel.link].energy_per_bit or 0.0 for channel in package.channels])
     bandwidth = np.array([channel.bandwidth for channel in package.channels])

@@ -10,11 +10,11 @@ does not state is ``None`` and not checked.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 from noptoolkit.errors import TopologyError
+from noptoolkit.units import is_in_range
 
 __all__ = ["TECHNOLOGIES", "Technology"]
 
@@ -61,11 +61,11 @@ class Technology:
     def __post_init__(self) -> None:
         for field in ("edge_density", "reach", "areal_density"):
             value = getattr(self, field)
-            if value is not None and not 0 < value < math.inf:
+            if value is not None and not (value > 0 and is_in_range(value)):
                 raise TopologyError(f"technology {self.name!r}: {field} {value:g} must be above 0 and finite")
         for field in ("energy_per_bit", "phy_latency", "latency_per_length", "phy_area"):
             value = getattr(self, field)
-            if value is not None and not 0 <= value < math.inf:
+            if value is not None and not (value >= 0 and is_in_range(value)):
                 raise TopologyError(
                     f"technology {self.name!r}: {field} {value:g} must be finite and not negative"
                 )

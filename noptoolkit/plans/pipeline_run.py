@@ -14,7 +14,7 @@ from itertools import islice
 import numpy as np
 
 from noptoolkit._arrays import Floats, Ints
-from noptoolkit.errors import ScheduleError, raise_collected
+from noptoolkit.errors import ScheduleError, raise_collected, raises_where_malformed
 from noptoolkit.plans.pipeline_checks import pass_faults
 from noptoolkit.plans.pipeline_formulas import Formula
 from noptoolkit.plans.pipeline_orders import Order, Pass, PipelineShape
@@ -137,6 +137,7 @@ class PipelineRun:
         """Lower bound on the makespan of this order on these devices, in s."""
         return self.schedule.lower_bound
 
+    @raises_where_malformed(ScheduleError)
     def verify(self, *, tol: float = 1e-9) -> None:
         """Raise ScheduleError unless the schedule is one of its graph, and the passes those of the pipeline.
 

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from noptoolkit._arrays import Bools, Floats, Ints
 from noptoolkit._pictures import Reported
+from noptoolkit.errors import ScheduleError, raises_where_malformed
 from noptoolkit.scheduling.bounds import LowerBound
 from noptoolkit.scheduling.critical_path import busy_share, critical_tasks
 from noptoolkit.scheduling.list_scheduling import Priority, list_schedule
@@ -240,6 +241,7 @@ class Schedule(Reported):
 
         write_chrome_trace(self, path)
 
+    @raises_where_malformed(ScheduleError)
     def verify(self, *, tol: float = 1e-9) -> object:
         """Raise ScheduleError unless this is a schedule of its graph, and the bounds hold.
 

@@ -52,7 +52,7 @@ def verify_schedule(graph: TaskGraph, start: Floats, end: Floats, *, tol: float 
     if (start < -slack).any():
         faults.append(f"{graph.name(int(start.argmin()))} starts before time 0")
     flows = (graph.flow_size > 0) & (np.diff(graph.use_ptr) > 0)
-    wrong = np.flatnonzero(~flows & (np.abs(end - start - graph.duration) > slack))
+    wrong = np.flatnonzero(~flows & ~(np.abs(end - start - graph.duration) <= slack))  # no number is no time
     if len(wrong):
         faults.append(f"{graph.name(int(wrong[0]))} does not take as long as it should")
     owner = np.repeat(np.arange(len(graph)), np.diff(graph.pred_ptr))
@@ -106,7 +106,7 @@ def _buffer_faults(graph: TaskGraph, start: Floats, end: Floats, slack: float) -
     for b, name in enumerate(graph.buffers):
         times, content = occupancy_over_time(graph, start, end, name, slack)
         size = graph.buffer_size[b]
-        over = np.flatnonzero(content > size * (1 + 1e-9))
+        over = np.flatnonzero(~(content <= size * (1 + 1e-9)))
         if len(over):
             faults.append(
                 f"buffer {name!r} holds {content.max():g} B at {times[over[0]]:.6g} s of {size:g} B"

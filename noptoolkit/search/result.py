@@ -8,7 +8,7 @@ from typing import Literal
 
 from noptoolkit.bounds import TopologyBound, TopologyClass
 from noptoolkit.bounds.belonging import not_of, same_traffic
-from noptoolkit.errors import RoutingError, raise_collected
+from noptoolkit.errors import RoutingError, raise_collected, raises_where_malformed
 from noptoolkit.flow import FlowResult
 from noptoolkit.package import Package
 from noptoolkit.search.graphs import Edges
@@ -155,6 +155,7 @@ class SearchResult:
             notes.append(f"no bound of {figure.title} over a class is known")
         return Table(columns, [row], title="Search", notes=notes)
 
+    @raises_where_malformed(RoutingError)
     def verify(self) -> bool:
         """Check flows, bounds and the rules of the class by code that shares nothing with the search.
 

@@ -14,6 +14,7 @@ from noptoolkit.units import Quantity, format_quantity, parse_quantity
 __all__ = ["BOOKSIM", "BOOKSIM_SPEEDUP", "Router"]
 
 MOST_UNITS = 1 << 14
+LEAST_RATE = 1 / 4096  # flits per cycle: rates are fractions with denominators up to it
 CLOSE = 1e-9
 
 
@@ -93,9 +94,9 @@ class Router:
             )
         for name in ("injection", "ejection"):
             rate = getattr(self, name)
-            if rate is not None and not (_is_number(rate) and 0 < rate <= 1000):
+            if rate is not None and not (_is_number(rate) and LEAST_RATE <= rate <= 1000):
                 raise TopologyError(
-                    f"router: {name}={rate!r} is not a rate in flits per cycle; give a number above 0 or None"
+                    f"router: {name}={rate!r} is not a rate in flits per cycle; give 1/4096 or more, or None"
                 )
         for name, known in (("port_order", ("neighbours", "grid")), ("parallel", ("merged", "hashed"))):
             if getattr(self, name) not in known:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from noptoolkit.errors import ScheduleError, raises_where_malformed
 from noptoolkit.network import flow_network
 from noptoolkit.package import Package
 from noptoolkit.scheduling import Schedule
@@ -192,6 +193,7 @@ class StepSchedule(Schedule):
             lines.append(f"Tokens to experts: {ORIGINS[self.workload.trace.origin]}.")
         return lines
 
+    @raises_where_malformed(ScheduleError)
     def verify(self, *, tol: float = 1e-9, every_set: bool | None = None) -> StepVerification:
         """Check the schedule, the routes and both bounds again, with code that shares nothing with theirs.
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from typing import Unpack
 
+from noptoolkit._numbers import is_number
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
 from noptoolkit.topology.assembly import Wire, assemble, grid_sketch
@@ -78,6 +79,8 @@ def gpu_nodes(
     need(family, "gpus", gpus, 1)
     need(family, "rails", rails, 1, gpus)
     check_count(family, nodes * gpus)
+    if not (is_number(spine_share) and spine_share > 0):
+        raise TopologyError(f"{family}: spine_share {spine_share!r} must be above 0")
     parts = parts_of(options)
     card = _bandwidth(network_bandwidth, parts)
     names = [[f"e{i * gpus + j}" for j in range(gpus)] for i in range(nodes)]

@@ -327,10 +327,34 @@ class _Replay:
         mine: dict[tuple[str, str], float] = defaultdict(float)
         for (u, v, _), load in self.load.items():
             mine[u, v] += load
+        self._compare_resources(entering)
         top = max(by_pair.values(), default=0.0)
         for pair in by_pair.keys() | mine.keys():
             if not abs(by_pair[pair] - mine[pair]) <= self.tolerance * max(top, 1e-300):
                 self.faults.append(
                     f"channel {'->'.join(pair)} carries {mine[pair]!r} B, not {by_pair[pair]!r} B"
                 )
+                return
+
+    def _compare_resources(self, entering: dict[str, float]) -> None:
+        """Compare what each link, crossbar and port carries by the trees with what the result says."""
+        result = self.result
+        used: dict[str, float] = {}
+        seen: set[tuple[frozenset[str] | tuple[str, str], bool]] = set()
+        for channel in result.package.channels:  # parallel channels go by the first one's name
+            u, v, shared = channel.tail, channel.head, result.package.links[channel.link].half_duplex
+            key = (frozenset((u, v)) if shared else (u, v), shared)
+            if key not in seen:
+                seen.add(key)
+                back = self.load.get((v, u, True), 0.0) if shared else 0.0
+                used[channel.name] = self.load.get((u, v, shared), 0.0) + back
+        for node in result.package.nodes:
+            sent, received = self.sent[node.name], self.received[node.name]
+            used[f"{node.name} port"] = sent + received
+            used[f"{node.name} crossbar"] = entering[node.name]
+            used[f"{node.name} injection"], used[f"{node.name} ejection"] = sent, received
+        top = max([*used.values(), 1e-300])
+        for name, use in zip(result.network.names, result.use.tolist(), strict=True):
+            if not abs(used[name] - use) <= self.tolerance * top:
+                self.faults.append(f"{name!r} is used by {used[name]!r} B, not {use!r} B")
                 return
