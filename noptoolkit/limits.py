@@ -67,6 +67,8 @@ class Limits:
         tokens x experts per token that are drawn from loads.
     draws
         Layers x tokens x experts among which they are drawn.
+    tokens
+        Tokens of a step that are counted one by one.
     """
 
     text_bytes: int = 10_000_000
@@ -84,6 +86,7 @@ class Limits:
     edges: int = 500_000
     values: int = 50_000_000
     draws: int = 200_000_000
+    tokens: int = 20_000_000
 
 
 _RAISED: ContextVar[Limits | None] = ContextVar("limits", default=None)

@@ -145,8 +145,10 @@ class Run(Reported):
     def settings(self) -> str:
         """Return layout, copies and routing in a few words, as titles have them."""
         read = "" if self.policy.weights == "each" else f"weights by {self.policy.weights}, "
-        copies = f"token copies {self.degree}"
-        return f"layout by {self.layout_name}, {copies}, {read}network routing {self.routing_name}"
+        copies = {"copies": "per expert", "chiplets": "per chiplet"}.get(self.degree, self.degree)
+        return (
+            f"layout by {self.layout_name}, token copies {copies}, {read}network routing {self.routing_name}"
+        )
 
     @property
     def routing_name(self) -> str:

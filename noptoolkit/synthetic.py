@@ -32,6 +32,7 @@ from noptoolkit.trace import RoutingTrace
 
 __all__ = ["SyntheticRouting", "draw_from_loads", "draw_trace"]
 
+STEEPEST = 1e6
 MOST_SCORES = 10**9
 """Limit on tokens x experts x layers of a generated trace: a minute or two."""
 
@@ -84,6 +85,11 @@ class SyntheticRouting:
             faults.append(f"{self.topics} topics do not divide {self.num_experts} experts")
         if self.seed < 0:
             faults.append(f"seed {self.seed!r} must be a whole number, 0 or more")
+        faults += [
+            f"{name} {getattr(self, name)} is not between -{STEEPEST:g} and {STEEPEST:g}"
+            for name in ("affinity", "zipf")
+            if abs(getattr(self, name)) > STEEPEST
+        ]
         if not 0.0 <= self.strided <= 1.0:
             faults.append(f"strided {self.strided} is a share: 0 to 1")
         if not faults and self.tokens * self.num_experts * self.layers > MOST_SCORES:

@@ -24,6 +24,7 @@ import numpy as np
 from noptoolkit._arrays import Bools, Floats, Ints
 from noptoolkit._names import did_you_mean
 from noptoolkit.errors import UnknownNameError, WorkloadError
+from noptoolkit.limits import within
 from noptoolkit.trace import RoutingTrace, expect_trace
 
 __all__ = ["Touched", "token_places", "touched", "touched_by", "untouched"]
@@ -43,11 +44,17 @@ def token_places(tokens: int, there: int, number: int = 0) -> Ints:
     number
         Number of the batch: each is one token later, the last token is followed by the first.
 
+    Raises
+    ------
+    FormatError
+        If the tokens are more than `noptoolkit.limits.Limits` has.
+
     Examples
     --------
     >>> token_places(4, 10), token_places(4, 10, 5), token_places(4, 2)
     (array([0, 2, 5, 7]), array([5, 7, 0, 2]), array([0, 0, 1, 1]))
     """
+    within("tokens", tokens, "batch", "tokens in a step")
     places: Ints = (np.arange(tokens, dtype=np.int64) * there // tokens + number) % there
     return places
 

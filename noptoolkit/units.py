@@ -16,6 +16,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from noptoolkit._shown import shown
@@ -164,6 +165,11 @@ def is_in_range(number: float) -> bool:
     return number == 0 or SMALLEST <= number <= LARGEST or SMALLEST <= -number <= LARGEST
 
 
+_KNOWN = {*_EXAMPLES, *(name for others in _SAME.values() for name in others)}
+"""Units that stand behind a prefix; of others a letter may look like one: the p of parsec."""
+_NUMERAL = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?)(?![0-9_,.])\s*")
+_COMMAS = re.compile(r"[+-]?[0-9_.]*,[0-9_.,]*")
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?")
 _NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)\b", re.IGNORECASE)
 
 
@@ -178,6 +184,12 @@ def _parse_text(text: str, unit: str, what: str, way_out: str) -> float:
             pass
     if _NOT_FINITE.match(stripped):  # QuantiPhy reads no prefix behind these
         return math.nan
+    grouped = _COMMAS.match(stripped)
+    if grouped and not _THOUSANDS.fullmatch(grouped[0]):  # QuantiPhy drops commas: 1,5 would be 15
+        raise FormatError(f"{what} {text!r}: a comma is for thousands, a decimal point for parts; {way_out}")
+    numeral = _NUMERAL.match(stripped)
+    if numeral and math.isinf(float(numeral[1])):  # QuantiPhy reads no prefix behind these, either
+        return math.inf
     from quantiphy import QuantiPhyError
     from quantiphy import Quantity as Parsed
 
@@ -190,8 +202,12 @@ def _parse_text(text: str, unit: str, what: str, way_out: str) -> float:
     if parsed.units == unit:
         return float(parsed)
     factor = _SAME.get(unit, {}).get(parsed.units)
+    if factor is None and numeral and numeral[2]:  # nor behind an exponent
+        with suppress(FormatError):
+            return float(numeral[1]) * _parse_text(f"1 {stripped[numeral.end() :]}", unit, what, way_out)
     if factor is None:
-        raise FormatError(f"{what} {text!r} is in {parsed.units}, not in {unit}; {way_out}")
+        named = parsed.units if parsed.units in _KNOWN or not numeral else stripped[numeral.end() :]
+        raise FormatError(f"{what} {text!r} is in {named}, not in {unit}; {way_out}")
     if factor == 0.125 and unit != "J/bit" and 0 < abs(float(parsed)) < 1:
         raise FormatError(f"{what} {text!r} is less than a bit (m is milli, M is mega); {way_out}")
     return factor * float(parsed)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from noptoolkit._digests import digest, fields_of
 from noptoolkit._numbers import is_whole
+from noptoolkit._shown import shown
 from noptoolkit.errors import WorkloadError, raise_collected
 from noptoolkit.moe_model import LatentAttention, MoEModel
 from noptoolkit.synthetic import SyntheticRouting
@@ -126,8 +127,15 @@ class Workload:
     assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        faults = []
+        faults = [
+            f"{name} = {shown(getattr(self, name))}: give a {kind.__name__}"
+            for name, kind in (("model", MoEModel), ("batch", Batch))
+            if not isinstance(getattr(self, name), kind)
+        ]
         routing = self.routing
+        if not isinstance(routing, RoutingTrace | SyntheticRouting | None):
+            faults.append(f"routing = {shown(routing)}: give a RoutingTrace or a SyntheticRouting")
+        raise_collected(WorkloadError, f"workload {self.name!r}", faults)
         if routing is not None:
             if routing.num_experts != self.model.experts:
                 faults.append(

@@ -114,9 +114,17 @@ def test_set_reaches_model_batch_and_generator_and_checks_types():
         ("layers", True, "give a whole number"),
         ("mode", "fast", "'training', 'prefill', 'decode'"),
         ("zipf", "steep", "give a number"),
+        ("zipf", 1e300, "zipf 1e\\+300 is not between"),
+        ("affinity", -1e300, "affinity -1e\\+300 is not between"),
     ]:
         with pytest.raises(WorkloadError, match=message):
             workload.replace(**{key: value})
+    for key, message in [("model", "a MoEModel"), ("batch", "a Batch"), ("routing", "a RoutingTrace")]:
+        with pytest.raises(WorkloadError, match=f"{key} = 3: give {message}"):
+            workload.replace(**{key: 3})
+    for value, message in [("9" * 5000, "thousands of digits"), ("[" * 5000, "nested too deeply")]:
+        with pytest.raises(FormatError, match=f"--set layers: .*{message}"):
+            called("show", "stdlib-moe", "--set", f"layers={value}")
     with pytest.raises(UnknownNameError, match="no field 'num_experts'"):
         workload.replace(num_experts=3)
     with pytest.raises(WorkloadError, match="its routing is a trace"):

@@ -42,6 +42,25 @@ def test_ctrl_c_while_the_process_ends_is_quiet_and_130() -> None:
     assert (done.returncode, done.stderr) == (130, "")
 
 
+def test_nothing_is_left_of_a_command_that_fails_or_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "there").mkdir()
+    words = ["compare", "mesh-4x4", "--on", "stdlib-moe", "--report", str(tmp_path / "c/r.html"), "-o"]
+    monkeypatch.setattr("noptoolkit.study.compare", interrupted)
+    for out in (tmp_path / "a" / "b", tmp_path / "there"):
+        with pytest.raises(SystemExit) as left:
+            main([*words, str(out)])
+        assert left.value.code == 130
+    with pytest.raises(SystemExit) as left:
+        main(["compare", "mesh-4x4", "--on", "nosuch", "-o", str(tmp_path / "d")])
+    assert left.value.code == 1
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
 @pytest.mark.parametrize(("called", "code"), [("noptoolkit", 130), ("other.py", -signal.SIGINT)])
 def test_ctrl_c_while_the_command_loads_is_quiet_and_130(called: str, code: int) -> None:
     program = (

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from noptoolkit import limits, load_topology, load_trace, load_workload
+from noptoolkit import allocate, limits, load_topology, load_trace, load_workload, schedule
 from noptoolkit.errors import FormatError, NopError
 from noptoolkit.formats import archives
 from noptoolkit.formats.expert_maps import load_expert_map
@@ -181,3 +181,16 @@ def test_tensors_may_share_a_storage_but_not_a_thousandfold(tmp_path: Path) -> N
         rebuild(np.arange(4), 0, (4,), (1,))
     with pytest.raises(AttributeError):
         rebuild.__defaults__ = (1,)
+
+
+def test_steps_of_endless_tokens_are_refused() -> None:
+    workload = load_workload("stdlib-moe").replace(sequences=2**20, sequence_length=2**20, micro_batches=1)
+    package = load_topology("mesh-4x4")
+    layout = allocate(workload.trace, package, method="contiguous")
+    with pytest.raises(FormatError, match=r"1,099,511,627,776 tokens in a step.*NOPTOOLKIT_LIMITS=tokens="):
+        schedule(package, workload, layout, routing="shortest")
+
+
+def test_a_folder_that_is_no_design_is_said_to_be_none(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="a folder, and no RapidChiplet design"):
+        load_topology(tmp_path)

@@ -1,4 +1,4 @@
-"""A command of the command line: it writes over none of the files that it reads."""
+"""A command of the command line: it writes over no file that it reads, and leaves no empty folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from typer.core import TyperCommand
 
 from noptoolkit.errors import FormatError
-from noptoolkit.formats.results import files_kept
+from noptoolkit.formats.results import files_kept, no_empty_folders
 
 __all__ = ["Command"]
 
@@ -38,7 +38,7 @@ class Command(TyperCommand):
                     raise FormatError(
                         f"{ctx.params[name]}: is read by this command; give what it writes another name"
                     )
-        with files_kept(read):
+        with files_kept(read), no_empty_folders():
             return super().invoke(ctx)
 
 

@@ -18,6 +18,7 @@ from noptoolkit.errors import NopWarning, UnknownNameError, WorkloadError
 from noptoolkit.flow import ROUTINGS
 from noptoolkit.formats import list_topologies, list_workloads, load_topology, load_workload
 from noptoolkit.formats.allocations import load_allocation
+from noptoolkit.formats.files import parse_toml
 from noptoolkit.formats.results import made_folder
 from noptoolkit.metrics import METRICS
 from noptoolkit.package import Package
@@ -231,9 +232,12 @@ def _assigned(setting: str) -> tuple[str, Any]:
     if not (field and equals and value):
         raise typer.BadParameter(f"{setting!r} is not FIELD=VALUE", param_hint="--set")
     try:
-        return field, tomllib.loads(f"value = {value}")["value"]
+        tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError:
         return field, value
+    except (ValueError, RecursionError):  # numbers too long, lists too deep: said by the reader of files
+        pass
+    return field, parse_toml(f"value = {value}", f"--set {field}")["value"]
 
 
 def hosts_of(given: str | None) -> str | tuple[str, ...] | None:

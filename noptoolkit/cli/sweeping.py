@@ -12,6 +12,8 @@ from noptoolkit import studies
 from noptoolkit.cli.options import MetricNames
 from noptoolkit.cli.screen import AsJson, errors, note, print_json, progress, show
 from noptoolkit.errors import NopError
+from noptoolkit.studies.parameters import check_parameters
+from noptoolkit.studies.sweeping import metrics_of
 
 __all__ = ["Jobs", "Most", "Scheduler", "StoreFile", "StudyFile", "bar", "sweep"]
 
@@ -49,12 +51,14 @@ def sweep(
     """Evaluate every point of a study; run it again to go on, or to add metrics."""
     read = studies.load_study(study)
     errors.print(f"{read.name}: {read.space.describe()}", markup=False, highlight=False)
+    wanted = tuple(metric or read.metrics)
     if dry_run:
+        check_parameters(read.space)
+        metrics_of(wanted)
         points = sum(1 for _ in read.space)
         errors.print(f"{points:,} meet the conditions", markup=False, highlight=False)
         return
     file = store or study.with_suffix(".db")
-    wanted = tuple(metric or read.metrics)
     outcome: Counter[str] = Counter()
     with studies.Store(file) as kept:
         with progress() as tell:

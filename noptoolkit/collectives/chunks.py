@@ -68,6 +68,14 @@ def arc_latency(schedule: CollectiveSchedule, alpha: float | None) -> Floats:
     return latency
 
 
+def check_crossings(schedule: CollectiveSchedule, chunks: int) -> None:
+    """Raise RoutingError if a schedule in chunks is too much to run one by one."""
+    if len(schedule.arcs) * chunks > MOST_CROSSINGS:
+        raise RoutingError(
+            f"{len(schedule.arcs)} crossings in {chunks} chunks are too many to run one by one; use fewer"
+        )
+
+
 def run_in_chunks(schedule: CollectiveSchedule, chunks: int, *, alpha: float | None = None) -> ChunkRun:
     """Return a schedule run in chunks.
 
@@ -96,10 +104,7 @@ def run_in_chunks(schedule: CollectiveSchedule, chunks: int, *, alpha: float | N
 
     if isinstance(chunks, bool) or not isinstance(chunks, int | np.integer) or chunks < 1:
         raise RoutingError(f"chunks {chunks!r}: a tree is cut into a whole number of chunks, 1 or more")
-    if len(schedule.arcs) * chunks > MOST_CROSSINGS:
-        raise RoutingError(
-            f"{len(schedule.arcs)} crossings in {chunks} chunks are too many to run one by one; use fewer"
-        )
+    check_crossings(schedule, chunks)
     network = schedule.network
     lengths = np.diff(schedule.path_start)
     hop_of = np.repeat(np.arange(len(lengths)), lengths)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from noptoolkit._arrays import Floats
-from noptoolkit.collectives.chunks import dependences, run_in_chunks
+from noptoolkit.collectives.chunks import check_crossings, dependences, run_in_chunks
 from noptoolkit.collectives.result import CollectiveResult
 from noptoolkit.errors import RoutingError
 from noptoolkit.progress import Progress
@@ -138,6 +138,7 @@ def check_collective(
         )
     if chunks is not None and (isinstance(chunks, bool) or not isinstance(chunks, int) or chunks < 1):
         raise RoutingError(f"chunks={chunks!r}: a tree is cut into a whole number of chunks, 1 or more")
+    check_crossings(schedule, chunks or 1)
     network = schedule.network
     node_of = np.arange(network.num_vertices)
     node_of[network.origin] = node_of[network.destination] = np.arange(len(network.origin))

@@ -129,8 +129,10 @@ def parse_toml(text: str, place: str) -> dict[str, Any]:
         data = tomllib.loads(text)
     except RecursionError:
         raise FormatError(f"{place}: nested too deeply; nest less deeply") from None
-    except ValueError as error:  # TOMLDecodeError, and numbers of too many digits
+    except tomllib.TOMLDecodeError as error:
         raise FormatError(f"{place}: no TOML: {error}") from None
+    except ValueError:  # Python reads no whole numbers of so many digits
+        raise FormatError(f"{place}: a number of thousands of digits; is it the right file?") from None
     check_values(data, place, finite=False)  # TOML has words for numbers that are not
     return data
 

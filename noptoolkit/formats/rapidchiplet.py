@@ -46,6 +46,10 @@ def load_rapidchiplet(path: Path) -> Imported:
         If a part is missing or malformed, with the file and the thing.
     """
     design_file = path / "design.json" if path.is_dir() else path
+    if path.is_dir() and not design_file.exists():
+        raise FormatError(
+            f"{path}: a folder, and no RapidChiplet design (it has no design.json); give the topology's file"
+        )
     design = _table(parse_json(read_text(design_file), design_file.name), design_file.name)
     parts = {}
     for key in PARTS:

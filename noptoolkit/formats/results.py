@@ -23,6 +23,7 @@ __all__ = [
     "file_in_place_of",
     "files_kept",
     "made_folder",
+    "no_empty_folders",
     "replace_file",
     "save_table",
     "write_csv",
@@ -67,6 +68,7 @@ def save_table(stem: str | Path, table: Table) -> tuple[str, str]:
 
 
 _kept: ContextVar[frozenset[Path]] = ContextVar("noptoolkit_files_kept", default=frozenset())
+_made: ContextVar[list[Path] | None] = ContextVar("noptoolkit_folders_made", default=None)
 
 
 @contextmanager
@@ -77,6 +79,22 @@ def files_kept(paths: Iterable[Path]) -> Iterator[None]:
         yield
     finally:
         _kept.reset(before)
+
+
+@contextmanager
+def no_empty_folders() -> Iterator[None]:
+    """Remove folders that were made inside a ``with`` block and are empty, if it ends with an exception."""
+    made: list[Path] = []
+    before = _made.set(made)
+    try:
+        yield
+    except BaseException:  # Ctrl-C, too
+        for folder in reversed(made):
+            with suppress(OSError):  # it holds something, or is gone
+                folder.rmdir()
+        raise
+    finally:
+        _made.reset(before)
 
 
 def replace_file(path: str | Path, content: str | bytes) -> None:
@@ -163,9 +181,13 @@ def made_folder(path: Path) -> Path:
         If the path is a file or cannot be made.
     """
     try:
+        if (made := _made.get()) is not None:
+            made.extend(folder for folder in reversed((path, *path.parents)) if not folder.exists())
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FormatError(f"{path}: no folder can be made here: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # a ValueError: zero bytes
+        raise FormatError(
+            f"{path}: no folder can be made here: {getattr(error, 'strerror', error)}"
+        ) from error
     return path
 
 

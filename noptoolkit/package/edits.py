@@ -44,6 +44,7 @@ CLOSE = 1 - 1e-9
 def without(package: Package, names: Sequence[str]) -> Package:
     """Return what is left of a package when nodes or links are lost; see `Package.without`."""
     link_of = {channel.name: channel.link for channel in package.channels}
+    names = [name if name in package.index else name.replace("<->", "->") for name in names]
     for name in names:
         if name not in package.index and name not in link_of:
             hint = did_you_mean(name, [*package.index, *link_of])

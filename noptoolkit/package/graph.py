@@ -355,7 +355,7 @@ class Package:
         Parameters
         ----------
         names
-            Node names, or channel names such as ``"sw0->e3"`` (the whole link goes).
+            Node names, or channel names such as ``"sw0->e3"`` or ``"sw0<->e3"`` (the whole link goes).
 
         Raises
         ------

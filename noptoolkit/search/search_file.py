@@ -189,7 +189,9 @@ def _class(given: dict[str, Any]) -> TopologyClass:
 def _traffics(given: dict[str, Any], within: TopologyClass) -> tuple[Traffic, ...]:
     kind, size = given.get("kind", "all-to-all"), len(within)
     if kind == "all-to-all":
-        amount = parse_quantity(given.get("bytes", "1 MB"), "B", "bytes")
+        amount = parse_quantity(given.get("bytes", "1 MB"), "B", "[traffic] bytes")
+        if amount <= 0:
+            raise FormatError(f"[traffic] bytes {given['bytes']!r} must be above 0")
         return (Traffic(within.names, amount * (1.0 - np.eye(size)), name="all-to-all"),)
     if kind == "matrix":
         return (Traffic(within.names, given.get("matrix", []), name="matrix"),)

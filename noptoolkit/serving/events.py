@@ -24,6 +24,7 @@ from noptoolkit.tables import Amount, Table
 
 __all__ = ["RequestRun", "simulate_requests"]
 
+MOST_STEPS = 5_000_000
 MOST_REQUESTS = 1_000_000
 
 
@@ -154,6 +155,9 @@ def simulate_requests(
         raise WorkloadError(f"the times know prompts of {times.prompts[-1]} tokens, the chunk has {chunk}")
     if times.batches[-1] < most:
         raise WorkloadError(f"the times know {times.batches[-1]} sequences, the server takes {most}")
+    whole = max(requests.prompts.mean / chunk, requests.outputs.mean / tokens_per_step / most)
+    if count * whole > MOST_STEPS and until is None:
+        raise WorkloadError(_too_long(chunk, count))
     generator = generator_from(rng)
     arrival = np.cumsum(generator.exponential(1.0 / requests.rate, count))
     prompt = requests.prompts.draw(count, generator)
@@ -177,6 +181,8 @@ def simulate_requests(
                 break
             clock = min(float(arrival[coming]), end)
             continue
+        if steps == MOST_STEPS:
+            raise WorkloadError(_too_long(chunk, count))
         budget, ended = float(chunk), []
         while filling and budget > 0:
             request, left = filling.popleft()
@@ -216,3 +222,10 @@ def simulate_requests(
                 heapq.heappush(running, (progress + float(output[request]) - 1.0, request))
                 context += prompt[request] + 1.0
     return RequestRun(arrival, first, done, output, float(clock), area, busy, sequence_time, steps)
+
+
+def _too_long(chunk: int, count: int) -> str:
+    return (
+        f"{count:,} requests take more than {MOST_STEPS:,} steps: give a chunk of more than {chunk} tokens, "
+        "shorter prompts or outputs, or fewer requests"
+    )

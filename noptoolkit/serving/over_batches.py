@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from noptoolkit._numbers import is_whole
 from noptoolkit.allocation import Allocation
 from noptoolkit.errors import WorkloadError
 from noptoolkit.flow import congestion
@@ -24,6 +25,7 @@ from noptoolkit.workload import Workload
 
 __all__ = ["io_time", "serve"]
 
+MOST_TOKENS = 1_000_000_000
 SCHEDULED = 26
 """Batches of a curve that are scheduled in any case, the others lie between them."""
 
@@ -87,8 +89,10 @@ def serve(
         server = Server(package, workload, allocation, speculation or Speculation(), options)
     asked = batches_of(batch)
     for name, value in (("context", context), ("prompt", prompt)):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-            raise WorkloadError(f"{name}={value!r}: give a whole number of tokens above 0")
+        if value is not None and (not is_whole(value) or not 1 <= value <= MOST_TOKENS):
+            raise WorkloadError(
+                f"{name}={value!r}: give a whole number of tokens above 0, {MOST_TOKENS} at most"
+            )
     room = capacity(server, context)
     estimates = StepEstimates(server)
     known: dict[int, tuple[float, float | None]] = {}

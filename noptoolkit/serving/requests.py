@@ -10,11 +10,14 @@ import numpy as np
 
 from noptoolkit._arrays import Floats
 from noptoolkit._names import did_you_mean
+from noptoolkit._numbers import is_number
 from noptoolkit._seeds import generator_from
 from noptoolkit.errors import WorkloadError
 
 __all__ = ["Lengths", "Requests"]
 
+SLOWEST, FASTEST = 1e-12, 1e15
+"""Arrivals per second, beyond which sums of times have no digits left."""
 KINDS = ("constant", "geometric", "lognormal")
 
 
@@ -43,7 +46,7 @@ class Lengths:
     variation: float = 1.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.mean, int | float) or not 1 <= self.mean < math.inf:
+        if not is_number(self.mean) or self.mean < 1:
             raise WorkloadError(f"mean length {self.mean!r}: give tokens, 1 or more")
         if self.kind not in KINDS:
             raise WorkloadError(f"no kind of lengths {self.kind!r}; {did_you_mean(self.kind, KINDS)}")
@@ -87,8 +90,10 @@ class Requests:
     output: Lengths | float = 128
 
     def __post_init__(self) -> None:
-        if not isinstance(self.rate, int | float) or not 0 < self.rate < math.inf:
-            raise WorkloadError(f"rate={self.rate!r}: give arrivals per second, a number above 0")
+        if not is_number(self.rate) or not SLOWEST <= self.rate <= FASTEST:
+            raise WorkloadError(
+                f"rate={self.rate!r}: give arrivals per second, a number above 0, {SLOWEST:g} to {FASTEST:g}"
+            )
         for name in ("prompt", "output"):
             value = getattr(self, name)
             if not isinstance(value, Lengths):

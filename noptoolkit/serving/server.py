@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from noptoolkit._numbers import is_number, is_whole
 from noptoolkit.allocation import Allocation, allocate
 from noptoolkit.errors import NopWarning, ScheduleError, WorkloadError
 from noptoolkit.package import Package, expect_package
@@ -26,6 +27,7 @@ from noptoolkit.workload import Batch, Workload
 
 __all__ = ["Server", "Speculation", "StepCost", "expect_server"]
 
+MOST_PROPOSED = 1000
 DEFAULTS: Mapping[str, Any] = {
     "routing": "shortest",
     "slices": "stream",
@@ -56,9 +58,11 @@ class Speculation:
     acceptance: float = 0.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.proposed, int) or self.proposed < 0:
-            raise WorkloadError(f"proposed={self.proposed!r}: give a whole number of tokens, 0 or more")
-        if not 0 <= self.acceptance <= 1:
+        if not is_whole(self.proposed) or not 0 <= self.proposed <= MOST_PROPOSED:
+            raise WorkloadError(
+                f"proposed={self.proposed!r}: give a whole number of tokens from 0 to {MOST_PROPOSED}"
+            )
+        if not is_number(self.acceptance) or not 0 <= self.acceptance <= 1:
             raise WorkloadError(f"acceptance={self.acceptance!r}: give a probability, 0 to 1")
 
     @property

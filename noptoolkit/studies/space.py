@@ -70,6 +70,9 @@ class Range:
     def __post_init__(self) -> None:
         said = f"range {self.low!r} to {self.high!r}"
         (low, unit), (high, other) = split_quantity(self.low), split_quantity(self.high)
+        for name in ("log", "whole"):
+            if not isinstance(getattr(self, name), bool):
+                raise NopError(f"{said}: {name}={getattr(self, name)!r} must be true or false")
         if low is None or high is None:
             raise NopError(f"{said}: ends are numbers, or texts such as '64 GB/s'")
         if unit.lstrip("kMGT") != other.lstrip("kMGT"):

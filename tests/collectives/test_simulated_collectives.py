@@ -45,6 +45,8 @@ def test_what_cannot_be_simulated_is_named() -> None:
         check_collective(ring)
     with pytest.raises(RoutingError, match="chunks=0"):
         check_collective(collective(mesh, "all-gather", "1 MB"), chunks=0)
+    with pytest.raises(RoutingError, match="are too many to run one by one; use fewer"):
+        check_collective(collective(mesh, "all-gather", "1 MB"), chunks=10**23)
 
 
 def test_chunks_are_as_many_as_pay() -> None:

@@ -74,6 +74,14 @@ def test_unknown_links_are_refused_with_the_nearest():
         star().with_link_bandwidth("sw->e0", 0)
 
 
+def test_a_link_is_lost_by_either_of_its_names():
+    assert star().without("sw<->e0", "e0") == star().without("e0->sw", "e0")
+    ring = Package("r", [Chiplet("a"), Chiplet("b")], [Link("a", "b", 1e9), Link("a", "b", 2e9)])
+    assert [link.bandwidth for link in ring.without("b<->a#2").links] == [1e9]
+    with pytest.raises(UnknownNameError, match="no node or channel 'sw->e9'"):
+        star().without("sw<->e9")
+
+
 def test_a_stack_changes_with_its_bus():
     fast = star().with_memory_bandwidth("hbm*", "1 TB/s")
     assert fast.memories[0].bandwidth == 1e12

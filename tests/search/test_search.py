@@ -221,6 +221,8 @@ def test_the_command(tmp_path):
         ("rows = 2", "rows = " + 300 * "9", "more than 10.15 pairs of nodes"),
         ("ports = 2", "ports = 1", "holds no connected package"),
         ('bytes = "1 GB"', 'kind = "all-to-al"', "did you mean 'all-to-all'"),
+        ('bytes = "1 GB"', 'bytes = "0 MB"', r"\[traffic\] bytes '0 MB' must be above 0"),
+        ('bytes = "1 GB"', 'bytes = "1 parsec"', r"\[traffic\] bytes '1 parsec' is in parsec"),
         ('bytes = "1 GB"', 'kind = "matrix"\nmatrix = [[0, 1], [1, 0]]', "give"),
         ("schema = 1", "schema = 7", "schema"),
     ],

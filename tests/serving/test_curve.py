@@ -136,6 +136,8 @@ def test_batches_that_cannot_be(given) -> None:
         ({"context": 0}, "context=0"),
         ({"context": 10**9}, "beyond the"),
         ({"prompt": -1}, "prompt=-1"),
+        ({"prompt": 10**23}, "1000000000 at most"),
+        ({"prompt": True}, "prompt=True"),
         ({"hosts": ("hub",)}, "no node named 'hub'"),
     ],
 )
@@ -145,7 +147,10 @@ def test_what_cannot_be_served(asked, message: str) -> None:
         serve(package, given, batch="1", **{"context": 64, **asked})
 
 
-@pytest.mark.parametrize(("given", "message"), [((1, 2.0), "probability"), ((-1, 0.5), "whole number")])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [((1, 2.0), "probability"), ((-1, 0.5), "whole number"), ((10**9, 0.5), "from 0 to 1000")],
+)
 def test_speculation_that_cannot_be(given, message: str) -> None:
     with pytest.raises(WorkloadError, match=message):
         Speculation(*given)

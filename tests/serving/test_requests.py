@@ -136,6 +136,10 @@ def test_erlang_against_the_sum() -> None:
         (lambda: Requests(0.0), "rate=0.0"),
         (lambda: Requests(-1.0), "above 0"),
         (lambda: Requests(float("nan")), "rate=nan"),
+        (lambda: Requests(1e-320), "1e-12 to 1e\\+15"),
+        (lambda: Requests(True), "rate=True"),
+        (lambda: simulate_requests(growing(), Requests(1.0, 10**7), most=8, chunk=1), "give a chunk of more"),
+        (lambda: simulate_requests(growing(), Requests(1.0, 1, 10**9), most=8, chunk=1), "shorter prompts"),
         (lambda: Lengths(0), "1 or more"),
         (lambda: Lengths(5, "normal"), "lognormal"),  # type: ignore[arg-type]
         (lambda: Lengths(5, "lognormal", 0.0), "variation"),

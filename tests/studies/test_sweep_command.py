@@ -67,6 +67,26 @@ def test_a_dry_run_says_how_many(study: Path, capsys: pytest.CaptureFixture[str]
     assert "draw a sample" in shown.err
 
 
+@pytest.mark.parametrize(
+    ("line", "wrong", "hint"),
+    [
+        ("params.count = [4, 6, 8]", "params.cout = [4]", "did you mean 'params.count'"),
+        ('builder = "ring"', 'bilder = "ring"', "either 'package' or 'builder'"),
+        ('metrics = ["links", ', 'metrics = ["link", ', "did you mean 'links'"),
+        ("[4, 6, 8]", '{ low = 4, high = 8, count = 2, log = "no" }', "log='no' must be true or false"),
+        ("[4, 6, 8]", "{ low = 4, high = 8, count = 2, whole = 1 }", "whole=1 must be true or false"),
+    ],
+)
+def test_a_dry_run_refuses_what_a_run_refuses(
+    line: str, wrong: str, hint: str, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert line in STUDY
+    study.write_text(STUDY.replace(line, wrong))
+    assert command("sweep", study, "--dry-run") == 1
+    assert hint in capsys.readouterr().err
+    assert not study.with_suffix(".db").exists()
+
+
 def test_names_are_checked_before_points(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for line, hint in (
         ('allocator = ["tabu", "mozat"]', "no allocator named 'mozat'; did you mean 'mozart'"),
