@@ -61,6 +61,22 @@ def test_nothing_is_left_of_a_command_that_fails_or_is_interrupted(
     assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
 
+@pytest.mark.parametrize("after", ["time.sleep(60)", "raise LookupError"])
+def test_ctrl_c_that_python_swallows_ends_the_command_all_the_same(after: str) -> None:
+    program = (
+        "import os, signal, sys, time; from noptoolkit.cli import application, main\n"
+        "class Swallows:\n"
+        "    def __del__(self): os.kill(os.getpid(), signal.SIGINT); time.sleep(60)\n"
+        "def listed(as_json=False):\n"
+        f"    Swallows(); {after}\n"
+        "application.listing.list_presets.__code__ = listed.__code__\n"
+        "application.listing.Swallows, application.listing.time = Swallows, time\n"
+        "sys.argv = ['noptoolkit', 'list']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.removesuffix("interrupted\n")) == (130, "")
+
+
 @pytest.mark.parametrize(("called", "code"), [("noptoolkit", 130), ("other.py", -signal.SIGINT)])
 def test_ctrl_c_while_the_command_loads_is_quiet_and_130(called: str, code: int) -> None:
     program = (

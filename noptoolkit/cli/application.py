@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import io
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Annotated
@@ -103,6 +106,8 @@ def main(words: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the locale has no letters for
     warnings.showwarning = _show_warning
+    sys.unraisablehook = _heed_swallowed
+    swallowed.clear()
     warned.clear()
     reporting.words[:] = sys.argv[1:] if words is None else words
     try:
@@ -123,12 +128,38 @@ def main(words: Sequence[str] | None = None) -> None:
         )
         sys.exit(1)
     except Exception as error:
+        if swallowed:  # what was compiled, or freed, has come apart
+            errors.print("interrupted")
+            sys.exit(130)
         if os.environ.get("NOPTOOLKIT_DEBUG"):
             raise
         what = f"{type(error).__name__}: {error}"
         errors.print(f"internal error: {what}", markup=False, highlight=False, soft_wrap=True)
         errors.print("this is a bug in noptoolkit: set NOPTOOLKIT_DEBUG=1 to see where, and report it")
         sys.exit(1)
+
+
+swallowed: list[BaseException] = []
+"""Ctrl-C where Python can raise nothing: in a callback of the compiler, as an object is freed."""
+
+
+def _heed_swallowed(found: sys.UnraisableHookArgs) -> None:
+    """Raise a Ctrl-C that Python could only report, once the code that could not raise it is over."""
+    if not isinstance(found.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(found)
+        return
+    swallowed.append(found.exc_value)
+    again = threading.Timer(0.05, _interrupt)
+    again.daemon = True
+    again.start()
+
+
+def _interrupt() -> None:
+    """Interrupt the main thread, also where it waits."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:  # on Windows
+        _thread.interrupt_main()
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
