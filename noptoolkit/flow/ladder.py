@@ -282,6 +282,8 @@ def ladder(
                 break  # nothing that can be widened limits any more
             end = max(2 * start, today)
             ask(end)
+            if not float(choices.price @ answers[end].extra) > EXACT * end:
+                break  # nor is anything bought: what the price says is rounding
         at = min(answers, key=lambda b: abs(b - end))
         if abs(at - end) > EXACT * end:  # budgets are far apart, and the corner was placed without asking
             at = end

@@ -286,3 +286,16 @@ def test_links_keep_a_sliver_of_their_own_bandwidth() -> None:
     found = flow.spend(0.0)
     assert found.time == flow.time == 2.0
     assert found.package.links == package.links
+
+
+def test_a_ladder_whose_bandwidth_buys_nothing_has_no_rung() -> None:
+    """The crossbar limits; prices of links beside it are rounding, and no rung is made of them."""
+    nodes = [Chiplet("e0", crossbar_bandwidth=1e8), *(Chiplet(f"e{i}") for i in (1, 2, 3))]
+    widths = (4.25e9, 1.5e8, 1.59e9, 2.86e9)
+    links = [Link(f"e{i}", f"e{(i + 1) % 4}", width) for i, width in enumerate(widths)]
+    package = Package("crossbar", nodes, links)
+    sent = 1e6 * np.array([[0, 0, 2, 6], [5, 0, 4, 6], [4, 6, 0, 6], [4, 2, 3, 0]])
+    found = congestion(package, from_matrix(package, sent)).ladder()
+    assert found.rungs == ()
+    assert found.stuck == ("e0 crossbar",)
+    assert found.verify()
