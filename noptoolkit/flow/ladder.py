@@ -207,7 +207,7 @@ class Ladder(Reported):
             flow = self.search.resolve(self.package(i), 0)
             complete &= bool(flow.verify())
             low = rung.time_after * (1 - self.gap - CLOSE)
-            if not low <= flow.time <= rung.time_after * (1 + CLOSE):
+            if not low <= flow.time <= rung.time_after * (1 + self.gap + CLOSE):
                 raise RoutingError(
                     f"{self!r}: rung {i + 1} ends at {flow.time:.6g} s, not {rung.time_after:.6g} s"
                 )

@@ -299,3 +299,12 @@ def test_a_ladder_whose_bandwidth_buys_nothing_has_no_rung() -> None:
     assert found.rungs == ()
     assert found.stuck == ("e0 crossbar",)
     assert found.verify()
+
+
+def test_a_ladder_claims_times_within_its_gap() -> None:
+    package = Package("pair", [Chiplet("a"), Chiplet("b")], [Link("a", "b", 1e9)])
+    found = congestion(package, from_matrix(package, [[0, 1e9], [0, 0]])).ladder(1)
+    low = dataclasses.replace(found.rungs[0], time_after=found.rungs[0].time_after / 1.4)
+    assert dataclasses.replace(found, rungs=(low,), gap=0.5).verify()
+    with pytest.raises(RoutingError, match="rung 1 ends at"):
+        dataclasses.replace(found, rungs=(low,), gap=0.3).verify()
