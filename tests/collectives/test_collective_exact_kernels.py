@@ -181,6 +181,15 @@ def test_more_trees_than_arcs_are_refused() -> None:
     assert pack_arborescences(2, 2, tail, head, one, np.array([0, 1]), np.array([2, 2]), 9)[0] == -1
 
 
+def test_roots_of_nothing_get_no_trees() -> None:
+    tail, head, left = np.array([0, 1]), np.array([1, 0]), np.array([2, 2])
+    for amounts in ([2, 0], [0, 2]):
+        count, root, amount, _ = pack_arborescences(
+            2, 2, tail, head, left.copy(), np.array([0, 1]), np.array(amounts), 9
+        )
+        assert (count, root[:1].tolist(), amount[:1].tolist()) == (1, [amounts.index(2)], [2])
+
+
 @pytest.mark.parametrize("seed", seeds(12, 120))
 def test_truncation_finds_the_best_partition(seed: int) -> None:
     """The least sum over parts of (boundary - 2 q), of all partitions."""

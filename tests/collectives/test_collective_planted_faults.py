@@ -11,6 +11,7 @@ from noptoolkit import Chiplet, Link, Memory, Package, Switch, topology
 from noptoolkit.collectives import CollectiveResult, Request, collective
 from noptoolkit.collectives.solving import assemble
 from noptoolkit.collectives.values.answers import Answer, ProvedBound
+from noptoolkit.collectives.verification.bound_checks import price_faults
 from noptoolkit.collectives.verification.claim_checks import claim_faults
 from noptoolkit.errors import RoutingError
 from noptoolkit.network import flow_network
@@ -133,6 +134,10 @@ def test_bounds_in_trees_have_their_own_prices() -> None:
     even = 1 / (apart.network.capacity * len(apart.network.capacity))  # worth as much, and proves less
     with pytest.raises(RoutingError, match=r"the prices prove .* s in trees"):
         changed(apart, prices_trees=even).verify()
+    for others, in_trees in (({"prices": even}, False), ({"prices_trees": even}, True)):
+        for trees in (False, True):  # each bound is that of its own prices
+            faults, _ = price_faults(changed(apart, **others), 1e-7, trees=trees)
+            assert len(faults) == (trees == in_trees)
 
 
 def test_a_tree_with_a_memory_stack_first() -> None:

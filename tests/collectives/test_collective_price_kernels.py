@@ -1,5 +1,7 @@
 """The kernels that price groups, against networkx and definitions on small graphs."""
 
+from itertools import pairwise
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -360,3 +362,24 @@ def test_two_groups_pay_what_their_trees_load(seed: int, motion: int) -> None:
             by_hand += weight * float(shares[low : low + k] @ trees)
     assert total == pytest.approx(by_hand, rel=1e-12)
     assert least == pytest.approx(proved if motion == BOTH else by_hand, rel=1e-12)
+
+
+@pytest.mark.parametrize("motion", [SPREAD, COLLECT])
+@pytest.mark.parametrize("seed", seeds(3, 30))
+def test_members_that_forward_nothing_are_those_of_their_own_group(seed: int, motion: int) -> None:
+    graph, rows, tail, length = network(seed)
+    groups = [np.random.default_rng(seed).permutation(len(graph))[:k] for k in (3, 4)]
+    at, starts = np.concatenate(groups).astype(np.int64), np.array([0, 3, 7])
+    ends, none = np.array([0, 1, 0, 1, 1, 0, 0], bool), np.zeros(7)
+    load, sent, received = np.zeros(len(tail)), np.zeros(7), np.zeros(7)
+    total, _ = lay_all(
+        *rows, tail, length, starts, at, at, ends, none, none, np.full(2, motion), np.ones(7),
+        np.array([0, 9]), np.zeros(25), False, True, np.array([0, 1]), np.ones(2), load, sent, received,
+    )  # fmt: skip
+    collects, by_hand = motion == COLLECT, 0.0
+    for low, high in pairwise(starts.tolist()):
+        far = [[nx.dijkstra_path_length(graph, int(u), int(v)) for v in at[low:high]] for u in at[low:high]]
+        for r in range(high - low):
+            barred = closed_cost(np.array(far), ends[low:high], r, collects=collects)
+            by_hand += arborescence(barred, r, collects=collects)
+    assert total == pytest.approx(by_hand, rel=1e-12)
