@@ -162,23 +162,26 @@ def schedule(
             order=order,
             micro_batches=count,
         )
-        winner, least = None, float("inf")
+        winners: dict[str, tuple[float, Step]] = {}  # of all, and of each fixed routing
         for step in steps[count]:
             found = _planned(step, tried, priority, energy_per_flop)
             worth = 1 - WORTH_CUTTING if step.parts else 1.0
-            if found.makespan < least * worth:
-                winner, least = step, found.makespan
+            rival = step.routing in FIXED and len(found.graph) <= RIVALS
+            for kind in ("", step.routing) if rival else ("",):
+                if kind not in winners or found.makespan < winners[kind][0] * worth:
+                    winners[kind] = found.makespan, step
             if best is None or found.makespan < best.makespan * worth:
                 best = found
-            if step.routing in FIXED and len(found.graph) <= RIVALS:
+            if rival:
                 before = fixed.setdefault(step.routing, found)
                 fixed[step.routing] = found if found.makespan < before.makespan * worth else before
-        steps[count] = steps[count] if winner is None else (winner,)  # routing and parts are chosen once
+        # routing and parts are chosen once; those of fixed routings may suit other orders better
+        steps[count] = tuple({id(step): step for _, step in winners.values()}.values())
     assert best is not None  # candidates are never empty
     rivals = [plan for plan in fixed.values() if plan is not best]
     best = _cut_finer(best, chosen, priority, energy_per_flop)
     for plan in rivals:
-        if plan.bounds.quick < best.makespan:
+        if plan.bounds.load < best.makespan:  # other bounds may fall where a step is cut finer
             finer = _cut_finer(plan, chosen, priority, energy_per_flop)
             best = min(best, finer, key=lambda plan: plan.makespan)
     return best
