@@ -202,10 +202,11 @@ def test_durations_are_finite(duration: float) -> None:
         TaskGraphBuilder().add(duration, "pe")
 
 
-def test_unknown_predecessor() -> None:
+@pytest.mark.parametrize("before", [1, 7])
+def test_unknown_predecessor(before: int) -> None:
     tasks = TaskGraphBuilder()
-    tasks.add(1, "pe", [7], label="run")
-    with pytest.raises(ScheduleError, match="run waits for task 7"):
+    tasks.add(1, "pe", [before], label="run")
+    with pytest.raises(ScheduleError, match=f"run waits for task {before}"):
         tasks.build()
 
 
@@ -286,3 +287,20 @@ def test_overlap_and_breakdown_by_hand() -> None:
     plan = schedule_graph(waits.build())
     assert plan.overlap == 0.0
     assert plan.breakdown.idle + plan.breakdown.compute == 6
+
+
+@pytest.mark.parametrize("duration", [-1.0, float("nan"), float("inf")])
+def test_durations_of_tasks_that_are_added_together_are_finite(duration: float) -> None:
+    tasks = TaskGraphBuilder()
+    assert list(tasks.add_each([0.0, 2.0], ["pe", "pe"], [[], [0]])) == [0, 1]
+    with pytest.raises(ScheduleError, match=r"task 2: duration .* is not 0 or more seconds"):
+        tasks.add_each([1.0, duration], ["pe", "pe"], [[], []])
+
+
+def test_of_tasks_that_end_together_the_longest_is_on_the_critical_path() -> None:
+    tasks = TaskGraphBuilder()
+    long = tasks.add(3, "a", label="long")
+    short = tasks.add(2, "b", [tasks.add(1, "b", label="first")], label="short")
+    tasks.add(1, "a", [short, long], label="last")
+    plan = schedule_graph(tasks.build())
+    assert [plan.graph.labels[task] for task in plan.critical_path] == ["long", "last"]

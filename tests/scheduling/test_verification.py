@@ -152,3 +152,13 @@ def test_stages_that_are_no_chain_prove_nothing(after: list[list[int]], stage: i
         return
     with pytest.raises(ScheduleError, match=f"stage {stage} of the lower bound's proof is not in a chain"):
         proved_bound(graph, chain)
+
+
+def test_flows_take_their_time_over_what_a_resource_has() -> None:
+    """Three of 4 s each by themselves, two at once: 6 s of load, which is more than any of them."""
+    tasks = TaskGraphBuilder({"x": 2})
+    for _ in range(3):
+        tasks.add_flow(1.0, {"x": 4.0})
+    graph = tasks.build()
+    assert proved_bound(graph, []) == pytest.approx(6.0)
+    assert schedule_graph(graph).lower_bound == pytest.approx(6.0)
