@@ -255,6 +255,22 @@ def test_bandwidth_of_files_that_have_none_is_an_option(tmp_path):
         called("show", ring, "--bandwidth", "nan")
     called("convert", ring, tmp_path / "rc", "--bandwidth", "1 GB/s", "--place", "grid")
     assert (tmp_path / "rc").is_dir()
+    for read in ("mesh-4x4", tmp_path / "rc"):  # each link has one: the option is read all the same
+        with pytest.raises(FormatError, match="'nonsense'"):
+            called("show", read, "--bandwidth", "nonsense")
+    with pytest.raises(FormatError, match="'nonsense'"):
+        called("show", "mesh-4x4", "--toml", "--bandwidth", "nonsense")
+
+
+def test_an_attribute_that_holds_bandwidths_is_that_of_the_files_that_have_some(tmp_path):
+    ring = tmp_path / "ring.dot"
+    edges = "; ".join(f'{pair} [capacity="8"]' for pair in ("a -- b", "b -- c", "c -- a"))
+    ring.write_text(f"graph {{ {edges} }}")
+    words = ("compare", "mesh-4x4", ring, "--on", "stdlib-moe", "--metric", "total_bandwidth", "--bandwidth")
+    assert "6 GB/s" in called(*words, "capacity Gbit/s")
+    for wrong in ("capacity nonsense", "nonsense"):
+        with pytest.raises(FormatError, match="nonsense"):
+            called(*words, wrong)
 
 
 @pytest.mark.parametrize(

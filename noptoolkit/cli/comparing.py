@@ -29,7 +29,7 @@ from noptoolkit.cli.options import (
     WeightsName,
     WorkloadNames,
     placement,
-    topology_of,
+    topologies_of,
     workload_of,
 )
 from noptoolkit.cli.pictures import write_comparison
@@ -81,7 +81,7 @@ def compare(
     """Compare topologies on workloads: one table per workload, and pictures with -o."""
     batch = (mode, sequences, length, micro_batches)
     checked_report(report)
-    packages = [topology_of(topology, bandwidth) for topology in topologies]
+    packages = topologies_of(topologies, bandwidth)
     placed = placement(allocator, allocation, *packages)
     folder = None if out is None else made_folder(out)
     with progress() as tell:

@@ -18,7 +18,7 @@ from noptoolkit.errors import NopWarning, UnknownNameError, WorkloadError
 from noptoolkit.flow import ROUTINGS
 from noptoolkit.formats import list_topologies, list_workloads, load_topology, load_workload
 from noptoolkit.formats.allocations import load_allocation
-from noptoolkit.formats.files import parse_toml
+from noptoolkit.formats.files import parse_toml, preset_names
 from noptoolkit.formats.results import made_folder
 from noptoolkit.metrics import METRICS
 from noptoolkit.package import Package
@@ -54,6 +54,7 @@ __all__ = [
     "complete_workload",
     "folder_and_file",
     "placement",
+    "topologies_of",
     "topology_of",
     "workload_of",
 ]
@@ -195,6 +196,14 @@ Jobs = Annotated[
 def topology_of(reference: str, bandwidth: str | None = None) -> Package:
     """Return the package of a preset or a file; ``bandwidth`` is that of links without any in the file."""
     return load_topology(reference, bandwidth=bandwidth)
+
+
+def topologies_of(references: Sequence[str], bandwidth: str | None = None) -> list[Package]:
+    """Return the packages of several; an attribute of edges is asked only of the files that have some."""
+    known = preset_names("topologies")
+    own = [name in known or Path(name).suffix == ".toml" for name in references]
+    asked = [None if says and not all(own) else bandwidth for says in own]
+    return [topology_of(name, given) for name, given in zip(references, asked, strict=True)]
 
 
 def workload_of(

@@ -15,7 +15,7 @@ import noptoolkit.plot as draw
 from noptoolkit import study, traffic
 from noptoolkit._names import did_you_mean
 from noptoolkit.allocation import compare_layouts, layouts_by_cap
-from noptoolkit.cli.options import topology_of
+from noptoolkit.cli.options import topologies_of, topology_of
 from noptoolkit.collectives import collective
 from noptoolkit.errors import UnknownNameError, WorkloadError
 from noptoolkit.flow import FlowResult, congestion
@@ -97,7 +97,7 @@ class Scene:
     def result(self) -> study.Comparison:
         """The runs of all topologies under the workload."""
         assert self.workload is not None
-        packages = [topology_of(reference, self.bandwidth) for reference in self.references]
+        packages = topologies_of(self.references, self.bandwidth)
         return study.compare(
             packages,
             [self.workload],

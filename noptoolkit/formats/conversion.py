@@ -168,6 +168,8 @@ def topology_toml(ref: str | Path, *, bandwidth: BandwidthChoice | None = None) 
     path = find(ref, "topologies")
     if path.suffix == ".toml":
         text = read_text(path)
+        if bandwidth is not None:
+            plain_bandwidth(bandwidth)
         if "base" not in parse_toml(text, path.name):
             return text
     return dump_topology(load_topology(ref, bandwidth=bandwidth))

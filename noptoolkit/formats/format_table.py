@@ -81,6 +81,7 @@ def plain_bandwidth(bandwidth: BandwidthChoice) -> float:
 
 
 def _read_toml(path: Path, bandwidth: BandwidthChoice) -> Imported:
+    plain_bandwidth(bandwidth)  # of no link here, and refused if it is none
     return Imported(parse_topology(read_text(path), path.name, folder=path.parent))
 
 
@@ -101,7 +102,7 @@ def _read_json(path: Path, bandwidth: BandwidthChoice) -> Imported:
     text = read_text(path)
     data = parse_json(text, path.name)
     if isinstance(data, dict) and "placement" in data and "nodes" not in data:
-        return load_rapidchiplet(path)
+        return _read_rapidchiplet(path, bandwidth)
     if is_infragraph(data):
         return parse_infragraph(text, path.name, bandwidth=bandwidth)
     return parse_node_link(text, path.name, bandwidth=bandwidth)
@@ -124,6 +125,7 @@ def _read_yaml(path: Path, bandwidth: BandwidthChoice) -> Imported:
 
 
 def _read_rapidchiplet(path: Path, bandwidth: BandwidthChoice) -> Imported:
+    plain_bandwidth(bandwidth)
     return load_rapidchiplet(path)
 
 
