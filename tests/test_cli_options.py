@@ -273,6 +273,12 @@ def test_an_attribute_that_holds_bandwidths_is_that_of_the_files_that_have_some(
             called(*words, wrong)
 
 
+def test_a_name_in_no_group_is_told_with_those_near(tmp_path):
+    for word, near in (("nosuch", "known: experts, terminals"), ("experst", "'experts'"), ("e00", "'e0'")):
+        with pytest.raises(UnknownNameError, match=f"'mesh-4x4' has no node or set '{word}'; .*{near}"):
+            called("collective", "mesh-4x4", "--among", word)
+
+
 @pytest.mark.parametrize(
     ("kind", "stages_needed"),
     [

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from noptoolkit._names import did_you_mean
 from noptoolkit.cli.options import Bandwidth, Topology, folder_and_file, topology_of
 from noptoolkit.cli.reporting import Report, checked_report, write_page_of
 from noptoolkit.cli.screen import AsJson, Verbose, errors, print_json, progress, show
@@ -15,7 +16,7 @@ from noptoolkit.collectives import compare_algorithms
 from noptoolkit.collectives.exports import as_data
 from noptoolkit.collectives.msccl import as_msccl
 from noptoolkit.collectives.whole_chunks import in_whole_chunks
-from noptoolkit.errors import RoutingError
+from noptoolkit.errors import RoutingError, UnknownNameError
 from noptoolkit.formats.collective_schedules import check_schedule_name, save_collective
 from noptoolkit.formats.results import save_table
 from noptoolkit.units import format_quantity
@@ -91,6 +92,12 @@ def collective(
     sets = {"experts": package.experts, "terminals": package.terminals}
     if among is not None and among not in sets:
         words = [word.strip() for word in among.split(",")]
+        for word in words:
+            if word not in sets and word not in package.index:
+                hint = did_you_mean(word, [*sets, *package.index])
+                raise UnknownNameError(
+                    f"--among: package {package.name!r} has no node or set {word!r}; {hint}"
+                )
         members = [name for word in words for name in sets.get(word, (word,))]
     forwarding: bool | list[str] = forwards != "none"
     if forwards not in ("all", "none"):

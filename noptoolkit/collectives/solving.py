@@ -85,6 +85,8 @@ def _chosen(package: Package, among: Among | None) -> Sequence[str]:
                 f"package {package.name!r} has {len(named[among])} {among}: name two members or more"
             )
         return named[among]
+    for name in among:
+        package[str(name)]  # a wrong name is said as such, before the group is counted
     return among
 
 

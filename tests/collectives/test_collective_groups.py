@@ -156,6 +156,8 @@ def test_bad_input() -> None:
         collective(package, "all-reduce", 1.0, among=["0", "1", "1"])
     with pytest.raises(UnknownNameError, match="no node named"):
         collective(package, "all-reduce", 1.0, among=["0", "zzz"])
+    with pytest.raises(UnknownNameError, match="no node named"):
+        collective(package, "all-reduce", 1.0, among=["zzz"])
     with pytest.raises(UnknownNameError, match="did you mean 'all-reduce'"):
         collective(package, "all-redcue", 1.0)
     with pytest.raises(UnknownNameError, match="did you mean 'two rings'"):
