@@ -111,6 +111,8 @@ def _latency_of(one: Simulation) -> str:
             f"{_on(one)} is delivered after {one.cycles:,} cycles, {format_quantity(one.time, 's', 4)}; "
             "simulated, not a bound."
         )
+    if not one.packets:
+        return f"{_on(one)} had no packets to measure at {_load(one)}: nothing is known of its latency."
     low, high = one.interval()
     sure = f", 95 % confident between {low:.2f} and {high:.2f}" if np.isfinite(low) else ""
     state = "is stable" if one.stable else f"is not stable ({one.why})"

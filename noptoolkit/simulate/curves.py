@@ -79,8 +79,12 @@ class LatencyCurve(Reported):
         ]
         rows = [
             [
-                run.offered, run.accepted, run.latency if run.packets else Missing("no packets"),
-                run.zero_load if run.packets else Missing("no packets"), run.percentile(99), run.fairness,
+                run.offered, run.accepted,
+                *(
+                    (run.latency, run.zero_load, run.percentile(99), run.fairness)
+                    if run.packets
+                    else [Missing("no packets")] * 4
+                ),
                 run.packets, "yes" if run.stable else f"no: {run.why}",
             ]
             for run in self.runs
@@ -289,6 +293,11 @@ def repeat(
                 ),
                 seeds,
             )
+        )
+    silent = [seed for seed, run in zip(seeds, runs, strict=True) if not run.packets]
+    if silent:
+        raise WorkloadError(
+            f"repeat: rate {rate:g} with seed {silent[0]}: no packets measured; give a higher one"
         )
     means = np.array([run.latency for run in runs])
     half = float(stdtrit(len(means) - 1, 0.975) * means.std(ddof=1) / np.sqrt(len(means)))

@@ -25,6 +25,9 @@ from noptoolkit.traffic import Traffic
 
 __all__ = ["Bursts", "Pattern", "drawn_sources", "key_of", "no_list", "pattern_of", "uniform"]
 
+DRAWS = 2**53
+"""Different words that are drawn in a cycle: a chance below one of them is none."""
+
 
 @dataclass(frozen=True, eq=False)
 class Pattern:
@@ -169,7 +172,7 @@ def drawn_sources(
     Raises
     ------
     WorkloadError
-        If a source would have to send more than its port carries.
+        If a source would have to send more than its port carries, or none would ever send.
     """
     packet = ports.router.packet
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not math.isfinite(rate) or rate <= 0:
@@ -196,12 +199,19 @@ def drawn_sources(
             )
         stop = 1 / bursts.length
         start = min(1.0, stop * share / (1 - share)) if share < 1 else 1.0
-        wake, sleep = np.uint64(int(start * 2**53)), np.uint64(int((stop if share < 1 else 0.0) * 2**53))
+        wake, sleep = np.uint64(int(start * DRAWS)), np.uint64(int((stop if share < 1 else 0.0) * DRAWS))
         chance = load / load.max() * bursts.rate / packet
+    chances = np.array([int(x * DRAWS) for x in chance.tolist()], np.uint64)
+    if not chances.any() or (bursts is not None and not wake):
+        least = packet / DRAWS / loads_of(pattern, 1.0).max()
+        raise WorkloadError(
+            f"rate {rate:g}: so small a load never sends a packet; give one far above {least:.2g} flits per "
+            "cycle and source"
+        )
     to, dest, row_of, limit = _destinations(pattern)
     return no_list(ports)._replace(
         mode=c.DRAWN, kind=kind, key=key, size=packet,
-        chance=np.array([int(x * 2**53) for x in chance.tolist()], np.uint64),
+        chance=chances,
         to=to, dest=dest, row_of=row_of, limit=limit, wake=wake, sleep=sleep, window=window,
     )  # fmt: skip
 

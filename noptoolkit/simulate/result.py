@@ -121,9 +121,9 @@ class Simulation(Reported):
                 "packets in "
                 f"{self.cycles} cycles, {self.time * 1e6:.4g} us)"
             )
+        latency = f"{self.latency:.2f} cycles" if self.packets else "no packets measured"
         return (
-            f"Simulation({self.traffic} on {self.package.name!r}, {self.routing}: {self.latency:.2f} cycles "
-            "at "
+            f"Simulation({self.traffic} on {self.package.name!r}, {self.routing}: {latency} at "
             f"{self.offered:.4g} flits per cycle, accepted {self.accepted:.4g}, {state})"
         )
 
@@ -185,15 +185,19 @@ class Simulation(Reported):
             ["mean latency", self._cycles(self.latency, none), "cycles"],
             ["zero-load part", self._cycles(self.zero_load, none), "cycles"],
             ["queueing part", self._cycles(self.queueing, none), "cycles"],
-            ["median", self.percentile(50), "cycles"],
-            ["95th percentile", self.percentile(95), "cycles"],
-            ["99th percentile", self.percentile(99), "cycles"],
+            ["median", self.percentile(50) if self.packets else Missing(none), "cycles"],
+            ["95th percentile", self.percentile(95) if self.packets else Missing(none), "cycles"],
+            ["99th percentile", self.percentile(99) if self.packets else Missing(none), "cycles"],
             ["packets measured", self.packets, ""],
             ["cycles simulated", self.cycles, ""],
             ["time simulated", Amount(self.time, "s"), ""],
             ["utilisation", Amount(float(self.utilisation.max(initial=0.0)), form=".1%"), self.busiest],
             ["fullest buffer", f"{int(self.peak_occupancy.max(initial=0))} flits", self.fullest],
-            ["fairness", Amount(self.fairness, form=".4f"), "Jain's index"],
+            [
+                "fairness",
+                Amount(self.fairness, form=".4f") if self.packets else Missing(none),
+                "Jain's index",
+            ],
             ["checksum", str(self.checksum), ""],
         ]
         if self.offered == 0:

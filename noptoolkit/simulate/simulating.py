@@ -92,7 +92,7 @@ def simulate(
     TopologyError
         If a bandwidth is not a ratio that a clock gives, or a router has too many ports.
     WorkloadError
-        If a source would send more than it can, or an endpoint cannot send or receive.
+        If a source would send more than it can, none would ever send, or an endpoint cannot send or receive.
 
     Examples
     --------
