@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from typer.core import TyperCommand
 from typer.testing import CliRunner
 
 import noptoolkit as nop
@@ -37,6 +38,48 @@ def test_a_file_that_is_read_is_not_written(words: tuple[str, ...], topology: Pa
     assert isinstance(found.exception, FormatError)
     assert "is read by this command" in str(found.exception)
     assert topology.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("compare", "mesh-4x4", "--on", "stdlib-moe", "--report", "{folder}"),
+        ("compare", "mesh-4x4", "--on", "stdlib-moe", "--report", "{file}/page.html"),
+        ("plan", "stdlib-moe", "--package", "mesh-4x4", "-o", "{file}"),
+        ("plan", "stdlib-moe", "--package", "mesh-4x4", "-o", "{file}/new/out"),
+        ("serve", "mesh-4x4", "--on", "stdlib-moe", "-o", "{file}"),
+        ("collective", "mesh-4x4", "--schedule", "{folder}"),
+        ("collective", "mesh-4x4", "-o", "{file}/schedule.json"),
+        ("allocate", "stdlib-moe", "--on", "mesh-4x4", "--pictures", "{file}"),
+        ("plot", "mesh-4x4", "--picture", "{folder}"),
+        ("search", "{file}", "-o", "{folder}"),
+        ("search", "{file}", "-o", "{folder}/no/best.toml"),
+        ("results", "{file}", "--export", "{folder}"),
+        ("results", "{file}", "--export", "{folder}/no/rows.csv"),
+        ("report", "{file}", "-o", "{folder}"),
+    ],
+    ids=lambda words: f"{words[0]} {' '.join(words[-2:])}",
+)
+def test_a_place_to_write_to_is_looked_at_before_anything_is_done(
+    words: tuple[str, ...], topology: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TyperCommand, "invoke", lambda *_: pytest.fail("the command was run"))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    given = [word.format(file=topology, folder=folder) for word in words]
+    found = CliRunner().invoke(app, given)
+    assert isinstance(found.exception, FormatError), found.output
+    assert str(found.exception).startswith(f"{given[-1]}: cannot be written: ")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["page.html", "new/folder/page.html", "old.html"])
+def test_a_place_that_can_be_made_is_written(name: str, tmp_path: Path) -> None:
+    (tmp_path / "old.html").write_text("old")
+    words = ["compare", "mesh-4x4", "--on", "stdlib-moe", "--metric", "links", "--report"]
+    found = CliRunner().invoke(app, [*words, str(tmp_path / name)])
+    assert found.exception is None
+    assert "mesh-4x4" in (tmp_path / name).read_text()
 
 
 def test_what_a_folder_is_given_spares_the_files_that_are_read(tmp_path: Path) -> None:
