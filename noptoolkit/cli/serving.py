@@ -92,6 +92,7 @@ def serve(
 ) -> None:
     """Serve a model: time per token, tokens per second and per joule against the batch, and what fits."""
     from noptoolkit import serving as room
+    from noptoolkit.serving.batches import batches_of
 
     if rate is None and not (output is None and chunk is None):
         raise typer.BadParameter("--output and --chunk are of a stream of requests", param_hint="--rate")
@@ -100,7 +101,10 @@ def serve(
     checked_report(report)
     package, workload = load_topology(topology), workload_of(on, settings)
     length = context if prompt is None else prompt
-    requests = None  # made here, so that a wrong rate is told before anything is scheduled
+    accepted = 0.0 if not proposed else 0.8 if acceptance is None else acceptance
+    # made here, so that a wrong number is told before any work
+    speculation, batches = room.Speculation(proposed, accepted), batches_of(batch)
+    requests = None
     if rate is not None:
         requests = room.Requests(rate, length, room.Lengths(256 if output is None else output, "geometric"))
     pieces = min(512, workload.model.context or 512) if chunk is None else chunk
@@ -113,11 +117,9 @@ def serve(
             workload,
             layout,
             context=context,
-            batch=batch,
+            batch=batches,
             prompt=prompt,
-            speculation=room.Speculation(
-                proposed, 0.0 if not proposed else 0.8 if acceptance is None else acceptance
-            ),
+            speculation=speculation,
             progress=tell,
             routing=routing,
             hosts=chosen,

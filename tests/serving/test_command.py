@@ -17,13 +17,23 @@ def test_serve_prints_a_table() -> None:
     assert [row["batch"] for row in rows] == [1, 4]
 
 
-def test_a_wrong_rate_is_refused_before_anything_is_scheduled(monkeypatch: pytest.MonkeyPatch) -> None:
-    from noptoolkit import serving
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--rate", "0"), "rate=0.0: give arrivals per second"),
+        (("--proposed", "10000"), "proposed=10000: give a whole number of tokens from 0 to 1000"),
+        (("--batch", "8:1"), "batch='8:1'"),
+    ],
+)
+def test_a_wrong_number_is_refused_before_anything_is_placed(
+    words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from noptoolkit.cli import serving
 
-    monkeypatch.setattr(serving, "serve", lambda *given, **options: pytest.fail("a step was scheduled"))
-    done = CliRunner().invoke(app, ["serve", "mesh-4x4", "--on", "stdlib-moe", "--rate", "0"])
+    monkeypatch.setattr(serving, "_layout", lambda *given: pytest.fail("experts were placed"))
+    done = CliRunner().invoke(app, ["serve", "mesh-4x4", "--on", "stdlib-moe", *words])
     assert isinstance(done.exception, NopError)
-    assert "rate=0.0: give arrivals per second" in str(done.exception)
+    assert said in str(done.exception)
 
 
 @pytest.mark.parametrize("words", [["--output", "8"], ["--chunk", "64"], ["--acceptance", "0.5"]])
