@@ -9,8 +9,11 @@ from seeds import seeds
 import noptoolkit as nop
 from noptoolkit.flow.bounds.program import FlowProgram, peel
 from noptoolkit.flow.carried import carried
+from noptoolkit.flow.optimal import linear_program
 from noptoolkit.flow.optimal.compiled_circulations import without_circulations
-from noptoolkit.flow.optimal.linear_program import solve_linear_program
+from noptoolkit.flow.optimal.linear_program import conservation_rows, solve_linear_program
+from noptoolkit.flow.widths import folded_program
+from noptoolkit.flow.widths.choices import choices_of
 from noptoolkit.routing.problem import routing_problem
 from noptoolkit.routing.solution import TreeLoads
 from noptoolkit.traffic import from_matrix
@@ -67,3 +70,46 @@ def test_all_of_a_load_is_somebodys() -> None:
     assert parts is not None
     np.testing.assert_allclose(parts.by_sender.sum(axis=0), flow.load, rtol=1e-6, atol=1e-3)
     assert flow.verify()
+
+
+def going_round(solver, program: FlowProgram, amount: float, lost: float):
+    """Return the solver with a round trip in each commodity, beside which a float holds little else."""
+
+    def solve(*args, **kwargs):
+        columns, rows = solver(*args, **kwargs)
+        kept = conservation_rows(program)[1]
+        flow = np.zeros((len(program.ends), len(program.tail)))
+        flow.ravel()[kept] = columns[: len(kept)] * (1 - lost)
+        for end, row in zip(program.ends, flow, strict=True):
+            for a, (u, v) in enumerate(zip(program.tail, program.head, strict=True)):
+                back = np.flatnonzero((program.tail == v) & (program.head == u))
+                if end not in (u, v) and len(back):
+                    row[[a, back[0]]] += amount
+                    break
+            else:
+                raise AssertionError("nothing goes round")
+        return np.r_[flow.ravel()[kept], columns[len(kept) :]], rows
+
+    return solve
+
+
+def test_all_arrive_beside_what_goes_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where bandwidths differ widely, the interior point has returned round trips of 4e13 x the demand."""
+    package = nop.topology.mesh(3, link_bandwidth="1 GB/s")
+    problem = routing_problem(package, nop.traffic.all_to_all(package, "1 GB"))
+    nothing = TreeLoads(np.zeros(problem.network.num_arcs), np.zeros(9), np.zeros(9))
+    program = peel(problem, nothing).program
+    assert program is not None
+    choices = choices_of(package, "d2d", directions="both", price=None)
+    widths = folded_program.width_program(problem, choices)
+    assert widths is not None
+    _, use = widths.solve(0.1 * package.total_bandwidth)
+    for module, asked in ((linear_program, program), (folded_program, widths.program)):
+        monkeypatch.setattr(module, "run_highs", going_round(module.run_highs, asked, 1e18, 1e-3))
+    round_too = solve_linear_program(program)
+    assert round_too is not None
+    gained = balance(program, round_too.flow)
+    gained[np.arange(len(program.ends)), program.ends] = 0.0
+    np.testing.assert_array_less(program.demand, gained + 1e-9)
+    _, use_too = widths.solve(0.1 * package.total_bandwidth)
+    np.testing.assert_allclose(use_too, use, rtol=0.05)

@@ -32,6 +32,17 @@ def test_any_bandwidths_and_demands(seed: int) -> None:
             assert flow.time <= flow.time_bound * 1.001
 
 
+@pytest.mark.parametrize("draw", [661, 729])
+def test_small_demands_beside_large_circulations_arrive(draw: int) -> None:
+    """A chiplet's flow was once 1.5 GB short: beside 4e13 times the demand no float64 could see it."""
+    rng = np.random.default_rng([9501, draw])
+    package = random_package(rng, nodes=(15, 30), bandwidth=(1e-2, 1e13), ports=0.2, half_duplex=0.3)
+    traffic = random_traffic(rng, package, size=(1, 1e12), share=float(rng.uniform(0.02, 0.4)))
+    flow = congestion(package, traffic, tol=1e-3)
+    assert flow.verify()
+    assert flow.time <= flow.time_bound * 1.001
+
+
 def test_a_closed_form_of_two_routes_far_apart() -> None:
     nodes = [Chiplet("a"), Chiplet("b"), Switch("x"), Switch("y")]
     fast, slow = 6e17, 1e-3

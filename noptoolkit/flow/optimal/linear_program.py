@@ -4,9 +4,10 @@ Flows x >= 0 of each commodity on each arc, conservation at each vertex but the 
 
     minimise z    with    on_arcs @ sum(x) + base <= z capacity    for every resource
 
-Interior point without crossover ends near the optimum, not on it: its flows are repaired and its row
-prices evaluated by `noptoolkit.flow.bounds.certificate`, so that value and bound hold in float64 whatever
-HiGHS's tolerance.
+Interior point without crossover ends near the optimum, not on it. What goes round is taken out of its flows,
+beside which float64 may not see what is missing (where bandwidths differ widely it can be 1e13 times the
+demand); then they are repaired, and its row prices are evaluated by `noptoolkit.flow.bounds.certificate`, so
+that value and bound hold in float64 whatever HiGHS's tolerance.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ def solve_linear_program(
     from scipy.sparse import csc_array, csr_array, hstack, vstack
     from scipy.sparse import kron as kronecker
 
+    from noptoolkit.flow.optimal.compiled_circulations import without_circulations
+
     commodities, arcs = len(program.ends), len(program.tail)
     resources = len(program.capacity)
     conservation, kept, owed = conservation_rows(program)
@@ -69,7 +72,7 @@ def solve_linear_program(
     flow[kept] = columns[:-1]
     prices = np.maximum(-rows[-resources:], 0.0)
     length = program.on_arcs.T @ without_zeros(prices, program.capacity, share=1e-9)
-    flow = repair(program, length, flow.reshape(commodities, arcs))
+    flow = repair(program, length, without_circulations(program, flow.reshape(commodities, arcs)))
     bound = program_bound(program, prices)
     return Solution(
         flow, program.time(flow.sum(axis=0)), prices, bound, "linear program (HiGHS interior point)"

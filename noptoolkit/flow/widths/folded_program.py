@@ -66,6 +66,8 @@ class WidthProgram:
 
         ``None`` where HiGHS stopped without an answer.
         """
+        from noptoolkit.flow.optimal.compiled_circulations import without_circulations
+
         program, peeled, choices = self.program, self.peeled, self.choices
         network = self.problem.network
         capacity = choices.capacity
@@ -111,7 +113,8 @@ class WidthProgram:
         flow = np.zeros(len(program.ends) * len(program.tail))
         flow[kept] = columns[: len(kept)]
         length = program.on_arcs.T @ without_zeros(row_prices[:rows_in], program.capacity, share=1e-9)
-        mended = repair(program, length, flow.reshape(len(program.ends), -1))
+        straight = without_circulations(program, flow.reshape(len(program.ends), -1))
+        mended = repair(program, length, straight)
         folded_use = program.on_arcs @ mended.sum(axis=0) + program.base
         total = self.forced.copy()
         size = np.bincount(self.orbit, minlength=rows_in)
