@@ -5,7 +5,7 @@ import math
 import pytest
 from collective_cases import complete, grid, hypercube, path, ring, star
 
-from noptoolkit import Package, topology
+from noptoolkit import Chiplet, Link, Package, Switch, topology
 from noptoolkit.collectives import collective
 
 CASES: list[tuple[str, Package, str, float, str | None]] = []
@@ -81,3 +81,19 @@ def test_closed_form(kind: str, package: Package, value: float, root: str | None
     assert result.status == "exact"
     assert result.schedule is not None
     assert result.verify()
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_two_members_on_one_vertex_share_its_flow(turned: bool) -> None:
+    """What a and b send to t parts 3 : 1 between two ways; each once took paths out of the flow of both."""
+    nodes = [Chiplet("a"), Chiplet("b"), Chiplet("t"), Chiplet("u"), Switch("x"), Switch("y")]
+    links = [Link("a", "b", 9e9)]
+    for via, width in (("x", 3e9), ("y", 1e9)):
+        links += [Link("a", via, width), Link(via, "t", width)]
+    links.append(Link("t", "u", 9e9))
+    package = Package("two ways", nodes, links)
+    members = ("t", "u", "a", "b") if turned else ("a", "b", "t")
+    found = collective(package, "all-to-all", 1e9 * len(members), among=members)
+    assert found.time == pytest.approx(1.0 if turned else 0.5)
+    assert found.schedule is not None
+    assert found.verify()

@@ -57,19 +57,22 @@ def _paths(network: FlowNetwork, request: Request, flow: FlowResult) -> Collecti
     into = _entered(network)
     rows = TreeRows()
     column = {int(v): c for c, v in enumerate(kept.ends)}
+    unserved: dict[int, Floats] = {}  # members that hang on one vertex share its flow
     for i, node in enumerate(nodes.tolist()):
         own = int(network.origin[node]) if kept.by_source else int(network.destination[node])
         core = int(kept.anchor[own])
-        left = np.zeros(network.num_arcs)
-        if own in column or core in column:
-            left[kept.arcs] = kept.flow[column.get(own, column.get(core, 0))]
+        end = own if own in column else core
+        if end not in unserved:
+            unserved[end] = np.zeros(network.num_arcs)
+            if end in column:
+                unserved[end][kept.arcs] = kept.flow[column[end]]
         amounts = pairs[i] if kept.by_source else pairs[:, i]
         for j, amount in enumerate(amounts.tolist()):
             if amount <= 0:
                 continue
             other = int(nodes[j])
             far = int(network.destination[other]) if kept.by_source else int(network.origin[other])
-            if not _serve(network, rows, into, kept, left, own, far, amount):
+            if not _serve(network, rows, into, kept, unserved[end], own, far, amount):
                 return None
     return schedule_of_trees(network, rows)
 
