@@ -278,9 +278,9 @@ def ladder(
     before, known, worst = np.zeros(len(choices.names)), set[str](), 0.0
     for i, (start, end, line) in enumerate(pieces[:steps]):
         if finished and i == len(pieces) - 1:
-            if line.slope * end < EXACT * line(start):
-                break  # nothing that can be widened limits any more
             end = max(2 * start, today)
+            if line(end) < (1 + EXACT) * line(start):
+                break  # nothing that can be widened limits any more
             ask(end)
             if not float(choices.price @ answers[end].extra) > EXACT * end:
                 break  # nor is anything bought: what the price says is rounding
@@ -289,6 +289,11 @@ def ladder(
             at = end
             ask(at)
         answer = answers[at]
+        if rungs:
+            start = rungs[-1].end
+        spent = float(choices.price @ answer.extra)
+        if start < spent < end * (1 - EXACT):  # the corner lies within the gap beyond what is worth buying
+            end = spent
         worst = max(worst, answer.time * line(at) - 1.0)
         grown = answer.extra - before > 1e-6 * max(float(answer.extra.max(initial=0.0)), 1e-300)
         joined = [name for name in line.name if name not in known]

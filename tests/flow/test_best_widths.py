@@ -11,8 +11,9 @@ from scipy.optimize import linprog
 from noptoolkit import Chiplet, Link, Package, Switch, congestion, topology, traffic
 from noptoolkit.errors import NopError, RoutingError
 from noptoolkit.flow.best_widths import best_widths
+from noptoolkit.testing import problems
 from noptoolkit.topology import mesh
-from noptoolkit.traffic import from_matrix
+from noptoolkit.traffic import DestinationSets, Traffic, from_matrix
 
 
 def independent(package, demand, budget):
@@ -298,6 +299,50 @@ def test_a_ladder_whose_bandwidth_buys_nothing_has_no_rung() -> None:
     found = congestion(package, from_matrix(package, sent)).ladder()
     assert found.rungs == ()
     assert found.stuck == ("e0 crossbar",)
+    assert found.verify()
+
+
+@pytest.mark.parametrize("seed", [59, 68])
+def test_a_last_rung_that_saves_no_time_is_none(seed: int) -> None:
+    """Crossbars limit in the end; a slope of 1e-9, all rounding, once made a rung of 25 GB/s for nothing."""
+    rng = np.random.default_rng(seed)
+    kind = {"bandwidth": (1e9, 3e9), "ports": 0.3, "copying": 0.5, "half_duplex": 0.4}
+    package = problems.random_package(rng, nodes=(4, 6), **kind)
+    sums = problems.random_messages(rng, package, messages=4, reverse=True)
+    found = congestion(package, sums, tol=1e-6).ladder(3)
+    assert all(rung.saved > 1e-6 * rung.time for rung in found.rungs)
+    assert "crossbar" in found.stuck[0]
+    assert found.verify()
+
+
+def test_a_rung_ends_where_its_widths_cost() -> None:
+    """A gap of 5e-6 in time was one of 1e-4 in the budget: the corner lay beyond what was bought."""
+    nodes = [
+        Chiplet("c0"),
+        Chiplet("c1"),
+        Chiplet("c2", ejection_bandwidth=2.455e9, reduces=True),
+        Chiplet("c3", reduces=True),
+        Chiplet("c4", injection_bandwidth=2.3e9, ejection_bandwidth=1.15e9, reduces=True),
+    ]
+    links = [
+        Link("c0", "c1", 2.13e9, half_duplex=True),
+        Link("c2", "c1", 1.33e9, half_duplex=True),
+        Link("c3", "c2", 2.44e9, reverse_bandwidth=1.98e9),
+        Link("c4", "c2", 2.21e9),
+        Link("c3", "c2", 2.59e9, reverse_bandwidth=1.43e9),
+        Link("c3", "c1", 1.01e9, half_duplex=True),
+    ]
+    package = Package("sums", nodes, links)
+    sent = np.zeros((5, 5))
+    sent[4, 3] = 240.9e6
+    sums = DestinationSets(np.array([0]), np.array([[0b11110]], dtype=np.uint64), np.array([1110.0]))
+    found = congestion(package, Traffic(package.terminals, sent, reduction=sums), tol=1e-6).ladder()
+    before = 0.0
+    for rung in found.rungs:
+        assert rung.start == before
+        assert rung.end == pytest.approx(found.search.choices.price @ rung.extra, rel=2e-6)
+        before = rung.end
+    assert found.rungs[-1].end == pytest.approx(180e6, rel=1e-6)  # 90 MB/s each way: 2.3 GB/s, as c4 injects
     assert found.verify()
 
 
