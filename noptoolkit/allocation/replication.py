@@ -245,6 +245,8 @@ def _most_saving(
     cap: float | None,
 ) -> tuple[int, int] | None:
     """Return the expert and the chiplet where a copy saves most messages now, if any."""
+    from scipy.sparse import csr_array
+
     now = dataclasses.replace(
         layout, replicas=np.array(more, dtype=np.int64).reshape(1, -1, 2), choice="local"
     )
@@ -257,9 +259,10 @@ def _most_saving(
     moved = np.zeros((trace.num_experts, count))  # activations that would come with the copy
     for expert_column, chiplet in zip(trace.topk[0].T, chiplets.T, strict=True):
         alone = visits[tokens, chiplet] == 1
-        onto = visits > 0
-        np.add.at(saving, expert_column, onto * alone[:, None])
-        np.add.at(moved, expert_column, onto)
+        onto = (visits > 0).astype(float)
+        asks = csr_array((np.ones(len(tokens)), (expert_column, tokens)), shape=(len(saving), len(tokens)))
+        saving += asks @ (onto * alone[:, None])
+        moved += asks @ onto
     saving[:, room <= 0] = 0
     for expert, chiplet_index in [*more, *enumerate(layout.chiplet_of_expert[0])]:  # it is there already
         saving[expert, chiplet_index] = 0
