@@ -15,10 +15,14 @@ from noptoolkit.synthetic import SyntheticRouting
 if TYPE_CHECKING:
     from noptoolkit.workload import Workload
 
-__all__ = ["replace_fields"]
+__all__ = ["MOST", "replace_fields"]
 
 FOLLOW_THE_MODEL = ("num_experts", "top_k")
 WHOLE = ("name", "model", "batch", "routing", "source", "assumed")
+
+
+MOST = {"layers": 10_000, "experts": 65_536, "micro_batches": 65_536, "tokens": 10**7}
+"""Counts that a loop runs over, in files and on the command line: larger ones are taken for typing errors."""
 
 
 def replace_fields(workload: Workload, changes: Mapping[str, Any]) -> Workload:
@@ -82,6 +86,8 @@ def _place(key: str, classes: Mapping[str, type[Any]]) -> tuple[str, str]:
 
 def _checked(cls: type[Any], field: str, value: Any, key: str) -> Any:
     """Return a value if it is of the type of its field, a whole number as a float if need be."""
+    if isinstance(value, int) and value > MOST.get(field, value):
+        raise WorkloadError(f"{key} = {value} is more than {MOST[field]}; is it a typing error?")
     hint = typing.get_type_hints(cls)[field]
     kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     for kind in kinds:

@@ -87,6 +87,35 @@ def test_misspelt_names_are_refused_before_anything_is_read(words, message):
         called(*words)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--power", "expert=nonsense"),
+        ("--link", "nosuch"),
+        ("--to", "nonsense"),
+        ("--layer", "0"),
+        ("--token", "7"),
+        ("--kind", "nonsense"),
+        ("--bytes", "nonsense"),
+        ("--x", "links"),
+        ("--y", "links"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_an_option_that_a_picture_does_not_depend_on_is_refused(words, tmp_path):
+    done = CliRunner().invoke(app, ["plot", "mesh-4x4", "--picture", str(tmp_path / "a.png"), *words])
+    assert done.exit_code == 2
+    assert f"Invalid value for {words[0]}: it only counts with --show" in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [("compare", "mesh-4x4", "--on", "stdlib-moe"), ("sweep", "study.toml")])
+def test_a_number_of_processes_that_no_machine_has_is_refused(words):
+    done = CliRunner().invoke(app, [*words, "--jobs", "1000000"])
+    assert done.exit_code == 2
+    assert "is not in the range" in done.output or "less than or equal" in done.output
+
+
 def test_commands_take_another_batch():
     words = ("schedule", "mozart-nop-tree", *QUICK, "--json")
     whole = called(*words)
@@ -111,6 +140,8 @@ def test_set_reaches_model_batch_and_generator_and_checks_types():
     assert workload.replace() == workload or workload.replace().model == workload.model
     for key, value, message in [
         ("layers", "two", "give a whole number"),
+        ("layers", 10_001, "layers = 10001 is more than 10000; is it a typing error?"),
+        ("routing.layers", 10**9, "more than 10000"),
         ("layers", True, "give a whole number"),
         ("mode", "fast", "'training', 'prefill', 'decode'"),
         ("zipf", "steep", "give a number"),
@@ -258,6 +289,13 @@ def test_bandwidth_of_files_that_have_none_is_an_option(tmp_path):
     for read in ("mesh-4x4", tmp_path / "rc"):  # each link has one: the option is read all the same
         with pytest.raises(FormatError, match="'nonsense'"):
             called("show", read, "--bandwidth", "nonsense")
+        for wrong in ("-1 GB/s", "0 B/s"):
+            with pytest.raises(FormatError, match=f"bandwidth '{wrong}': give one above 0"):
+                called("show", read, "--bandwidth", wrong)
+    own = tmp_path / "own.dot"
+    own.write_text('graph { a -- b [bandwidth="2 GB/s"]; b -- c [bandwidth="2 GB/s"] }')
+    with pytest.raises(FormatError, match="bandwidth '-1 GB/s': give one above 0"):
+        called("show", own, "--bandwidth", "-1 GB/s")
     with pytest.raises(FormatError, match="'nonsense'"):
         called("show", "mesh-4x4", "--toml", "--bandwidth", "nonsense")
 

@@ -29,6 +29,7 @@ from noptoolkit.traffic.routed import Degree
 from noptoolkit.workload import Workload
 
 __all__ = [
+    "MOST_JOBS",
     "AllocationFile",
     "AllocatorName",
     "Bandwidth",
@@ -111,6 +112,7 @@ def _metrics(given: list[str] | None) -> list[str] | None:
 
 ON = "Workload: preset or TOML file, or WORKLOAD@TRACE to use a trace of your own."
 LAYOUT = f"Placement of experts: {', '.join(ALLOCATORS)}."
+MOST_JOBS = 1024
 STEP_ROUTINGS = (*ROUTINGS, "optimal-split", "optimal-alone")
 
 Topology = Annotated[str, typer.Argument(help="Topology: preset or file.", autocompletion=complete_topology)]
@@ -189,7 +191,10 @@ MetricNames = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the trace's split and of the allocator.", min=0)]
 Jobs = Annotated[
-    int, typer.Option("-j", "--jobs", help="Runs at once, each in its own process; -1: one per core.")
+    int,
+    typer.Option(
+        "-j", "--jobs", help="Runs at once, each in its own process; -1: one per core.", max=MOST_JOBS
+    ),
 ]
 
 

@@ -56,6 +56,20 @@ SEVERAL = ("loads", "breakdown", "comparison", "scaling")
 """Pictures of several topologies."""
 
 
+ONLY = {
+    "--power": ("temperature",),
+    "--link": ("bandwidth_curve", "upgrades"),
+    "--to": ("upgrades",),
+    "--layer": ("layout", "coactivation", "multicast"),
+    "--token": ("multicast",),
+    "--kind": ("collective",),
+    "--bytes": ("collective",),
+    "--x": ("scaling",),
+    "--y": ("scaling",),
+}
+"""Options that only some pictures depend on."""
+
+
 def _kind(value: str) -> str:
     if value not in KINDS:
         raise UnknownNameError(f"no picture named {value!r}; {did_you_mean(value, KINDS)}")
@@ -76,7 +90,17 @@ def _powers(given: Sequence[str] | None) -> list[tuple[str, str]]:
     return [(name, power) for name, power in pairs]
 
 
+def _given(context: typer.Context) -> set[str]:
+    """Return the options that stand on the command line, by their long names."""
+    return {
+        parameter.opts[0]
+        for parameter in context.command.params
+        if getattr(context.get_parameter_source(parameter.name or ""), "name", "") == "COMMANDLINE"
+    }
+
+
 def plot(
+    context: typer.Context,
     topologies: Annotated[
         list[str] | None,
         typer.Argument(
@@ -116,7 +140,9 @@ def plot(
             help="Traffic that is drawn, degraded or upgraded.",
         ),
     ] = "dispatch",
-    layer: Annotated[int, typer.Option(help="Layer of the trace, for layout, coactivation, multicast.")] = 0,
+    layer: Annotated[
+        int, typer.Option(help="Layer of the trace, for layout, coactivation, multicast.", min=0)
+    ] = 0,
     token: Annotated[int, typer.Option(help="Token of the trace, for multicast.", min=0)] = 0,
     power: Annotated[
         list[str] | None,
@@ -154,6 +180,7 @@ def plot(
 ) -> None:
     """Draw a topology, or what a workload does on one or several."""
     references, needs = topologies or [], KINDS[shown]
+    given = _given(context)
     if needs != "nothing" and not references:
         raise typer.BadParameter(f"--show {shown} needs a topology", param_hint="TOPOLOGIES")
     if len(references) > 1 and shown not in SEVERAL:
@@ -166,6 +193,9 @@ def plot(
         raise typer.BadParameter(what, param_hint="--on")
     if needs == "workload" and on is None:
         raise typer.BadParameter(f"--show {shown} needs a workload", param_hint="--on")
+    for option, shows in ONLY.items():
+        if option in given and shown not in shows:
+            raise typer.BadParameter(f"it only counts with --show {' or '.join(shows)}", param_hint=option)
     if out is None and picture is None:
         raise typer.BadParameter("give --picture FILE or -o FOLDER", param_hint="--picture")
     placed = placement(allocator, allocation)

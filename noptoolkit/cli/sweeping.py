@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from noptoolkit import studies
-from noptoolkit.cli.options import MetricNames
+from noptoolkit.cli.options import MOST_JOBS, MetricNames
 from noptoolkit.cli.screen import AsJson, errors, note, print_json, progress, show
 from noptoolkit.errors import NopError
 from noptoolkit.studies.parameters import check_parameters
@@ -23,7 +23,10 @@ StoreFile = Annotated[
     Path | None, typer.Option("--store", help="SQLite file; STUDY.db beside the study if not given.")
 ]
 Jobs = Annotated[
-    int, typer.Option("-j", "--jobs", help="Points at once, each in its own process; -1: one per core.")
+    int,
+    typer.Option(
+        "-j", "--jobs", max=MOST_JOBS, help="Points at once, each in its own process; -1: one per core."
+    ),
 ]
 Scheduler = Annotated[
     str | None, typer.Option(help="Dask scheduler whose workers evaluate the points: tcp://HOST:PORT.")

@@ -35,8 +35,7 @@ from noptoolkit.formats.results import replace_file
 from noptoolkit.formats.topology_toml import dump_topology, parse_topology
 from noptoolkit.formats.yaml_text import parse_yaml
 from noptoolkit.package import Package
-from noptoolkit.package.edge_bandwidth import BandwidthChoice
-from noptoolkit.units import parse_quantity
+from noptoolkit.package.edge_bandwidth import BandwidthChoice, bandwidth_of_all
 
 __all__ = ["FORMATS", "Format", "plain_bandwidth", "write_anynet"]
 
@@ -77,7 +76,7 @@ def plain_bandwidth(bandwidth: BandwidthChoice) -> float:
     """Return the bandwidth for a format whose links have no attributes."""
     if callable(bandwidth) or isinstance(bandwidth, tuple):
         raise FormatError(f"bandwidth {bandwidth!r}: this format has no attributes of links; give a quantity")
-    return parse_quantity(bandwidth, "B/s", "bandwidth")
+    return bandwidth_of_all(bandwidth)
 
 
 def _read_toml(path: Path, bandwidth: BandwidthChoice) -> Imported:

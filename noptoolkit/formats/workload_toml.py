@@ -24,11 +24,9 @@ from noptoolkit.formats.traces import load_trace
 from noptoolkit.synthetic import SyntheticRouting, draw_from_loads
 from noptoolkit.trace import RoutingTrace
 from noptoolkit.workload import Batch, LatentAttention, MoEModel, Workload
+from noptoolkit.workload_edits import MOST
 
 __all__ = ["is_workload_file", "load_workload", "trace_file"]
-
-MOST = {"layers": 10_000, "experts": 65_536, "micro_batches": 65_536, "tokens": 10**7}
-"""Counts that a loop runs over: larger ones are taken for typing errors."""
 
 SOURCES = ("trace", "loads", "generator")
 

@@ -19,7 +19,7 @@ from noptoolkit.errors import FormatError
 from noptoolkit.package.elements import Link
 from noptoolkit.units import Quantity, parse_quantity
 
-__all__ = ["BandwidthChoice", "EdgeBandwidth", "edge_bandwidth"]
+__all__ = ["BandwidthChoice", "EdgeBandwidth", "bandwidth_of_all", "edge_bandwidth"]
 
 BandwidthFunction = Callable[[str, str, Mapping[str, Any]], Quantity | None]
 BandwidthChoice = Quantity | tuple[str, str] | BandwidthFunction
@@ -91,7 +91,7 @@ def edge_bandwidth(
     elif isinstance(choice, tuple):
         parts = choice
     if not parts:
-        return EdgeBandwidth(default=parse_quantity(choice, "B/s", "bandwidth"))  # type: ignore[arg-type]
+        return EdgeBandwidth(default=bandwidth_of_all(choice))  # type: ignore[arg-type]
     if len(parts) != 2 or not all(isinstance(part, str) for part in parts):
         raise FormatError(f"bandwidth {choice!r}: give an attribute and its unit, such as ('speed', 'GB/s')")
     attribute, unit = parts
@@ -106,9 +106,23 @@ def edge_bandwidth(
     return EdgeBandwidth(_Attribute(attribute, unit, False), default, frozenset((attribute,)))
 
 
+def bandwidth_of_all(given: Quantity) -> float:
+    """Return the bandwidth of the edges that do not say theirs, in B/s.
+
+    Raises
+    ------
+    FormatError
+        If it is no quantity above 0.
+    """
+    found = parse_quantity(given, "B/s", "bandwidth")
+    if found <= 0:
+        raise FormatError(f"bandwidth {given!r}: give one above 0")
+    return found
+
+
 def _quantity_or_attribute(text: str, names: list[str]) -> float:
     try:
-        return parse_quantity(text, "B/s", "bandwidth")
+        return bandwidth_of_all(text)
     except FormatError as error:
         if text[:1].isdigit() or not names:
             raise
