@@ -52,7 +52,7 @@ def test_what_cannot_be_simulated_is_named() -> None:
 def test_chunks_are_as_many_as_pay() -> None:
     """Fewer fill the pipeline later; more are of whole flits, and the smallest tree has few."""
     result = collective(nop.topology.mesh(3, 2, attention=True), "all-reduce", "200 kB")
-    few, chosen, many = (check_collective(result, chunks=n) for n in (16, None, 256))
+    few, chosen, many = (check_collective(result, chunks=n) for n in (16, None, 1024))
     assert few.chunks < chosen.chunks < many.chunks
     assert chosen.ratio < 0.8 * few.ratio
     assert chosen.ratio < 0.8 * many.ratio
