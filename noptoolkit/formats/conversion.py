@@ -260,7 +260,9 @@ def convert(
     else:
         read = import_topology(source, format=source_format, bandwidth=bandwidth, booksim=booksim)
     if prepare is not None:
-        read = replace(read, package=prepare(read.package))
+        changed = prepare(read.package)
+        new = tuple(text for text in changed.assumed if text not in read.package.assumed)
+        read = replace(read, package=changed, assumed=(*read.assumed, *new))
     to_booksim = _format(Path(target), target_format) is FORMATS["booksim"]
     from_booksim = not isinstance(source, Package) and (
         source_format == "booksim" or str(source).lower().endswith(FORMATS["booksim"].suffixes)

@@ -21,12 +21,13 @@ from noptoolkit._arrays import Floats, Ints
 from noptoolkit._seeds import generator_from
 from noptoolkit.errors import TopologyError
 from noptoolkit.package import Package
-from noptoolkit.units import Quantity, parse_quantity
+from noptoolkit.units import Quantity, format_quantity, parse_quantity
 
 __all__ = ["Placement", "place"]
 
 Placement = Literal["grid", "hexagonal", "radial", "annealed"]
 MOST_ANNEALED = 4096
+MOST_NAMED = 8
 
 
 def place(
@@ -39,6 +40,8 @@ def place(
     rng: int | np.random.Generator | None = 0,
 ) -> Package:
     """Return a package with every die placed, without overlaps.
+
+    Which nodes got the size ``default_size`` stands in the package's ``assumed``.
 
     Parameters
     ----------
@@ -97,7 +100,13 @@ def _moved(package: Package, sizes: list[tuple[float, float]], at: Floats) -> Pa
         dataclasses.replace(node, position=(x, y), size=size)
         for node, size, (x, y) in zip(package.nodes, sizes, at.tolist(), strict=True)
     ]
-    return package.replace(nodes=nodes)
+    bare = [node.name for node in package.nodes if node.size is None]
+    if not bare:
+        return package.replace(nodes=nodes)
+    named = ", ".join(bare[:MOST_NAMED]) + (", ..." if len(bare) > MOST_NAMED else "")
+    side = format_quantity(sizes[package.index[bare[0]]][0], "m")
+    assumed = f"{side} x {side} is the size of {len(bare)} nodes that had none: {named}"
+    return package.replace(nodes=nodes, assumed=(*package.assumed, assumed))
 
 
 def _radial(package: Package, apart: float) -> Floats:

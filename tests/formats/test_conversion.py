@@ -479,3 +479,15 @@ def test_dies_are_placed_for_formats_that_need_it(tmp_path: Path) -> None:
         convert(package, tmp_path / "rc", target_format="rapidchiplet")
     done = convert(package, tmp_path / "rc", target_format="rapidchiplet", prepare=physical.place)
     assert all(node.position is not None for node in done.package.nodes)
+
+
+def test_sizes_that_a_placement_made_up_are_told(tmp_path: Path) -> None:
+    first, *others = ring(3).nodes
+    package = ring(3).replace(nodes=[first, *(replace(node, size=None) for node in others)])
+    done = convert(package, tmp_path / "placed.toml", prepare=physical.place)
+    said = f"10 mm x 10 mm is the size of 2 nodes that had none: {others[0].name}, {others[1].name}"
+    assert done.assumed == (said,)
+    assert said in str(done.table())
+    assert load_topology(tmp_path / "placed.toml").assumed == (*package.assumed, said)
+    again = convert(done.package, tmp_path / "again.toml", prepare=physical.place)
+    assert not again.assumed
