@@ -23,7 +23,7 @@ from noptoolkit.collectives.kinds.streams import stream_from_one
 from noptoolkit.collectives.kinds.two_phases import reduce_then_gather
 from noptoolkit.collectives.prices.pricing import Groups, groups_of
 from noptoolkit.collectives.prices.symmetry import Symmetry, symmetry_of
-from noptoolkit.collectives.values.answers import Answer, ProvedBound
+from noptoolkit.collectives.values.answers import RELAYS_LEFT_OUT, Answer, ProvedBound
 from noptoolkit.collectives.values.requests import Request
 from noptoolkit.collectives.values.theorems import OPEN, TREES
 from noptoolkit.network import FlowNetwork
@@ -72,9 +72,9 @@ def solve_optimally(
         if helped is not None:
             return _better_of_both(network, requests, helped, tol=tol, deadline=deadline, report=report)
         if why:
-            unused = (f"some relays add and copy, which time and bound leave out: {why}",)
+            unused = (f"{RELAYS_LEFT_OUT}: {why}",)
     elif len(capable) and reduces:
-        unused = ("some relays add and copy, which time and bound leave out: several groups at once",)
+        unused = (f"{RELAYS_LEFT_OUT}: several groups at once",)
     if not trees and (len(requests) > 1 or network.num_vertices > SMALL):
         groups = groups_of(network, requests)
         symmetry = symmetry_of(groups)

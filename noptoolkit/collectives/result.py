@@ -9,7 +9,7 @@ import numpy as np
 
 from noptoolkit._arrays import Floats
 from noptoolkit._pictures import Reported, picture_of
-from noptoolkit.collectives.values.answers import CollectiveCut
+from noptoolkit.collectives.values.answers import RELAYS_LEFT_OUT, CollectiveCut
 from noptoolkit.collectives.values.requests import Request
 from noptoolkit.collectives.values.schedule import CollectiveSchedule
 from noptoolkit.errors import RoutingError, raises_where_malformed
@@ -113,7 +113,7 @@ class CollectiveResult(Reported):
         return (
             f"CollectiveResult({self.title} on {self.package.name!r}, {self.algorithm}: "
             f"{format_quantity(self.time, 's')}, lower bound {format_quantity(self.time_bound, 's')}, "
-            f"{self.status})"
+            f"{self.status}{', relays left out' if self.leaves_relays_out else ''})"
         )
 
     def _repr_svg_(self) -> str | None:
@@ -129,6 +129,11 @@ class CollectiveResult(Reported):
             return str(self.requests[0])
         kinds = list(dict.fromkeys(request.kind for request in self.requests))
         return f"{' and '.join(kinds)} in {len(self.requests)} groups"
+
+    @property
+    def leaves_relays_out(self) -> bool:
+        """Whether relays could add and copy, and time and bound are of schedules where none does."""
+        return any(remark.startswith(RELAYS_LEFT_OUT) for remark in self.remarks)
 
     @property
     def gap(self) -> float:
@@ -157,9 +162,10 @@ class CollectiveResult(Reported):
     def notes(self) -> list[str]:
         """Return what a reader of the table must know besides."""
         bound = format_quantity(self.time_bound, "s")
+        alone = " where members alone add and copy" if self.leaves_relays_out else ""
         lines = [
             f"{self.algorithm}: {format_quantity(self.time, 's')} by {self.method}",
-            f"no schedule is faster than {bound} ({self.bound_method}): gap {self.gap:.2%}, {self.status}",
+            f"no schedule{alone} is faster than {bound} ({self.bound_method}): gap {self.gap:.2%}, {self.status}",
         ]
         if self.time_bound_trees > self.time_bound * (1 + 1e-6):
             trees = format_quantity(self.time_bound_trees, "s")

@@ -91,7 +91,8 @@ class Upgrade(Reported):
         """Check both results by code that shares nothing with the solvers; return whether all was checked.
 
         The second one must be of the same traffic, on the same package but for the bandwidths of ``new``, and
-        no faster than the forecast. Assumed: the range of the price, ``next_limit`` and the curve.
+        no faster than the forecast; within the range of the price it takes what was forecast. Assumed: that
+        range, what is forecast at its end, ``next_limit`` and the curve.
 
         Raises
         ------
@@ -109,6 +110,13 @@ class Upgrade(Reported):
             faults.append("the traffic that was solved again is another one")
         if not self.forecast <= self.after.time * (1 + CLOSE + self.before.gap):
             faults.append(f"{self.forecast:.9g} s was forecast at least, {self.after.time:.9g} s came")
+        slack = self.after.time * (CLOSE + self.before.gap + self.after.gap)
+        if self.low <= self.new[0] <= self.high:
+            for told in (self.forecast, self.held_forecast):
+                if not abs(told - self.after.time) <= slack:
+                    faults.append(
+                        f"{told:.9g} s was forecast where the price holds, {self.after.time:.9g} s came"
+                    )
         raise_collected(RoutingError, f"{self!r} does not hold", faults)
         return bool(self.before.verify()) and bool(self.after.verify())
 

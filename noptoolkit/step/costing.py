@@ -109,7 +109,7 @@ class _Maker(SliceMaker):
             self.pinned,
         )
         keeps = self.batch.mode == "training" and not self.options.recompute
-        more = "recompute=True (--recompute) keeps less, " if keeps else ""
+        more = "recompute=True (schedule --recompute) keeps less, " if keeps else ""
         ledger.warn(f"{more}larger stacks, more of them or a smaller batch hold it", stacklevel=5)
         return Step(
             self.package,

@@ -156,7 +156,10 @@ def test_relays_that_could_add_and_copy_but_are_left_out_are_told() -> None:
     star_of_three = collective(Package("star", [switch, *members], spokes), "all-reduce", 1.0)
     left_out = "some relays add and copy, which time and bound leave out"
     assert f"{left_out}: half-duplex links" in star_of_three.notes()
+    assert "no schedule where members alone add and copy is faster" in str(star_of_three.table())
+    assert repr(star_of_three).endswith(", relays left out)")
     sides = [Link("c0", "c1", 1.0), Link("c1", "c2", 1.0), Link("c2", "c0", 1.0)]
     aside = Package("aside", [switch, *members], [*sides, Link("s", "c0", 1.0)])
     result = collective(aside, "all-reduce", 1.0)
     assert not any(left_out in note for note in result.notes())
+    assert not result.leaves_relays_out

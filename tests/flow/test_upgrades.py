@@ -270,3 +270,14 @@ def test_planted_faults_of_a_ladder_are_seen():
                 dataclasses.replace(found, rungs=rungs).verify()
     with pytest.raises(RoutingError, match="begins at"):
         dataclasses.replace(found, rungs=(dataclasses.replace(first, time_after=0.9), *others, last)).verify()
+
+
+@pytest.mark.parametrize("field", ["forecast", "held_forecast"])
+@pytest.mark.parametrize("factor", [0.01, 0.99, 1.01])
+def test_where_the_price_holds_another_forecast_is_refused(field, factor):
+    package = mesh(2, link_bandwidth=1.0)
+    found = congestion(package, all_to_all(package)).upgrade("d2d", to=2.0)
+    assert found.low <= found.new[0] <= found.high
+    assert found.verify()
+    with pytest.raises(RoutingError, match="forecast"):
+        dataclasses.replace(found, **{field: factor * getattr(found, field)}).verify()

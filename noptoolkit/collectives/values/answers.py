@@ -11,7 +11,11 @@ from noptoolkit.collectives.exact.integer_graph import IntegerGraph
 from noptoolkit.collectives.values.schedule import CollectiveSchedule
 from noptoolkit.units import format_quantity
 
-__all__ = ["Answer", "CollectiveCut", "ProvedBound", "cut_in", "cut_out", "partition_cut"]
+__all__ = ["RELAYS_LEFT_OUT", "Answer", "CollectiveCut", "ProvedBound", "cut_in", "cut_out", "partition_cut"]
+
+
+RELAYS_LEFT_OUT = "some relays add and copy, which time and bound leave out"
+"""How the remark begins that says why; see `noptoolkit.collectives.optimum`."""
 
 
 @dataclass(frozen=True)
