@@ -165,7 +165,8 @@ class CollectiveResult(Reported):
         alone = " where members alone add and copy" if self.leaves_relays_out else ""
         lines = [
             f"{self.algorithm}: {format_quantity(self.time, 's')} by {self.method}",
-            f"no schedule{alone} is faster than {bound} ({self.bound_method}): gap {self.gap:.2%}, {self.status}",
+            f"no schedule{alone} is faster than {bound} ({self.bound_method}): gap {self.gap:.2%}, "
+            f"{self.status}",
         ]
         if self.time_bound_trees > self.time_bound * (1 + 1e-6):
             trees = format_quantity(self.time_bound_trees, "s")

@@ -209,7 +209,7 @@ BAD = {
     "chiplets of another type": ("schema = 1\nchiplet = 3", "write [[chiplet]] tables"),
     "order": ('order = ["hub"]\n' + STAR, "order must list"),
     "a chiplet without name": ('schema = 1\n[[chiplet]]\nrole = "expert"', "chiplet number 1: key 'name'"),
-    "a number of many digits": (GOOD + f"rows = {'9' * 5000}", "no TOML"),
+    "a number of many digits": (GOOD + f"rows = {'9' * 5000}", "thousands of digits"),
     "deep nesting": ("schema = 1\nx = " + "[" * 5000 + "]" * 5000, "nested too deeply"),
     "deep key": ("schema = 1\n" + "a." * 5000 + "b = 1", "dots in one key"),
 }
@@ -230,7 +230,7 @@ def test_files_that_are_no_text(tmp_path: Path) -> None:
     binary.write_bytes(bytes(range(256)))
     huge.write_bytes(b"#" * 11_000_000)
     zero.write_bytes(b"schema = 1\0")
-    for path, reason in ((binary, "UTF-8"), (huge, "10 MB"), (zero, "zero bytes"), (tmp_path, "read")):
+    for path, reason in ((binary, "UTF-8"), (huge, "10 MB"), (zero, "zero bytes"), (tmp_path, "a folder")):
         with pytest.raises(FormatError, match=reason):
             load_topology(path)
 

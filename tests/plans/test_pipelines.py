@@ -110,11 +110,11 @@ def recurrence(slots: list[list[Slot]], stages: list[Stage], transfer: float) ->
 def test_uneven_stages_agree_with_a_recurrence_that_knows_no_tasks(order: str, data: st.DataObject) -> None:
     p, v = data.draw(st.integers(2, 3)), 2 if order == "interleaved" else 1
     m = p * data.draw(st.integers(1, 2))
-    times = st.floats(0.1, 3)
+    times, shares = st.floats(0.1, 3), st.just(0.0) | st.floats(1e-6, 1)
     stages = []
     for _ in range(p * v):
         b = data.draw(times)
-        stages.append(Stage(data.draw(times), b, weight=b * data.draw(st.floats(0, 1))))
+        stages.append(Stage(data.draw(times), b, weight=b * data.draw(shares)))
     transfer = data.draw(st.sampled_from([0.0, 0.3]))
     run = pipeline(order, stages, m, chunks=v, transfer=transfer)
     run.verify()
@@ -202,11 +202,11 @@ def test_the_table_says_what_was_published() -> None:
 def test_the_fast_makespan_equals_that_of_the_task_graph(order: str, data: st.DataObject) -> None:
     p, v = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 3)) if order == "interleaved" else 1
     m = data.draw(st.integers(1, 9)) if v == 1 else p * data.draw(st.integers(1, 3))
-    times = st.floats(0.1, 3)
+    times, shares = st.floats(0.1, 3), st.just(0.0) | st.floats(1e-6, 1)
     stages = []
     for _ in range(p * v):
         b = data.draw(times)
-        stages.append(Stage(data.draw(times), b, weight=b * data.draw(st.floats(0, 1))))
+        stages.append(Stage(data.draw(times), b, weight=b * data.draw(shares)))
     transfer = data.draw(st.sampled_from([0.0, 0.3]))
     run = pipeline(order, stages, m, chunks=v, transfer=transfer)
     columns = (np.array([getattr(s, name) for s in stages]) for name in ("forward", "backward", "weight"))
