@@ -7,6 +7,7 @@ from typer.core import TyperCommand
 from typer.testing import CliRunner
 
 import noptoolkit as nop
+from noptoolkit.allocation import Allocation
 from noptoolkit.cli.application import app
 from noptoolkit.errors import FormatError
 from noptoolkit.formats.allocations import save_allocation
@@ -118,3 +119,16 @@ def test_a_layout_of_another_package_is_told_by_its_file(tmp_path: Path) -> None
         further = ["hexamesh-19", "--on", "stdlib-moe", "--allocation", str(layout)]
         found = CliRunner().invoke(app, [command, *further])
         assert "of the mesh.json: the allocation is for 16 chiplets" in str(found.exception)
+
+
+@pytest.mark.parametrize("command", ["schedule", "compare", "plot", "simulate"])
+def test_a_layout_of_another_model_is_told_by_its_file(command: str, tmp_path: Path) -> None:
+    layout = tmp_path / "of twelve.toml"
+    package = nop.load_topology("mesh-4x4")
+    save_allocation(layout, Allocation(package.experts, list(range(12))))
+    words = [command, "mesh-4x4", "--on", "stdlib-moe", "--allocation", str(layout)]
+    if command == "plot":
+        words += ["--show", "layout", "-o", str(tmp_path)]
+    said = str(CliRunner().invoke(app, words).exception)
+    assert "of twelve.toml: the layout places 12 experts, stdlib-moe has 64; " in said
+    assert "leave out --allocation" in said

@@ -22,12 +22,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from noptoolkit._arrays import Bools, Ints
 from noptoolkit._digests import digest
+from noptoolkit._names import did_you_mean
 from noptoolkit.errors import WorkloadError
 from noptoolkit.package import Package
 from noptoolkit.trace import RoutingTrace
 
 __all__ = ["Allocation", "count_distinct"]
 
+MOST_NAMED = 4
 Ids = NDArray[np.integer[Any]]
 Choice = Literal["balanced", "local"]
 
@@ -179,7 +181,8 @@ class Allocation:
         if self.experts != package.experts:
             raise WorkloadError(
                 f"the allocation is for {len(self.experts)} chiplets ({', '.join(self.experts[:3])}, ...), "
-                f"package {package.name!r} has {len(package.experts)}; allocate again for this package"
+                f"package {package.name!r} has {len(package.experts)}{self._beside(package.experts)}; "
+                "allocate again for this package"
             )
         mine, its = ({frozenset(part) for part in groups} for groups in (self.groups, package.expert_groups))
         if mine != its and len(mine) < len(self.experts):
@@ -188,6 +191,15 @@ class Allocation:
                 f"the allocation is for groups of {there} chiplets, package {package.name!r} has the same "
                 f"chiplets in groups of {here}; allocate again, or accept it with allocation.on(package)"
             )
+
+    def _beside(self, there: tuple[str, ...]) -> str:
+        """Return which chiplets of the layout a package lacks, or that they stand in another order."""
+        strange = [name for name in self.experts if name not in set(there)]
+        if not strange:
+            return " in another order" if len(there) == len(self.experts) else ""
+        free = [name for name in there if name not in set(self.experts)]
+        named = ", ".join(map(repr, strange[:MOST_NAMED])) + (", ..." if len(strange) > MOST_NAMED else "")
+        return f", no expert chiplet named {named} ({did_you_mean(strange[0], free or there)})"
 
     def on(self, package: Package) -> Allocation:
         """Return this layout for a package with the same expert chiplets, in the groups of that package.
@@ -211,7 +223,8 @@ class Allocation:
         """
         if trace.num_experts != self.num_experts:
             raise WorkloadError(
-                f"the trace is over {trace.num_experts} experts, the allocation places {self.num_experts}"
+                f"the trace is over {trace.num_experts} experts, the allocation places {self.num_experts}; "
+                "give another layout, or allocate anew for this trace"
             )
         if self.num_layers not in (1, trace.num_layers):
             raise WorkloadError(

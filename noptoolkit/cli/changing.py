@@ -115,10 +115,11 @@ def what_if(
     with progress() as tell:
         one: Run | None = None
         if on is not None:
+            workload = workload_of(on, settings, mode, sequences, length, micro_batches)
             one = run(
                 package,
-                workload_of(on, settings, mode, sequences, length, micro_batches),
-                allocator=placement(allocator, allocation, package) or "auto",
+                workload,
+                allocator=placement(allocator, allocation, [package], [workload]) or "auto",
                 routing=routing,
                 policy=policy,
                 rng=seed,

@@ -82,12 +82,13 @@ def compare(
     batch = (mode, sequences, length, micro_batches)
     checked_report(report)
     packages = topologies_of(topologies, bandwidth)
-    placed = placement(allocator, allocation, *packages)
+    workloads = [workload_of(reference, settings, *batch) for reference in on]
+    placed = placement(allocator, allocation, packages, workloads)
     folder = None if out is None else made_folder(out)
     with progress() as tell:
         result = study.compare(
             packages,
-            [workload_of(reference, settings, *batch) for reference in on],
+            workloads,
             allocator=placed or "auto",
             routing=routing,
             policy=policy,

@@ -261,13 +261,15 @@ def hosts_of(given: str | None) -> str | tuple[str, ...] | None:
     return tuple(name.strip() for name in given.split(","))
 
 
-def placement(allocator: str | None, layout: Path | None, *packages: Package) -> str | Allocation | None:
+def placement(
+    allocator: str | None, layout: Path | None, packages: Sequence[Package], workloads: Sequence[Workload]
+) -> str | Allocation | None:
     """Return what places the experts: the name of an allocator, or a layout from its file.
 
     Raises
     ------
     WorkloadError
-        If the layout does not fit one of the packages.
+        If the layout does not fit one of the packages, or has other experts than one of the workloads.
     """
     if layout is None:
         return allocator
@@ -279,4 +281,11 @@ def placement(allocator: str | None, layout: Path | None, *packages: Package) ->
             found.check_fits(package)
     except WorkloadError as error:
         raise WorkloadError(f"{layout}: {error}") from None
+    for workload in workloads:
+        if workload.model.experts != found.num_experts:
+            raise WorkloadError(
+                f"{layout}: the layout places {found.num_experts} experts, {workload.name} has "
+                f"{workload.model.experts}; give a layout of that model, or leave out --allocation to "
+                "allocate anew"
+            )
     return found

@@ -198,7 +198,9 @@ def plot(
             raise typer.BadParameter(f"it only counts with --show {' or '.join(shows)}", param_hint=option)
     if out is None and picture is None:
         raise typer.BadParameter("give --picture FILE or -o FOLDER", param_hint="--picture")
-    placed = placement(allocator, allocation)
+    batch = (mode, sequences, length, micro_batches)
+    workload = None if on is None else workload_of(on, settings, *batch)
+    placed = placement(allocator, allocation, [], [] if workload is None else [workload])
     folder, file = folder_and_file(out, picture, "--picture")
     ending = "gif" if shown == "animate" else "png"
     name = "-".join([shown, *(Path(reference).stem for reference in references[:1])])
@@ -217,8 +219,6 @@ def plot(
             "rng": seed,
             "jobs": jobs,
         }
-        batch = (mode, sequences, length, micro_batches)
-        workload = None if on is None else workload_of(on, settings, *batch)
         scene = Scene(
             references=references,
             bandwidth=bandwidth,

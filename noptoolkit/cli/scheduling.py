@@ -82,7 +82,7 @@ def schedule(
         topology_of(topology, bandwidth),
         workload_of(on, settings, mode, sequences, length, micro_batches),
     )
-    placed = placement(allocator, allocation, package)
+    placed = placement(allocator, allocation, [package], [workload])
     folder = None if out is None else made_folder(out)
     chosen: str | Policy = policy
     if micro_batches is not None:

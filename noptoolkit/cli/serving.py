@@ -148,7 +148,7 @@ def _layout(
 ) -> Allocation | None:
     from noptoolkit.allocation import allocate
 
-    placed = placement(allocator, file, package)
+    placed = placement(allocator, file, [package], [workload])
     if isinstance(placed, str):
         return allocate(workload.trace, package, method=placed)
     return placed

@@ -110,8 +110,9 @@ def simulate(
     }
     with progress() as tell:
         if on is not None:
-            placed = placement(allocator, allocation, package) or "auto"
-            stages = run_stages(package, workload_of(on), allocator=placed, rng=seed, progress=tell)
+            workload = workload_of(on)
+            placed = placement(allocator, allocation, [package], [workload]) or "auto"
+            stages = run_stages(package, workload, allocator=placed, rng=seed, progress=tell)
             models.append(stages.given)
             for step in (stages.dispatch_traffic, stages.combine_traffic):
                 flow = congestion(package, step, routing=routing if routing != "adaptive" else "ecmp")

@@ -86,7 +86,7 @@ def test_what_does_not_fit_is_named() -> None:
         WorkloadError, match=r"1 layers, the allocation 3 layouts; take allocation.layer\(i\)"
     ):
         layout.c_t(trace.layer(0))
-    with pytest.raises(WorkloadError, match="64 experts, the allocation places 32"):
+    with pytest.raises(WorkloadError, match="64 experts, the allocation places 32; give another"):
         layout.c_t(topical(64))
     with pytest.raises(WorkloadError, match="chiplet 2 is out of range 0 to 1"):
         Allocation(("a", "b"), [0, 2])
@@ -94,6 +94,17 @@ def test_what_does_not_fit_is_named() -> None:
         layout.check_fits(tree(2, 4))
     with pytest.raises(WorkloadError, match="no layer 3"):
         layout.layer(3)
+
+
+def test_chiplets_that_a_package_lacks_are_named() -> None:
+    package = tree(2, 3)
+    *names, last = package.experts
+    layout = Allocation((*names, f"{last}x"), [0])
+    lacking = rf"no expert chiplet named '{last}x' \(did you mean '{last}'\?\); allocate again"
+    with pytest.raises(WorkloadError, match=lacking):
+        layout.check_fits(package)
+    with pytest.raises(WorkloadError, match="has 6 in another order; allocate again"):
+        Allocation((last, *names), [0]).check_fits(package)
 
 
 def test_layouts_are_read_only() -> None:
