@@ -161,6 +161,8 @@ def _fault(detail: ErrorDetails, model: type[BaseModel], place: str) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "value_error":
         return f"{_join(place)}{message}"
+    if detail["type"].startswith("bool_"):
+        message = "give true or false" + (", without quotes" if isinstance(detail["input"], str) else "")
     return f"{_join(place)}{key} = {shown(detail['input'])}: {message[:1].lower()}{message[1:]}"
 
 

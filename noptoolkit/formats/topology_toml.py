@@ -107,6 +107,10 @@ def _explicit(data: Mapping[str, Any], faults: list[str]) -> tuple[list[Node], l
     shared = table_model("defaults", **optional)
     defaults = data.get("defaults", {})
     wrong_before = len(faults)
+    if isinstance(defaults, Mapping):
+        loose = [key for key in defaults if key not in KINDS and _kinds_with(key)]
+        faults += [_in_its_table(key) for key in loose[:MOST_COUNTED]]
+        defaults = {key: value for key, value in defaults.items() if key not in loose}
     check(shared, defaults, "[defaults]", faults)
     broken = len(faults) > wrong_before  # then do not blame the entries for what they would have had
     if broken:
@@ -133,6 +137,16 @@ def _explicit(data: Mapping[str, Any], faults: list[str]) -> tuple[list[Node], l
             else:
                 nodes.append(cls(**values))
     return nodes, links
+
+
+def _kinds_with(key: str) -> list[str]:
+    """Return the kinds of nodes and links that have a field of this name."""
+    return [kind for kind, cls in KINDS.items() if key in {field.name for field in dataclasses.fields(cls)}]
+
+
+def _in_its_table(key: str) -> str:
+    tables = " or ".join(f"[defaults.{kind}]" for kind in _kinds_with(key))
+    return f"[defaults]: {key!r} must be in the table of its kind: {tables}"
 
 
 def _names(data: Mapping[str, Any]) -> list[str]:

@@ -205,6 +205,14 @@ BAD = {
     "unknown end": (STAR.replace('b = "e0"', 'b = "e9"'), "no node named 'e9'"),
     "no such kind": (STAR.replace('kind = "memory"', 'kind = "memry"'), "kind = 'memry'"),
     "defaults": (STAR.replace("latency", "latensy"), "did you mean 'latency'"),
+    "defaults of no kind": (
+        'schema = 1\n[defaults]\nbandwidth = "1 GB"',
+        "its kind: [defaults.memory] or [defaults.link]",
+    ),
+    "a truth in quotes": (
+        STAR.replace("replicates = true", 'replicates = "no"'),
+        "= 'no': give true or false, without",
+    ),
     "defaults of another type": ("schema = 1\ndefaults = 1", "must be a table"),
     "chiplets of another type": ("schema = 1\nchiplet = 3", "write [[chiplet]] tables"),
     "order": ('order = ["hub"]\n' + STAR, "order must list"),
