@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from noptoolkit._shown import shown
 from noptoolkit.errors import FormatError
 
-__all__ = ["Limits", "array_of", "check_values", "current", "raised", "within"]
+__all__ = ["Limits", "array_of", "check_values", "current", "raised", "usual", "within"]
 
 VARIABLE = "NOPTOOLKIT_LIMITS"
 
@@ -116,6 +116,16 @@ def raised(**changes: float) -> Iterator[Limits]:
     token = _RAISED.set(dataclasses.replace(current(), **_checked(changes, "limits")))
     try:
         yield current()
+    finally:
+        _RAISED.reset(token)
+
+
+@contextmanager
+def usual() -> Iterator[None]:
+    """Hold the usual limits for a while, in this thread or task, whatever the environment says."""
+    token = _RAISED.set(Limits())
+    try:
+        yield
     finally:
         _RAISED.reset(token)
 

@@ -134,3 +134,16 @@ def test_the_doctor_finds_nothing_wrong_and_says_what_is(
         main(["doctor", "--json"])
     assert left.value.code == 1
     assert "wrong: 1 is right" in capsys.readouterr().out
+
+
+def test_the_doctor_goes_on_where_a_setting_is_wrong(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOPTOOLKIT_LIMITS", "text_bytes")
+    monkeypatch.setenv("NOPTOOLKIT_NUM_THREADS", "many")
+    with pytest.raises(SystemExit) as left:
+        main(["doctor"])
+    shown = capsys.readouterr().out
+    assert left.value.code == 1
+    assert "NAME=NUMBER" in shown
+    assert "wrong: cores, threads, limits of files\n" in shown  # and nothing else

@@ -7,16 +7,17 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 
 import typer
 
 from noptoolkit import __version__
-from noptoolkit._threads import num_threads
+from noptoolkit._threads import limit_threads, num_threads
 from noptoolkit.cli.screen import AsJson, show
 from noptoolkit.errors import NopError
-from noptoolkit.limits import Limits, current
+from noptoolkit.limits import Limits, current, usual
 from noptoolkit.tables import Column, Table
 
 __all__ = ["doctor"]
@@ -35,7 +36,8 @@ def doctor(as_json: AsJson = False) -> None:
 
     The text is made to be pasted into a bug report; it holds no name of yours but those of folders.
     """
-    rows = [*_versions(), *_surroundings(), *_self_test()]
+    with ExitStack() as instead:
+        rows = [*_versions(), *_settings(instead), *_surroundings(), *_self_test()]
     columns = [Column("what"), Column("is"), Column("state")]
     wrong = [row[0] for row in rows if row[2] not in ("ok", "")]
     note = f"wrong: {', '.join(wrong)}" if wrong else "all is as it should be"
@@ -59,12 +61,26 @@ def _versions() -> list[list[str]]:
     return rows
 
 
+def _settings(instead: ExitStack) -> list[list[str]]:
+    """Return what the environment sets; where that is wrong, check the rest with what is usual."""
+    rows = []
+    try:
+        rows.append(["cores, threads", f"{os.cpu_count()}, {num_threads()}", "ok"])
+    except NopError as error:
+        rows.append(["cores, threads", str(os.cpu_count()), str(error)])
+        instead.enter_context(limit_threads(1))
+    try:
+        here = vars(current())
+        other = [name for name, value in vars(Limits()).items() if here[name] != value]
+        rows.append(["limits of files", f"raised: {', '.join(other)}" if other else "the usual ones", "ok"])
+    except NopError as error:
+        rows.append(["limits of files", "", str(error)])
+        instead.enter_context(usual())
+    return rows
+
+
 def _surroundings() -> list[list[str]]:
-    rows = [["cores, threads", f"{os.cpu_count()}, {num_threads()}", "ok"]]
-    rows += [[name, os.environ[name], ""] for name in (*VARIABLES, *PLACES) if name in os.environ]
-    usual, here = Limits(), current()
-    raised = [name for name in vars(usual) if getattr(usual, name) != getattr(here, name)]
-    rows.append(["limits of files", f"raised: {', '.join(raised)}" if raised else "the usual ones", "ok"])
+    rows = [[name, os.environ[name], ""] for name in (*VARIABLES, *PLACES) if name in os.environ]
     package = Path(__file__).parents[1]
     cache = os.environ.get("NUMBA_CACHE_DIR")
     where = Path(cache) if cache else package
