@@ -138,14 +138,31 @@ def table(
     numbers = sum(needed[i] for i in range(len(head)) if not left[i])
     spare = output.width - numbers - 2 * len(head)
     narrow = min(max(spare // max(sum(left), 1), LEAST_WIDTH), NAME_WIDTH)
+    fitted = _whole_words([(head[i], *(row[i] for row in rows)) for i in range(len(head)) if left[i]], spare)
     for i, width in enumerate(longest):
-        if left[i]:
+        if left[i] and fitted:
+            grid.add_column(visible(head[i]), overflow="fold", width=fitted.pop(0))
+        elif left[i]:
             grid.add_column(visible(head[i]), overflow="fold", min_width=min(width, narrow))
         else:  # a heading may wrap, a number may not
             grid.add_column(headings[i], justify="right", overflow="fold", min_width=needed[i])
     for row in rows:
         grid.add_row(*map(visible, row))
     return grid
+
+
+def _whole_words(columns: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Return widths of columns of text that break no word, the narrowest whole first; none where too wide."""
+    widths = [max((len(word) for cell in column for word in cell.split()), default=0) for column in columns]
+    free = room - sum(widths)
+    if free < 0:
+        return []
+    whole = [max(map(len, column)) for column in columns]
+    for i in sorted(range(len(columns)), key=lambda i: whole[i]):
+        more = min(whole[i] - widths[i], free)
+        widths[i] += more
+        free -= more
+    return widths
 
 
 def now_and_then(tell: Progress, every: float = 10.0) -> Progress:
