@@ -250,7 +250,7 @@ METRICS: dict[str, Metric] = {
         "m",
         "lower",
         _wire_length,
-        "sum over all links of the Manhattan distance between the edges that they join",
+        "sum over all links of the Manhattan distance between the points where they leave the dies",
         word="cheaper",
     ),
     "moving_energy": Metric(

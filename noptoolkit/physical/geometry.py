@@ -142,6 +142,9 @@ def lengths_between(package: Package) -> Floats:
 def link_lengths(package: Package, wiring: Wiring = "manhattan") -> Floats:
     """Return the length of every link, in m, [links].
 
+    A link leaves each die where the line between both centres crosses its outline, and is measured between
+    those two points: not between the nearest points of the two rectangles.
+
     Parameters
     ----------
     package
@@ -154,6 +157,14 @@ def link_lengths(package: Package, wiring: Wiring = "manhattan") -> Floats:
     >>> from noptoolkit.topology import mesh
     >>> link_lengths(mesh(2)).round(6).tolist()
     [0.001, 0.001, 0.001, 0.001]
+
+    Two dies of 10 mm, 20 mm apart and 4 mm aslant: from (5, 1) to (15, 3) mm.
+
+    >>> from noptoolkit import Chiplet, Link, Package
+    >>> size = ("10 mm", "10 mm")
+    >>> dies = [Chiplet("a", position=(0, 0), size=size), Chiplet("b", position=("20 mm", "4 mm"), size=size)]
+    >>> link_lengths(Package("aslant", dies, [Link("a", "b", "1 GB/s")])).round(6).tolist()
+    [0.012]
     """
     if wiring not in ("manhattan", "euclidean"):
         raise TopologyError(f"no wiring {wiring!r}; known: manhattan, euclidean")
@@ -168,7 +179,7 @@ def link_lengths(package: Package, wiring: Wiring = "manhattan") -> Floats:
 
 
 def wire_length(package: Package, wiring: Wiring = "manhattan") -> float:
-    """Return the total length of all links, in m."""
+    """Return the total length of all links, in m, as `link_lengths` measures each."""
     return float(link_lengths(package, wiring).sum())
 
 

@@ -176,7 +176,11 @@ def _physical(package: Package, technology: Technology, remarks: list[str]) -> d
     edges = edge_use(package, technology).values()
     shares = [needed / there for needed, there in edges if there > 0]
     entries = {
-        "wire length": Entry(float(lengths.sum()), "m", "all links, Manhattan from edge to edge"),
+        "wire length": Entry(
+            float(lengths.sum()),
+            "m",
+            "all links, Manhattan, from where the line between centres leaves each die",
+        ),
         "longest link": Entry(round(float(lengths.max(initial=0.0)), 12), "m", "likewise"),
         "area": Entry(area(package), "m2", "of the rectangle round all dies"),
         "beachfront": Entry(
