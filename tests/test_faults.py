@@ -13,6 +13,9 @@ from noptoolkit.cli import main
 from noptoolkit.errors import NopWarning
 from noptoolkit.formats import dump_topology, load_topology, results
 
+HEEDED = "signal.signal(signal.SIGINT, signal.default_int_handler)"
+"""For a process that a script starts in its background: that one ignores Ctrl-C, and so does what it starts."""
+
 
 def run(*words: str, out: object = subprocess.PIPE, **env: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "noptoolkit", *words]
@@ -64,7 +67,7 @@ def test_nothing_is_left_of_a_command_that_fails_or_is_interrupted(
 @pytest.mark.parametrize("after", ["time.sleep(60)", "raise LookupError"])
 def test_ctrl_c_that_python_swallows_ends_the_command_all_the_same(after: str) -> None:
     program = (
-        "import os, signal, sys, time; from noptoolkit.cli import application, main\n"
+        f"import os, signal, sys, time; {HEEDED}; from noptoolkit.cli import application, main\n"
         "class Swallows:\n"
         "    def __del__(self): os.kill(os.getpid(), signal.SIGINT); time.sleep(60)\n"
         "def listed(as_json=False):\n"
@@ -80,7 +83,7 @@ def test_ctrl_c_that_python_swallows_ends_the_command_all_the_same(after: str) -
 @pytest.mark.parametrize(("called", "code"), [("noptoolkit", 130), ("other.py", -signal.SIGINT)])
 def test_ctrl_c_while_the_command_loads_is_quiet_and_130(called: str, code: int) -> None:
     program = (
-        "import builtins, os, signal, sys; load = builtins.__import__\n"
+        f"import builtins, os, signal, sys; {HEEDED}; load = builtins.__import__\n"
         "def interrupted(name, *rest, **more):\n"
         "    if name == 'pathlib': os.kill(os.getpid(), signal.SIGINT)\n"
         "    return load(name, *rest, **more)\n"

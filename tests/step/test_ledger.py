@@ -91,7 +91,7 @@ def test_what_fits_nowhere_is_said_with_numbers_and_way_out() -> None:
     package, given = star(capacity="4 kB"), workload()
     with pytest.warns(
         NopWarning,
-        match=r"activations .*; times are as if they fitted; recompute=True \(--recompute\) keeps less",
+        match=r"activations .*; .*; recompute=True \(schedule --recompute\) keeps less",
     ):
         full = step_of(package, given, LAYOUT).ledger
     assert full.overfull[0] in full.table().text()
