@@ -14,7 +14,7 @@ from noptoolkit.errors import NopWarning
 from noptoolkit.formats import dump_topology, load_topology, results
 
 HEEDED = "signal.signal(signal.SIGINT, signal.default_int_handler)"
-"""For a process that a script starts in its background: that one ignores Ctrl-C, and so does what it starts."""
+"""For processes that a script starts in its background: they ignore Ctrl-C, and so does what they start."""
 
 
 def run(*words: str, out: object = subprocess.PIPE, **env: str) -> "subprocess.CompletedProcess[str]":
