@@ -33,6 +33,8 @@ from noptoolkit.trace import RoutingTrace
 __all__ = ["SyntheticRouting", "draw_from_loads", "draw_trace"]
 
 STEEPEST = 1e6
+"""Of a slope of popularity or affinity: far before that all tokens take the same experts."""
+
 MOST_SCORES = 10**9
 """Limit on tokens x experts x layers of a generated trace: a minute or two."""
 

@@ -112,7 +112,7 @@ def _metrics(given: list[str] | None) -> list[str] | None:
 
 ON = "Workload: preset or TOML file, or WORKLOAD@TRACE to use a trace of your own."
 LAYOUT = f"Placement of experts: {', '.join(ALLOCATORS)}."
-MOST_JOBS = 1024
+MOST_JOBS = 1024  # more processes than any machine has cores for: a typing error
 STEP_ROUTINGS = (*ROUTINGS, "optimal-split", "optimal-alone")
 
 Topology = Annotated[str, typer.Argument(help="Topology: preset or file.", autocompletion=complete_topology)]

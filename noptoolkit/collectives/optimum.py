@@ -23,7 +23,7 @@ from noptoolkit.collectives.kinds.streams import stream_from_one
 from noptoolkit.collectives.kinds.two_phases import reduce_then_gather
 from noptoolkit.collectives.prices.pricing import Groups, groups_of
 from noptoolkit.collectives.prices.symmetry import Symmetry, symmetry_of
-from noptoolkit.collectives.values.answers import RELAYS_LEFT_OUT, Answer, ProvedBound
+from noptoolkit.collectives.values.answers import Answer, ProvedBound
 from noptoolkit.collectives.values.requests import Request
 from noptoolkit.collectives.values.theorems import OPEN, TREES
 from noptoolkit.network import FlowNetwork
@@ -62,29 +62,30 @@ def solve_optimally(
         Whether a schedule is wanted; without one, symmetric groups are answered by their loads alone.
     """
     capable = capable_relays(network, in_network)
-    closed = network.closed_chiplets
-    if len(closed):
-        capable = capable[:0]
     reduces = [request for request in requests if request.motion == "both"]
-    unused: tuple[str, ...] = ()
-    if len(capable) and reduces and len(requests) == 1:
+    left_out = ""
+    if len(capable) and reduces and network.closed_chiplets:
+        left_out = "some chiplets forward nothing"
+    elif len(capable) and reduces and len(requests) == 1:
         helped, why = all_reduce_at_switches(network, requests[0], capable, tol)
         if helped is not None:
             return _better_of_both(network, requests, helped, tol=tol, deadline=deadline, report=report)
-        if why:
-            unused = (f"{RELAYS_LEFT_OUT}: {why}",)
+        left_out = why
     elif len(capable) and reduces:
-        unused = (f"{RELAYS_LEFT_OUT}: several groups at once",)
+        left_out = "several groups at once"
+    elif in_network is False and reduces and len(capable_relays(network, None)):
+        left_out = "in_network=False"
     if not trees and (len(requests) > 1 or network.num_vertices > SMALL):
         groups = groups_of(network, requests)
         symmetry = symmetry_of(groups)
         if symmetry.classes <= MOST_CLASSES:
             averaged, bounds = _mixed(groups, symmetry, tol=tol, deadline=deadline, report=report)
-            theorem, notes = _theorem(groups, bounds, tol), (MIXED, *unused)
+            theorem, notes = _theorem(groups, bounds, tol), (MIXED,)
             limited = averaged.time > averaged.bound * (1 + tol)
-            return Answer(averaged.use, "mixture of trees", tuple(bounds), None, theorem, notes, limited)
+            method, found = "mixture of trees", tuple(bounds)
+            return Answer(averaged.use, method, found, None, theorem, notes, limited, left_out=left_out)
     answer = _without_switches(network, requests, tol=tol, deadline=deadline, report=report)
-    return replace(answer, notes=(*answer.notes, *unused))
+    return replace(answer, left_out=left_out)
 
 
 def _mixed(

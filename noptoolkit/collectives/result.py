@@ -9,7 +9,7 @@ import numpy as np
 
 from noptoolkit._arrays import Floats
 from noptoolkit._pictures import Reported, picture_of
-from noptoolkit.collectives.values.answers import RELAYS_LEFT_OUT, CollectiveCut
+from noptoolkit.collectives.values.answers import CollectiveCut
 from noptoolkit.collectives.values.requests import Request
 from noptoolkit.collectives.values.schedule import CollectiveSchedule
 from noptoolkit.errors import RoutingError, raises_where_malformed
@@ -71,6 +71,9 @@ class CollectiveResult(Reported):
         Time spent, in s.
     remarks
         What a reader must know besides.
+    left_out
+        Why no relay adds and copies, though some can: time and bound are of schedules where members alone do.
+        Empty where nothing is left out.
     steps
         Number of synchronous steps of an algorithm of today, whose times add up to ``time``; ``None`` where
         trees move at the same time.
@@ -103,6 +106,7 @@ class CollectiveResult(Reported):
     network: FlowNetwork
     seconds: float = field(metadata={"unit": "s"})
     remarks: tuple[str, ...] = ()
+    left_out: str = ""
     steps: int | None = None
     computing: tuple[str, ...] = ()
     tol: float = 0.01
@@ -113,7 +117,7 @@ class CollectiveResult(Reported):
         return (
             f"CollectiveResult({self.title} on {self.package.name!r}, {self.algorithm}: "
             f"{format_quantity(self.time, 's')}, lower bound {format_quantity(self.time_bound, 's')}, "
-            f"{self.status}{', relays left out' if self.leaves_relays_out else ''})"
+            f"{self.status}{', relays left out' if self.left_out else ''})"
         )
 
     def _repr_svg_(self) -> str | None:
@@ -129,11 +133,6 @@ class CollectiveResult(Reported):
             return str(self.requests[0])
         kinds = list(dict.fromkeys(request.kind for request in self.requests))
         return f"{' and '.join(kinds)} in {len(self.requests)} groups"
-
-    @property
-    def leaves_relays_out(self) -> bool:
-        """Whether relays could add and copy, and time and bound are of schedules where none does."""
-        return any(remark.startswith(RELAYS_LEFT_OUT) for remark in self.remarks)
 
     @property
     def gap(self) -> float:
@@ -162,7 +161,7 @@ class CollectiveResult(Reported):
     def notes(self) -> list[str]:
         """Return what a reader of the table must know besides."""
         bound = format_quantity(self.time_bound, "s")
-        alone = " where members alone add and copy" if self.leaves_relays_out else ""
+        alone = " where members alone add and copy" if self.left_out else ""
         lines = [
             f"{self.algorithm}: {format_quantity(self.time, 's')} by {self.method}",
             f"no schedule{alone} is faster than {bound} ({self.bound_method}): gap {self.gap:.2%}, "
@@ -173,7 +172,10 @@ class CollectiveResult(Reported):
             lines.append(f"no schedule in trees is faster than {trees}")
         if self.cut is not None:
             lines.append(str(self.cut))
-        return [*lines, *([self.theorem] if self.theorem else []), *self.remarks]
+        lines += [*([self.theorem] if self.theorem else []), *self.remarks]
+        if self.left_out:
+            lines.append(f"some relays add and copy, which time and bound leave out: {self.left_out}")
+        return lines
 
     @raises_where_malformed(RoutingError)
     def verify(self) -> CollectiveVerification:

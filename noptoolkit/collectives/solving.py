@@ -199,10 +199,12 @@ def collective(
     else:
         answer = _of_today(network, requests, algorithm)
         if optimum is not None:
-            bounds: tuple[ProvedBound, ...] = (_bound_of(optimum),)
+            answer = replace(answer, bounds=(_bound_of(optimum),), left_out=optimum.left_out)
         else:
-            bounds = solve_optimally(network, requests, tol=tol, deadline=deadline, report=report).bounds
-        answer = replace(answer, bounds=bounds)
+            best = solve_optimally(
+                network, requests, in_network=in_network, tol=tol, deadline=deadline, report=report
+            )
+            answer = replace(answer, bounds=best.bounds, left_out=best.left_out)
     return assemble(
         network,
         requests,
@@ -360,6 +362,7 @@ def assemble(
         network=network,
         seconds=seconds,
         remarks=answer.notes,
+        left_out=answer.left_out,
         tol=tol,
         non_forwarding=network.closed_chiplets,
         prices_trees=_prices(network, top),

@@ -25,6 +25,8 @@ from noptoolkit.tables import Amount, Table
 __all__ = ["RequestRun", "simulate_requests"]
 
 MOST_STEPS = 5_000_000
+"""Steps of one stream: beyond them a run takes minutes."""
+
 MOST_REQUESTS = 1_000_000
 
 

@@ -26,6 +26,8 @@ from noptoolkit.workload import Workload
 __all__ = ["io_time", "serve"]
 
 MOST_TOKENS = 1_000_000_000
+"""Of a context, a prompt or an output: more is taken for a typing error."""
+
 SCHEDULED = 26
 """Batches of a curve that are scheduled in any case, the others lie between them."""
 

@@ -28,6 +28,8 @@ from noptoolkit.workload import Batch, Workload
 __all__ = ["Server", "Speculation", "StepCost", "expect_server"]
 
 MOST_PROPOSED = 1000
+"""Tokens that a draft proposes in a step: more is taken for a typing error."""
+
 DEFAULTS: Mapping[str, Any] = {
     "routing": "shortest",
     "slices": "stream",

@@ -162,4 +162,22 @@ def test_relays_that_could_add_and_copy_but_are_left_out_are_told() -> None:
     aside = Package("aside", [switch, *members], [*sides, Link("s", "c0", 1.0)])
     result = collective(aside, "all-reduce", 1.0)
     assert not any(left_out in note for note in result.notes())
-    assert not result.leaves_relays_out
+    assert not result.left_out
+
+
+@pytest.mark.parametrize("algorithm", ["ring", "optimal"])
+def test_a_bound_over_all_schedules_counts_relays_that_add_and_copy(algorithm: str) -> None:
+    """Four members of a star: 1 B each way through a switch that adds; 1.5 B by members alone."""
+    nodes = [Switch("s", replicates=True, reduces=True), *(Chiplet(f"c{i}") for i in range(4))]
+    package = Package("star", nodes, [Link("s", f"c{i}", 1.0) for i in range(4)])
+    found = collective(package, "all-reduce", 1.0, algorithm=algorithm)
+    assert (found.time_bound, found.left_out) == (pytest.approx(1.0), "")
+    assert found.time == pytest.approx(1.0 if algorithm == "optimal" else 1.5)
+    for options, why in (
+        ({"in_network": False}, "in_network=False"),
+        ({"forwards": False}, "some chiplets forward nothing"),
+    ):
+        if algorithm == "optimal" or "in_network" in options:
+            alone = collective(package, "all-reduce", 1.0, algorithm=algorithm, **options)  # type: ignore[arg-type]
+            assert (alone.time_bound, alone.left_out) == (pytest.approx(1.5), why)
+            assert "where members alone add and copy" in str(alone.table())

@@ -20,13 +20,12 @@ from noptoolkit.flow.trees.multicast import tree_loads
 from noptoolkit.flow.trees.split_paths import MOST_COUNTS, MOST_PARTS, most_parts
 from noptoolkit.flow.verification.trees import CALL, CHUNK, program_steps
 from noptoolkit.flow.widths.choices import choices_of
-from noptoolkit.package import Package as AnyPackage
 from noptoolkit.routing.forwarding import take_first
 from noptoolkit.routing.problem import routing_problem
 from noptoolkit.traffic import Traffic
 
 
-def program_of(package: AnyPackage, traffic: Traffic) -> FlowProgram:
+def program_of(package: Package, traffic: Traffic) -> FlowProgram:
     problem = routing_problem(package, traffic)
     program = peel(problem, tree_loads(problem, take_first)).program
     assert program is not None

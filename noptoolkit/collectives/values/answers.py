@@ -11,11 +11,7 @@ from noptoolkit.collectives.exact.integer_graph import IntegerGraph
 from noptoolkit.collectives.values.schedule import CollectiveSchedule
 from noptoolkit.units import format_quantity
 
-__all__ = ["RELAYS_LEFT_OUT", "Answer", "CollectiveCut", "ProvedBound", "cut_in", "cut_out", "partition_cut"]
-
-
-RELAYS_LEFT_OUT = "some relays add and copy, which time and bound leave out"
-"""How the remark begins that says why; see `noptoolkit.collectives.optimum`."""
+__all__ = ["Answer", "CollectiveCut", "ProvedBound", "cut_in", "cut_out", "partition_cut"]
 
 
 @dataclass(frozen=True)
@@ -129,6 +125,8 @@ class Answer:
         Number of synchronous steps; ``None`` where trees move at the same time.
     computing
         Names of the relays that add and copy.
+    left_out
+        Why no relay adds and copies, though some can; empty where nothing is left out.
     """
 
     use: Floats
@@ -141,6 +139,7 @@ class Answer:
     time: float | None = None
     steps: int | None = None
     computing: tuple[str, ...] = ()
+    left_out: str = ""
 
 
 def cut_out(
